@@ -1,0 +1,146 @@
+"""The 38 tasks of DSRL as data (tasks.toml), and the reader of a task of one's own."""
+
+from __future__ import annotations
+
+import math
+import sys
+from dataclasses import asdict, dataclass, fields
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from safefeedback.errors import InputError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+DOMAINS = ("BulletGym", "SafetyGym", "MetaDrive")
+
+
+@dataclass(frozen=True)
+class Task:
+    """One control task: what its recordings hold and how they are judged.
+
+    Attributes:
+        name: how the task is called, e.g. "DroneCircle".
+        domain: the benchmark suite it belongs to, one of DOMAINS or a name of your own.
+        observation_dim, action_dim: O and A.
+        horizon: steps of a full episode (`max_episode_steps`), T in the safety label's `cost <= limit * L / T`.
+        cost_limits: episode cost limits of the evaluation protocol, rising; the middle one is the default.
+        env_id: the simulator's id under gymnasium, or None where there is no simulator.
+        hub_repo, file: the Hugging Face dataset and the file in it that hold the recordings, or None.
+        reference_returns: lowest and highest episode return, for normalised scores, or None.
+        reference_costs: lowest and highest episode cost, or None.
+
+    Raises:
+        InputError: if a field has the wrong type or an impossible value.
+    """
+
+    name: str
+    domain: str
+    observation_dim: int
+    action_dim: int
+    horizon: int
+    cost_limits: tuple[float, ...]
+    env_id: str | None = None
+    hub_repo: str | None = None
+    file: str | None = None
+    reference_returns: tuple[float, float] | None = None
+    reference_costs: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("name", "domain"):
+            _check(isinstance(getattr(self, name), str) and getattr(self, name), name, "a non-empty text")
+        _check(all(c.isalnum() or c in "-_." for c in self.name) and self.name[0].isalnum(), "name",
+               "letters, digits, '-', '_' and '.', beginning with a letter or digit")  # it becomes a folder's name
+        for name in ("observation_dim", "action_dim", "horizon"):
+            value = getattr(self, name)
+            _check(isinstance(value, int) and not isinstance(value, bool) and value > 0, name, "a positive whole number")
+        for name in ("env_id", "hub_repo", "file"):
+            value = getattr(self, name)
+            _check(value is None or (isinstance(value, str) and value), name, "a non-empty text")
+        _check(self.file is None or "/" not in self.file, "file", "a file name without folders")
+        _check(_rising(self.cost_limits) and self.cost_limits[0] >= 0, "cost_limits", "rising numbers, none negative")
+        for name in ("reference_returns", "reference_costs"):
+            value = getattr(self, name)
+            _check(value is None or (_rising(value) and len(value) == 2), name, "two rising numbers")
+
+    @property
+    def url(self) -> str | None:
+        """Where the recordings can be downloaded, or None."""
+        if self.hub_repo is None or self.file is None:
+            return None
+        return f"https://huggingface.co/datasets/{self.hub_repo}/resolve/main/{self.file}"
+
+    @property
+    def default_cost_limit(self) -> float:
+        """The middle one of the task's cost limits."""
+        return self.cost_limits[(len(self.cost_limits) - 1) // 2]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields as JSON-ready values."""
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+
+    @staticmethod
+    def from_dict(values: dict[str, Any]) -> Task:
+        """A task from the fields of a TOML or JSON table.
+
+        Raises:
+            InputError: if a field is unknown, missing, or wrong.
+        """
+        known = [field.name for field in fields(Task)]
+        for key in values:
+            if key not in known:
+                raise InputError(f"unknown field '{key}'; the fields of a task are {', '.join(known)}")
+        for key in ("name", "domain", "observation_dim", "action_dim", "horizon", "cost_limits"):
+            if key not in values:
+                raise InputError(f"field '{key}' is missing")
+        return Task(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+
+
+def _check(good: Any, field: str, wanted: str) -> None:
+    if not good:
+        raise InputError(f"field '{field}' must be {wanted}")
+
+
+def _rising(values: Any) -> bool:
+    return (
+        isinstance(values, tuple)
+        and len(values) > 0
+        and all(isinstance(v, (int, float)) and not isinstance(v, bool) and math.isfinite(v) for v in values)
+        and all(a < b for a, b in zip(values, values[1:], strict=False))
+    )
+
+
+@cache
+def tasks() -> dict[str, Task]:
+    """Every task of DSRL by name, in the benchmark's order."""
+    with Path(__file__).with_name("tasks.toml").open("rb") as file:
+        return {name: Task.from_dict({"name": name, **table}) for name, table in tomllib.load(file).items()}
+
+
+def find_task(name: str) -> Task:
+    """The DSRL task of that name, or the task described by a TOML file.
+
+    Raises:
+        InputError: if there is no such task, or the file cannot be read as one.
+    """
+    if not name.endswith(".toml"):
+        if name in tasks():
+            return tasks()[name]
+        lower = {known.lower(): known for known in tasks()}
+        close = get_close_matches(name.lower(), lower, n=1)
+        hint = f"did you mean {lower[close[0]]}?" if close else "`safefeedback tasks` lists them;"
+        raise InputError(f"there is no task '{name}': {hint} a task of your own is a .toml file")
+    try:
+        with open(name, "rb") as file:
+            return Task.from_dict(tomllib.load(file))
+    except OSError as error:
+        raise InputError(f"task file {name} cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"task file {name} is not TOML: {error}".splitlines()[0]) from None
+    except InputError as error:
+        raise InputError(f"task file {name}: {error}") from None
