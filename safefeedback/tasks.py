@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import sys
 from dataclasses import asdict, dataclass, fields
@@ -54,8 +55,11 @@ class Task:
     def __post_init__(self) -> None:
         for name in ("name", "domain"):
             _check(isinstance(getattr(self, name), str) and getattr(self, name), name, "a non-empty text")
-        _check(all(c.isalnum() or c in "-_." for c in self.name) and self.name[0].isalnum(), "name",
-               "letters, digits, '-', '_' and '.', beginning with a letter or digit")  # it becomes a folder's name
+        _check(
+            all(c.isalnum() or c in "-_." for c in self.name) and self.name[0].isalnum(),
+            "name",
+            "letters, digits, '-', '_' and '.', beginning with a letter or digit",
+        )  # it becomes a folder's name
         for name in ("observation_dim", "action_dim", "horizon"):
             value = getattr(self, name)
             _check(isinstance(value, int) and not isinstance(value, bool) and value > 0, name, "a positive whole number")
@@ -98,7 +102,8 @@ class Task:
         for key in ("name", "domain", "observation_dim", "action_dim", "horizon", "cost_limits"):
             if key not in values:
                 raise InputError(f"field '{key}' is missing")
-        return Task(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+        given: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+        return Task(**given)
 
 
 def _check(good: Any, field: str, wanted: str) -> None:
@@ -111,7 +116,7 @@ def _rising(values: Any) -> bool:
         isinstance(values, tuple)
         and len(values) > 0
         and all(isinstance(v, (int, float)) and not isinstance(v, bool) and math.isfinite(v) for v in values)
-        and all(a < b for a, b in zip(values, values[1:], strict=False))
+        and all(a < b for a, b in itertools.pairwise(values))
     )
 
 

@@ -21,6 +21,27 @@ from safefeedback.tasks import Task
 
 
 @dataclass(frozen=True)
+class Source:
+    """Where recordings came from.
+
+    Attributes:
+        kind: "dsrl" (the benchmark's file), "recordings" (recorded by safefeedback) or "file" (a file of one's own).
+        file: the file's name, without its folder.
+        fingerprint: sha256 of the file's bytes, as hex.
+        license, author, citation: the terms and the people behind the recordings; empty where nothing is stated.
+        converted: what was stored in another type than it is read in, e.g. "observations from float64 to float32".
+    """
+
+    kind: str
+    file: str
+    fingerprint: str
+    license: str = ""
+    author: str = ""
+    citation: str = ""
+    converted: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Episodes:
     """Whole recorded episodes of one task, back to back.
 
@@ -31,7 +52,7 @@ class Episodes:
         rewards: float64 [T], reward of each step.
         costs: float64 [T], cost of each step, never negative.
         bounds: int64 [E + 1]; episode e is rows bounds[e] to bounds[e + 1].
-        fingerprint: sha256 of the source file's bytes, as hex.
+        source: where they came from.
 
     Raises:
         InputError: if the arrays do not agree in length, or the bounds do not fit them.
@@ -43,7 +64,7 @@ class Episodes:
     rewards: np.ndarray
     costs: np.ndarray
     bounds: np.ndarray
-    fingerprint: str
+    source: Source
 
     def __post_init__(self) -> None:
         steps = len(self.observations)

@@ -1,0 +1,3 @@
+from safefeedback.cli import main
+
+main()

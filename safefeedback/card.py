@@ -1,0 +1,187 @@
+"""The dataset card, made from the manifest alone."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+from string import Template
+from typing import Any
+
+PRESA_CITATION = """@inproceedings{gong2026presa,
+  title     = {Offline Safe Policy Optimization From Heterogeneous Feedback},
+  author    = {Gong, Ze and Varakantham, Pradeep and Kumar, Akshat},
+  booktitle = {Proceedings of the 25th International Conference on Autonomous Agents and Multiagent Systems},
+  year      = {2026},
+  note      = {arXiv:2512.20173}
+}"""
+ORIGINS = {
+    "dsrl": "the recordings of the DSRL benchmark",
+    "recordings": "recordings made by safefeedback in the real simulator (not DSRL's)",
+    "file": "the recordings in a file given by whoever built it",
+}
+
+
+def render(manifest: dict[str, Any]) -> str:
+    """README.md of the dataset that the manifest (recipe.json) describes: Hub metadata, numbers, history, terms."""
+    recipe, shape, source = manifest["recipe"], manifest["shape"], manifest["source"]
+    history = {entry["stage"]: entry for entry in manifest["history"]}
+    noisy = recipe["noise"] > 0 or recipe["preference_noise"] > 0
+    template = Template(Path(__file__).with_name("card_template.md").read_text(encoding="utf-8"))
+    return template.substitute(
+        metadata=_metadata(manifest),
+        pretty_name=_pretty_name(manifest),
+        task=recipe["task"],
+        domain=manifest["task"]["domain"],
+        origin=ORIGINS[source["kind"]],
+        **shape,
+        numbers="\n".join(f"| {name} | {value} |" for name, value in _numbers(manifest)),
+        command=command(manifest),
+        steps="\n".join(f"- {line}" for line in describe_history(manifest["history"])),
+        source_file=manifest["not_hashed"]["source_file"],
+        source_sha256=source["sha256"],
+        content_sha256=manifest["content"]["sha256"],
+        noise_sentence=", with labels flipped at random on purpose" if noisy else ", without error",
+        cost_limit=f"{recipe['cost_limit']:g}",
+        horizon=history["label"]["horizon"],
+        segment_cost_limit=f"{history['label']['segment_cost_limit']:g}",
+        attribution=_attribution(source),
+        citation="\n\n".join(text for text in (PRESA_CITATION, source["citation"].strip()) if text),
+    )
+
+
+def command(manifest: dict[str, Any]) -> str:
+    """The command that builds the same content again."""
+    recipe, kind = manifest["recipe"], manifest["source"]["kind"]
+    source = manifest["not_hashed"]["source_file"] if kind == "file" else kind
+    words = ["safefeedback", "build", "--task", recipe["task"], "--pairs", str(recipe["pairs"])]
+    words += ["--length", str(recipe["length"]), "--cost-limit", f"{recipe['cost_limit']:.17g}"]
+    words += ["--noise", repr(recipe["noise"]), "--preference-noise", repr(recipe["preference_noise"])]
+    words += ["--horizon", str(recipe["horizon"]), "--test-fraction", repr(recipe["test_fraction"])]
+    words += [word for name in recipe["filters"] for word in ("--filter", name)]
+    words += ["--seed", str(recipe["seed"]), "--source", source]
+    return shlex.join(words)
+
+
+def describe_history(history: list[dict[str, Any]]) -> list[str]:
+    """One sentence for each thing that was done to the data, with how much it discarded or altered."""
+    return [_SENTENCES[entry["stage"]](entry) for entry in history]
+
+
+def _source(entry: dict[str, Any]) -> str:
+    converted = "".join(f"; {text}" for text in entry["converted"])
+    return (
+        f"{entry['steps']:,} steps in {entry['episodes']:,} episodes read; {entry['steps_after_last_episode']:,} steps after "
+        f"the last episode's end and {entry['episodes_too_short']:,} episodes shorter than a segment left out{converted}"
+    )
+
+
+def _sample(entry: dict[str, Any]) -> str:
+    return f"{entry['pairs']:,} pairs drawn by the sampler `{entry['sampler']}`, {entry['pairs_test']:,} of them for the test split"
+
+
+def _label(entry: dict[str, Any]) -> str:
+    return (
+        f"labelled: {entry['safe']:,} of the segments safe (cost at most {entry['segment_cost_limit']:g}), "
+        f"{entry['ties']:,} preferences tied"
+    )
+
+
+def _noise(entry: dict[str, Any]) -> str:
+    return f"noise flipped {entry['safety_flips']:,} safety labels and {entry['preference_flips']:,} preferences"
+
+
+def _filter(entry: dict[str, Any]) -> str:
+    return (
+        f"filter `{entry['filter']}` removed {entry['removed']:,} of {entry['pairs_before']:,} pairs "
+        f"(alone it would remove {entry['removed_alone']:,})"
+    )
+
+
+_SENTENCES = {"source": _source, "sample": _sample, "label": _label, "noise": _noise, "filter": _filter}
+
+
+def _metadata(manifest: dict[str, Any]) -> str:
+    import yaml
+
+    source = manifest["source"]
+    values: dict[str, Any] = {"pretty_name": _pretty_name(manifest), **_license(source["license"])}
+    values |= {
+        "task_categories": ["reinforcement-learning"],
+        "tags": ["safe-rl", "offline-rl", "preference-learning", "rlhf", "safety", "safefeedback"]
+        + (["dsrl"] if source["kind"] == "dsrl" else []),
+        "annotations_creators": ["machine-generated"],
+        "size_categories": [_size_category(sum(manifest["splits"].values()))],
+        "configs": [
+            {
+                "config_name": config,
+                "data_files": [{"split": split, "path": f"{config}/{split}-*.parquet"} for split in manifest["splits"]],
+                **({"default": True} if config == "pairs" else {}),
+            }
+            for config in ("pairs", "oracle")
+        ],
+    }
+    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=1000)
+
+
+def _license(text: str) -> dict[str, str]:
+    """The Hub's licence field: an identifier as it is, words as `other` with a name, nothing as `unknown`."""
+    if not text:
+        return {"license": "unknown"}
+    if re.fullmatch(r"[a-z0-9]+([.-][a-z0-9]+)*", text):
+        return {"license": text}
+    return {"license": "other", "license_name": text}
+
+
+def _size_category(rows: int) -> str:
+    bounds = [(1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M")]
+    return next((name for bound, name in bounds if rows < bound), "1M<n<10M" if rows < 10_000_000 else "10M<n<100M")
+
+
+def _pretty_name(manifest: dict[str, Any]) -> str:
+    rows, recipe = sum(manifest["splits"].values()), manifest["recipe"]
+    return f"Safe preference feedback: {recipe['task']}, {rows:,} pairs of {recipe['length']} steps"
+
+
+def _numbers(manifest: dict[str, Any]) -> list[tuple[str, str]]:
+    numbers = manifest["statistics"]
+    return [
+        ("pairs", ", ".join(f"{split} {rows:,}" for split, rows in manifest["splits"].items())),
+        ("episodes used", f"{numbers['episodes_used']:,} of {numbers['episodes_in_source']:,}"),
+        ("segments labelled safe", _percent(numbers["segments_safe"])),
+        (
+            "pairs with both segments safe / one / none",
+            " / ".join(_percent(numbers[name]) for name in ("pairs_both_safe", "pairs_one_safe", "pairs_both_unsafe")),
+        ),
+        ("decided pairs whose preferred segment is unsafe", _percent(numbers["preferred_is_unsafe"])),
+        ("ties", f"{numbers['ties']:,}"),
+        ("flipped by noise", f"{numbers['safety_flipped']:,} safety labels, {numbers['preferences_flipped']:,} preferences"),
+        ("return of a segment: lowest, quartiles, highest", _spread(numbers["segment_return"])),
+        ("cost of a segment: lowest, quartiles, highest", _spread(numbers["segment_cost"])),
+    ]
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.1f}%"
+
+
+def _spread(quantiles: dict[str, float]) -> str:
+    return ", ".join(f"{value:.4g}" for value in quantiles.values())
+
+
+def _attribution(source: dict[str, str]) -> str:
+    if source["kind"] == "dsrl":
+        return (
+            f"The segments are taken from the DSRL benchmark (*Datasets and Benchmarks for Offline Safe Reinforcement Learning*, "
+            f"arXiv 2306.09303) by {source['author']}, licensed under CC BY 4.0. This dataset is a derived work under the same "
+            "licence: segments were cut out, paired and labelled; the recorded numbers were not changed."
+        )
+    terms = (
+        f"Licence of the recordings: {source['license']}."
+        if source["license"]
+        else (
+            "The licence of the recordings was not stated by whoever built this dataset. Where they come from DSRL "
+            "(arXiv 2306.09303), they are licensed under CC BY 4.0 and its authors must be credited."
+        )
+    )
+    return f"{terms} Recorded by: {source['author']}." if source["author"] else terms

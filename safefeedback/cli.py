@@ -1,0 +1,188 @@
+"""The command line: parse, call, print."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from safefeedback.errors import InputError
+
+app = typer.Typer(
+    help="Make, check, publish and learn from safe preference feedback over offline safe-RL data.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout, and nothing else.")]
+
+
+@app.callback()
+def options(debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False) -> None:
+    """The options of every command."""
+
+
+@app.command()
+def build(
+    task: Annotated[str, typer.Option(help="A DSRL task (see `safefeedback tasks`), or a .toml file that describes one.")],
+    pairs: Annotated[int, typer.Option(help="How many pairs to draw.")] = 10_000,
+    length: Annotated[int, typer.Option(help="Steps in a segment.")] = 64,
+    cost_limit: Annotated[
+        float | None, typer.Option(help="Cost limit of a whole episode.  [default: the middle one of the task's]")
+    ] = None,
+    horizon: Annotated[
+        str, typer.Option(help="Steps the cost limit belongs to: task, longest (recorded episode), or a number.")
+    ] = "task",
+    noise: Annotated[float, typer.Option(help="Share of the safety labels to flip.")] = 0.0,
+    preference_noise: Annotated[float, typer.Option(help="Share of the preferences to flip.")] = 0.0,
+    filter: Annotated[
+        list[str] | None, typer.Option(help="drop-both-unsafe or drop-preferred-unsafe; may be given twice.")
+    ] = None,
+    test_fraction: Annotated[float, typer.Option(help="Share of the episodes held out as the test split.")] = 0.0,
+    seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
+    source: Annotated[
+        str, typer.Option(help="auto (DSRL's file: cached, or else downloaded), dsrl, or the path of an HDF5 file.")
+    ] = "auto",
+    out: Annotated[Path | None, typer.Option(help="The dataset's folder.  [default: one here, named after the recipe]")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the dataset in that folder.")] = False,
+    license: Annotated[str, typer.Option(help="Licence of recordings of your own.")] = "",
+    author: Annotated[str, typer.Option(help="Who made recordings of your own.")] = "",
+    citation: Annotated[str, typer.Option(help="BibTeX for recordings of your own, or a .bib file.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Build a dataset: draw pairs of segments, label them, and write a folder that `load_dataset` opens."""
+    import time
+
+    from safefeedback.build import Recipe
+    from safefeedback.pipeline import build_dataset
+    from safefeedback.screen import Progress, print_built, summary
+    from safefeedback.tasks import find_task
+
+    started = time.perf_counter()
+    recipe = Recipe(
+        task=find_task(task),
+        pairs=pairs,
+        length=length,
+        cost_limit=cost_limit,
+        horizon=int(horizon) if horizon.isdigit() else horizon,
+        noise=noise,
+        preference_noise=preference_noise,
+        filters=tuple(filter or ()),
+        test_fraction=test_fraction,
+        seed=seed,
+    )
+    terms = {"license": license, "author": author, "citation": _text_or_file(citation, ".bib")}
+    with Progress("building", quiet=as_json) as progress:
+        folder, manifest = build_dataset(recipe, source, out, overwrite, terms, progress)
+    result = summary(folder, manifest, time.perf_counter() - started)
+    if as_json:
+        print(json.dumps(result))
+    else:
+        print_built(result, manifest)
+
+
+@app.command()
+def tasks(
+    domain: Annotated[str | None, typer.Option(help="Only the tasks of one domain: BulletGym, SafetyGym or MetaDrive.")] = None,
+    as_json: Json = False,
+) -> None:
+    """List the 38 tasks of DSRL: dims, limits, whether their data are cached and whether they can be simulated here."""
+    from safefeedback.screen import print_table
+    from safefeedback.simulator import can_simulate
+    from safefeedback.sources.dsrl import cached
+    from safefeedback.tasks import DOMAINS
+    from safefeedback.tasks import tasks as registry
+
+    domains = {name.lower(): name for name in DOMAINS}
+    if domain is not None and domain.lower() not in domains:
+        raise InputError(f"there is no domain '{domain}': choose from {', '.join(DOMAINS)}")
+    chosen = [task for task in registry().values() if domain is None or task.domain == domains[domain.lower()]]
+    rows = [
+        {**task.to_dict(), "url": task.url, "cached": cached(task) is not None, "simulated_here": can_simulate(task) is None}
+        for task in chosen
+    ]
+    if as_json:
+        print(json.dumps(rows))
+        return
+    print_table(
+        ("task", "domain", "obs", "act", "horizon", "cost limits", "reference returns", "cached", "simulated here"),
+        [
+            (
+                row["name"],
+                row["domain"],
+                str(row["observation_dim"]),
+                str(row["action_dim"]),
+                str(row["horizon"]),
+                "/".join(f"{limit:g}" for limit in row["cost_limits"]),
+                "{:.1f} to {:.1f}".format(*row["reference_returns"]),
+                "yes" if row["cached"] else "-",
+                "yes" if row["simulated_here"] else "-",
+            )
+            for row in rows
+        ],
+    )
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Say what is installed, what works and what is missing; ends with code 1 if datasets cannot be built."""
+    from safefeedback import doctor as clinic
+    from safefeedback.screen import print_table
+
+    checks = clinic.doctor()
+    if as_json:
+        print(json.dumps(checks))
+    else:
+        print_table(("capability", "state", "detail"), [(row["name"], row["state"], row["detail"]) for row in checks])
+    if checks[1]["state"] != "works":
+        raise typer.Exit(1)
+
+
+def _text_or_file(value: str, ending: str) -> str:
+    if not value.endswith(ending):
+        return value
+    try:
+        return Path(value).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{value} cannot be read: {error}") from None
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Runs a command; an error that the user can mend is one line on stderr and exit code 2."""
+    words = sys.argv[1:] if arguments is None else arguments
+    debug = "--debug" in words
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        sys.exit(app(args=[word for word in words if word != "--debug"], prog_name="safefeedback", standalone_mode=False) or 0)
+    except KeyboardInterrupt:
+        _end("interrupted; nothing was left behind", 130, debug)
+    except (InputError, MemoryError, OSError) as error:
+        _end(_line(error), 2, debug)
+    except Exception as error:
+        if not hasattr(error, "format_message"):  # an error of the command line's own parser has one
+            raise
+        _end(error.format_message().replace("\n", " "), 2, debug)
+
+
+def _interrupt(signum: int, frame: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def _line(error: BaseException) -> str:
+    if isinstance(error, MemoryError):
+        return "not enough memory: ask for fewer pairs or shorter segments"
+    return " ".join(str(error).split())
+
+
+def _end(message: str, code: int, debug: bool) -> None:
+    if debug:
+        import traceback
+
+        traceback.print_exc()
+    print(f"error: {message}", file=sys.stderr)
+    sys.stdout.flush()
+    sys.exit(code)

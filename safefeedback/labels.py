@@ -1,0 +1,56 @@
+"""Returns and costs of segments, and the labels that follow from them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def window_sum(values: np.ndarray, rows: np.ndarray, length: int) -> np.ndarray:
+    """The sum of `length` consecutive values from each row on, added first to last in float64.
+
+    The order of the additions is fixed, so that the result equals a naive loop's to the bit on any machine.
+
+    Args:
+        values: [T], one number a step.
+        rows: int64 of any shape, the row where each window starts.
+        length: L, steps in a window.
+
+    Returns:
+        float64 in the shape of `rows`.
+    """
+    total = np.zeros(rows.shape, np.float64)
+    for step in range(length):
+        total += values[rows + step]
+    return total
+
+
+def prefer_by_return(returns: np.ndarray) -> np.ndarray:
+    """The segment with the larger return is preferred, equal returns are a tie (PreSa, section 4, arXiv 2512.20173).
+
+    Args:
+        returns: float64 [N, 2].
+
+    Returns:
+        float32 [N]: 0.0 or 1.0, the index of the better segment, or 0.5 for a tie.
+    """
+    return ((np.sign(returns[:, 1] - returns[:, 0]) + 1) / 2).astype(np.float32)
+
+
+def segment_cost_limit(cost_limit: float, length: int, horizon: int) -> float:
+    """The episode's cost limit scaled to a segment: limit * L / T."""
+    return cost_limit * length / horizon
+
+
+def safe_by_cost(costs: np.ndarray, cost_limit: float, length: int, horizon: int) -> np.ndarray:
+    """A segment is safe if its cost is at most limit * L / T, inclusive (PreSa, section 5, arXiv 2512.20173).
+
+    Args:
+        costs: float64 of any shape, the cost of each segment.
+        cost_limit: the limit of a whole episode's cost.
+        length: L, steps in a segment.
+        horizon: T, steps in a full episode.
+
+    Returns:
+        float32 in the shape of `costs`: 1.0 safe, 0.0 unsafe.
+    """
+    return (costs <= segment_cost_limit(cost_limit, length, horizon)).astype(np.float32)

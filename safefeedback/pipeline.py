@@ -1,0 +1,79 @@
+"""From a recipe to a dataset's folder: load, build, write, and only then the name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from safefeedback import card, sources, store
+from safefeedback.build import Recipe, build
+from safefeedback.errors import InputError
+from safefeedback.files import check_new, new_folder
+from safefeedback.types import Source
+
+
+def build_dataset(
+    recipe: Recipe,
+    source: str = "auto",
+    out: Path | None = None,
+    overwrite: bool = False,
+    terms: dict[str, str] | None = None,
+    on_progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
+) -> tuple[Path, dict[str, Any]]:
+    """Makes a dataset's folder.
+
+    Args:
+        recipe: every choice that shapes it.
+        source: as in `safefeedback.sources.load`.
+        out: its folder; None makes one in the working folder, named after the recipe.
+        overwrite: whether an existing dataset there is replaced.
+        terms: license, author and citation of recordings that are not DSRL's.
+        on_progress: told (stage, done, total); stages are "read", "label" and "write".
+
+    Returns:
+        The folder, and the manifest as in recipe.json.
+
+    Raises:
+        InputError: if anything given cannot be used; nothing is left behind.
+    """
+    if out is not None:
+        check_new(out, overwrite)
+    on_progress("read", 0, 1)
+    episodes = sources.load(source, recipe.task)
+    episodes = replace(episodes, source=with_terms(episodes.source, terms or {}))
+    out = out or Path(folder_name(recipe, episodes.source))
+    check_new(out, overwrite)
+    on_progress("label", 0, 1)
+    feedback = build(episodes, recipe)
+    done, total = 0, 2 * len(feedback)  # both tables
+
+    def advance(rows: int) -> None:
+        nonlocal done
+        done += rows
+        on_progress("write", done, total)
+
+    with new_folder(out, overwrite) as folder:
+        manifest = store.write(folder, episodes, feedback, recipe, card.render, advance)
+    return out, manifest
+
+
+def with_terms(source: Source, terms: dict[str, str]) -> Source:
+    """The source with the licence, author and citation that were given.
+
+    Raises:
+        InputError: for DSRL's own file, whose terms are not ours to change.
+    """
+    given = {key: value for key, value in terms.items() if value}
+    if given and source.kind == "dsrl":
+        raise InputError(f"--{next(iter(given))} is for data of your own; DSRL's is {source.license} and is credited as such")
+    return replace(source, **given)
+
+
+def folder_name(recipe: Recipe, source: Source) -> str:
+    """Task, pairs, length, limit, noise, source if not DSRL, and eight digits of the recipe's hash."""
+    words = [recipe.task.name, f"{recipe.pairs}x{recipe.length}", f"limit{recipe.limit:g}", f"noise{recipe.noise:g}"]
+    if source.kind != "dsrl":
+        words.append(Path(source.file).stem if source.kind == "file" else source.kind)
+    return "-".join([*words, store.recipe_hash(recipe, source.fingerprint)[:8]])

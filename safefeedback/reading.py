@@ -1,0 +1,267 @@
+"""Reads a dataset, from a folder or the Hugging Face Hub, into shaped NumPy arrays."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from safefeedback.errors import InputError
+
+SIDES = (0, 1)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The pairs of one split; labels as in `safefeedback.types`.
+
+    Attributes:
+        pair_id: int64 [N].
+        episode, start: int64 [N, 2], where each segment lies in the source.
+        observations: float32 [N, 2, L, O].
+        actions: float32 [N, 2, L, A].
+        preference: float32 [N].
+        safe: float32 [N, 2].
+        recipe: what recipe.json says, or {} where the dataset came without it.
+    """
+
+    pair_id: np.ndarray
+    episode: np.ndarray
+    start: np.ndarray
+    observations: np.ndarray
+    actions: np.ndarray
+    preference: np.ndarray
+    safe: np.ndarray
+    recipe: dict[str, Any]
+
+    def __len__(self) -> int:
+        return len(self.pair_id)
+
+
+@dataclass(frozen=True)
+class Oracle:
+    """The truth about the same rows, which no algorithm may learn from.
+
+    Attributes:
+        pair_id: int64 [N].
+        returns, costs: float64 [N, 2].
+        clean_preference: float32 [N].
+        clean_safe: float32 [N, 2].
+        preference_flipped: bool [N].
+        safe_flipped: bool [N, 2].
+    """
+
+    pair_id: np.ndarray
+    returns: np.ndarray
+    costs: np.ndarray
+    clean_preference: np.ndarray
+    clean_safe: np.ndarray
+    preference_flipped: np.ndarray
+    safe_flipped: np.ndarray
+
+
+def read(source: str | Path, labels: str | None = None, split: str = "train", revision: str | None = None) -> Dataset:
+    """Reads segments and labels; every number is copied once, from Parquet's buffers into the arrays.
+
+    Args:
+        source: a dataset's folder, or a Hub repository "user/name".
+        labels: a label set of the dataset, whose rows and labels then replace the published ones; None for those.
+        split: "train" or "test".
+        revision: branch, tag or commit of a repository.
+
+    Raises:
+        InputError: if there is no such dataset, label set or split, or its files are not what they should be.
+    """
+    folder = _folder(source, ["recipe.json", f"pairs/{split}-*", *([f"labels/{labels}/{split}-*"] if labels else [])], revision)
+    files = _files(folder, "pairs", split)
+    recipe = _recipe(folder)
+    length, observation_dim, action_dim = _shape(files[0], recipe)
+    count = sum(_open(file).metadata.num_rows for file in files)
+    arrays = {
+        "pair_id": np.empty(count, np.int64),
+        "episode": np.empty((count, 2), np.int64),
+        "start": np.empty((count, 2), np.int64),
+        "observations": np.empty((count, 2, length, observation_dim), np.float32),
+        "actions": np.empty((count, 2, length, action_dim), np.float32),
+        "preference": np.empty(count, np.float32),
+        "is_safe": np.empty((count, 2), np.float32),
+    }
+    _fill(arrays, files)
+    if labels is not None:
+        label_files = _files(folder, f"labels/{labels}", split)
+        rows = sum(_open(file).metadata.num_rows for file in label_files)
+        answers = {
+            "pair_id": np.empty(rows, np.int64),
+            "preference": np.empty(rows, np.float32),
+            "is_safe": np.empty((rows, 2), np.float32),
+        }
+        _fill(answers, label_files)
+        index = np.searchsorted(arrays["pair_id"], answers["pair_id"])
+        known = index < count
+        known[known] = arrays["pair_id"][index[known]] == answers["pair_id"][known]
+        if not known.all():
+            raise InputError(f"{folder}/labels/{labels} labels pair {answers['pair_id'][~known][0]}, which pairs does not hold")
+        if not np.array_equal(index, np.arange(count)):
+            arrays = {name: values[index] for name, values in arrays.items()}
+        arrays |= answers
+    return Dataset(safe=arrays.pop("is_safe"), recipe=recipe, **arrays)
+
+
+def read_oracle(source: str | Path, split: str = "train", revision: str | None = None) -> Oracle:
+    """Reads the truth about a split's rows, in the same order as `read` does.
+
+    Raises:
+        InputError: as `read` does.
+    """
+    files = _files(_folder(source, ["recipe.json", f"oracle/{split}-*"], revision), "oracle", split)
+    count = sum(_open(file).metadata.num_rows for file in files)
+    arrays = {
+        "pair_id": np.empty(count, np.int64),
+        "return": np.empty((count, 2), np.float64),
+        "cost": np.empty((count, 2), np.float64),
+        "clean_preference": np.empty(count, np.float32),
+        "clean_is_safe": np.empty((count, 2), np.float32),
+        "preference_flipped": np.empty(count, bool),
+        "is_safe_flipped": np.empty((count, 2), bool),
+    }
+    _fill(arrays, files)
+    return Oracle(
+        pair_id=arrays["pair_id"],
+        returns=arrays["return"],
+        costs=arrays["cost"],
+        clean_preference=arrays["clean_preference"],
+        clean_safe=arrays["clean_is_safe"],
+        preference_flipped=arrays["preference_flipped"],
+        safe_flipped=arrays["is_safe_flipped"],
+    )
+
+
+def _folder(source: str | Path, patterns: list[str], revision: str | None) -> Path:
+    """The local folder of a dataset; of a repository only the files that match are fetched, or found in the cache."""
+    folder = Path(source)
+    if folder.is_dir():
+        if revision is not None:
+            raise InputError(f"{folder} is a folder and has no revision '{revision}'; revisions belong to Hub repositories")
+        return folder
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id
+
+    try:
+        validate_repo_id(str(source))
+        is_repo = str(source).count("/") == 1
+    except HFValidationError:
+        is_repo = False
+    if not is_repo:
+        raise InputError(f"there is no folder {source}, and it does not name a Hub repository like user/name")
+    try:
+        return Path(
+            snapshot_download(str(source), repo_type="dataset", revision=revision, allow_patterns=patterns, etag_timeout=5)
+        )
+    except Exception as error:
+        reason = (str(error) or type(error).__name__).strip().splitlines()[0]
+        raise InputError(f"{source} is not a folder here and cannot be fetched from the Hub: {reason}") from None
+
+
+def _files(folder: Path, config: str, split: str) -> list[Path]:
+    files = sorted((folder / config).glob(f"{split}-*.parquet"))
+    if files:
+        return files
+    if config.startswith("labels/"):
+        known = sorted(path.name for path in (folder / "labels").glob("*") if path.is_dir())
+        raise InputError(f"{folder} has no label set '{config[7:]}'; it has {', '.join(known) if known else 'none'}")
+    known = sorted({path.name.split("-")[0] for path in (folder / config).glob("*.parquet")})
+    if known:
+        raise InputError(f"{folder} has no split '{split}'; it has {', '.join(known)}")
+    raise InputError(f"{folder} is not a dataset of safefeedback: it holds no {config}/*.parquet")
+
+
+def _recipe(folder: Path) -> dict[str, Any]:
+    try:
+        return json.loads((folder / "recipe.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise InputError(f"{folder}/recipe.json cannot be read: {str(error).splitlines()[0]}") from None
+
+
+def _open(file: Path) -> pq.ParquetFile:
+    try:
+        return pq.ParquetFile(file)
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(f"{file} is not a whole Parquet file: {str(error).splitlines()[0]}") from None
+
+
+def _shape(file: Path, recipe: dict[str, Any]) -> tuple[int, int, int]:
+    """L, O and A from the Parquet file itself, or else from the recipe."""
+    metadata = _open(file).schema_arrow.metadata or {}
+    shape = json.loads(metadata[b"safefeedback"]) if b"safefeedback" in metadata else recipe.get("shape")
+    if shape is None:
+        raise InputError(f"{file} does not say the shape of its segments, and there is no recipe.json that does")
+    return shape["length"], shape["observation_dim"], shape["action_dim"]
+
+
+def _fill(arrays: dict[str, np.ndarray], files: list[Path]) -> None:
+    """Fills each array from its column, or from its two columns `<name>_0` and `<name>_1` (`is_safe_0_flipped`)."""
+    at = 0
+    for path in files:
+        file = _open(path)
+        columns = _columns(list(arrays), file.schema_arrow.names, path)
+        try:
+            for group in range(file.num_row_groups):
+                table = file.read_row_group(group, columns=[name for names in columns.values() for name in names])
+                rows = slice(at, at + len(table))
+                for name, names in columns.items():
+                    target = arrays[name][rows]
+                    if len(names) == 1:
+                        _copy(table[names[0]], target, path, names[0])
+                    else:
+                        for side in SIDES:
+                            _copy(table[names[side]], target[:, side], path, names[side])
+                at += len(table)
+        except (OSError, pa.ArrowException) as error:
+            raise InputError(f"{path} is damaged: {str(error).splitlines()[0]}") from None
+
+
+def _columns(names: list[str], present: list[str], path: Path) -> dict[str, list[str]]:
+    columns: dict[str, list[str]] = {}
+    for name in names:
+        stem, flipped, _ = name.partition("_flipped")
+        sides = [f"{stem}_{side}{flipped}" for side in SIDES]
+        columns[name] = [name] if name in present else sides
+        for column in columns[name]:
+            if column not in present:
+                raise InputError(f"{path} has no column '{column}'")
+    return columns
+
+
+def _copy(column: pa.ChunkedArray, target: np.ndarray, path: Path, name: str) -> None:
+    """Copies a column into `target`, a list of numbers into the trailing axes; null becomes NaN."""
+    at = 0
+    for chunk in column.chunks:
+        part = target[at : at + len(chunk)]
+        if pa.types.is_fixed_size_list(chunk.type) or pa.types.is_list(chunk.type) or pa.types.is_large_list(chunk.type):
+            values = chunk.flatten()
+            if chunk.null_count or values.null_count or len(values) != part.size or not _even(chunk):
+                raise InputError(f"{path}: the segments in {name} do not all have the shape {target.shape[1:]}")
+            part[...] = values.to_numpy().reshape(part.shape)
+        elif chunk.null_count and part.dtype.kind != "f":
+            raise InputError(f"{path}: {name} must not be null")
+        elif pa.types.is_boolean(chunk.type) and chunk.null_count:
+            part[...] = chunk.cast(pa.float32()).to_numpy(zero_copy_only=False)
+        else:
+            part[...] = chunk.to_numpy(zero_copy_only=False)
+        at += len(chunk)
+
+
+def _even(chunk: pa.Array) -> bool:
+    """Whether every list in the chunk has the same length."""
+    if pa.types.is_fixed_size_list(chunk.type):
+        return True
+    lengths = np.diff(chunk.offsets.to_numpy())
+    return len(lengths) == 0 or bool((lengths == lengths[0]).all())

@@ -1,0 +1,99 @@
+"""Finds the benchmark's own file of a task: in DSRL's cache, in the Hugging Face cache, or on the Hub."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from pathlib import Path
+
+from safefeedback.errors import InputError
+from safefeedback.files import file_sha256
+from safefeedback.tasks import Task
+
+REPO = "YYY-45/DSRL"
+LICENSE = "cc-by-4.0"
+AUTHOR = (
+    "Zuxin Liu, Zijian Guo, Haohong Lin, Yihang Yao, Jiacheng Zhu, Zhepeng Cen, Hanjiang Hu, Wenhao Yu, Tingnan Zhang, "
+    "Jie Tan, Ding Zhao (the DSRL benchmark)"
+)
+CITATION = """@article{liu2024dsrl,
+  title   = {Datasets and Benchmarks for Offline Safe Reinforcement Learning},
+  author  = {Liu, Zuxin and Guo, Zijian and Lin, Haohong and Yao, Yihang and Zhu, Jiacheng and Cen, Zhepeng and
+             Hu, Hanjiang and Yu, Wenhao and Zhang, Tingnan and Tan, Jie and Zhao, Ding},
+  journal = {Journal of Data-centric Machine Learning Research},
+  year    = {2024},
+  note    = {arXiv:2306.09303}
+}"""
+CONNECT_SECONDS = 5.0
+
+
+def cache_folder() -> Path:
+    """The folder in which the dsrl package keeps its files."""
+    return Path(os.environ.get("DSRL_DATASET_DIR") or Path.home() / ".dsrl" / "datasets")
+
+
+def cached(task: Task) -> Path | None:
+    """The task's file where it is on this machine already, or None."""
+    if task.file is None:
+        return None
+    path = cache_folder() / task.file
+    if path.is_file():
+        return path
+    if task.hub_repo is None:
+        return None
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(task.hub_repo, task.file, repo_type="dataset")
+    return Path(found) if isinstance(found, str) else None
+
+
+def locate(task: Task) -> Path:
+    """The benchmark's file, downloaded if it is not on this machine.
+
+    Raises:
+        InputError: if the task has no file, or it is neither cached nor reachable; the line names the ways on.
+    """
+    path = cached(task)
+    if path is not None:
+        return path
+    if task.file is None or task.hub_repo is None:
+        raise InputError(f"task {task.name} names no file to download: give one with --source PATH")
+    return _download(task.hub_repo, task.file, task)
+
+
+def _download(repo: str, file: str, task: Task) -> Path:
+    import huggingface_hub
+    from huggingface_hub.utils import disable_progress_bars
+
+    if not sys.stderr.isatty():
+        disable_progress_bars()
+    try:
+        _reach(huggingface_hub.constants.ENDPOINT)
+        path = Path(huggingface_hub.hf_hub_download(repo, file, repo_type="dataset", etag_timeout=CONNECT_SECONDS))
+    except Exception as error:  # every failure of the network or the server ends in the same three ways on
+        reason = (str(error) or type(error).__name__).strip().splitlines()[0]
+        raise InputError(
+            f"the recordings of {task.name} are not on this machine and cannot be downloaded ({reason}): (1) connect to the "
+            f"network or set HF_ENDPOINT to a mirror, (2) put {file} from {task.url} into {cache_folder()}, or "
+            "(3) give a file with --source PATH"
+        ) from None
+    expected = path.resolve().name  # the Hub's cache names a large file by its sha256
+    if re.fullmatch("[0-9a-f]{64}", expected) and file_sha256(path) != expected:
+        raise InputError(f"{path} arrived damaged (its sha256 is not {expected}): delete it and try again")
+    return path
+
+
+def _reach(endpoint: str) -> None:
+    """Fails within seconds where there is no network, before a client that would try again and again."""
+    import urllib.error
+    import urllib.request
+
+    if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
+        raise OSError("HF_HUB_OFFLINE is set")
+    try:
+        urllib.request.urlopen(urllib.request.Request(endpoint, method="HEAD"), timeout=CONNECT_SECONDS).close()
+    except urllib.error.HTTPError:
+        pass  # it answered
+    except urllib.error.URLError as error:
+        raise OSError(f"{endpoint}: {error.reason}") from None

@@ -1,0 +1,128 @@
+"""Reads an HDF5 file in DSRL's schema, only what is needed, and refuses what could not be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from safefeedback.errors import InputError
+from safefeedback.files import file_sha256
+from safefeedback.tasks import Task
+from safefeedback.types import Episodes, Source
+
+CHUNK = 1 << 16  # rows looked at in one go
+PLAIN_FILTERS = (None, "gzip", "lzf")
+MOST_COMPRESSION = 1100  # gzip cannot pack more than 1032 bytes into one
+
+
+def read_hdf5(path: Path, task: Task, source: Source) -> Episodes:
+    """Reads the episodes of a file with the keys observations, actions, rewards, costs, terminals and timeouts.
+
+    An episode ends where `terminals` or `timeouts` is true; rows after the last end belong to no episode. Rewards, costs
+    and the ends may be (T,) or (T, 1). `next_observations` is not read.
+
+    Args:
+        path: the file.
+        task: whose dimensions the file must have.
+        source: what is known about the file; its name, fingerprint and conversions are filled in here, and its licence,
+            author and citation from the file's attributes of these names where they are empty.
+
+    Raises:
+        InputError: naming file and field, if a key is missing, lengths disagree, a value is NaN or infinite, a cost is
+            negative, the dims do not fit the task, no episode ends, or the file is not plain readable HDF5.
+    """
+    with _explained(path):
+        fingerprint = file_sha256(path)
+        with h5py.File(path, "r") as file:
+            observations = _read(file, path, "observations", task.observation_dim, np.float32)
+            actions = _read(file, path, "actions", task.action_dim, np.float32)
+            rewards = _read(file, path, "rewards", None, np.float64)
+            costs = _read(file, path, "costs", None, np.float64)
+            ends = _read_flags(file, path, "terminals") | _read_flags(file, path, "timeouts")
+            converted = tuple(
+                f"{key} from {file[key].dtype} to float32"
+                for key in ("observations", "actions")
+                if file[key].dtype != np.float32
+            )
+            terms = {key: str(file.attrs.get(key, "")) for key in ("license", "author", "citation")}
+    arrays = {"actions": actions, "rewards": rewards, "costs": costs, "terminals and timeouts": ends}
+    for key, values in arrays.items():
+        if len(values) != len(observations):
+            raise InputError(f"{path}: {key} has {len(values)} steps but observations has {len(observations)}")
+    if (costs < 0).any():
+        row = int(np.flatnonzero(costs < 0)[0])
+        raise InputError(f"{path}: costs is negative at step {row} ({costs[row]:g}); a cost must be 0 or more")
+    if not ends.any():
+        raise InputError(f"{path}: no episode ends: terminals and timeouts are false at every step")
+    bounds = np.concatenate([[0], np.flatnonzero(ends) + 1]).astype(np.int64)
+    stated = {key: getattr(source, key) or value for key, value in terms.items()}
+    source = replace(source, file=path.name, fingerprint=fingerprint, converted=converted, **stated)
+    return Episodes(task, observations, actions, rewards, costs, bounds, source)
+
+
+def _dataset(file: h5py.File, path: Path, key: str) -> h5py.Dataset:
+    link = file.get(key, getlink=True)
+    if link is None:
+        raise InputError(f"{path}: the key '{key}' is missing; DSRL's schema needs it")
+    if not isinstance(link, h5py.HardLink):
+        raise InputError(f"{path}: {key} is a link to elsewhere; copy the data into the file")
+    dataset = file[key]
+    if not isinstance(dataset, h5py.Dataset) or dataset.shape is None or dataset.dtype.kind not in "fiub":
+        raise InputError(f"{path}: {key} is not an array of numbers")
+    if dataset.external or dataset.is_virtual:
+        raise InputError(f"{path}: {key} keeps its data in another file; copy the data into this one")
+    stored = dataset.id.get_storage_size()
+    if dataset.compression in PLAIN_FILTERS and dataset.nbytes > MOST_COMPRESSION * stored:
+        raise InputError(f"{path}: {key} declares {dataset.nbytes:,} bytes but stores only {stored:,}; the file is broken")
+    return dataset
+
+
+def _read(file: h5py.File, path: Path, key: str, dim: int | None, dtype: type) -> np.ndarray:
+    """One array as `dtype`: [T, dim], or [T] where dim is None."""
+    dataset = _dataset(file, path, key)
+    shape = dataset.shape
+    if dim is None and not (len(shape) == 1 or (len(shape) == 2 and shape[1] == 1)):
+        raise InputError(f"{path}: {key} has shape {shape} but must be (steps,) or (steps, 1)")
+    if dim is not None and (len(shape) != 2 or shape[1] != dim):
+        raise InputError(f"{path}: {key} has shape {shape} but the task needs (steps, {dim})")
+    values = np.empty(shape, dtype)
+    if dataset.size:
+        dataset.read_direct(values)
+    for start in range(0, len(values), CHUNK):
+        bad = ~np.isfinite(values[start : start + CHUNK].reshape(-1, dim or 1)).all(axis=1)
+        if bad.any():
+            row = start + int(np.flatnonzero(bad)[0])
+            raise InputError(f"{path}: {key} is NaN, infinite or too large for {np.dtype(dtype)} at step {row}")
+    return values if dim is not None else values.reshape(-1)
+
+
+def _read_flags(file: h5py.File, path: Path, key: str) -> np.ndarray:
+    values = _read(file, path, key, None, np.float64)
+    bad = (values != 0) & (values != 1)
+    if bad.any():
+        row = int(np.flatnonzero(bad)[0])
+        raise InputError(f"{path}: {key} holds {values[row]:g} at step {row}; it must be true or false")
+    return values == 1
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turns what reading a broken file raises into one line."""
+    try:
+        yield
+    except InputError:
+        raise
+    except FileNotFoundError:
+        raise InputError(f"there is no file {path}") from None
+    except IsADirectoryError:
+        raise InputError(f"{path} is a folder; give the HDF5 file itself") from None
+    except MemoryError:
+        raise InputError(f"{path}: the arrays it declares do not fit into memory") from None
+    except (OSError, RuntimeError, ValueError, TypeError, KeyError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"{path} cannot be read as HDF5: {reason}") from None
