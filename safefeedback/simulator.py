@@ -52,7 +52,7 @@ def make(task: Task) -> gymnasium.Env:
     reason = can_simulate(task)
     if reason is not None:
         raise InputError(reason)
-    with _quiet(), _own_random_state():
+    with quiet(), _own_random_state():
         import gymnasium
 
         _register(task.domain)
@@ -143,9 +143,7 @@ class _BulletStart:
             joint.init_motor()
         if type(env.agent).__name__ == "RaceCar":  # its constructor sets the motors a second time
             for joint in env.agent.joint_list:
-                env.bc.setJointMotorControl2(
-                    env.agent.body_id, joint.index, env.bc.VELOCITY_CONTROL, targetVelocity=0, force=0
-                )
+                env.bc.setJointMotorControl2(env.agent.body_id, joint.index, env.bc.VELOCITY_CONTROL, targetVelocity=0, force=0)
 
 
 def _plain_attributes(owner: Any) -> dict[str, Any]:
@@ -169,7 +167,7 @@ def _own_random_state() -> Any:
 
 
 @contextmanager
-def _quiet() -> Any:
+def quiet() -> Any:
     """Drop the banners that the simulators print while they are imported, from Python and from C.
 
     Python's own streams are put back for that time: bullet-safety-gym looks up the C stream by the stream's name, and

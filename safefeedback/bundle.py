@@ -1,0 +1,58 @@
+"""The small recordings that are shipped in the package: made from a collected file, and turned back into a full one.
+
+A bundled file leaves out `next_observations`: inside an episode they are the observations one row on, and the last row of
+each episode is kept as the attribute `last_observations` [E, O], so that `export` restores them bit for bit.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from safefeedback.errors import InputError
+from safefeedback.recording import Episode, columns, read_recording, sums, write_hdf5, write_recording
+from safefeedback.tasks import Task
+from safefeedback.thinning import thin_evenly
+
+FOLDER = Path(__file__).parent / "sources" / "recordings"
+
+
+def bundled_file(task: Task) -> Path | None:
+    """The recording of the task that is shipped in the package, or None."""
+    path = FOLDER / f"{task.name}.hdf5"
+    return path if path.exists() else None
+
+
+def bundle(source: Path, out: Path, episodes: int, seed: int = 0) -> None:
+    """Write a small file with `episodes` of a collected file's episodes, spread evenly over the return-cost plane.
+
+    Raises:
+        InputError: if the source is not a recording made by the collector.
+    """
+    found, attributes = read_recording(source)
+    returns, costs = sums(found)
+    chosen = [found[index] for index in thin_evenly(returns, costs, episodes, np.random.default_rng([seed, 3]))]
+    _write(out, chosen, {**attributes, "episodes_kept": len(chosen)})
+
+
+def _write(out: Path, episodes: list[Episode], attributes: dict[str, Any]) -> None:
+    datasets = columns(episodes)
+    del datasets["next_observations"]
+    last = np.stack([episode.observations[-1] for episode in episodes])
+    seeds = np.array([episode.seed for episode in episodes], dtype=np.uint32)
+    units = np.array([episode.unit for episode in episodes], dtype=np.uint16)
+    attributes = {**attributes, "last_observations": last, "episode_seeds": seeds, "episode_units": units}
+    write_hdf5(out, datasets, attributes, compression="gzip", compression_opts=9, shuffle=True)
+
+
+def export(source: Path, out: Path) -> None:
+    """Write a bundled file as a full one in DSRL's schema, `next_observations` restored.
+
+    Raises:
+        InputError: if the source is not a bundled recording, or `out` is the source.
+    """
+    if out.exists() and out.samefile(source):
+        raise InputError(f"{out} would overwrite the recording it is made from: give another name")
+    write_recording(out, *read_recording(source))

@@ -1,0 +1,90 @@
+"""The command `safefeedback collect`; cli.py registers it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def collect(
+    task: Annotated[str, typer.Option(help="Task to record, e.g. BallCircle, or a .toml file of your own.")],
+    out: Annotated[Path, typer.Option(help="File to write (.hdf5), or a folder: the name then follows DSRL's.")],
+    episodes: Annotated[int, typer.Option(help="Episodes in the file, at most.")] = 1000,
+    steps: Annotated[int, typer.Option(help="Training steps for each cost limit and seed.")] = 300_000,
+    cost_limits: Annotated[
+        str, typer.Option(help="Mean episode costs aimed at, with commas; 'none' is reward alone.")
+    ] = "none,40,10",
+    seeds: Annotated[int, typer.Option(help="Training runs per cost limit.")] = 1,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same episodes on one machine.")] = 0,
+    warm_start: Annotated[
+        Path | None, typer.Option(help="File in DSRL's schema whose behaviour is cloned first.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Record episodes of a task in its simulator, from poor to good and from safe to unsafe, as a DSRL file.
+
+    PPO with a learnt price of cost is trained once for each cost limit and seed. A run that was interrupted goes on with
+    the next unfinished one when it is started again.
+    """
+    from safefeedback.collect import CollectConfig
+    from safefeedback.collect import collect as run
+    from safefeedback.tasks import find_task
+
+    config = CollectConfig(episodes, steps, parse_limits(cost_limits), seeds, seed, warm_start)
+    with _Bar(config) as bar:
+        result = run(find_task(task), out, config, bar.advance)
+    if as_json:
+        print(json.dumps(asdict(result), default=str))
+        return
+    print(f"{result.path}: {result.kept} episodes")
+    print(f"recorded {result.recorded}; left out {result.too_costly} that cost more than any of the benchmark's", end="")
+    print(f", {result.recorded - result.too_costly - result.kept} by thinning evenly over return and cost")
+    if result.reused_units:
+        print(f"{result.reused_units} training runs were finished before and were taken from {result.parts}")
+
+
+def parse_limits(text: str) -> tuple[float | None, ...]:
+    """The cost limits in a text like "none,40,10".
+
+    Raises:
+        InputError: if a part is neither a number nor "none".
+    """
+    from safefeedback.errors import InputError
+
+    try:
+        return tuple(None if part.strip().lower() == "none" else float(part) for part in text.split(","))
+    except ValueError:
+        raise InputError(f"--cost-limits {text}: give numbers or 'none', with commas between, e.g. none,40,10") from None
+
+
+class _Bar:
+    """A progress bar over all steps of all units, on a terminal only."""
+
+    def __init__(self, config) -> None:  # noqa: ANN001  (CollectConfig, imported only where it is used)
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        console = Console(stderr=True)
+        self.steps = config.steps
+        self.progress = Progress(
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+            console=console, disable=not console.is_terminal,
+        )
+        self.total = config.steps * config.seeds * len(config.cost_limits)
+
+    def __enter__(self) -> _Bar:
+        self.progress.start()
+        self.row = self.progress.add_task("collecting", total=self.total)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.progress.stop()
+
+    def advance(self, unit, report) -> None:  # noqa: ANN001
+        text = f"{unit.name}: return {report.mean_return:.0f}, cost {report.mean_cost:.0f}"
+        done = unit.index * self.steps + min(report.steps, self.steps)
+        self.progress.update(self.row, completed=done, description=text)
