@@ -80,6 +80,11 @@ class Recipe:
         assert self.cost_limit is not None
         return float(self.cost_limit)
 
+    @property
+    def shape(self) -> dict[str, int]:
+        """L, O and A of every segment, by the names under which a dataset states them."""
+        return {"length": self.length, "observation_dim": self.task.observation_dim, "action_dim": self.task.action_dim}
+
     def to_dict(self) -> dict[str, Any]:
         """The choices as JSON-ready values, the task by name; numbers that are equal are written alike."""
         values = {**asdict(self), "task": self.task.name, "filters": list(self.filters)}

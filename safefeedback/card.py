@@ -8,6 +8,8 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from safefeedback.tasks import tasks
+
 PRESA_CITATION = """@inproceedings{gong2026presa,
   title     = {Offline Safe Policy Optimization From Heterogeneous Feedback},
   author    = {Gong, Ze and Varakantham, Pradeep and Kumar, Akshat},
@@ -54,7 +56,10 @@ def command(manifest: dict[str, Any]) -> str:
     """The command that builds the same content again."""
     recipe, kind = manifest["recipe"], manifest["source"]["kind"]
     source = manifest["not_hashed"]["source_file"] if kind == "file" else kind
-    words = ["safefeedback", "build", "--task", recipe["task"], "--pairs", str(recipe["pairs"])]
+    known = tasks().get(recipe["task"])
+    own = known is None or known.to_dict() != manifest["task"]
+    task = f"{recipe['task']}.toml" if own else recipe["task"]
+    words = ["safefeedback", "build", "--task", task, "--pairs", str(recipe["pairs"])]
     words += ["--length", str(recipe["length"]), "--cost-limit", f"{recipe['cost_limit']:.17g}"]
     words += ["--noise", repr(recipe["noise"]), "--preference-noise", repr(recipe["preference_noise"])]
     words += ["--horizon", str(recipe["horizon"]), "--test-fraction", repr(recipe["test_fraction"])]
@@ -77,7 +82,10 @@ def _source(entry: dict[str, Any]) -> str:
 
 
 def _sample(entry: dict[str, Any]) -> str:
-    return f"{entry['pairs']:,} pairs drawn by the sampler `{entry['sampler']}`, {entry['pairs_test']:,} of them for the test split"
+    return (
+        f"{entry['pairs']:,} pairs drawn by the sampler `{entry['sampler']}`, "
+        f"{entry['pairs_test']:,} of them for the test split"
+    )
 
 
 def _label(entry: dict[str, Any]) -> str:
@@ -172,9 +180,9 @@ def _spread(quantiles: dict[str, float]) -> str:
 def _attribution(source: dict[str, str]) -> str:
     if source["kind"] == "dsrl":
         return (
-            f"The segments are taken from the DSRL benchmark (*Datasets and Benchmarks for Offline Safe Reinforcement Learning*, "
-            f"arXiv 2306.09303) by {source['author']}, licensed under CC BY 4.0. This dataset is a derived work under the same "
-            "licence: segments were cut out, paired and labelled; the recorded numbers were not changed."
+            "The segments are taken from the DSRL benchmark (*Datasets and Benchmarks for Offline Safe Reinforcement "
+            f"Learning*, arXiv 2306.09303) by {source['author']}, licensed under CC BY 4.0. This dataset is a derived work "
+            "under the same licence: segments were cut out, paired and labelled; the recorded numbers were not changed."
         )
     terms = (
         f"Licence of the recordings: {source['license']}."

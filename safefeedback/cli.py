@@ -155,10 +155,11 @@ def main(arguments: list[str] | None = None) -> None:
     """Runs a command; an error that the user can mend is one line on stderr and exit code 2."""
     words = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in words
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     try:
         sys.exit(app(args=[word for word in words if word != "--debug"], prog_name="safefeedback", standalone_mode=False) or 0)
-    except KeyboardInterrupt:
+    except Interrupted:
         _end("interrupted; nothing was left behind", 130, debug)
     except (InputError, MemoryError, OSError) as error:
         _end(_line(error), 2, debug)
@@ -168,8 +169,12 @@ def main(arguments: list[str] | None = None) -> None:
         _end(error.format_message().replace("\n", " "), 2, debug)
 
 
+class Interrupted(BaseException):
+    """Ctrl-C or SIGTERM; not a KeyboardInterrupt, which typer would swallow."""
+
+
 def _interrupt(signum: int, frame: Any) -> None:
-    raise KeyboardInterrupt
+    raise Interrupted
 
 
 def _line(error: BaseException) -> str:
@@ -183,6 +188,7 @@ def _end(message: str, code: int, debug: bool) -> None:
         import traceback
 
         traceback.print_exc()
-    print(f"error: {message}", file=sys.stderr)
+    if message:  # none where the help was shown
+        print(f"error: {message}", file=sys.stderr)
     sys.stdout.flush()
     sys.exit(code)

@@ -65,7 +65,7 @@ def with_terms(source: Source, terms: dict[str, str]) -> Source:
     Raises:
         InputError: for DSRL's own file, whose terms are not ours to change.
     """
-    given = {key: value for key, value in terms.items() if value}
+    given: dict[str, Any] = {key: value for key, value in terms.items() if value}
     if given and source.kind == "dsrl":
         raise InputError(f"--{next(iter(given))} is for data of your own; DSRL's is {source.license} and is credited as such")
     return replace(source, **given)

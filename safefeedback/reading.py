@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from safefeedback.errors import InputError
 
 SIDES = (0, 1)
+CONNECT_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -161,7 +162,9 @@ def _folder(source: str | Path, patterns: list[str], revision: str | None) -> Pa
         raise InputError(f"there is no folder {source}, and it does not name a Hub repository like user/name")
     try:
         return Path(
-            snapshot_download(str(source), repo_type="dataset", revision=revision, allow_patterns=patterns, etag_timeout=5)
+            snapshot_download(
+                str(source), repo_type="dataset", revision=revision, allow_patterns=patterns, etag_timeout=CONNECT_SECONDS
+            )
         )
     except Exception as error:
         reason = (str(error) or type(error).__name__).strip().splitlines()[0]

@@ -71,10 +71,11 @@ def print_built(result: dict[str, Any], manifest: dict[str, Any]) -> None:
         for name, words in (("segments_safe", "of the segments"), ("pairs_both_unsafe", "of the pairs have no safe segment"))
         if numbers[name] is not None
     ]
+    used = f"{numbers['episodes_used']:,} of {numbers['episodes_in_source']:,}"
     lines = [
         (
             "source",
-            f"{source} ({result['source']['kind']}), {numbers['episodes_used']:,} of {numbers['episodes_in_source']:,} episodes used",
+            f"{source} ({result['source']['kind']}), {used} episodes used",
         ),
         *[("", line) for line in describe_history(result["history"])],
         ("pairs", splits),

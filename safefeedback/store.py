@@ -89,11 +89,7 @@ def write(
             "citation": episodes.source.citation,
         },
         "recipe_sha256": recipe_hash(recipe, episodes.source.fingerprint),
-        "shape": {
-            "length": recipe.length,
-            "observation_dim": recipe.task.observation_dim,
-            "action_dim": recipe.task.action_dim,
-        },
+        "shape": recipe.shape,
         "splits": {split: int((feedback.pairs.test == (split == "test")).sum()) for split in splits},
         "history": list(feedback.history),
         "statistics": statistics(feedback, episodes),
@@ -123,7 +119,7 @@ def column_bytes(array: pa.Array) -> Iterator[bytes | memoryview]:
     if pa.types.is_fixed_size_list(values.type):
         values = values.flatten()
     numbers = np.ascontiguousarray(values.to_numpy(zero_copy_only=False))
-    yield memoryview(numbers.astype(numbers.dtype.newbyteorder("<"), copy=False)).cast("B")
+    yield numbers.astype(numbers.dtype.newbyteorder("<"), copy=False).data.cast("B")
     if array.null_count:
         yield valid.astype(np.uint8).tobytes()
 
@@ -144,8 +140,7 @@ def _write_split(
 ) -> dict[str, str]:
     """Writes one split as shards of row groups; returns the sha256 of every column's content."""
     folder.mkdir(exist_ok=True)
-    shape = {"length": recipe.length, "observation_dim": recipe.task.observation_dim, "action_dim": recipe.task.action_dim}
-    metadata = {"safefeedback": json.dumps({"format_version": FORMAT_VERSION, **shape})}
+    metadata = {"safefeedback": json.dumps({"format_version": FORMAT_VERSION, **recipe.shape})}
     group = max(1, min(GROUP_ROWS, GROUP_BYTES // bytes_per_row))
     shard = max(1, SHARD_BYTES // (group * bytes_per_row)) * group
     shards = -(-len(feedback) // shard)

@@ -43,20 +43,21 @@ def read_hdf5(path: Path, task: Task, source: Source) -> Episodes:
             actions = _read(file, path, "actions", task.action_dim, np.float32)
             rewards = _read(file, path, "rewards", None, np.float64)
             costs = _read(file, path, "costs", None, np.float64)
-            ends = _read_flags(file, path, "terminals") | _read_flags(file, path, "timeouts")
+            terminals, timeouts = _read_flags(file, path, "terminals"), _read_flags(file, path, "timeouts")
             converted = tuple(
                 f"{key} from {file[key].dtype} to float32"
                 for key in ("observations", "actions")
                 if file[key].dtype != np.float32
             )
             terms = {key: str(file.attrs.get(key, "")) for key in ("license", "author", "citation")}
-    arrays = {"actions": actions, "rewards": rewards, "costs": costs, "terminals and timeouts": ends}
+    arrays = {"actions": actions, "rewards": rewards, "costs": costs, "terminals": terminals, "timeouts": timeouts}
     for key, values in arrays.items():
         if len(values) != len(observations):
             raise InputError(f"{path}: {key} has {len(values)} steps but observations has {len(observations)}")
     if (costs < 0).any():
         row = int(np.flatnonzero(costs < 0)[0])
         raise InputError(f"{path}: costs is negative at step {row} ({costs[row]:g}); a cost must be 0 or more")
+    ends = terminals | timeouts
     if not ends.any():
         raise InputError(f"{path}: no episode ends: terminals and timeouts are false at every step")
     bounds = np.concatenate([[0], np.flatnonzero(ends) + 1]).astype(np.int64)

@@ -1,0 +1,82 @@
+"""Real HDF5 files, small ones, and the real recordings where they are at hand."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+SHARED = Path(__file__).parents[2] / "shared" / "data"
+# no test needs a network: what would reach for one fails at once, here and in every process a test starts
+OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_ENDPOINT": "http://127.0.0.1:9", "HF_HUB_DISABLE_TELEMETRY": "1"}
+os.environ.update(OFFLINE)
+
+
+def recorded(name: str) -> Path:
+    """A file of real recordings; the test is skipped where it is not at hand."""
+    path = SHARED / name
+    if not path.is_file():
+        pytest.skip(f"the recordings {name} are not beside this checkout")
+    return path
+
+
+def write_hdf5(path: Path, lengths: list[int], dims: tuple[int, int] = (8, 2), seed: int = 0, trailing: int = 0) -> Path:
+    """A file in DSRL's schema with made-up episodes of these lengths, and rows after the last one's end."""
+    rng = np.random.default_rng(seed)
+    steps = sum(lengths) + trailing
+    ends = np.zeros(steps, bool)
+    ends[np.cumsum(lengths) - 1] = True
+    values: dict[str, Any] = {
+        "observations": rng.normal(size=(steps, dims[0])).astype(np.float32),
+        "next_observations": rng.normal(size=(steps, dims[0])).astype(np.float32),
+        "actions": rng.uniform(-1, 1, size=(steps, dims[1])).astype(np.float32),
+        "rewards": rng.normal(size=steps).astype(np.float32),
+        "costs": (rng.uniform(size=steps) < 0.1).astype(np.float32),
+        "terminals": np.zeros(steps, bool),
+        "timeouts": ends,
+    }
+    with h5py.File(path, "w") as file:
+        for key, value in values.items():
+            file.create_dataset(key, data=value, compression="gzip")
+    return path
+
+
+def run_cli(*words: object, cwd: Path, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """`safefeedback` in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "safefeedback", *map(str, words)],
+        cwd=cwd,
+        env={**os.environ, **(env or {})},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture
+def ball_file(tmp_path: Path) -> Path:
+    """Twelve made-up episodes with BallCircle's dims, two of them shorter than a segment, and three rows too many."""
+    return write_hdf5(tmp_path / "ball.hdf5", [200, 200, 50, 130, 200, 64, 200, 180, 20, 200, 90, 200], trailing=3)
+
+
+@pytest.fixture
+def edit_hdf5(ball_file: Path) -> Callable[..., Path]:
+    """Replaces datasets of the small file (None removes one)."""
+
+    def edit(**values: Any) -> Path:
+        with h5py.File(ball_file, "r+") as file:
+            for key, value in values.items():
+                if key in file:
+                    del file[key]
+                if value is not None:
+                    file[key] = value
+        return ball_file
+
+    return edit

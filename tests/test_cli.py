@@ -1,0 +1,221 @@
+"""What the command line imports, prints and documents."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import pty
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import run_cli
+
+ROOT = Path(__file__).parents[1]
+HEAVY = {
+    "torch",
+    "datasets",
+    "h5py",
+    "pyarrow",
+    "gymnasium",
+    "pybullet",
+    "bullet_safety_gym",
+    "safety_gymnasium",
+    "mujoco",
+    "dsrl",
+}
+# imports point left to right only; what is not named may be imported by none of these
+LAYERS = [
+    {"errors", "randomness", "files"},
+    {"tasks"},
+    {"types"},
+    {"sources", "simulator", "labels", "noise", "filters", "sampling"},
+    {"build", "stats"},
+    {"store", "card", "reading"},
+    {"pipeline"},
+    {"screen", "doctor", "collect", "collect_cli"},
+    {"cli"},
+]
+
+
+def imported_by(code: str) -> set[str]:
+    script = f"import sys\ntry:\n    {code}\nexcept SystemExit:\n    pass\nprint(*sys.modules, file=sys.stderr)"
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return {name.split(".")[0] for name in result.stderr.split()}
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import safefeedback",
+        "from safefeedback.cli import main; main(['--help'])",
+        "from safefeedback.cli import main; main(['build', '--help'])",
+    ],
+)
+def test_help_and_import_are_light(code: str):
+    assert not HEAVY & imported_by(code)
+
+
+def test_build_needs_neither_torch_nor_datasets_nor_a_simulator(ball_file: Path, tmp_path: Path):
+    words = ["build", "--task", "BallCircle", "--pairs", "10", "--source", str(ball_file), "--out", str(tmp_path / "out")]
+    seen = imported_by(f"from safefeedback.cli import main; main({words!r})")
+    assert "pyarrow" in seen and not (HEAVY - {"h5py", "pyarrow"}) & seen
+
+
+def modules_imported(path: Path) -> set[str]:
+    """The modules of this project that a file imports, anywhere in it."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def test_imports_point_one_way():
+    level = {name: index for index, layer in enumerate(LAYERS) for name in layer}
+    for path in (ROOT / "safefeedback").rglob("*.py"):
+        name = path.relative_to(ROOT / "safefeedback").parts[0].removesuffix(".py")
+        imports = modules_imported(path)
+        assert not any(module.split(".")[0] == "presa" for module in imports), path
+        for module in imports:
+            parts = module.split(".")
+            if parts[0] == "safefeedback" and len(parts) > 1 and parts[1] in level and name in level and parts[1] != name:
+                assert level[parts[1]] <= level[name], f"{path} imports {module}"
+
+
+def test_tasks_as_json_and_table(tmp_path: Path):
+    env = {"DSRL_DATASET_DIR": str(tmp_path), "HF_HOME": str(tmp_path)}
+    (tmp_path / "SafetyBallRun-v0-80-940.hdf5").touch()
+    rows = json.loads(run_cli("tasks", "--json", cwd=tmp_path, env=env).stdout)
+    assert len(rows) == 38 and [row["name"] for row in rows if row["cached"]] == ["BallRun"]
+    assert not any(row["simulated_here"] for row in rows if row["domain"] == "MetaDrive")
+    table = run_cli("tasks", "--domain", "bulletgym", cwd=tmp_path, env=env).stdout
+    assert "DroneCircle" in table and "10/20/40" in table and "CarButton1" not in table
+    assert run_cli("tasks", "--domain", "x", cwd=tmp_path).stderr.startswith("error: there is no domain 'x'")
+
+
+def test_doctor_tells_what_works(tmp_path: Path):
+    checks = {row["name"]: row for row in json.loads(run_cli("doctor", "--json", cwd=tmp_path).stdout)}
+    assert checks["build and read datasets"]["state"] == checks["datasets.load_dataset"]["state"] == "works"
+    assert set(row["state"] for row in checks.values()) <= {"works", "missing", "broken"}
+    assert run_cli("doctor", cwd=tmp_path).returncode == 0
+
+
+def test_json_is_alone_on_stdout(ball_file: Path, tmp_path: Path):
+    result = run_cli("build", "--task", "BallCircle", "--pairs", 10, "--source", ball_file, "--json", cwd=tmp_path)
+    printed = json.loads(result.stdout)
+    assert result.stderr == "" and printed["splits"] == {"train": 10} and (tmp_path / printed["folder"]).is_dir()
+
+
+def test_summary_tells_the_numbers_and_how_to_load(ball_file: Path, tmp_path: Path):
+    words = ("build", "--task", "BallCircle", "--pairs", 40, "--source", ball_file, "--noise", 0.1, "--out", "out")
+    result = run_cli(*words, cwd=tmp_path)
+    assert result.stderr == ""
+    for text in (
+        "2 episodes shorter than a segment left out",
+        "noise flipped 8 safety labels",
+        "load_dataset('out')",
+        " MB in ",
+    ):
+        assert text in result.stdout, text
+
+
+def test_a_progress_bar_on_a_terminal(ball_file: Path, tmp_path: Path):
+    master, slave = pty.openpty()
+    words = [
+        sys.executable,
+        "-m",
+        "safefeedback",
+        "build",
+        "--task",
+        "BallCircle",
+        "--pairs",
+        "3000",
+        "--source",
+        str(ball_file),
+    ]
+    process = subprocess.Popen(
+        words, cwd=tmp_path, stderr=slave, stdout=subprocess.DEVNULL, env={**os.environ, "TERM": "xterm"}
+    )
+    os.close(slave)
+    shown = b""
+    while True:
+        try:
+            block = os.read(master, 4096)
+        except OSError:
+            break
+        if not block:
+            break
+        shown += block
+    assert process.wait() == 0 and b"writing" in shown and b"%" in shown
+
+
+def test_debug_shows_the_traceback(tmp_path: Path):
+    result = run_cli("build", "--task", "Nothing", "--debug", cwd=tmp_path)
+    assert result.returncode == 2 and "Traceback" in result.stderr and result.stderr.splitlines()[-1].startswith("error: ")
+
+
+README = (ROOT / "README.md").read_text()
+SHELL = [
+    line.strip()
+    for block in re.findall(r"```(?:sh|bash|console)\n(.*?)```", README, re.S)
+    for line in block.splitlines()
+    if line.strip() and not line.startswith("#")
+]
+
+
+def test_every_command_is_documented():
+    from safefeedback.cli import app
+
+    for command in app.registered_commands:
+        name = command.name or command.callback.__name__
+        assert any(line.startswith(f"safefeedback {name}") for line in SHELL), f"README shows no `safefeedback {name}`"
+
+
+def test_every_flag_exists():
+    """Every option the README names is one of the command's."""
+    for line in SHELL:
+        words = shlex.split(line, comments=True)
+        if words[0] == "safefeedback":
+            text = run_cli(words[1], "--help", cwd=ROOT, env={"COLUMNS": "200", "TERM": "dumb"}).stdout
+            for word in words:
+                assert not word.startswith("--") or word.split("=")[0] in text, line
+
+
+def test_readme_commands_run(ball_file: Path, tmp_path: Path, monkeypatch):
+    """The README's commands, in its order, in an empty folder; the recordings stand in DSRL's cache."""
+    pytest.importorskip("datasets")
+    ran = 0
+    (tmp_path / "work").mkdir()
+    cache = tmp_path / "dsrl"
+    cache.mkdir()
+    from conftest import write_hdf5
+
+    write_hdf5(cache / "SafetyDroneCircle-v0-100-1923.hdf5", [300] * 40, dims=(18, 4))
+    write_hdf5(cache / "SafetyBallCircle-v0-80-886.hdf5", [200] * 40)
+    write_hdf5(tmp_path / "work" / "my_data.hdf5", [200] * 40)
+    env = {"DSRL_DATASET_DIR": str(cache), "HF_HOME": str(tmp_path / "hf")}
+    for line in SHELL:
+        words = shlex.split(line, comments=True)
+        if words[0] != "safefeedback":
+            continue
+        result = run_cli(*words[1:], cwd=tmp_path / "work", env=env)
+        assert result.returncode == 0, f"{line}\n{result.stderr}"
+        ran += 1
+    code = "\n".join(re.findall(r"```python\n(.*?)```", README, re.S))
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path / "work",
+        env={**os.environ, **env},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    assert ran >= 4

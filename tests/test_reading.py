@@ -1,0 +1,177 @@
+"""`safefeedback.read`: shapes, label sets, folders that other tools wrote, and what it refuses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import safefeedback
+from safefeedback.build import Recipe
+from safefeedback.errors import InputError
+from safefeedback.tasks import tasks
+
+
+@pytest.fixture
+def folder(ball_file: Path, tmp_path: Path) -> Path:
+    recipe = Recipe(tasks()["BallCircle"], pairs=60, length=16, noise=0.2, test_fraction=0.5)
+    return safefeedback.build_dataset(recipe, str(ball_file), tmp_path / "data")[0]
+
+
+def rewrite(folder: Path, change) -> None:
+    """Writes every table of `pairs` again, changed, as another tool would."""
+    for file in (folder / "pairs").iterdir():
+        pq.write_table(change(pq.read_table(file)), file)
+
+
+def test_shapes_and_types(folder: Path):
+    data, truth = safefeedback.read(folder), safefeedback.read_oracle(folder)
+    assert data.observations.shape == (30, 2, 16, 8) and data.actions.shape == (30, 2, 16, 2)
+    assert data.observations.dtype == data.preference.dtype == data.safe.dtype == np.float32
+    assert data.episode.shape == data.start.shape == data.safe.shape == truth.returns.shape == (30, 2)
+    assert np.array_equal(data.pair_id, truth.pair_id) and data.recipe["recipe"]["pairs"] == 60
+    assert safefeedback.read(folder, split="test").pair_id.tolist() == list(range(1, 60, 2))
+
+
+def test_segments_are_the_recorded_steps(folder: Path, ball_file: Path):
+    import h5py
+
+    data = safefeedback.read(folder)
+    with h5py.File(ball_file) as file:
+        observations, ends = file["observations"][:], np.flatnonzero(file["timeouts"][:])
+    firsts = np.concatenate([[0], ends + 1])
+    for index in range(len(data)):
+        for side in (0, 1):
+            first = firsts[data.episode[index, side]] + data.start[index, side]
+            assert np.array_equal(data.observations[index, side], observations[first : first + 16])
+
+
+def test_lists_without_a_fixed_length_and_without_metadata(folder: Path):
+    """What remains when another tool wrote the Parquet files anew: shape from recipe.json, plain lists."""
+    before = safefeedback.read(folder)
+
+    def plain(table: pa.Table) -> pa.Table:
+        columns = {
+            name: table[name].cast(pa.list_(pa.float32())) if pa.types.is_fixed_size_list(table[name].type) else table[name]
+            for name in table.column_names
+        }
+        return pa.table(columns)
+
+    rewrite(folder, plain)
+    after = safefeedback.read(folder)
+    assert np.array_equal(before.observations, after.observations) and np.array_equal(before.safe, after.safe)
+    (folder / "recipe.json").unlink()
+    with pytest.raises(InputError, match="does not say the shape"):
+        safefeedback.read(folder)
+
+
+def test_works_without_recipe_json(folder: Path):
+    (folder / "recipe.json").unlink()
+    assert safefeedback.read(folder).observations.shape == (30, 2, 16, 8)
+    assert safefeedback.read(folder).recipe == {}
+
+
+def test_unanswered_labels_are_nan(folder: Path):
+    def erase(table: pa.Table) -> pa.Table:
+        index = table.column_names.index
+        preference, safe = table["preference"].to_pylist(), table["is_safe_1"].to_pylist()
+        preference[3], safe[5] = None, None
+        table = table.set_column(index("preference"), "preference", pa.array(preference, pa.float32()))
+        return table.set_column(index("is_safe_1"), "is_safe_1", pa.array(safe, pa.bool_()))
+
+    before = safefeedback.read(folder)
+    rewrite(folder, erase)
+    data = safefeedback.read(folder)
+    assert np.flatnonzero(np.isnan(data.preference)).tolist() == [3]
+    assert np.argwhere(np.isnan(data.safe)).tolist() == [[5, 1]]
+    known = ~np.isnan(data.safe)
+    assert np.array_equal(data.safe[known], before.safe[known])
+
+
+def test_a_label_set_replaces_rows_and_labels(folder: Path):
+    before = safefeedback.read(folder)
+    chosen = [20, 4, 58]
+    table = pa.table(
+        {
+            "pair_id": chosen,
+            "preference": pa.array([0.25, None, 1.0], pa.float32()),
+            "is_safe_0": [True, False, None],
+            "is_safe_1": [False, False, True],
+        }
+    )
+    (folder / "labels" / "lab").mkdir(parents=True)
+    pq.write_table(table, folder / "labels" / "lab" / "train-00000-of-00001.parquet")
+    data = safefeedback.read(folder, labels="lab")
+    rows = [before.pair_id.tolist().index(pair) for pair in chosen]
+    assert data.pair_id.tolist() == chosen and np.array_equal(data.observations, before.observations[rows])
+    np.testing.assert_array_equal(data.preference, np.array([0.25, np.nan, 1], np.float32))
+    np.testing.assert_array_equal(data.safe, np.array([[1, 0], [0, 0], [np.nan, 1]], np.float32))
+    pq.write_table(table.set_column(0, "pair_id", pa.array([20, 4, 999])), folder / "labels/lab/train-00000-of-00001.parquet")
+    with pytest.raises(InputError, match="labels pair 999, which pairs does not hold"):
+        safefeedback.read(folder, labels="lab")
+
+
+def test_reading_copies_once(folder: Path, monkeypatch):
+    """Every number goes from Parquet's buffer straight into the result."""
+    from safefeedback import reading
+
+    seen = []
+    original = reading._copy
+
+    def watch(column, target, path, name):
+        seen.append((name, target.base is not None))
+        original(column, target, path, name)
+
+    monkeypatch.setattr(reading, "_copy", watch)
+    safefeedback.read(folder)
+    assert ("observations_0", True) in seen and all(view for _name, view in seen)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda f: safefeedback.read(f, labels="nope"), "has no label set 'nope'; it has none"),
+        (lambda f: safefeedback.read(f, split="valid"), "has no split 'valid'; it has test, train"),
+        (lambda f: safefeedback.read(f, revision="v1"), "is a folder and has no revision 'v1'"),
+        (lambda f: safefeedback.read(f.parent), "is not a dataset of safefeedback"),
+        (lambda f: safefeedback.read("no/such/folder"), "there is no folder no/such/folder"),
+        (lambda f: safefeedback.read("nowhere"), "there is no folder nowhere"),
+        (lambda f: safefeedback.read("user/name"), "cannot be fetched from the Hub"),
+    ],
+)
+def test_refused(folder: Path, call, message: str):
+    with pytest.raises(InputError, match=message) as error:
+        call(folder)
+    assert "\n" not in str(error.value)
+
+
+def test_damaged_files_are_refused(folder: Path):
+    file = next((folder / "pairs").glob("train-*"))
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-100])
+    with pytest.raises(InputError, match="is not a whole Parquet file"):
+        safefeedback.read(folder)
+    file.write_bytes(whole)
+    (folder / "recipe.json").write_text("{")
+    with pytest.raises(InputError, match=r"recipe\.json cannot be read"):
+        safefeedback.read(folder)
+
+
+def test_uneven_segments_are_refused(folder: Path):
+    def shorten(table: pa.Table) -> pa.Table:
+        rows = [row[:-8] if index == 2 else row for index, row in enumerate(table["observations_0"].to_pylist())]
+        index = table.column_names.index("observations_0")
+        return table.set_column(index, "observations_0", pa.array(rows, pa.list_(pa.float32())))
+
+    rewrite(folder, shorten)
+    with pytest.raises(InputError, match="segments in observations_0 do not all have the shape"):
+        safefeedback.read(folder)
+
+
+def test_a_missing_column_is_named(folder: Path):
+    rewrite(folder, lambda table: table.drop_columns(["is_safe_1"]))
+    with pytest.raises(InputError, match="has no column 'is_safe_1'"):
+        safefeedback.read(folder)

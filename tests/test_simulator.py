@@ -1,0 +1,173 @@
+"""The real simulators: what is promised about repeating an episode, and what is said when one cannot run."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from safefeedback import simulator
+from safefeedback.errors import InputError
+from safefeedback.tasks import Task, find_task, tasks
+
+BULLET = [task.name for task in tasks().values() if task.domain == "BulletGym"]
+
+
+def require(task: Task) -> None:
+    reason = simulator.can_simulate(task)
+    if reason is not None:
+        pytest.skip(reason)
+
+
+def play(env, seed: int, steps: int = 120) -> np.ndarray:
+    """Everything an episode shows under actions drawn from the seed, in one array."""
+    rng = np.random.default_rng(seed)
+    centre, width = rng.uniform(-0.5, 0.5, env.action_space.shape), rng.uniform(0.1, 1.0)
+    seen = [env.reset(seed=seed)[0]]
+    for _ in range(steps):
+        action = (centre + width * rng.standard_normal(env.action_space.shape)).astype(np.float32)
+        observation, reward, terminated, truncated, info = env.step(action)
+        seen.append(np.concatenate([observation, [reward, info["cost"], terminated, truncated]]))
+        if terminated or truncated:
+            break
+    return np.concatenate(seen)
+
+
+@pytest.mark.parametrize("name", BULLET)
+def test_an_episode_repeats_bit_for_bit_whatever_came_before(name: str) -> None:
+    task = find_task(name)
+    require(task)
+    used = simulator.make(task)
+    play(used, 99), play(used, 98)
+    for seed in (5, 3):
+        new = simulator.make(task)
+        np.testing.assert_array_equal(play(used, seed), play(new, seed))
+        new.close()
+    used.close()
+
+
+@pytest.mark.parametrize("name", ["BallRun", "CarCircle", "DroneRun"])
+def test_a_new_environment_is_the_simulators_own(name: str) -> None:
+    """The wrapper only restores: the first episode is that of the plain package, seeded through NumPy's generator."""
+    task = find_task(name)
+    require(task)
+    ours = simulator.make(task)
+
+    import gymnasium
+
+    plain = gymnasium.make(f"Safety{name}-v0", disable_env_checker=True)
+
+    class Seeded:
+        action_space, step = plain.action_space, plain.step
+
+        def reset(self, seed: int):
+            np.random.seed(seed)
+            return plain.reset()
+
+    np.testing.assert_array_equal(play(ours, 4), play(Seeded(), 4))
+
+
+@pytest.mark.parametrize("name", ["PointCircle1", "PointGoal1", "HopperVelocity", "SwimmerVelocity"])
+def test_safety_gymnasium_repeats_and_tells_its_cost(name: str) -> None:
+    task = find_task(name)
+    require(task)
+    env = simulator.make(task)
+    first = play(env, 1, steps=20)
+    play(env, 2, steps=3)
+    np.testing.assert_array_equal(first, play(env, 1, steps=20))
+    assert env.spec.max_episode_steps == task.horizon
+
+
+@pytest.mark.parametrize("name", ["BallCircle", "PointCircle1", "AntVelocity"])
+def test_our_environment_is_dsrls(name: str, tmp_path, monkeypatch) -> None:
+    """DSRL's own id gives the same class, arguments, and horizon."""
+    task = find_task(name)
+    require(task)
+    pytest.importorskip("dsrl")
+    ours = simulator.make(task)  # also readies safety-gymnasium for this Python
+    script = "import dsrl, gymnasium; e = gymnasium.make('%s', disable_env_checker=True); print(e.spec.max_episode_steps)"
+    code = f"from safefeedback import simulator as s, tasks as t; s.make(t.find_task('{name}')); {script % task.env_id}"
+    environment = {"DSRL_DATASET_DIR": str(tmp_path), "DSRL_SUPPRESS_IMPORT_ERROR": "1", "PATH": "/usr/bin:/bin"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert done.stdout.split()[-1:] == [str(task.horizon)], done.stderr
+    assert ours.spec.max_episode_steps == task.horizon
+    monkeypatch.setenv("DSRL_DATASET_DIR", str(tmp_path))
+    import dsrl.offline_bullet_safety_gym
+    import dsrl.offline_safety_gymnasium  # noqa: F401
+    import gymnasium
+
+    theirs = gymnasium.make(task.env_id, disable_env_checker=True)
+
+    class Seeded:
+        action_space, step = theirs.action_space, theirs.step
+
+        def reset(self, seed: int):
+            np.random.seed(seed)
+            return theirs.reset(seed=seed)
+
+    np.testing.assert_array_equal(play(ours, 6, steps=30), play(Seeded(), 6, steps=30))
+
+
+def test_the_global_generator_is_left_as_it_was() -> None:
+    task = find_task("BallCircle")
+    require(task)
+    np.random.seed(11)
+    expected = np.random.random(3)
+    np.random.seed(11)
+    env = simulator.make(task)
+    play(env, 0, steps=5)
+    np.testing.assert_array_equal(np.random.random(3), expected)
+
+
+def test_time_limit_and_fall_are_told_apart() -> None:
+    task = find_task("DroneRun")
+    require(task)
+    env = simulator.make(task)
+    env.reset(seed=0)
+    ends = []
+    for _ in range(task.horizon):
+        _, _, terminated, truncated, _ = env.step(np.array([1, -1, -1, 1], np.float32))
+        ends.append((terminated, truncated))
+        if terminated or truncated:
+            break
+    assert ends[-1] == (True, False) and len(ends) < task.horizon
+    env.reset(seed=0)
+    for _ in range(task.horizon):
+        _, _, terminated, truncated, _ = env.step(np.zeros(4, np.float32))
+        if terminated or truncated:
+            break
+    assert (terminated, truncated) == (False, True)
+
+
+def test_what_cannot_be_simulated_says_why(monkeypatch) -> None:
+    meta = find_task("easymean")
+    assert "MetaDrive" in str(simulator.can_simulate(meta))
+    with pytest.raises(InputError, match="MetaDrive"):
+        simulator.make(meta)
+    ball = find_task("BallCircle")
+    assert "no simulator" in str(simulator.can_simulate(replace(ball, env_id=None)))
+    monkeypatch.setattr(simulator, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"pip install \"safefeedback\[sim\]\""):
+        simulator.make(ball)
+
+
+def test_wrong_shapes_and_unknown_ids_are_refused() -> None:
+    ball = find_task("BallCircle")
+    require(ball)
+    with pytest.raises(InputError, match="shapes"):
+        simulator.make(replace(ball, observation_dim=9))
+    with pytest.raises(InputError, match="SafetyNoSuch-v0"):
+        simulator.make(replace(ball, env_id="SafetyNoSuch-v0"))
+
+
+def test_making_one_prints_nothing() -> None:
+    require(find_task("PointCircle1"))
+    code = (
+        "from safefeedback.simulator import make; from safefeedback.tasks import find_task\n"
+        "for name in ('BallRun', 'PointCircle1'): make(find_task(name)).reset(seed=0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("", "")
