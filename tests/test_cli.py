@@ -163,10 +163,10 @@ def test_debug_shows_the_traceback(tmp_path: Path):
 
 README = (ROOT / "README.md").read_text()
 SHELL = [
-    line.strip()
+    line[line.index("safefeedback ") :].strip()
     for block in re.findall(r"```(?:sh|bash|console)\n(.*?)```", README, re.S)
     for line in block.splitlines()
-    if line.strip() and not line.startswith("#")
+    if "safefeedback " in line
 ]
 
 
