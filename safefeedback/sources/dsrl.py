@@ -80,7 +80,9 @@ def _download(repo: str, file: str, task: Task) -> Path:
         ) from None
     expected = path.resolve().name  # the Hub's cache names a large file by its sha256
     if re.fullmatch("[0-9a-f]{64}", expected) and file_sha256(path) != expected:
-        raise InputError(f"{path} arrived damaged (its sha256 is not {expected}): delete it and try again")
+        path.resolve().unlink()
+        path.unlink()
+        raise InputError(f"{file} arrived damaged (its sha256 is not the Hub's, {expected}) and was removed: try again")
     return path
 
 

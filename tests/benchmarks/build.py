@@ -3,9 +3,9 @@
     python tests/benchmarks/build.py                        ratio to the floor, median of 5
     python tests/benchmarks/build.py --scale 10000 100000 1000000
 
-The recordings are synthetic and of DroneCircle's size (577,000 steps, 18 and 4 dims, gzip). The floor is a process that only reads
-the needed columns, gathers the same windows with NumPy and writes the same Parquet bytes with pyarrow. Both run as whole processes,
-in turn, with threads pinned to one. Believe the ratios: absolute times are the machine's.
+The recordings are synthetic and of DroneCircle's size (577,000 steps, 18 and 4 dims, gzip). The floor is a process that only
+reads the needed columns, gathers the same windows with NumPy and writes the same Parquet bytes with pyarrow. Both run as whole
+processes, in turn, with threads pinned to one. Believe the ratios: absolute times are the machine's.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import h5py
 import numpy as np
 
 THREADS = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "ARROW_NUM_THREADS", "MKL_NUM_THREADS")}
-FLOOR = '''
+FLOOR = """
 import json, sys
 import h5py, numpy as np, pyarrow as pa, pyarrow.parquet as pq
 pa.set_cpu_count(1)
@@ -56,7 +56,7 @@ for start in range(0, len(rows), group):
                                   write_statistics=scalars)
     writer.write_table(table, row_group_size=group)
 writer.close()
-'''
+"""
 
 
 def recordings(path: Path) -> None:
@@ -90,7 +90,19 @@ def run(words: list[str]) -> tuple[float, float]:
 
 def build(source: Path, out: Path, pairs: int) -> tuple[float, float]:
     shutil.rmtree(out, ignore_errors=True)
-    words = ["build", "--task", "DroneCircle", "--source", str(source), "--pairs", str(pairs), "--noise", "0.1", "--out", str(out)]
+    words = [
+        "build",
+        "--task",
+        "DroneCircle",
+        "--source",
+        str(source),
+        "--pairs",
+        str(pairs),
+        "--noise",
+        "0.1",
+        "--out",
+        str(out),
+    ]
     return run([sys.executable, "-m", "safefeedback", *words])
 
 
@@ -128,7 +140,8 @@ def scale(work: Path, counts: list[int]) -> None:
         seconds, peak = build(work / "drone.hdf5", work / "out", count)
         each = seconds / count
         first = first or each
-        print(f"{count:>9,} pairs: {seconds:7.1f} s, {1e6 * each:6.0f} us a pair, {each / first:.2f} of the first, peak {peak:,.0f} MB")
+        speed = f"{1e6 * each:6.0f} us a pair, {each / first:.2f} of the first"
+        print(f"{count:>9,} pairs: {seconds:7.1f} s, {speed}, peak {peak:,.0f} MB")
 
 
 if __name__ == "__main__":

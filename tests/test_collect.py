@@ -1,0 +1,305 @@
+"""The collector, with the real simulator and the real learner, on a small scale."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from safefeedback import collect as collector
+from safefeedback import simulator
+from safefeedback.bundle import bundle, export
+from safefeedback.collect import CollectConfig, collect
+from safefeedback.errors import InputError
+from safefeedback.ppo_lagrangian import LearnerConfig, Price
+from safefeedback.recording import Episode, read_recording, sums, write_recording
+from safefeedback.tasks import find_task, tasks
+from safefeedback.thinning import thin_evenly
+
+SMALL = LearnerConfig(environments=2, rollout=128, epochs=2, cloning_epochs=6, value_rollouts=1)
+
+
+def require(name: str) -> None:
+    reason = collector.why_not(find_task(name))
+    if reason is not None:
+        pytest.skip(reason)
+
+
+def content(path: Path) -> dict[str, bytes]:
+    """Datasets and attributes of a file, as comparable values."""
+    with h5py.File(path, "r") as file:
+        arrays = {name: file[name][:] for name in file} | {f"@{name}": np.asarray(value) for name, value in file.attrs.items()}
+        return {name: str(values.tolist()).encode() for name, values in arrays.items()}
+
+
+@pytest.fixture(scope="module")
+def ball(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A collected file of BallRun: 2 units, 20 episodes."""
+    require("BallRun")
+    out = tmp_path_factory.mktemp("ball") / "ball.hdf5"
+    config = CollectConfig(episodes=20, steps=2000, cost_limits=(None, 10.0), learner=SMALL)
+    result = collect(find_task("BallRun"), out, config)
+    assert (result.kept, result.recorded, result.reused_units) == (20, 40, 0)
+    return out
+
+
+def test_the_file_is_in_dsrls_schema(ball: Path) -> None:
+    dtypes = {"observations": "f4", "next_observations": "f4", "actions": "f4", "rewards": "f4", "costs": "f4"}
+    with h5py.File(ball, "r") as file:
+        assert {name: data.dtype.str[1:] for name, data in file.items()} == dtypes | {"terminals": "b1", "timeouts": "b1"}
+        assert {data.compression for data in file.values()} == {"gzip"}
+        assert file["observations"].shape == (2000, 7) and file["actions"].shape == (2000, 2)
+        assert file["timeouts"][:].sum() == 20 and file["terminals"][:].sum() == 0
+        ends = np.flatnonzero(file["timeouts"][:])
+        inside = np.setdiff1d(np.arange(1999), ends)
+        np.testing.assert_array_equal(file["observations"][:][inside + 1], file["next_observations"][:][inside])
+        assert np.abs(file["actions"][:]).max() <= 1
+        assert json.loads(file.attrs["units"]) == [{"cost_limit": None, "seed": 0}, {"cost_limit": 10.0, "seed": 0}]
+        assert len(file.attrs["episode_seeds"]) == len(file.attrs["episode_units"]) == 20
+        assert file.attrs["license"] == "CC-BY-4.0" and "credit" not in file.attrs
+        assert json.loads(file.attrs["versions"])["stable-baselines3"] == "2.3.2"
+
+
+def test_dsrls_own_loader_reads_it(ball: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("dsrl")
+    monkeypatch.setenv("DSRL_DATASET_DIR", str(tmp_path))
+    monkeypatch.setenv("DSRL_SUPPRESS_IMPORT_ERROR", "1")
+    with simulator.quiet():
+        import dsrl.offline_bullet_safety_gym
+        import gymnasium
+
+        theirs = gymnasium.make("OfflineBallRun-v0", disable_env_checker=True).unwrapped
+        data = theirs.get_dataset(str(ball))
+    with h5py.File(ball, "r") as file:
+        assert set(data) == set(file)
+        np.testing.assert_array_equal(data["rewards"], file["rewards"][:])
+
+
+def test_the_same_seed_gives_the_same_content_and_another_does_not(ball: Path, tmp_path: Path) -> None:
+    config = CollectConfig(episodes=20, steps=2000, cost_limits=(None, 10.0), learner=SMALL)
+    collect(find_task("BallRun"), tmp_path / "again.hdf5", config)
+    assert content(tmp_path / "again.hdf5") == content(ball)
+    collect(find_task("BallRun"), tmp_path / "other.hdf5", CollectConfig(**{**vars(config), "seed": 1}))
+    assert content(tmp_path / "other.hdf5")["rewards"] != content(ball)["rewards"]
+
+
+def test_killed_and_started_again_gives_the_same_content(ball: Path, tmp_path: Path) -> None:
+    out = tmp_path / "killed.hdf5"
+    code = f"""
+from pathlib import Path
+from safefeedback.collect import CollectConfig, collect
+from safefeedback.ppo_lagrangian import LearnerConfig
+from safefeedback.tasks import find_task
+learner = LearnerConfig({", ".join(f"{k}={v}" for k, v in vars(SMALL).items())})
+config = CollectConfig(episodes=20, steps=2000, cost_limits=(None, 10.0), learner=learner)
+def report(unit, report):
+    print(unit.index, report.steps, flush=True)
+collect(find_task("BallRun"), Path({str(out)!r}), config, report)
+"""
+    running = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert running.stdout is not None
+    for line in running.stdout:
+        if line.startswith("1 "):  # the second unit is under way
+            running.send_signal(signal.SIGKILL)
+            break
+    running.wait()
+    parts = list((tmp_path / "killed.hdf5.parts").glob("*.hdf5"))
+    assert len(parts) == 1 and not out.exists()
+    written = parts[0].stat().st_mtime_ns
+    config = CollectConfig(episodes=20, steps=2000, cost_limits=(None, 10.0), learner=SMALL)
+    assert collect(find_task("BallRun"), out, config).reused_units == 1
+    assert parts[0].stat().st_mtime_ns == written
+    assert content(out) == content(ball)
+
+
+def replays(path: Path, name: str, count: int = 10) -> None:
+    """Stepping the recorded actions in a new environment gives the recorded episode, bit for bit."""
+    task = find_task(name)
+    episodes, _ = read_recording(path)
+    for episode in [episodes[index] for index in np.linspace(0, len(episodes) - 1, count).astype(int)]:
+        env = simulator.make(task)
+        seen = [env.reset(seed=episode.seed)[0]]
+        rewards, costs = [], []
+        for action in episode.actions:
+            observation, reward, terminated, truncated, info = env.step(action)
+            seen.append(observation), rewards.append(reward), costs.append(info["cost"])
+        assert terminated == episode.terminal and (terminated or truncated)
+        np.testing.assert_array_equal(np.array(seen, dtype=np.float32), episode.observations)
+        np.testing.assert_array_equal(np.array(rewards, dtype=np.float32), episode.rewards)
+        np.testing.assert_array_equal(np.array(costs, dtype=np.float32), episode.costs)
+        env.close()
+
+
+def test_episodes_replay_from_their_seeds(ball: Path) -> None:
+    replays(ball, "BallRun")
+
+
+@pytest.mark.parametrize("name", ["DroneRun", "PointCircle1"])
+def test_other_simulators_replay_as_well(name: str, tmp_path: Path) -> None:
+    """DroneRun ends some episodes by a fall; PointCircle1 is safety-gymnasium's."""
+    require(name)
+    steps = {"DroneRun": 1000, "PointCircle1": 1000}[name]
+    config = CollectConfig(episodes=5, steps=steps, cost_limits=(20.0,), learner=SMALL)
+    collect(find_task(name), tmp_path / "recording.hdf5", config)
+    replays(tmp_path / "recording.hdf5", name, count=2)
+
+
+def test_into_a_folder_the_name_is_dsrls(tmp_path: Path) -> None:
+    require("BallRun")
+    config = CollectConfig(episodes=3, steps=256, cost_limits=(None,), learner=SMALL)
+    result = collect(find_task("BallRun"), tmp_path, config)
+    with h5py.File(result.path, "r") as file:
+        worst = max(np.add.reduceat(file["costs"][:], np.r_[0, np.flatnonzero(file["timeouts"][:])[:-1] + 1]))
+    assert result.path == tmp_path / f"SafetyBallRun-v0-{int(worst)}-{result.kept}.hdf5"
+    assert os.listdir(tmp_path / "BallRun.parts")
+
+
+def test_a_warm_start_clones_first_and_credits_dsrl(ball: Path, tmp_path: Path) -> None:
+    config = CollectConfig(episodes=30, steps=512, cost_limits=(10.0,), learner=SMALL, warm_start=ball)
+    result = collect(find_task("BallRun"), tmp_path / "warm.hdf5", config)
+    assert result.recorded == 2 * (SMALL.cloning_stages + 1) + 2 * 2  # played while cloning, then while learning
+    with h5py.File(tmp_path / "warm.hdf5", "r") as file:
+        assert "arXiv 2306.09303" in file.attrs["credit"] and "ball.hdf5 sha256" in file.attrs["warm_start"]
+        assert "liu2023datasets" in file.attrs["citation"]
+
+
+def test_a_bundled_file_is_small_and_exports_to_the_full_one(ball: Path, tmp_path: Path) -> None:
+    bundle(ball, tmp_path / "small.hdf5", episodes=8)
+    with h5py.File(tmp_path / "small.hdf5", "r") as file:
+        assert "next_observations" not in file and file["observations"].shuffle and len(file.attrs["episode_seeds"]) == 8
+    export(tmp_path / "small.hdf5", tmp_path / "full.hdf5")
+    whole = {episode.seed: episode for episode in read_recording(ball)[0]}
+    back, attributes = read_recording(tmp_path / "full.hdf5")
+    assert len(back) == 8 and attributes["episodes_kept"] == 8 and "last_observations" not in attributes
+    for episode in back:
+        np.testing.assert_array_equal(episode.observations, whole[episode.seed].observations)
+    bundle(ball, tmp_path / "all.hdf5", episodes=100)
+    export(tmp_path / "all.hdf5", tmp_path / "whole.hdf5")
+    assert content(tmp_path / "whole.hdf5") == content(ball)
+    with pytest.raises(InputError, match="overwrite"):
+        export(tmp_path / "all.hdf5", tmp_path / "all.hdf5")
+
+
+def test_many_episodes_fit_into_attributes(tmp_path: Path) -> None:
+    """HDF5's older layout holds 64 KiB in an attribute."""
+    one = [np.zeros((2, 3), np.float32), np.zeros((1, 2), np.float32), np.zeros(1, np.float32), np.zeros(1, np.float32)]
+    write_recording(tmp_path / "many.hdf5", [Episode(*one, terminal=False, seed=n) for n in range(40_000)], {})
+    episodes, _ = read_recording(tmp_path / "many.hdf5")
+    assert len(episodes) == 40_000 and episodes[-1].seed == 39_999
+
+
+def test_thinning_is_even_where_the_data_are_not() -> None:
+    # 900 episodes in one corner, 10 in each of nine other places: 100 chosen take all of the rare and 10 of the crowd
+    places = [(0.0, 0.0)] + [(100.0 * a, 25.0 * b) for a in (1, 2, 3) for b in (1, 2, 3)]
+    returns = np.concatenate([np.full(900 if i == 0 else 10, place[0]) for i, place in enumerate(places)])
+    costs = np.concatenate([np.full(900 if i == 0 else 10, place[1]) for i, place in enumerate(places)])
+    chosen = thin_evenly(returns, costs, 100, np.random.default_rng(0))
+    assert len(set(chosen)) == 100 and (np.diff(chosen) > 0).all()
+    assert [(chosen < 900).sum(), *np.histogram(chosen, np.arange(900, 1000, 10))[0][:8]] == [10] * 9
+    np.testing.assert_array_equal(chosen, thin_evenly(returns, costs, 100, np.random.default_rng(0)))
+    assert (chosen != thin_evenly(returns, costs, 100, np.random.default_rng(1))).any()
+    np.testing.assert_array_equal(thin_evenly(returns, costs, 5000, np.random.default_rng(0)), np.arange(990))
+
+
+def test_the_price_follows_cost_against_its_limit() -> None:
+    price = Price(limit=10, horizon=100, rate=0.2, first=2.0)
+    assert price.shaped(4.0, 0.0) == pytest.approx(1 / 3)  # 4 / mean |r| of 4, over 1 + lambda
+    assert price.shaped(-2.0, 1.0) == pytest.approx((-2 / 3 - 2) / 3)
+    price.update(60)
+    assert price.multiplier == pytest.approx(2 + 0.2 * 50 / 100)
+    for _ in range(1000):
+        price.update(0)
+    assert price.multiplier == 0
+    free = Price(limit=None, horizon=100, rate=0.2, first=2.0)
+    free.update(90)
+    assert free.multiplier == 0 and free.shaped(4.0, 1.0) == 1
+
+
+def test_what_cannot_be_collected_is_refused_with_a_reason(tmp_path: Path) -> None:
+    refused = {"easymean": "MetaDrive", "CarButton1": "collecting CarButton1 is not supported"}
+    for name, words in refused.items():
+        with pytest.raises(InputError, match=words):
+            collect(find_task(name), tmp_path / "no.hdf5", CollectConfig())
+    supported = [task.name for task in tasks().values() if collector.why_not(task) is None]
+    if supported:
+        assert len(supported) == 8 + 7
+    bad: list[Callable[[], object]] = [
+        lambda: CollectConfig(episodes=0),
+        lambda: CollectConfig(cost_limits=()),
+        lambda: CollectConfig(cost_limits=(10.0, 10.0)),
+        lambda: CollectConfig(cost_limits=(-1.0,)),
+        lambda: CollectConfig(seed=-1),
+    ]
+    for make in bad:
+        with pytest.raises(InputError):
+            make()
+
+
+def test_a_warm_start_of_another_task_is_refused(ball: Path, tmp_path: Path) -> None:
+    require("BallCircle")
+    with pytest.raises(InputError, match="not a recording of BallCircle"):
+        collect(find_task("BallCircle"), tmp_path / "no.hdf5", CollectConfig(warm_start=ball))
+    with pytest.raises(InputError, match="cannot be read"):
+        collect(find_task("BallRun"), tmp_path / "no.hdf5", CollectConfig(warm_start=tmp_path / "absent.hdf5"))
+
+
+def test_importing_the_collector_is_light() -> None:
+    code = (
+        "import sys, safefeedback.collect, safefeedback.collect_cli, safefeedback.bundle, safefeedback.simulator\n"
+        "print([name for name in ('torch', 'gymnasium', 'stable_baselines3', 'pybullet', 'mujoco') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_command_tells_what_it_made(tmp_path: Path) -> None:
+    require("BallRun")
+    import typer
+    from typer.testing import CliRunner
+
+    from safefeedback.collect_cli import collect as command
+
+    app = typer.Typer()
+    app.command()(command)
+    options = [
+        "--task",
+        "BallRun",
+        "--episodes",
+        "10",
+        "--steps",
+        "4096",
+        "--cost-limits",
+        "10",
+        "--out",
+        str(tmp_path / "a.hdf5"),
+    ]
+    started = time.monotonic()
+    first = CliRunner().invoke(app, options)
+    assert first.exit_code == 0 and "10 episodes" in first.output and "recorded 40" in first.output
+    assert time.monotonic() - started < 60
+    again = CliRunner().invoke(app, [*options, "--json"])
+    assert json.loads(again.output)["reused_units"] == 1
+
+
+@pytest.mark.parametrize("text", ["ten", "", "10,,20"])
+def test_cost_limits_that_are_not_numbers_are_refused(text: str) -> None:
+    from safefeedback.collect_cli import parse_limits
+
+    assert parse_limits("none, 40,10") == (None, 40.0, 10.0)
+    with pytest.raises(InputError, match="--cost-limits"):
+        parse_limits(text)
+
+
+def test_sums_are_of_whole_episodes() -> None:
+    rewards, costs = np.array([1, 2.5], np.float32), np.array([0, 1], np.float32)
+    episode = Episode(np.zeros((3, 1), np.float32), np.zeros((2, 1), np.float32), rewards, costs, True, 0)
+    assert [values.tolist() for values in sums([episode, episode])] == [[3.5, 3.5], [1.0, 1.0]]

@@ -1,0 +1,174 @@
+"""Where recordings are found, and that they are read as DSRL's own loader reads them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from conftest import recorded, run_cli, write_hdf5
+
+from safefeedback.sources import load
+from safefeedback.tasks import tasks
+
+NAME = "SafetyBallCircle-v0-80-886.hdf5"
+
+
+@pytest.mark.parametrize("name", ["BallCircle", "CarRun", "DroneCircle"])
+def test_equals_dsrl_get_dataset(name: str, tmp_path: Path):
+    """DSRL's loader, in a process of its own because importing it makes a folder, gives the same arrays."""
+    pytest.importorskip("dsrl", reason="dsrl (the extra 'sim') is not installed")
+    path = recorded(f"dsrl/Safety{name}-v0.hdf5")
+    code = (
+        "import sys, numpy\n"
+        "from dsrl.offline_env import OfflineEnv\n"
+        "import gymnasium\n"
+        "class Any(OfflineEnv):\n"
+        "    def __init__(self, dims):\n"
+        "        self.observation_space = gymnasium.spaces.Box(-9, 9, (dims[0],))\n"
+        "        self.action_space = gymnasium.spaces.Box(-1, 1, (dims[1],))\n"
+        "        self.dataset_url = None\n"
+        "data = Any([int(x) for x in sys.argv[3:]]).get_dataset(h5path=sys.argv[1])\n"
+        "numpy.savez(sys.argv[2], **data)\n"
+    )
+    task = tasks()[name]
+    env = {**os.environ, "DSRL_SUPPRESS_IMPORT_ERROR": "1", "DSRL_DATASET_DIR": str(tmp_path)}
+    words = [
+        sys.executable,
+        "-c",
+        code,
+        str(path),
+        str(tmp_path / "theirs.npz"),
+        str(task.observation_dim),
+        str(task.action_dim),
+    ]
+    subprocess.run(words, check=True, capture_output=True, env=env)
+    theirs, ours = np.load(tmp_path / "theirs.npz"), load(str(path), task)
+    for key in ("observations", "actions", "rewards", "costs"):
+        assert np.array_equal(theirs[key], getattr(ours, key)), key
+    ends = np.flatnonzero((theirs["terminals"] == 1) | (theirs["timeouts"] == 1)) + 1
+    assert np.array_equal(ours.bounds, np.concatenate([[0], ends]))
+
+
+def test_columns_of_scalars_are_accepted(ball_file: Path):
+    flat = load(str(ball_file), tasks()["BallCircle"])
+    with h5py.File(ball_file, "r+") as file:
+        for key in ("rewards", "costs", "terminals", "timeouts"):
+            values = file[key][:].reshape(-1, 1)
+            del file[key]
+            file[key] = values
+    tall = load(str(ball_file), tasks()["BallCircle"])
+    for name in ("observations", "actions", "rewards", "costs", "bounds"):
+        assert np.array_equal(getattr(flat, name), getattr(tall, name))
+
+
+def test_next_observations_is_not_needed(ball_file: Path):
+    with h5py.File(ball_file, "r+") as file:
+        del file["next_observations"]
+    assert len(load(str(ball_file), tasks()["BallCircle"])) == 12
+
+
+def test_doubles_are_read_as_floats_and_that_is_said(ball_file: Path):
+    with h5py.File(ball_file, "r+") as file:
+        values = file["observations"][:].astype(np.float64) + 1e-12
+        del file["observations"]
+        file["observations"] = values
+    episodes = load(str(ball_file), tasks()["BallCircle"])
+    assert episodes.observations.dtype == np.float32
+    assert episodes.source.converted == ("observations from float64 to float32",)
+
+
+def test_terms_in_the_files_attributes_are_kept(ball_file: Path):
+    with h5py.File(ball_file, "r+") as file:
+        file.attrs["license"], file.attrs["author"] = "mit", "A. Person"
+    source = load(str(ball_file), tasks()["BallCircle"]).source
+    assert (source.license, source.author, source.kind) == ("mit", "A. Person", "file")
+
+
+def test_dsrls_own_cache_comes_first(tmp_path: Path, monkeypatch):
+    monkeypatch.setenv("DSRL_DATASET_DIR", str(tmp_path))
+    write_hdf5(tmp_path / NAME, [200, 200])
+    episodes = load("auto", tasks()["BallCircle"])
+    assert episodes.source.kind == "dsrl" and episodes.source.license == "cc-by-4.0"
+    assert episodes.source.fingerprint == hashlib.sha256((tmp_path / NAME).read_bytes()).hexdigest()
+
+
+class Hub(BaseHTTPRequestHandler):
+    """Answers as the Hugging Face Hub does for one large file."""
+
+    content = b""
+    etag = ""
+    requests: tuple[str, ...] = ()
+
+    def do_HEAD(self) -> None:
+        self.answer(body=False)
+
+    def do_GET(self) -> None:
+        self.answer(body=True)
+
+    def answer(self, body: bool) -> None:
+        Hub.requests = (*Hub.requests, f"{self.command} {self.path}")
+        if not self.path.endswith(f"/datasets/YYY-45/DSRL/resolve/main/{NAME}"):
+            self.send_response(404 if len(self.path) > 1 else 200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        start = int(self.headers.get("Range", "bytes=0-")[6:].split("-")[0])
+        self.send_response(206 if "Range" in self.headers else 200)
+        headers = {"ETag": f'"{Hub.etag}"', "X-Linked-Etag": f'"{Hub.etag}"', "X-Repo-Commit": "a" * 40}
+        headers |= {"X-Linked-Size": str(len(Hub.content)), "Content-Length": str(len(Hub.content) - start)}
+        if "Range" in self.headers:
+            headers["Content-Range"] = f"bytes {start}-{len(Hub.content) - 1}/{len(Hub.content)}"
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if body:
+            self.wfile.write(Hub.content[start:])
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """The environment in which the Hub is a server on loopback that holds the task's file."""
+    Hub.content = write_hdf5(tmp_path / "source.hdf5", [200] * 5).read_bytes()
+    Hub.etag, Hub.requests = hashlib.sha256(Hub.content).hexdigest(), ()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield {
+        "HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}",
+        "HF_HUB_OFFLINE": "0",
+        "HF_HOME": str(tmp_path / "hf"),
+        "DSRL_DATASET_DIR": str(tmp_path / "dsrl"),
+    }
+    server.shutdown()
+
+
+def test_downloaded_once_from_the_hub_and_then_found_in_its_cache(hub: dict[str, str], tmp_path: Path):
+    words = ("build", "--task", "BallCircle", "--pairs", 20, "--json", "--overwrite")
+    first = run_cli(*words, cwd=tmp_path, env=hub)
+    assert first.returncode == 0, first.stderr
+    assert json.loads(first.stdout)["source"] == {"kind": "dsrl", "sha256": Hub.etag}
+    assert sum(request.startswith("GET") for request in Hub.requests) == 1
+    second = run_cli(*words, cwd=tmp_path, env={**hub, "HF_ENDPOINT": "http://127.0.0.1:9"})
+    assert second.returncode == 0 and json.loads(second.stdout)["content_sha256"] == json.loads(first.stdout)["content_sha256"]
+    rows = json.loads(run_cli("tasks", "--json", cwd=tmp_path, env=hub).stdout)
+    assert [row["name"] for row in rows if row["cached"]] == ["BallCircle"]
+
+
+def test_a_damaged_download_is_refused_and_removed(hub: dict[str, str], tmp_path: Path):
+    Hub.content = Hub.content[:-1] + b"?"
+    for _ in range(2):
+        result = run_cli("build", "--task", "BallCircle", "--pairs", 20, "--source", "dsrl", cwd=tmp_path, env=hub)
+        assert result.returncode == 2 and "arrived damaged" in result.stderr and result.stderr.count("\n") == 1
+    assert not list((tmp_path / "hf").rglob("*.hdf5"))
