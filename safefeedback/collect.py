@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,15 +25,38 @@ from safefeedback.recording import Episode, read_recording, sums, write_recordin
 from safefeedback.tasks import Task
 from safefeedback.thinning import thin_evenly
 
-SAFETY_GYM = ("PointCircle1", "PointGoal1", "AntVelocity", "HalfCheetahVelocity", "HopperVelocity", "SwimmerVelocity",
-              "Walker2dVelocity")
-LICENCE = "CC-BY-4.0"
+SAFETY_GYM = (
+    "PointCircle1",
+    "PointGoal1",
+    "AntVelocity",
+    "HalfCheetahVelocity",
+    "HopperVelocity",
+    "SwimmerVelocity",
+    "Walker2dVelocity",
+)
+LICENSE, AUTHOR = "CC-BY-4.0", "The safefeedback authors"
 DSRL_CREDIT = (
     "Warm-started by cloning episodes of DSRL: Z. Liu et al., Datasets and Benchmarks for Offline Safe Reinforcement "
     "Learning, arXiv 2306.09303, CC BY 4.0"
 )
-PACKAGES = ("safefeedback", "numpy", "torch", "stable-baselines3", "gymnasium", "bullet-safety-gym", "pybullet",
-            "safety-gymnasium", "mujoco")
+DSRL_CITATION = """@article{liu2023datasets,
+  title={Datasets and Benchmarks for Offline Safe Reinforcement Learning},
+  author={Liu, Zuxin and Guo, Zijian and Lin, Haohong and Yao, Yihang and Zhu, Jiacheng and Cen, Zhepeng and Hu, Hanjiang
+    and Yu, Wenhao and Zhang, Tingnan and Tan, Jie and Zhao, Ding},
+  journal={arXiv preprint arXiv:2306.09303},
+  year={2023}
+}"""
+PACKAGES = (
+    "safefeedback",
+    "numpy",
+    "torch",
+    "stable-baselines3",
+    "gymnasium",
+    "bullet-safety-gym",
+    "pybullet",
+    "safety-gymnasium",
+    "mujoco",
+)
 
 
 @dataclass(frozen=True)
@@ -56,7 +79,7 @@ class CollectConfig:
     seeds: int = 1
     seed: int = 0
     warm_start: Path | None = None
-    learner: LearnerConfig = LearnerConfig()
+    learner: LearnerConfig = field(default_factory=LearnerConfig)
 
     def __post_init__(self) -> None:
         for name in ("episodes", "steps", "seeds"):
@@ -77,6 +100,12 @@ class Unit:
     index: int
     limit: float | None
     seed: int
+
+    @property
+    def stream(self) -> int:
+        """What everything random in the unit starts from: units must not begin with the same episodes."""
+        limit = -1.0 if self.limit is None else self.limit
+        return int.from_bytes(hashlib.sha256(f"{self.seed} {limit:g}".encode()).digest()[:4], "big")
 
     @property
     def name(self) -> str:
@@ -155,13 +184,23 @@ def collect(task: Task, out: Path, config: CollectConfig, on_progress: OnProgres
 
 
 def _collect_unit(
-    task: Task, unit: Unit, config: CollectConfig, cloned: tuple[np.ndarray, np.ndarray] | None, path: Path,
+    task: Task,
+    unit: Unit,
+    config: CollectConfig,
+    cloned: tuple[np.ndarray, np.ndarray] | None,
+    path: Path,
     on_progress: OnProgress | None,
 ) -> None:
-    keeper = _Keeper(task, max(config.episodes, 200), np.random.default_rng([unit.seed, 1]))
+    keeper = _Keeper(task, max(config.episodes, 200), np.random.default_rng([unit.stream, 1]))
     learn(
-        task, unit.limit, config.steps, unit.seed, config.learner, keeper.add,
-        (lambda report: None) if on_progress is None else (lambda report: on_progress(unit, report)), cloned,
+        task,
+        unit.limit,
+        config.steps,
+        unit.stream,
+        config.learner,
+        keeper.add,
+        (lambda report: None) if on_progress is None else (lambda report: on_progress(unit, report)),
+        cloned,
     )
     if not keeper.episodes:
         raise InputError(f"no episode of {task.name} ended within {config.steps} steps: give more --steps")
@@ -206,8 +245,13 @@ def _demonstrations(path: Path, task: Task) -> tuple[np.ndarray, np.ndarray]:
 def _fingerprint(task: Task, unit: Unit, config: CollectConfig) -> str:
     """What the content of a unit follows from, as a sha256."""
     what = {
-        "task": task.to_dict(), "limit": unit.limit, "seed": unit.seed, "steps": config.steps,
-        "keep": max(config.episodes, 200), "learner": asdict(config.learner), "versions": _versions(),
+        "task": task.to_dict(),
+        "limit": unit.limit,
+        "seed": unit.seed,
+        "steps": config.steps,
+        "keep": max(config.episodes, 200),
+        "learner": asdict(config.learner),
+        "versions": _versions(),
         "warm_start": None if config.warm_start is None else _sha256(config.warm_start),
     }
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
@@ -242,12 +286,14 @@ def _attributes(task: Task, config: CollectConfig, counts: dict[str, int], kept:
         "episodes_recorded": counts["recorded"],
         "episodes_left_out_above_reference_cost": counts["too_costly"],
         "episodes_kept": kept,
-        "licence": LICENCE,
+        "license": LICENSE,
+        "author": AUTHOR,
         "replay": "episode_seeds[e]: reset(seed=) of a new environment from safefeedback.simulator.make, then its actions",
     }
     if config.warm_start is not None:
         attributes["warm_start"] = f"{config.warm_start.name} sha256 {_sha256(config.warm_start)}"
         attributes["credit"] = DSRL_CREDIT
+        attributes["citation"] = DSRL_CITATION
     return attributes
 
 

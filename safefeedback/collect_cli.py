@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from safefeedback.collect import CollectConfig, Unit
+    from safefeedback.ppo_lagrangian import Report
 
 
 def collect(
@@ -20,9 +24,7 @@ def collect(
     ] = "none,40,10",
     seeds: Annotated[int, typer.Option(help="Training runs per cost limit.")] = 1,
     seed: Annotated[int, typer.Option(help="The same seed gives the same episodes on one machine.")] = 0,
-    warm_start: Annotated[
-        Path | None, typer.Option(help="File in DSRL's schema whose behaviour is cloned first.")
-    ] = None,
+    warm_start: Annotated[Path | None, typer.Option(help="File in DSRL's schema whose behaviour is cloned first.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Record episodes of a task in its simulator, from poor to good and from safe to unsafe, as a DSRL file.
@@ -64,15 +66,19 @@ def parse_limits(text: str) -> tuple[float | None, ...]:
 class _Bar:
     """A progress bar over all steps of all units, on a terminal only."""
 
-    def __init__(self, config) -> None:  # noqa: ANN001  (CollectConfig, imported only where it is used)
+    def __init__(self, config: CollectConfig) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         console = Console(stderr=True)
         self.steps = config.steps
         self.progress = Progress(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-            console=console, disable=not console.is_terminal,
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not console.is_terminal,
         )
         self.total = config.steps * config.seeds * len(config.cost_limits)
 
@@ -84,7 +90,7 @@ class _Bar:
     def __exit__(self, *error: object) -> None:
         self.progress.stop()
 
-    def advance(self, unit, report) -> None:  # noqa: ANN001
+    def advance(self, unit: Unit, report: Report) -> None:
         text = f"{unit.name}: return {report.mean_return:.0f}, cost {report.mean_cost:.0f}"
         done = unit.index * self.steps + min(report.steps, self.steps)
         self.progress.update(self.row, completed=done, description=text)

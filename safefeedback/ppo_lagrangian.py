@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -53,7 +54,7 @@ class LearnerConfig:
     first_price: float = 2.0
     cloning_epochs: int = 480
     cloning_stages: int = 6
-    cloning_episodes: int = 1
+    cloning_episodes: int = 6
     cloned_log_std: float = -2.5
     value_rollouts: int = 6
 
@@ -118,10 +119,8 @@ def learn(
         finished.append(episode)
         on_episode(episode)
 
-    makers = [
-        lambda index=index: _recorder(make(task), price, np.random.default_rng([seed, index]), on_end)
-        for index in range(config.environments)
-    ]
+    streams = [np.random.default_rng([seed, index]) for index in range(config.environments)]
+    makers: list[Callable[[], gymnasium.Env]] = [partial(_recorder, task, price, stream, on_end) for stream in streams]
     vectorised = VecNormalize(DummyVecEnv(makers), gamma=config.discount)
     rate = config.learning_rate if demonstrations is None else 0.2 * config.learning_rate
     model = PPO(
@@ -218,8 +217,10 @@ def _play(model: Any, vectorised: Any, episodes: int) -> None:
         ended += done
 
 
-def _recorder(env: gymnasium.Env, price: Price, rng: np.random.Generator, on_end: Callable[[Episode], None]) -> gymnasium.Env:
+def _recorder(task: Task, price: Price, rng: np.random.Generator, on_end: Callable[[Episode], None]) -> gymnasium.Env:
     import gymnasium
+
+    env = make(task)
 
     class Recorder(gymnasium.Wrapper):
         """Records each episode, starts it from a seed of its own, and puts the price of cost into the reward."""

@@ -88,7 +88,7 @@ def _register(domain: str) -> None:
 
 
 class _HashableArray(np.ndarray):
-    __hash__ = object.__hash__
+    __hash__ = object.__hash__  # type: ignore[assignment]
 
 
 def _repeatable(env: gymnasium.Env, bullet: bool) -> gymnasium.Env:

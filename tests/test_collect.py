@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,7 +24,7 @@ from safefeedback.recording import Episode, read_recording, sums, write_recordin
 from safefeedback.tasks import find_task, tasks
 from safefeedback.thinning import thin_evenly
 
-SMALL = LearnerConfig(environments=2, rollout=128, epochs=2, cloning_epochs=6, value_rollouts=1)
+SMALL = LearnerConfig(environments=2, rollout=128, epochs=2, cloning_epochs=6, cloning_episodes=1, value_rollouts=1)
 
 
 def require(name: str) -> None:
@@ -74,7 +73,7 @@ def test_dsrls_own_loader_reads_it(ball: Path, tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv("DSRL_DATASET_DIR", str(tmp_path))
     monkeypatch.setenv("DSRL_SUPPRESS_IMPORT_ERROR", "1")
     with simulator.quiet():
-        import dsrl.offline_bullet_safety_gym
+        import dsrl.offline_bullet_safety_gym  # noqa: F401
         import gymnasium
 
         theirs = gymnasium.make("OfflineBallRun-v0", disable_env_checker=True).unwrapped
@@ -137,6 +136,12 @@ def replays(path: Path, name: str, count: int = 10) -> None:
         np.testing.assert_array_equal(np.array(rewards, dtype=np.float32), episode.rewards)
         np.testing.assert_array_equal(np.array(costs, dtype=np.float32), episode.costs)
         env.close()
+
+
+def test_units_do_not_share_episodes(ball: Path) -> None:
+    episodes, _ = read_recording(ball)
+    assert len({episode.seed for episode in episodes}) == len({episode.observations.tobytes() for episode in episodes}) == 20
+    assert {episode.unit for episode in episodes} == {0, 1}
 
 
 def test_episodes_replay_from_their_seeds(ball: Path) -> None:
@@ -282,10 +287,8 @@ def test_the_command_tells_what_it_made(tmp_path: Path) -> None:
         "--out",
         str(tmp_path / "a.hdf5"),
     ]
-    started = time.monotonic()
     first = CliRunner().invoke(app, options)
     assert first.exit_code == 0 and "10 episodes" in first.output and "recorded 40" in first.output
-    assert time.monotonic() - started < 60
     again = CliRunner().invoke(app, [*options, "--json"])
     assert json.loads(again.output)["reused_units"] == 1
 
