@@ -136,8 +136,8 @@ def _license(text: str) -> dict[str, str]:
     """The Hub's licence field: an identifier as it is, words as `other` with a name, nothing as `unknown`."""
     if not text:
         return {"license": "unknown"}
-    if re.fullmatch(r"[a-z0-9]+([.-][a-z0-9]+)*", text):
-        return {"license": text}
+    if re.fullmatch(r"[a-z0-9]+([.-][a-z0-9]+)*", text.lower()):
+        return {"license": text.lower()}
     return {"license": "other", "license_name": text}
 
 
@@ -192,4 +192,6 @@ def _attribution(source: dict[str, str]) -> str:
             "(arXiv 2306.09303), they are licensed under CC BY 4.0 and its authors must be credited."
         )
     )
-    return f"{terms} Recorded by: {source['author']}." if source["author"] else terms
+    who = f"Recorded by: {source['author']}." if source["author"] else ""
+    credit = f"{source['credit']}." if source["credit"] else ""
+    return " ".join(text for text in (terms, who, credit) if text)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import signal
 import sys
+import warnings
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from safefeedback.collect_cli import collect
 from safefeedback.errors import InputError
 
 app = typer.Typer(
@@ -45,7 +47,7 @@ def build(
     test_fraction: Annotated[float, typer.Option(help="Share of the episodes held out as the test split.")] = 0.0,
     seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
     source: Annotated[
-        str, typer.Option(help="auto (DSRL's file: cached, or else downloaded), dsrl, or the path of an HDF5 file.")
+        str, typer.Option(help="auto (DSRL's file, cached or downloaded, or else recordings), dsrl, recordings, or a path.")
     ] = "auto",
     out: Annotated[Path | None, typer.Option(help="The dataset's folder.  [default: one here, named after the recipe]")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the dataset in that folder.")] = False,
@@ -90,9 +92,10 @@ def tasks(
     domain: Annotated[str | None, typer.Option(help="Only the tasks of one domain: BulletGym, SafetyGym or MetaDrive.")] = None,
     as_json: Json = False,
 ) -> None:
-    """List the 38 tasks of DSRL: dims, limits, whether their data are cached and whether they can be simulated here."""
+    """List the 38 tasks of DSRL: dims, limits, where their data are and whether they can be simulated here."""
     from safefeedback.screen import print_table
     from safefeedback.simulator import can_simulate
+    from safefeedback.sources import recordings_file
     from safefeedback.sources.dsrl import cached
     from safefeedback.tasks import DOMAINS
     from safefeedback.tasks import tasks as registry
@@ -102,14 +105,20 @@ def tasks(
         raise InputError(f"there is no domain '{domain}': choose from {', '.join(DOMAINS)}")
     chosen = [task for task in registry().values() if domain is None or task.domain == domains[domain.lower()]]
     rows = [
-        {**task.to_dict(), "url": task.url, "cached": cached(task) is not None, "simulated_here": can_simulate(task) is None}
+        {
+            **task.to_dict(),
+            "url": task.url,
+            "cached": cached(task) is not None,
+            "recordings": recordings_file(task) is not None,
+            "simulated_here": can_simulate(task) is None,
+        }
         for task in chosen
     ]
     if as_json:
         print(json.dumps(rows))
         return
     print_table(
-        ("task", "domain", "obs", "act", "horizon", "cost limits", "reference returns", "cached", "simulated here"),
+        ("task", "domain", "obs", "act", "horizon", "cost limits", "reference returns", "data", "simulated here"),
         [
             (
                 row["name"],
@@ -119,7 +128,7 @@ def tasks(
                 str(row["horizon"]),
                 "/".join(f"{limit:g}" for limit in row["cost_limits"]),
                 "{:.1f} to {:.1f}".format(*row["reference_returns"]),
-                "yes" if row["cached"] else "-",
+                "cached" if row["cached"] else "recordings" if row["recordings"] else "-",
                 "yes" if row["simulated_here"] else "-",
             )
             for row in rows
@@ -142,6 +151,9 @@ def doctor(as_json: Json = False) -> None:
         raise typer.Exit(1)
 
 
+app.command()(collect)
+
+
 def _text_or_file(value: str, ending: str) -> str:
     if not value.endswith(ending):
         return value
@@ -155,6 +167,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Runs a command; an error that the user can mend is one line on stderr and exit code 2."""
     words = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in words
+    warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
     try:

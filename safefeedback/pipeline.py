@@ -29,7 +29,7 @@ def build_dataset(
         source: as in `safefeedback.sources.load`.
         out: its folder; None makes one in the working folder, named after the recipe.
         overwrite: whether an existing dataset there is replaced.
-        terms: license, author and citation of recordings that are not DSRL's.
+        terms: license, author and citation of recordings of one's own.
         on_progress: told (stage, done, total); stages are "read", "label" and "write".
 
     Returns:
@@ -63,11 +63,13 @@ def with_terms(source: Source, terms: dict[str, str]) -> Source:
     """The source with the licence, author and citation that were given.
 
     Raises:
-        InputError: for DSRL's own file, whose terms are not ours to change.
+        InputError: unless it is a file of one's own; the terms of DSRL's and of our recordings stand.
     """
     given: dict[str, Any] = {key: value for key, value in terms.items() if value}
-    if given and source.kind == "dsrl":
-        raise InputError(f"--{next(iter(given))} is for data of your own; DSRL's is {source.license} and is credited as such")
+    if given and source.kind != "file":
+        raise InputError(
+            f"--{next(iter(given))} is for recordings of your own; these are {source.license} and credited as such"
+        )
     return replace(source, **given)
 
 

@@ -87,6 +87,7 @@ def write(
             "license": episodes.source.license,
             "author": episodes.source.author,
             "citation": episodes.source.citation,
+            "credit": episodes.source.credit,
         },
         "recipe_sha256": recipe_hash(recipe, episodes.source.fingerprint),
         "shape": recipe.shape,

@@ -29,6 +29,7 @@ class Source:
         file: the file's name, without its folder.
         fingerprint: sha256 of the file's bytes, as hex.
         license, author, citation: the terms and the people behind the recordings; empty where nothing is stated.
+        credit: whose work the recordings build on.
         converted: what was stored in another type than it is read in, e.g. "observations from float64 to float32".
     """
 
@@ -38,6 +39,7 @@ class Source:
     license: str = ""
     author: str = ""
     citation: str = ""
+    credit: str = ""
     converted: tuple[str, ...] = ()
 
 

@@ -2,30 +2,61 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
+from safefeedback.errors import InputError
 from safefeedback.sources import dsrl
 from safefeedback.sources.hdf5 import read_hdf5
-from safefeedback.tasks import Task
+from safefeedback.tasks import Task, tasks
 from safefeedback.types import Episodes, Source
 
-__all__ = ["load"]
+__all__ = ["load", "recordings_file"]
+
+RECORDINGS = Path(__file__).with_name("recordings")
 
 
 def load(source: str, task: Task) -> Episodes:
     """The recorded episodes of a task.
 
     Args:
-        source: "auto" or "dsrl" for the benchmark's own file (cached, or else downloaded), or the path of an HDF5 file
-            in DSRL's schema.
+        source: "dsrl" for the benchmark's own file (cached, or else downloaded), "recordings" for the small one that is
+            shipped with the package, "auto" for the first that can be had (a warning says when it is the second), or
+            the path of an HDF5 file in DSRL's schema.
         task: what was recorded.
 
     Raises:
         InputError: if there is no such file, or it cannot be trusted.
     """
+    if source == "recordings":
+        return _recordings(task)
     if source not in ("auto", "dsrl"):
         return read_hdf5(Path(source), task, Source("file", "", ""))
-    path = dsrl.locate(task)
+    try:
+        path = dsrl.locate(task)
+    except dsrl.UnreachableError:
+        if source == "dsrl" or recordings_file(task) is None:
+            raise
+        warnings.warn(
+            f"DSRL's file of {task.name} is neither on this machine nor reachable: using the small recordings made by "
+            "safefeedback, which are NOT DSRL's (--source dsrl insists on those)",
+            stacklevel=2,
+        )
+        return _recordings(task)
     if task.hub_repo != dsrl.REPO:
         return read_hdf5(path, task, Source("file", "", ""))
     return read_hdf5(path, task, Source("dsrl", "", "", dsrl.LICENSE, dsrl.AUTHOR, dsrl.CITATION))
+
+
+def recordings_file(task: Task) -> Path | None:
+    """The recordings of a task that are shipped with the package, or None."""
+    path = RECORDINGS / f"{task.name}.hdf5"
+    return path if tasks().get(task.name) == task and path.is_file() else None
+
+
+def _recordings(task: Task) -> Episodes:
+    path = recordings_file(task)
+    if path is None:
+        shipped = ", ".join(name for name, known in tasks().items() if recordings_file(known) is not None)
+        raise InputError(f"no recordings of {task.name} are shipped with safefeedback; there are {shipped or 'none'}")
+    return read_hdf5(path, task, Source("recordings", "", ""))

@@ -28,6 +28,10 @@ CITATION = """@article{liu2024dsrl,
 CONNECT_SECONDS = 5.0
 
 
+class UnreachableError(InputError):
+    """The benchmark's file is neither on this machine nor to be had from the Hub."""
+
+
 def cache_folder() -> Path:
     """The folder in which the dsrl package keeps its files."""
     return Path(os.environ.get("DSRL_DATASET_DIR") or Path.home() / ".dsrl" / "datasets")
@@ -52,7 +56,8 @@ def locate(task: Task) -> Path:
     """The benchmark's file, downloaded if it is not on this machine.
 
     Raises:
-        InputError: if the task has no file, or it is neither cached nor reachable; the line names the ways on.
+        InputError: if the task has no file, or it arrived damaged.
+        UnreachableError: if it is neither cached nor reachable; the line names the ways on.
     """
     path = cached(task)
     if path is not None:
@@ -73,7 +78,7 @@ def _download(repo: str, file: str, task: Task) -> Path:
         path = Path(huggingface_hub.hf_hub_download(repo, file, repo_type="dataset", etag_timeout=CONNECT_SECONDS))
     except Exception as error:  # every failure of the network or the server ends in the same three ways on
         reason = (str(error) or type(error).__name__).strip().splitlines()[0]
-        raise InputError(
+        raise UnreachableError(
             f"the recordings of {task.name} are not on this machine and cannot be downloaded ({reason}): (1) connect to the "
             f"network or set HF_ENDPOINT to a mirror, (2) put {file} from {task.url} into {cache_folder()}, or "
             "(3) give a file with --source PATH"

@@ -30,7 +30,7 @@ def read_hdf5(path: Path, task: Task, source: Source) -> Episodes:
         path: the file.
         task: whose dimensions the file must have.
         source: what is known about the file; its name, fingerprint and conversions are filled in here, and its licence,
-            author and citation from the file's attributes of these names where they are empty.
+            author, citation and credit from the file's attributes of these names where they are empty.
 
     Raises:
         InputError: naming file and field, if a key is missing, lengths disagree, a value is NaN or infinite, a cost is
@@ -49,7 +49,7 @@ def read_hdf5(path: Path, task: Task, source: Source) -> Episodes:
                 for key in ("observations", "actions")
                 if file[key].dtype != np.float32
             )
-            terms = {key: str(file.attrs.get(key, "")) for key in ("license", "author", "citation")}
+            terms = {key: str(file.attrs.get(key, "")) for key in ("license", "author", "citation", "credit")}
     arrays = {"actions": actions, "rewards": rewards, "costs": costs, "terminals": terminals, "timeouts": timeouts}
     for key, values in arrays.items():
         if len(values) != len(observations):
