@@ -1,0 +1,92 @@
+"""The policy network against NumPy, and what its masks and initial weights promise."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from presa import networks  # noqa: E402
+
+
+def small(seed: int = 0) -> dict:
+    parameters = networks.initial_parameters(5, 3, (8, 6), seed)
+    return {name: value + 0.1 if name.startswith("bias") else value for name, value in parameters.items()}
+
+
+def test_log_probability_by_hand_clips_its_targets() -> None:
+    mean, action = torch.tensor([[0.5, -1.0], [0.0, 0.0]]), torch.tensor([[0.0, 4.0], [0.3, -0.4]])
+    values = networks.log_probability(mean, action)
+    assert values.tolist() == pytest.approx([-(0.25 + (1 - 1e-5 + 1) ** 2), -0.25])
+
+
+def test_weights_are_orthogonal_biases_zero_and_a_seed_repeats_them() -> None:
+    parameters = networks.initial_parameters(5, 3, (8, 6), 4)
+    assert {name: tuple(v.shape) for name, v in parameters.items()} == {
+        "weight_0": (5, 8), "bias_0": (8,), "weight_1": (8, 6), "bias_1": (6,), "weight_2": (6, 3), "bias_2": (3,),
+    }  # fmt: skip
+    for layer in range(3):
+        weight = parameters[f"weight_{layer}"]
+        gram = weight @ weight.T if weight.shape[0] < weight.shape[1] else weight.T @ weight
+        torch.testing.assert_close(gram, torch.eye(len(gram)), atol=1e-5, rtol=0)
+        assert (parameters[f"bias_{layer}"] == 0).all()
+    again, other = (networks.initial_parameters(5, 3, (8, 6), seed) for seed in (4, 5))
+    assert all(torch.equal(parameters[name], again[name]) for name in parameters)
+    assert not torch.equal(parameters["weight_0"], other["weight_0"])
+
+
+def test_the_mean_action_against_numpy_and_against_the_policy_that_acts() -> None:
+    from presa.policy import MlpPolicy
+
+    parameters = small()
+    observations = np.random.default_rng(0).normal(size=(4, 7, 5)).astype(np.float32)
+    arrays = networks.to_numpy(parameters)
+    hidden = observations
+    for layer in range(3):
+        hidden = np.einsum("bli,io->blo", hidden, arrays[f"weight_{layer}"]) + arrays[f"bias_{layer}"]
+        hidden = np.maximum(hidden, 0) if layer < 2 else np.tanh(hidden)
+    mean = networks.mean_action(parameters, torch.from_numpy(observations))
+    np.testing.assert_allclose(mean.numpy(), hidden, atol=1e-6)
+    policy = MlpPolicy(*(tuple(arrays[f"{kind}_{layer}"] for layer in range(3)) for kind in ("weight", "bias")), {})
+    np.testing.assert_allclose(policy.act(observations[0]), hidden[0], atol=1e-6)
+
+
+def test_dropout_drops_its_share_scales_the_rest_and_repeats_by_seed() -> None:
+    shape = torch.Size((1001, 301))
+    mask = networks.keep_mask(shape, 0.25, torch.Generator().manual_seed(3), torch.device("cpu"))
+    assert mask.shape == shape and mask.float().mean().item() == pytest.approx(0.75, abs=0.003)
+    columns, rows = mask.float().mean(0), mask.float().mean(1)
+    assert abs(columns - 0.75).max() < 0.07 and abs(rows - 0.75).max() < 0.13
+    again = networks.keep_mask(shape, 0.25, torch.Generator().manual_seed(3), torch.device("cpu"))
+    assert torch.equal(mask, again)
+    parameters, states = small(), torch.randn(1, 5, generator=torch.Generator().manual_seed(0)).expand(20_000, 5)
+    linear = {**parameters, "weight_2": parameters["weight_2"] * 1e-3, "bias_2": parameters["bias_2"] * 0}
+    noisy = networks.mean_action(linear, states, 0.25, torch.Generator().manual_seed(0))
+    assert noisy.std(0).min() > 0  # the masks differ from row to row
+    one_hidden = {
+        "weight_0": torch.eye(5),
+        "bias_0": torch.ones(5) * 9,
+        "weight_1": torch.eye(5) * 1e-4,
+        "bias_1": torch.zeros(5),
+    }
+    mean = networks.mean_action(one_hidden, states, 0.25, torch.Generator().manual_seed(0)).mean(0)
+    torch.testing.assert_close(mean, networks.mean_action(one_hidden, states[:1])[0], rtol=0.02, atol=0)  # unbiased
+
+
+def test_runs_stacked_on_a_leading_axis() -> None:
+    runs = [small(seed) for seed in (1, 2, 3)]
+    stacked = {name: torch.stack([run[name] for run in runs]) for name in runs[0]}
+    states = torch.randn(3, 11, 5, generator=torch.Generator().manual_seed(0))
+    together = networks.mean_action(stacked, states)
+    for index, run in enumerate(runs):
+        torch.testing.assert_close(together[index], networks.mean_action(run, states[index]))
+
+
+def test_a_folded_normalisation_is_the_same_policy() -> None:
+    parameters, generator = small(), torch.Generator().manual_seed(0)
+    states, shift, scale = torch.randn(9, 5, generator=generator), torch.randn(5, generator=generator), torch.rand(5) + 0.5
+    folded = networks.fold_normalization(parameters, shift, scale)
+    torch.testing.assert_close(
+        networks.mean_action(folded, states), networks.mean_action(parameters, (states - shift) / scale), atol=1e-5, rtol=0
+    )
