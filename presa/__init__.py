@@ -1,0 +1,20 @@
+"""Learns safe policies from preferences and safety labels, and proves them in the simulator."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from presa.policy import load
+
+__version__ = "0.1.0"
+__all__ = ["load"]
+
+
+def __getattr__(name: str) -> Any:
+    """Imports a public name when it is first used, so that `import presa` stays light."""
+    if name not in __all__:
+        raise AttributeError(f"module 'presa' has no attribute '{name}'")
+    from presa.policy import load
+
+    return load

@@ -1,0 +1,132 @@
+"""The algorithms by name, Table 4 as presets, and how a configuration is made from both."""
+
+from __future__ import annotations
+
+import types
+import typing
+from dataclasses import asdict, fields, is_dataclass
+from difflib import get_close_matches
+from typing import Any
+
+from presa.algorithms.base import Training
+from presa.algorithms.binary_alignment import BinaryAlignment
+from presa.algorithms.cloning import BCAll, BCSafe, BCSafeSeg
+from presa.algorithms.preference import Preference
+from presa.algorithms.presa import Presa
+from presa.algorithms.safety import Safety
+from presa.algorithms.unified_comparison import UnifiedComparison
+from presa.policy import load_object
+from safefeedback.errors import InputError
+
+ALGORITHMS: dict[str, type[Training]] = {
+    "presa": Presa,
+    "preference": Preference,
+    "safety": Safety,
+    "binary-alignment": BinaryAlignment,
+    "bc-safe-seg": BCSafeSeg,
+    "unified-comparison": UnifiedComparison,
+    "bc-all": BCAll,
+    "bc-safe": BCSafe,
+}
+
+# Table 4 of arXiv 2512.20173; an algorithm takes the lines it has a setting for.
+PRESETS: dict[str, dict[str, Any]] = {
+    "paper-bullet": {
+        "steps": 100_000,
+        "bc_steps": 30_000,
+        "batch_size": 32,
+        "hidden": (256, 256),
+        "dropout": 0.1,
+        "learning_rate": 1e-4,
+        "alpha": 0.2,
+        "beta": 1.0,
+        "discount": 1.0,
+        "eta": 0.1,
+        "delta": 0.95,
+        "nu_learning_rate": 0.005,
+    },
+    "paper-safetygym": {
+        "steps": 200_000,
+        "bc_steps": 60_000,
+        "batch_size": 96,
+        "hidden": (256, 256),
+        "dropout": 0.25,
+        "learning_rate": 1e-4,
+        "alpha": 0.2,
+        "beta": 0.2,
+        "discount": 1.0,
+        "eta": 2.0,
+        "delta": 0.9,
+        "nu_learning_rate": 0.0005,
+    },
+}
+
+
+def find_algorithm(name: str) -> type[Training]:
+    """The algorithm of that name, or the class `package.module:Class` of one's own, looked up from the working folder too.
+
+    Raises:
+        InputError: if there is none.
+    """
+    if name in ALGORITHMS:
+        return ALGORITHMS[name]
+    if ":" not in name:
+        close = get_close_matches(name, ALGORITHMS, n=1)
+        hint = f"did you mean {close[0]}? " if close else ""
+        raise InputError(f"there is no algorithm '{name}': {hint}choose from {', '.join(ALGORITHMS)}, or give module:Class")
+    found = load_object(name)
+    if not (isinstance(found, type) and issubclass(found, Training) and is_dataclass(found)):
+        raise InputError(f"{name} is not an algorithm: it must be a dataclass that extends presa.algorithms.base.Training")
+    return found
+
+
+def configure(name: str, preset: str | None = None, settings: dict[str, Any] | None = None) -> Training:
+    """An algorithm with its configuration: defaults, then the preset's lines, then the settings given by name.
+
+    Args:
+        name: as in `find_algorithm`.
+        preset: one of PRESETS, or None.
+        settings: field -> value; a text is read as the field's type.
+
+    Raises:
+        InputError: if a name is unknown or a value is impossible.
+    """
+    algorithm = find_algorithm(name)
+    known = typing.get_type_hints(algorithm)
+    known = {field.name: known[field.name] for field in fields(algorithm)}
+    if preset is not None and preset not in PRESETS:
+        raise InputError(f"there is no preset '{preset}': choose from {', '.join(PRESETS)}")
+    values = {key: value for key, value in PRESETS.get(preset or "", {}).items() if key in known}
+    for key, value in (settings or {}).items():
+        if key not in known:
+            close = get_close_matches(key, known, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"it has {', '.join(known)}"
+            raise InputError(f"algorithm {name} has no setting '{key}': {hint}")
+        values[key] = parse(key, value, known[key]) if isinstance(value, str) else value
+    return algorithm(**values)
+
+
+def parse(name: str, text: str, kind: Any) -> Any:
+    """A setting's value from text: a number, a name, true or false, none, or numbers with commas between.
+
+    Raises:
+        InputError: if the text does not read as the kind.
+    """
+    if isinstance(kind, types.UnionType):
+        if text.lower() == "none":
+            return None
+        kind = next(option for option in typing.get_args(kind) if option is not type(None))
+    try:
+        if kind is bool:
+            return {"true": True, "false": False}[text.lower()]
+        if typing.get_origin(kind) is tuple:
+            return tuple(int(part) for part in text.split(","))
+        return kind(text)
+    except (ValueError, KeyError):
+        wanted = {bool: "true or false", int: "a whole number", float: "a number"}.get(kind, "whole numbers with commas")
+        raise InputError(f"setting {name} must be {wanted}, not '{text}'") from None
+
+
+def configuration(algorithm: Training) -> dict[str, Any]:
+    """The settings as JSON-ready values."""
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(algorithm).items()}

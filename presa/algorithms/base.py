@@ -1,0 +1,165 @@
+"""What an algorithm is to the training loop, and the settings that algorithms share.
+
+An algorithm is a frozen dataclass: its fields are its configuration, its methods say what it trains on and its loss. One of
+your own is a subclass of Training or FromReference in any importable file, given as `--algorithm package.module:Class`. The
+methods:
+
+    examples(data) -> Examples                          what batches are drawn from
+    state(examples) -> dict of tensors                  what it carries from step to step, such as nu; {} if nothing
+    loss(log_probability, batch, state) -> loss, info, state
+
+`log_probability` [B, ...] is of the batch's actions under the policy, `batch` is a dict of the labels of the B examples,
+in it `reference`, the log-probabilities [B, ...] under the frozen reference. `info` holds scalar tensors without gradient
+that are averaged until the next report. Nothing may be mutated.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from presa.data import Data
+from safefeedback.errors import InputError
+
+Step = tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]
+
+
+@dataclass(frozen=True)
+class Examples:
+    """M examples, each a pair of segments, a segment, or a step; the first axis of every tensor is M.
+
+    Attributes:
+        observations: float32 [M, ..., O].
+        actions: float32 [M, ..., A].
+        labels: name -> [M, ...].
+        per_pair: how many examples weigh as much as one pair in the batch size: 1 for pairs, 2 for segments, 2 L for steps.
+    """
+
+    observations: Tensor
+    actions: Tensor
+    labels: dict[str, Tensor]
+    per_pair: int
+
+    def __len__(self) -> int:
+        return len(self.observations)
+
+
+@dataclass(frozen=True)
+class Training:
+    """Settings of every algorithm. Defaults are Table 4, BulletGym, and ALGORITHM's where the paper says nothing.
+
+    Attributes:
+        steps: gradient steps in all.
+        batch_size: pairs in a batch; algorithms that train on segments or steps draw as many of those as make that many pairs.
+        hidden: widths of the hidden layers.
+        dropout: share of the hidden units dropped in training.
+        learning_rate: of Adam.
+        normalize_observations: whether observations are shifted and scaled to mean 0 and deviation 1 over the training pairs.
+        selection: "last" takes the last policy; "best" the one that did best in `--evaluate-every`'s rollouts, which makes
+            the run no longer offline.
+    """
+
+    uses_reference: ClassVar[bool] = False
+    needs_trajectories: ClassVar[bool] = False
+    choices: ClassVar[dict[str, tuple[str, ...]]] = {"selection": ("last", "best")}
+
+    steps: int = 100_000
+    batch_size: int = 32
+    hidden: tuple[int, ...] = (256, 256)
+    dropout: float = 0.1
+    learning_rate: float = 1e-4
+    normalize_observations: bool = False
+    selection: str = "last"
+
+    def __post_init__(self) -> None:
+        for name, allowed in self.choices.items():
+            if getattr(self, name) not in allowed:
+                raise InputError(f"{name} must be {' or '.join(allowed)}, not '{getattr(self, name)}'")
+        for name in ("steps", "batch_size"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if not 0 <= self.dropout < 1:
+            raise InputError(f"dropout must be at least 0 and less than 1, not {self.dropout}")
+        if not self.hidden or min(self.hidden) < 1:
+            raise InputError(f"hidden must be one or more positive widths, not {self.hidden}")
+
+    def examples(self, data: Data) -> Examples:
+        """What batches are drawn from; raises InputError if the data do not suit the algorithm."""
+        raise NotImplementedError
+
+    def state(self, examples: Examples) -> dict[str, Tensor]:
+        """What the algorithm carries from step to step, at the start."""
+        return {}
+
+    def loss(self, log_probability: Tensor, batch: dict[str, Tensor], state: dict[str, Tensor]) -> Step:
+        """The loss of a batch, numbers to report, and the state after the step."""
+        raise NotImplementedError
+
+    @property
+    def own_steps(self) -> int:
+        """Steps of the algorithm itself, after any stage before it."""
+        return self.steps
+
+    def rate(self, step: int) -> float:
+        """The learning rate of the algorithm's own step, counted from 0."""
+        return self.learning_rate
+
+
+@dataclass(frozen=True)
+class FromReference(Training):
+    """Settings of algorithms that start from, and measure against, a policy cloned from all segments.
+
+    Attributes:
+        bc_steps: how many of `steps` clone; the result is the reference and the starting point.
+        rate_after_bc: "warm-up" rises linearly over `warm_up_steps` to `rate_factor` times the rate (as CPL-KL and TraC);
+            "flat" keeps the rate, the paper's literal reading.
+        discount: gamma.
+    """
+
+    uses_reference: ClassVar[bool] = True
+    choices: ClassVar[dict[str, tuple[str, ...]]] = {**Training.choices, "rate_after_bc": ("warm-up", "flat")}
+
+    bc_steps: int = 30_000
+    rate_after_bc: str = "warm-up"
+    warm_up_steps: int = 10_000
+    rate_factor: float = 0.1
+    discount: float = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.bc_steps < self.steps:
+            raise InputError(f"bc_steps must lie between 0 and steps - 1 = {self.steps - 1:,}, not {self.bc_steps:,}")
+
+    @property
+    def own_steps(self) -> int:
+        return self.steps - self.bc_steps
+
+    def rate(self, step: int) -> float:
+        if self.rate_after_bc == "flat":
+            return self.learning_rate
+        return self.learning_rate * self.rate_factor * min(1.0, (step + 1) / self.warm_up_steps)
+
+
+def pair_examples(data: Data, **labels: Tensor) -> Examples:
+    """Every training pair as one example."""
+    return Examples(data.train.observations, data.train.actions, labels, per_pair=1)
+
+
+def require_both_classes(safe: Tensor, what: str = "segment") -> None:
+    """Refuses labels of one kind only, for which the weights of eq. 9 are undefined.
+
+    Raises:
+        InputError: naming the class that is absent.
+    """
+    for label, name in ((1, "safe"), (0, "unsafe")):
+        if not bool((safe == label).any()):
+            raise InputError(f"the training pairs hold no {name} {what}, so the weights of eq. 9 are undefined")
+
+
+def require_preferences(preference: Tensor) -> None:
+    """Raises InputError if no preference is answered."""
+    if bool(torch.isnan(preference).all()):
+        raise InputError("no training pair has an answered preference")

@@ -1,0 +1,75 @@
+"""Behaviour cloning: of every segment (the first stage of other algorithms), of safe segments, of episodes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from presa.algorithms.base import Examples, Step, Training, pair_examples
+from presa.data import Data
+from safefeedback.errors import InputError
+
+
+@dataclass(frozen=True)
+class Cloning(Training):
+    """Least squares on the actions of all segments: the reference of the algorithms that have one."""
+
+    def examples(self, data: Data) -> Examples:
+        return pair_examples(data)
+
+    def loss(self, log_probability: Tensor, batch: dict[str, Tensor], state: dict[str, Tensor]) -> Step:
+        loss = -log_probability.mean()
+        return loss, {"cloning_loss": loss.detach()}, state
+
+
+@dataclass(frozen=True)
+class BCSafeSeg(Cloning):
+    """Cloning of the segments labelled safe."""
+
+    def examples(self, data: Data) -> Examples:
+        safe = data.train.safe == 1
+        if not bool(safe.any()):
+            raise InputError("the training pairs hold no safe segment to clone")
+        return Examples(data.train.observations[safe], data.train.actions[safe], {}, per_pair=2)
+
+
+@dataclass(frozen=True)
+class BCAll(Cloning):
+    """Cloning of whole recorded episodes, those of the test split left out."""
+
+    needs_trajectories: ClassVar[bool] = True
+
+    def examples(self, data: Data) -> Examples:
+        rows = torch.from_numpy(np.concatenate([np.arange(*span) for span in self.spans(data)]))
+        assert data.episodes is not None
+        arrays = (data.episodes.observations, data.episodes.actions)
+        observations, actions = (torch.from_numpy(array)[rows].to(data.train.observations.device) for array in arrays)
+        return Examples(observations, actions, {}, per_pair=2 * data.length)
+
+    def spans(self, data: Data) -> list[tuple[int, int]]:
+        """First row and end of each episode to clone."""
+        if data.episodes is None:
+            raise InputError("this algorithm needs whole trajectories: give them with Data.with_episodes")
+        chosen = [e for e in range(len(data.episodes)) if e not in data.held_out and self.admits(data, e)]
+        if not chosen:
+            raise InputError(f"no episode of {data.episodes.source.file} is left to clone at cost limit {data.cost_limit:g}")
+        bounds = data.episodes.bounds.tolist()
+        return [(bounds[e], bounds[e + 1]) for e in chosen]
+
+    def admits(self, data: Data, episode: int) -> bool:
+        """Whether an episode is cloned."""
+        return True
+
+
+@dataclass(frozen=True)
+class BCSafe(BCAll):
+    """Cloning of the episodes whose true cost is within the limit."""
+
+    def admits(self, data: Data, episode: int) -> bool:
+        assert data.episodes is not None
+        begin, end = data.episodes.bounds[episode : episode + 2]
+        return float(data.episodes.costs[begin:end].sum()) <= data.cost_limit

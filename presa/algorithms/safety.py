@@ -1,0 +1,87 @@
+"""The safety module alone (eq. 9), and what the algorithms with safety labels share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from presa import losses
+from presa.algorithms.base import Examples, FromReference, Step, pair_examples, require_both_classes
+from presa.data import Data
+from safefeedback.errors import InputError
+
+
+@dataclass(frozen=True)
+class Safety(FromReference):
+    """Prospect-theoretic safety alignment: mean of w(y) (1 - p) (eq. 9, arXiv 2512.20173).
+
+    Attributes:
+        beta: temperature of the safety score (eq. 7).
+        eta: balancing factor between the classes' total weights.
+        eta_direction: "unsafe-to-safe", total unsafe weight = eta x total safe weight (TraC's code has it, and only it stayed
+            stable in our trials); "printed", the paper's ratio, the reverse.
+        lambda_scale: "mean-one", the mean weight over the dataset is 1; "safe-one", a safe segment's weight is 1.
+        lambda_safe, lambda_unsafe: fixed weights, both or neither, in place of those from eta and the labels' counts.
+        safety_average: "all" averages over all labelled segments (eq. 9), "per-class" within each class (eq. 8).
+        z_ref: how the reference point is taken; see `presa.losses.reference_point`.
+        z_ref_decay: of z_ref "ema".
+    """
+
+    choices: ClassVar[dict[str, tuple[str, ...]]] = {
+        **FromReference.choices,
+        "eta_direction": losses.DIRECTIONS,
+        "lambda_scale": losses.SCALES,
+        "safety_average": losses.AVERAGES,
+        "z_ref": losses.REFERENCE_POINTS,
+    }
+
+    beta: float = 1.0
+    eta: float = 0.1
+    eta_direction: str = "unsafe-to-safe"
+    lambda_scale: str = "mean-one"
+    lambda_safe: float | None = None
+    lambda_unsafe: float | None = None
+    safety_average: str = "all"
+    z_ref: str = "batch"
+    z_ref_decay: float = 0.99
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if (self.lambda_safe is None) != (self.lambda_unsafe is None):
+            raise InputError("lambda_safe and lambda_unsafe belong together: give both or neither")
+        if self.eta <= 0:
+            raise InputError(f"eta must be positive, not {self.eta}")
+
+    def examples(self, data: Data) -> Examples:
+        require_both_classes(data.train.safe)
+        return pair_examples(data, safe=data.train.safe)
+
+    def state(self, examples: Examples) -> dict[str, Tensor]:
+        safe = examples.labels["safe"]
+        if self.lambda_safe is not None and self.lambda_unsafe is not None:
+            weights = tuple(safe.new_tensor(value) for value in (self.lambda_safe, self.lambda_unsafe))
+        else:
+            weights = losses.safety_weights(safe, self.eta, self.eta_direction, self.lambda_scale)
+        return {"lambda_safe": weights[0], "lambda_unsafe": weights[1], "z_ref": torch.full_like(weights[0], float("nan"))}
+
+    def loss(self, log_probability: Tensor, batch: dict[str, Tensor], state: dict[str, Tensor]) -> Step:
+        score = losses.segment_score(log_probability, batch["reference"], self.discount)
+        miss, info, state = self.safety_term(score, batch["safe"], state, 1.0)
+        return miss, {"safety_loss": miss.detach(), **info}, state
+
+    def safety_term(self, score: Tensor, safe: Tensor, state: dict[str, Tensor], target: float) -> Step:
+        """mean[w(y) (target - p)], numbers to report, and the state after the step; target is 1 (eq. 9) or delta (eq. 15)."""
+        psi = self.beta * score
+        z_ref = losses.reference_point(psi, safe, self.z_ref, state["z_ref"], self.z_ref_decay)
+        probability = losses.safety_probability(psi, safe, z_ref)
+        weights = (state["lambda_safe"], state["lambda_unsafe"])
+        miss = losses.weighted_mean(target - probability, safe, weights, self.safety_average)
+        info = {
+            "p_safe": losses.class_mean(probability, safe, 1.0),
+            "p_unsafe": losses.class_mean(probability, safe, 0.0),
+            "z_ref": z_ref,
+        }
+        return miss, info, {**state, "z_ref": z_ref}

@@ -1,0 +1,171 @@
+"""A dataset of feedback as tensors, put on the device once and never changed."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from safefeedback.errors import InputError
+from safefeedback.reading import Dataset, read
+from safefeedback.tasks import Task
+from safefeedback.types import Episodes
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Split:
+    """N pairs; labels as in `safefeedback.types`.
+
+    Attributes:
+        observations: float32 [N, 2, L, O].
+        actions: float32 [N, 2, L, A].
+        preference: float32 [N].
+        safe: float32 [N, 2].
+    """
+
+    observations: Tensor
+    actions: Tensor
+    preference: Tensor
+    safe: Tensor
+
+    def __len__(self) -> int:
+        return len(self.preference)
+
+
+@dataclass(frozen=True)
+class Data:
+    """What an algorithm may learn from.
+
+    Attributes:
+        task: what was recorded.
+        cost_limit: kappa, the episode cost limit the safety labels were made for.
+        train: the pairs to learn from.
+        test: held-out pairs, or None where the dataset has no test split.
+        held_out: the episodes of the test split's segments.
+        identity: which data these are, as JSON-ready values: hashes, label set, number of pairs.
+        episodes: the recordings themselves, for algorithms that are given true costs; None otherwise.
+    """
+
+    task: Task
+    cost_limit: float
+    train: Split
+    test: Split | None
+    held_out: frozenset[int]
+    identity: dict[str, Any]
+    episodes: Episodes | None = None
+
+    @property
+    def length(self) -> int:
+        """L, steps in a segment."""
+        return self.train.observations.shape[2]
+
+    def with_episodes(self, episodes: Episodes) -> Data:
+        """The same with recordings, whose fingerprint joins the identity."""
+        return replace(self, episodes=episodes, identity={**self.identity, "trajectories_sha256": episodes.source.fingerprint})
+
+
+def load_data(source: str | Path, labels: str | None = None, pairs: int | None = None, device: str = "cpu") -> Data:
+    """Reads a dataset.
+
+    Args:
+        source: a dataset's folder, or a Hub repository "user/name".
+        labels: a label set of the dataset; None for the published labels.
+        pairs: how many of the training pairs to use, the first in draw order; None for all.
+        device: where the tensors go.
+
+    Raises:
+        InputError: if it cannot be read, has another layout, or does not fit its task.
+    """
+    dataset = read(source, labels)
+    task = _task(dataset, source)
+    if pairs is not None:
+        if not 1 <= pairs <= len(dataset):
+            raise InputError(f"--pairs must lie between 1 and the dataset's {len(dataset):,}, not {pairs:,}")
+        dataset = _take(dataset, np.arange(pairs))
+    test = read(source, labels, split="test") if dataset.recipe.get("splits", {}).get("test") else None
+    identity = {
+        "content_sha256": dataset.recipe["content"]["sha256"],
+        "source_sha256": dataset.recipe["source"]["sha256"],
+        "segments_sha256": _hash(dataset.observations, dataset.actions),
+        "labels": labels,
+        "labels_sha256": _hash(dataset.preference, dataset.safe),
+        "pairs": len(dataset),
+        "pairs_test": 0 if test is None else len(test),
+        "length": dataset.observations.shape[2],
+    }
+    return Data(
+        task=task,
+        cost_limit=float(dataset.recipe["recipe"]["cost_limit"]),
+        train=_split(dataset, device),
+        test=None if test is None else _split(test, device),
+        held_out=frozenset(np.unique(test.episode).tolist()) if test is not None else frozenset(),
+        identity=identity,
+    )
+
+
+def resolve_device(name: str) -> str:
+    """The device to compute on; "auto" is the first CUDA device where there is one.
+
+    Raises:
+        InputError: if torch does not have it here.
+    """
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(1, device=name)
+    except (RuntimeError, AssertionError, ValueError) as error:
+        raise InputError(f"--device {name} cannot be used here: {str(error).splitlines()[0]}") from None
+    return name
+
+
+def _task(dataset: Dataset, source: str | Path) -> Task:
+    """The task of a dataset, after checking that its segments are the task's."""
+    recipe = dataset.recipe
+    missing = [key for key in ("format_version", "recipe", "task", "source", "content") if key not in recipe]
+    if missing:
+        raise InputError(f"{source}: recipe.json lacks {', '.join(missing)}; training needs to know the task and the source")
+    if recipe["format_version"] != FORMAT_VERSION:
+        raise InputError(f"{source} has format version {recipe['format_version']}; this presa reads version {FORMAT_VERSION}")
+    task = Task.from_dict(recipe["task"])
+    found = (dataset.observations.shape[-1], dataset.actions.shape[-1])
+    if found != (task.observation_dim, task.action_dim):
+        raise InputError(
+            f"{source}: the segments have {found[0]} observation and {found[1]} action dims but the task {task.name} has "
+            f"{task.observation_dim} and {task.action_dim}"
+        )
+    if len(dataset) == 0:
+        raise InputError(f"{source} holds no training pairs")
+    for name, values in (("observations", dataset.observations), ("actions", dataset.actions)):
+        if not np.isfinite(values).all():
+            raise InputError(f"{source}: {name} of pair {_first_bad(dataset, values)} are not finite")
+    return task
+
+
+def _first_bad(dataset: Dataset, values: np.ndarray) -> int:
+    return int(dataset.pair_id[~np.isfinite(values).reshape(len(values), -1).all(axis=1)][0])
+
+
+def _take(dataset: Dataset, rows: np.ndarray) -> Dataset:
+    names = ("pair_id", "episode", "start", "observations", "actions", "preference", "safe")
+    return replace(dataset, **{name: getattr(dataset, name)[rows] for name in names})
+
+
+def _split(dataset: Dataset, device: str) -> Split:
+    return Split(
+        *(torch.from_numpy(getattr(dataset, name)).to(device) for name in ("observations", "actions", "preference", "safe"))
+    )
+
+
+def _hash(*arrays: np.ndarray) -> str:
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(f"{array.dtype.str} {array.shape}\n".encode())
+        digest.update(np.ascontiguousarray(array).data.cast("B"))
+    return digest.hexdigest()
