@@ -1,0 +1,129 @@
+"""The folder of a training run and the records in it.
+
+config.json            every choice, the data's hashes, versions; written first
+metrics.jsonl          one line a report
+checkpoints/           step-<n>.safetensors, each enough to go on from
+reference.safetensors  the policy cloned from all segments, for algorithms that have one
+policy.safetensors     the result; a run that has it is finished
+evaluation.json, learning_curve.png, README.md
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from presa.files import write_bytes, write_json
+from safefeedback.errors import InputError
+
+FORMAT_VERSION = 1
+OVERSATURATED = 0.5  # share of action components at the bounds above which a run is warned about
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a run is watched; none of it changes what is learnt, unless the best policy is selected.
+
+    Attributes:
+        report_every: steps between reports.
+        checkpoint_every: steps between checkpoints, which are written with the first report at or after each multiple.
+        evaluate_every: steps between rollouts in the simulator, 0 for none.
+        evaluate_episodes: episodes of each.
+    """
+
+    report_every: int = 500
+    checkpoint_every: int = 5_000
+    evaluate_every: int = 0
+    evaluate_episodes: int = 5
+
+    def __post_init__(self) -> None:
+        for name in ("report_every", "checkpoint_every", "evaluate_episodes"):
+            if getattr(self, name) < 1:
+                raise InputError(f"--{name.replace('_', '-')} must be at least 1, not {getattr(self, name)}")
+        if self.evaluate_every < 0:
+            raise InputError(f"--evaluate-every must be 0 or more, not {self.evaluate_every}")
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """What config.json says.
+
+    Raises:
+        InputError: if the folder is not a run's.
+    """
+    try:
+        return json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{folder} is not a run of `presa train`: its config.json cannot be read ({error})") from None
+
+
+def read_metrics(folder: Path) -> list[dict[str, Any]]:
+    """The lines of metrics.jsonl; one that was cut off while it was written is left out."""
+    path = folder / "metrics.jsonl"
+    if not path.is_file():
+        return []
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
+
+
+def warnings(lines: list[dict[str, Any]]) -> list[str]:
+    """What a person must know about a run, from its metrics."""
+    bad = [line for line in lines if oversaturated(line)]
+    if not bad:
+        return []
+    first, last = bad[0], lines[-1]
+    return [
+        f"SATURATED: from step {first['step']:,} on the policy put more than {OVERSATURATED:.0%} of its actions at the bounds, "
+        f"far more than the recordings ({first['saturated_recorded']:.0%}); at the end {last['saturated']:.0%}. "
+        "This is how this family of losses fails: such a policy has left the data"
+    ]
+
+
+def oversaturated(line: dict[str, Any]) -> bool:
+    """Whether actions pile up at the bounds, and do so more than the recorded ones."""
+    return line["saturated"] > max(OVERSATURATED, line["saturated_recorded"] + 0.2)
+
+
+def open_folder(folder: Path, config: dict[str, Any], overwrite: bool = False) -> int | None:
+    """Makes the folder, or finds the same run in it; returns the step it goes on from, None for a new run.
+
+    Raises:
+        InputError: if something else is there.
+    """
+    path = folder / "config.json"
+    if path.is_file() and overwrite:
+        shutil.rmtree(folder)
+    if path.is_file():
+        known, wanted = _flat(read_config(folder)), _flat(config)
+        for key, value in wanted.items():
+            if known.get(key) != value:
+                raise InputError(
+                    f"{folder} holds another run ({key} is {known.get(key)}, not {value}): choose another --out or --overwrite"
+                )
+        found = last_checkpoint(folder)
+        return 0 if found is None else int(found.stem.partition("-")[2])
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"{folder} exists and is not a run of presa: choose another --out")
+    try:
+        (folder / "checkpoints").mkdir(parents=True)
+    except OSError as error:
+        raise InputError(f"cannot write {folder}: {error.strerror}") from None
+    write_json(path, config)
+    return None
+
+
+def _flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A nested dict as one with dotted keys."""
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    return max((folder / "checkpoints").glob("step-*.safetensors"), default=None)
+
+
+def write_metrics(folder: Path, lines: list[dict[str, Any]]) -> None:
+    write_bytes(folder / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in lines).encode())
