@@ -1,0 +1,3 @@
+from presa.cli import main
+
+main()

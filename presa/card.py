@@ -1,0 +1,63 @@
+"""The model card of a run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from presa.files import write_bytes
+from presa.plots import PANELS
+from presa.records import read_config, read_metrics, warnings
+
+SHOWN = (*(key for _, keys in PANELS for key in keys), "z_ref")
+
+
+def write_card(folder: Path) -> None:
+    """Writes the run's README.md from its records."""
+    write_bytes(folder / "README.md", render(folder).encode())
+
+
+def render(folder: Path) -> str:
+    """The card as Markdown."""
+    config, lines = read_config(folder), read_metrics(folder)
+    task, data = config["task"], config["data"]
+    parts = [
+        f"# {config['algorithm']} on {task['name']}, cost limit {config['cost_limit']:g}, seed {config['seed']}",
+        *[f"> **{warning}.**" for warning in warnings(lines)],
+        f"A policy learnt offline by `presa`'s `{config['algorithm']}` from {data['pairs']:,} pairs of {data['length']}-step "
+        f'segments of {task["name"]} ({task["domain"]}). It acts by the mean of a tanh MLP; `presa.load("<this folder>")` '
+        "gives it, with `reset(n)` and `act(observations [n, O]) -> actions [n, A]`.",
+        "## Evaluation\n\n" + _evaluation(folder),
+        "## Training\n\n" + _table(config["configuration"] | {"seed": config["seed"], "device": config["device"]}),
+        "Data: " + ", ".join(f"{key} `{value}`" for key, value in data.items() if value is not None) + ".",
+        "Last report:\n\n" + _table({key: lines[-1][key] for key in SHOWN if lines[-1].get(key) is not None}) if lines else "",
+        "![learning curve](learning_curve.png)" if (folder / "learning_curve.png").is_file() else "",
+        "## Limits\n\nIt was judged by simulated episodes of one task only. A cost within the limit on average says "
+        "nothing about the worst episode, other tasks, or real robots. Where the recordings never went, it guesses.",
+        "Versions: " + ", ".join(f"{name} {version}" for name, version in config["versions"].items()) + ".",
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _evaluation(folder: Path) -> str:
+    path = folder / "evaluation.json"
+    if not path.is_file():
+        return "Not evaluated yet: `presa evaluate <this folder>`."
+    summary = json.loads(path.read_text(encoding="utf-8"))["summary"]
+    return (
+        f"{summary['episodes']} episodes in the simulator, evaluation seed {summary['evaluation_seed']}, cost limit "
+        f"{summary['cost_limit']:g}: {'**safe**' if summary['safe'] else '**unsafe**'} on average.\n\n"
+        + _table(
+            {
+                f"{name} (mean +- deviation over episodes)": f"{summary[name]:.3f} +- {summary[f'{name}_std']:.3f}"
+                for name in ("normalized_return", "normalized_cost", "return", "cost", "length")
+                if summary[name] is not None
+            }
+        )
+    )
+
+
+def _table(values: dict[str, Any]) -> str:
+    shown = {key: f"{value:.4g}" if isinstance(value, float) else value for key, value in values.items()}
+    return "| | |\n|---|---|\n" + "\n".join(f"| {key} | {value} |" for key, value in shown.items())
