@@ -38,7 +38,8 @@ class LearnerConfig:
             its way back (BallRun), while too high a price soon falls.
         cloning_epochs: passes over the demonstrations in a warm start, in `cloning_stages` parts.
         cloning_episodes: episodes recorded per environment after each of the parts.
-        cloned_log_std: as log_std, after a warm start.
+        cloned_log_std, cloned_hidden: as log_std and hidden, in a warm start.
+        cloned_divergence: after a warm start an update ends early at this Kullback-Leibler divergence.
         value_rollouts: rollouts after a warm start in which only the value function learns.
     """
 
@@ -52,10 +53,12 @@ class LearnerConfig:
     log_std: float = -0.5
     price_rate: float = 0.2
     first_price: float = 2.0
-    cloning_epochs: int = 480
+    cloning_epochs: int = 240
     cloning_stages: int = 6
     cloning_episodes: int = 6
     cloned_log_std: float = -2.5
+    cloned_hidden: int = 256
+    cloned_divergence: float = 0.02
     value_rollouts: int = 6
 
 
@@ -121,8 +124,16 @@ def learn(
 
     streams = [np.random.default_rng([seed, index]) for index in range(config.environments)]
     makers: list[Callable[[], gymnasium.Env]] = [partial(_recorder, task, price, stream, on_end) for stream in streams]
-    vectorised = VecNormalize(DummyVecEnv(makers), gamma=config.discount)
-    rate = config.learning_rate if demonstrations is None else 0.2 * config.learning_rate
+    # A clone meets observations its data lack, and scaling nearly constant ones up makes that worse: on DroneCircle a
+    # clone of normalised observations flies at 547 (28 cost), of plain ones with ReLU at 650 (8 cost).
+    warm = demonstrations is not None
+    vectorised = VecNormalize(DummyVecEnv(makers), norm_obs=not warm, gamma=config.discount)
+    rate = 0.2 * config.learning_rate if warm else config.learning_rate
+    network = {
+        "log_std_init": config.log_std,
+        "net_arch": [config.cloned_hidden if warm else config.hidden] * 2,
+        "activation_fn": torch.nn.ReLU if warm else torch.nn.Tanh,
+    }
     model = PPO(
         "MlpPolicy",
         vectorised,
@@ -131,7 +142,8 @@ def learn(
         batch_size=config.batch,
         n_epochs=config.epochs,
         gamma=config.discount,
-        policy_kwargs={"log_std_init": config.log_std, "net_arch": [config.hidden, config.hidden]},
+        policy_kwargs=network,
+        target_kl=config.cloned_divergence if warm else None,
         seed=seed % 2**31,
         device="cpu",
     )
@@ -183,10 +195,7 @@ def _clone(
     """Fit the policy's mean to the actions by least squares, playing episodes between the parts: from poor to good."""
     import torch
 
-    statistics = vectorised.obs_rms
-    statistics.mean, statistics.var = observations.mean(0, dtype=np.float64), observations.var(0, dtype=np.float64)
-    statistics.count = float(len(observations))
-    inputs = torch.as_tensor(vectorised.normalize_obs(observations), dtype=torch.float32)
+    inputs = torch.as_tensor(observations, dtype=torch.float32)
     targets = torch.as_tensor(actions.clip(-1, 1), dtype=torch.float32)
     optimizer = torch.optim.Adam(_actor(model)[:-1], lr=1e-3)
     steps = config.cloning_epochs * -(-len(inputs) // config.batch)
