@@ -13,16 +13,7 @@ import numpy as np
 
 from safefeedback.errors import InputError
 from safefeedback.recording import Episode, columns, read_recording, sums, write_hdf5, write_recording
-from safefeedback.tasks import Task
 from safefeedback.thinning import thin_evenly
-
-FOLDER = Path(__file__).parent / "sources" / "recordings"
-
-
-def bundled_file(task: Task) -> Path | None:
-    """The recording of the task that is shipped in the package, or None."""
-    path = FOLDER / f"{task.name}.hdf5"
-    return path if path.exists() else None
 
 
 def bundle(source: Path, out: Path, episodes: int, seed: int = 0) -> None:

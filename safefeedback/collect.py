@@ -22,6 +22,7 @@ from safefeedback import simulator
 from safefeedback.errors import InputError
 from safefeedback.ppo_lagrangian import LearnerConfig, Report, learn
 from safefeedback.recording import Episode, read_recording, sums, write_recording
+from safefeedback.sources.dsrl import CITATION
 from safefeedback.tasks import Task
 from safefeedback.thinning import thin_evenly
 
@@ -39,13 +40,6 @@ DSRL_CREDIT = (
     "Warm-started by cloning episodes of DSRL: Z. Liu et al., Datasets and Benchmarks for Offline Safe Reinforcement "
     "Learning, arXiv 2306.09303, CC BY 4.0"
 )
-DSRL_CITATION = """@article{liu2023datasets,
-  title={Datasets and Benchmarks for Offline Safe Reinforcement Learning},
-  author={Liu, Zuxin and Guo, Zijian and Lin, Haohong and Yao, Yihang and Zhu, Jiacheng and Cen, Zhepeng and Hu, Hanjiang
-    and Yu, Wenhao and Zhang, Tingnan and Tan, Jie and Zhao, Ding},
-  journal={arXiv preprint arXiv:2306.09303},
-  year={2023}
-}"""
 PACKAGES = (
     "safefeedback",
     "numpy",
@@ -142,7 +136,7 @@ def why_not(task: Task) -> str | None:
         return f"collecting {task.name} is not supported: PPO has not been seen to learn it; {', '.join(SAFETY_GYM)} are"
     for package in ("stable_baselines3", "torch"):
         if find_spec(package) is None:
-            return f"collecting needs the package {package}: pip install stable-baselines3==2.3.2"
+            return f'collecting needs the package {package}: pip install "safefeedback[collect]"'
     return None
 
 
@@ -292,9 +286,16 @@ def _attributes(task: Task, config: CollectConfig, counts: dict[str, int], kept:
     }
     if config.warm_start is not None:
         attributes["warm_start"] = f"{config.warm_start.name} sha256 {_sha256(config.warm_start)}"
-        attributes["credit"] = DSRL_CREDIT
-        attributes["citation"] = DSRL_CITATION
+        attributes.update(_credit(config.warm_start))
     return attributes
+
+
+def _credit(warm_start: Path) -> dict[str, str]:
+    """Whose behaviour was cloned: what a file of our own says of itself, or DSRL, whose files say nothing."""
+    with h5py.File(warm_start, "r") as file:
+        if "made_by" in file.attrs:
+            return {key: file.attrs[key] for key in ("credit", "citation") if key in file.attrs}
+    return {"credit": DSRL_CREDIT, "citation": CITATION}
 
 
 def _file_name(task: Task, costs: Sequence[float] | np.ndarray) -> str:

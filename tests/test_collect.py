@@ -173,8 +173,20 @@ def test_a_warm_start_clones_first_and_credits_dsrl(ball: Path, tmp_path: Path) 
     result = collect(find_task("BallRun"), tmp_path / "warm.hdf5", config)
     assert result.recorded == 2 * (SMALL.cloning_stages + 1) + 2 * 2  # played while cloning, then while learning
     with h5py.File(tmp_path / "warm.hdf5", "r") as file:
-        assert "arXiv 2306.09303" in file.attrs["credit"] and "ball.hdf5 sha256" in file.attrs["warm_start"]
-        assert "liu2023datasets" in file.attrs["citation"]
+        assert "ball.hdf5 sha256" in file.attrs["warm_start"] and "credit" not in file.attrs  # of our own
+    with h5py.File(ball, "r") as ours, h5py.File(tmp_path / "theirs.hdf5", "w") as theirs:
+        for name in ours:  # DSRL's files carry no attributes
+            theirs[name] = ours[name][:]
+    theirs = CollectConfig(**{**vars(config), "warm_start": tmp_path / "theirs.hdf5", "steps": 256})
+    collect(find_task("BallRun"), tmp_path / "credited.hdf5", theirs)
+    collect(
+        find_task("BallRun"),
+        tmp_path / "passed_on.hdf5",
+        CollectConfig(**{**vars(config), "warm_start": tmp_path / "credited.hdf5"}),
+    )
+    for name in ("credited.hdf5", "passed_on.hdf5"):
+        with h5py.File(tmp_path / name, "r") as file:
+            assert "arXiv 2306.09303" in file.attrs["credit"] and "2306.09303" in file.attrs["citation"]
 
 
 def test_a_bundled_file_is_small_and_exports_to_the_full_one(ball: Path, tmp_path: Path) -> None:
