@@ -29,8 +29,8 @@ def collect(
 ) -> None:
     """Record episodes of a task in its simulator, from poor to good and from safe to unsafe, as a DSRL file.
 
-    PPO with a learnt price of cost is trained once for each cost limit and seed. A run that was interrupted goes on with
-    the next unfinished one when it is started again.
+    PPO with a learnt price of cost is trained once for each cost limit and seed.
+    Started again after an interruption, it keeps the training runs that were finished.
     """
     from safefeedback.collect import CollectConfig
     from safefeedback.collect import collect as run
