@@ -9,6 +9,7 @@ import sys
 from dataclasses import dataclass
 
 SIM = 'pip install "safefeedback[sim]" (Python 3.10 or 3.11)'
+COLLECT = 'pip install "safefeedback[collect]" (Python 3.10 or 3.11)'
 TRAIN = 'pip install "safefeedback[train]"'
 
 # what each check does in a process of its own, so that a crash of a simulator is a result and not the end
@@ -22,7 +23,8 @@ env.reset(seed=0)
 assert "cost" in env.step(env.action_space.sample())[-1]
 env.close()
 """
-_TRAIN = "import torch, safetensors; assert float(torch.ones(2) @ torch.ones(2)) == 2"
+_COLLECT = 'pip install "safefeedback[collect]" (Python 3.10 or 3.11)'
+TRAIN = "import torch, safetensors; assert float(torch.ones(2) @ torch.ones(2)) == 2"
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ CHECKS = (
     Check("datasets.load_dataset", ("datasets",), _LOAD, "pip install safefeedback"),
     Check("simulate BulletGym", ("gymnasium", "bullet-safety-gym", "dsrl"), _SIMULATE.format(task="BallRun"), SIM),
     Check("simulate SafetyGym", ("safety-gymnasium", "mujoco"), _SIMULATE.format(task="SwimmerVelocity"), SIM),
+    Check("collect", ("stable-baselines3", "torch"), "import stable_baselines3", COLLECT),
     Check("train", ("torch", "safetensors"), _TRAIN, TRAIN),
 )
 
