@@ -117,7 +117,7 @@ def test_per_class_average_shifts_the_mass_by_the_counts() -> None:
     """Why eq. 8 does not fit the ratio of eta: its mass ratio is eta * n_s / n_u, not eta."""
     weights = losses.safety_weights(SAFE, 0.1, "unsafe-to-safe", "mean-one")
     masses = [
-        losses.weighted_mean(torch.where(SAFE == k, 1.0, 0.0).double(), SAFE, weights, "per-class").item() for k in (1, 0)
+        losses.weighted_mean(torch.where(k == SAFE, 1.0, 0.0).double(), SAFE, weights, "per-class").item() for k in (1, 0)
     ]
     assert masses[1] / masses[0] == pytest.approx(0.1 * 2 / 5)
 

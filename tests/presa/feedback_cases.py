@@ -1,0 +1,44 @@
+"""Small datasets, as folders that the toolkit itself wrote, and small settings, for the tests of presa."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from safefeedback.build import Recipe
+from safefeedback.pipeline import build_dataset
+from safefeedback.tasks import find_task
+
+TINY = {"steps": 60, "bc_steps": 20, "batch_size": 8, "hidden": (16, 16), "warm_up_steps": 20, "learning_rate": 1e-2}
+
+
+def write_dataset(folder: Path, recordings: Path, **changes: Any) -> Path:
+    """60 pairs of 8 steps over BallCircle's dims, a quarter of them held out; a segment is safe if it costs nothing."""
+    values = {"pairs": 60, "length": 8, "cost_limit": 20, "test_fraction": 0.25, **changes}
+    return build_dataset(Recipe(task=find_task("BallCircle"), **values), str(recordings), folder)[0]
+
+
+def set_column(folder: Path, name: str, values: list, split: str = "train") -> None:
+    """Replaces a column of the published pairs; real Parquet, written anew."""
+    (file,) = (folder / "pairs").glob(f"{split}-*.parquet")
+    table = pq.read_table(file)
+    column = table.schema.get_field_index(name)
+    pq.write_table(table.set_column(column, name, pa.array(values, table.schema.field(name).type)), file)
+
+
+def presa(*words: object, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    """`presa` in a process of its own, on one thread, with a cache of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "presa", *map(str, words)],
+        cwd=cwd,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PRESA_CACHE": str(cwd / "cache"), **env},
+        capture_output=True,
+        text=True,
+        check=False,
+    )

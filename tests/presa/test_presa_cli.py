@@ -1,0 +1,177 @@
+"""The command line from recordings to a judged policy, and what it says when something is wrong."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from safefeedback import simulator
+from safefeedback.tasks import find_task
+
+pytest.importorskip("torch")
+
+from feedback_cases import presa, write_dataset
+
+SHARED = Path(__file__).parents[3] / "shared" / "data" / "rollouts"
+TINY = [
+    "--steps",
+    60,
+    "--bc-steps",
+    20,
+    "--set",
+    "hidden=16,16",
+    "--set",
+    "batch_size=8",
+    "--report-every",
+    20,
+    "--device",
+    "cpu",
+]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, ball_file: Path) -> Path:
+    return write_dataset(tmp_path / "data", ball_file)
+
+
+def command(*words: object, capsys: pytest.CaptureFixture) -> tuple[int, str, str]:
+    """`presa` in this process: exit code, stdout, stderr."""
+    from presa.cli import main
+
+    with pytest.raises(SystemExit) as caught:
+        main([str(word) for word in words])
+    printed = capsys.readouterr()
+    return caught.value.code or 0, printed.out, printed.err  # type: ignore[return-value]
+
+
+def test_help_loads_neither_torch_nor_a_simulator_and_tells_every_algorithm(tmp_path: Path) -> None:
+    code = (
+        "import sys, contextlib\nfrom presa.cli import main\n"
+        "with contextlib.suppress(SystemExit): main(['--help'])\n"
+        "with contextlib.suppress(SystemExit): main(['train', '--help'])\n"
+        "print(sorted({m.split('.')[0] for m in sys.modules} & {'torch', 'datasets', 'gymnasium', 'pybullet', 'matplotlib'}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]" and "--bc-steps" in done.stdout
+    from presa.algorithms import ALGORITHMS
+    from presa.cli import ALGORITHM_HELP
+
+    assert re.findall(r"[a-z-]+", ALGORITHM_HELP)[: len(ALGORITHMS)] == list(ALGORITHMS)
+
+
+def test_loading_and_evaluating_need_no_torch(tmp_path: Path) -> None:
+    code = "import sys, presa, presa.evaluate, presa.play, presa.card\npresa.load\nprint('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+def test_from_recordings_to_a_judged_policy(tmp_path: Path) -> None:
+    recordings = SHARED / "SafetyBallCircle-v0-80-800.hdf5"
+    if not recordings.is_file():
+        pytest.skip("the recordings are not beside this checkout")
+    if (reason := simulator.can_simulate(find_task("BallCircle"))) is not None:
+        pytest.skip(reason)
+    words = ["--task", "BallCircle", "--source", str(recordings), "--pairs", "200", "--test-fraction", "0.2", "--out", "data"]
+    subprocess.run([sys.executable, "-m", "safefeedback", "build", *words], cwd=tmp_path, check=True, capture_output=True)
+    arguments = [
+        "train",
+        "data",
+        "--out",
+        "run",
+        *TINY,
+        "--evaluate-every",
+        20,
+        "--evaluate-episodes",
+        1,
+        "--set",
+        "selection=best",
+    ]
+    trained = presa(*arguments, cwd=tmp_path)
+    assert trained.returncode == 0, trained.stderr
+    assert "presa, 60 steps" in trained.stdout and "presa evaluate run" in trained.stdout
+    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [20, 40, 60]
+    assert all(line["evaluated_cost"] >= 0 for line in lines[1:])
+    judged = presa("evaluate", "run", "--episodes", 2, "--video", "film.gif", "--video-episodes", 1, "--json", cwd=tmp_path)
+    assert judged.returncode == 0, judged.stderr
+    result = json.loads(judged.stdout)
+    assert result == json.loads((tmp_path / "run" / "evaluation.json").read_text())
+    assert result["summary"]["algorithm"] == "presa" and result["summary"]["cost_limit"] == 20
+    other = json.loads(presa("evaluate", "run", "--episodes", 2, "--cost-limit", 10, "--json", cwd=tmp_path).stdout)
+    assert [r["cost"] for r in other["rows"]] == [r["cost"] for r in result["rows"]] and other["summary"]["cost_limit"] == 10
+    assert (tmp_path / "film.gif").read_bytes()[:4] == b"GIF8"
+    card = (tmp_path / "run" / "README.md").read_text()
+    assert "2 episodes in the simulator" in card and "lambda_scale" in card
+    left = {path.name for path in (tmp_path / "run").iterdir()} - {"learning_curve.png", "best.safetensors"}
+    assert left == {
+        "config.json",
+        "metrics.jsonl",
+        "checkpoints",
+        "reference.safetensors",
+        "policy.safetensors",
+        "README.md",
+        "evaluation.json",
+    }
+
+
+def test_the_algorithms_with_trajectories_and_the_same_command_again(
+    folder: Path, ball_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DSRL_DATASET_DIR", str(tmp_path))
+    words = ["train", "data", "--steps", 20, "--set", "hidden=8", "--set", "batch_size=2", "--device", "cpu", "--out", "run"]
+    words += ["--algorithm", "bc-safe"]
+    code, _, error = command(*words, capsys=capsys)
+    assert code == 2 and "--trajectories FILE" in error and len(error.splitlines()) == 1
+    words += ["--trajectories", ball_file]
+    assert command(*words, capsys=capsys)[0] == 0
+    assert "finished already" in command(*words, capsys=capsys)[1]
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert config["data"]["trajectories_sha256"] == config["data"]["source_sha256"]
+    assert config["configuration"]["hidden"] == [8] and config["versions"]["torch"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["train", "nowhere"], "there is no folder nowhere"),
+        (["train", "data", "--algorithm", "presto"], "there is no algorithm 'presto'"),
+        (["train", "data", "--preset", "paper"], "there is no preset 'paper'"),
+        (["train", "data", "--set", "eta_=1"], "no setting 'eta_': did you mean eta?"),
+        (["train", "data", "--set", "eta"], "--set takes NAME=VALUE"),
+        (["train", "data", "--labels", "mine"], "no label set 'mine'"),
+        (["train", "data", "--pairs", "0"], "--pairs must lie between 1 and"),
+        (["train", "data", "--seed", "-1"], "--seed must be 0 or more"),
+        (["train", "data", "--report-every", "0"], "--report-every must be at least 1"),
+        (["train", "data", "--trajectories", "x.hdf5"], "--trajectories is for bc-all and bc-safe"),
+        (["train", "data", "--set", "selection=best"], "give --evaluate-every as well"),
+        (["train", "data", "--device", "moon"], "--device moon cannot be used here"),
+        (["evaluate"], "give either the folder of a run, or --policy"),
+        (["evaluate", "--policy", "a:b"], "--policy needs --task"),
+        (["evaluate", "data"], "holds no policy"),
+        (["evaluate", "--policy", "a:b", "--task", "BallRum"], "did you mean BallRun?"),
+    ],
+)
+def test_one_line_and_code_2(
+    words: list[str], message: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.chdir(folder.parent)
+    code, _, error = command(*words, capsys=capsys)
+    assert code == 2 and message in error
+    assert len(error.splitlines()) == 1 and error.startswith("error: ")
+
+
+def test_tensorboard_is_written_or_said_to_be_missing(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setenv("PRESA_CACHE", str(tmp_path / "cache"))
+    code, _, error = command("train", folder, *TINY, "--tensorboard", "--out", tmp_path / "run", capsys=capsys)
+    if find_spec("tensorboard") is None:
+        assert code == 2 and "pip install tensorboard" in error and not (tmp_path / "run").exists()
+    else:
+        assert code == 0 and list((tmp_path / "run" / "tensorboard").iterdir())

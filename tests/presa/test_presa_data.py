@@ -1,0 +1,91 @@
+"""A dataset as tensors, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from feedback_cases import set_column, write_dataset  # noqa: E402
+
+from presa.data import load_data, resolve_device  # noqa: E402
+from safefeedback import read  # noqa: E402
+from safefeedback.errors import InputError  # noqa: E402
+
+
+@pytest.fixture
+def folder(tmp_path: Path, ball_file: Path) -> Path:
+    return write_dataset(tmp_path / "data", ball_file)
+
+
+def test_the_tensors_are_the_datasets_numbers(folder: Path) -> None:
+    data, arrays, held_out = load_data(folder), read(folder), read(folder, split="test")
+    assert data.test is not None and (len(data.train), len(data.test)) == (45, 15)
+    for split, dataset in ((data.train, arrays), (data.test, held_out)):
+        for name in ("observations", "actions", "preference", "safe"):
+            np.testing.assert_array_equal(getattr(split, name).numpy(), getattr(dataset, name))
+    assert data.held_out == set(held_out.episode.ravel().tolist())
+    assert (data.task.name, data.cost_limit, data.length) == ("BallCircle", 20.0, 8)
+    assert data.identity["content_sha256"] == json.loads((folder / "recipe.json").read_text())["content"]["sha256"]
+
+
+def test_the_first_pairs_are_the_first_pairs(folder: Path) -> None:
+    few, all_ = load_data(folder, pairs=7), load_data(folder)
+    assert torch.equal(few.train.observations, all_.train.observations[:7]) and len(few.train) == 7
+    assert few.identity["segments_sha256"] != all_.identity["segments_sha256"]
+    with pytest.raises(InputError, match="between 1 and the dataset's 45, not 46"):
+        load_data(folder, pairs=46)
+
+
+def test_unanswered_labels_become_nan(folder: Path) -> None:
+    set_column(folder, "preference", [None, 0.5] + [1.0] * 43)
+    set_column(folder, "is_safe_1", [None, True] + [False] * 43)
+    train = load_data(folder).train
+    assert train.preference.isnan().tolist() == [True] + [False] * 44 and train.preference[1] == 0.5
+    assert train.safe[:, 1].isnan().sum() == 1
+
+
+def test_the_identity_of_segments_does_not_depend_on_labels(folder: Path) -> None:
+    before = load_data(folder).identity
+    set_column(folder, "preference", [1.0] * 45)
+    after = load_data(folder).identity
+    assert before["segments_sha256"] == after["segments_sha256"] and before["labels_sha256"] != after["labels_sha256"]
+
+
+def test_what_cannot_be_trained_on_is_refused_in_one_line(folder: Path, tmp_path: Path) -> None:
+    def edited(name: str, **changes: object) -> Path:
+        copy = tmp_path / name
+        shutil.copytree(folder, copy)
+        recipe = json.loads((copy / "recipe.json").read_text()) | changes
+        (copy / "recipe.json").write_text(json.dumps({key: value for key, value in recipe.items() if value is not None}))
+        return copy
+
+    task = json.loads((folder / "recipe.json").read_text())["task"]
+    (tmp_path / "empty").mkdir()
+    not_finite = edited("nan")
+    (file,) = (not_finite / "pairs").glob("train-*")
+    import pyarrow.parquet as pq
+
+    values = pq.read_table(file)["actions_0"].to_pylist()
+    values[3][0] = float("nan")
+    set_column(not_finite, "actions_0", values)
+    for place, message in (
+        (tmp_path / "nowhere", "there is no folder"),
+        (tmp_path / "empty", "not a dataset of safefeedback"),
+        (edited("version", format_version=2), "format version 2"),
+        (edited("bare", task=None), "lacks task"),
+        (edited("dims", task={**task, "action_dim": 3}), "2 action dims but the task BallCircle has 8 and 3"),
+        (not_finite, f"actions of pair {read(folder).pair_id[3]} are not finite"),
+    ):
+        with pytest.raises(InputError, match=message) as caught:
+            load_data(place)
+        assert "\n" not in str(caught.value)
+    with pytest.raises(InputError, match="no label set 'mine'"):
+        load_data(folder, labels="mine")
+    with pytest.raises(InputError, match="--device nothing"):
+        resolve_device("nothing")
