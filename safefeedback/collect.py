@@ -6,25 +6,23 @@ what it is; the next run takes it from there, and starts an unfinished one again
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
 
 from safefeedback import simulator
+from safefeedback.collect_plan import CollectConfig, Unit, attributes, file_name, fingerprint, units
 from safefeedback.errors import InputError
-from safefeedback.ppo_lagrangian import LearnerConfig, Report, learn
+from safefeedback.ppo_lagrangian import Report, learn
 from safefeedback.recording import Episode, read_recording, sums, write_recording
-from safefeedback.sources.dsrl import CITATION
 from safefeedback.tasks import Task
 from safefeedback.thinning import thin_evenly
+
+__all__ = ["CollectConfig", "Collected", "Unit", "collect", "why_not"]
 
 SAFETY_GYM = (
     "PointCircle1",
@@ -35,75 +33,6 @@ SAFETY_GYM = (
     "SwimmerVelocity",
     "Walker2dVelocity",
 )
-LICENSE, AUTHOR = "CC-BY-4.0", "The safefeedback authors"
-DSRL_CREDIT = (
-    "Warm-started by cloning episodes of DSRL: Z. Liu et al., Datasets and Benchmarks for Offline Safe Reinforcement "
-    "Learning, arXiv 2306.09303, CC BY 4.0"
-)
-PACKAGES = (
-    "safefeedback",
-    "numpy",
-    "torch",
-    "stable-baselines3",
-    "gymnasium",
-    "bullet-safety-gym",
-    "pybullet",
-    "safety-gymnasium",
-    "mujoco",
-)
-
-
-@dataclass(frozen=True)
-class CollectConfig:
-    """What is collected.
-
-    Attributes:
-        episodes: episodes in the file, at most.
-        steps: training steps of each unit.
-        cost_limits: mean episode cost that each unit aims at; None is reward alone.
-        seeds: units per limit.
-        seed: everything random follows from it.
-        warm_start: a file in DSRL's schema whose behaviour is cloned first, or None.
-        learner: how the policies learn.
-    """
-
-    episodes: int = 1000
-    steps: int = 300_000
-    cost_limits: tuple[float | None, ...] = (None, 40.0, 10.0)
-    seeds: int = 1
-    seed: int = 0
-    warm_start: Path | None = None
-    learner: LearnerConfig = field(default_factory=LearnerConfig)
-
-    def __post_init__(self) -> None:
-        for name in ("episodes", "steps", "seeds"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} must be at least 1, not {getattr(self, name)}")
-        if self.seed < 0:
-            raise InputError(f"seed must not be negative, and {self.seed} is")
-        if not self.cost_limits or len(set(self.cost_limits)) < len(self.cost_limits):
-            raise InputError("cost limits must be given, each once")
-        if any(limit is not None and not 0 <= limit < float("inf") for limit in self.cost_limits):
-            raise InputError("a cost limit is a number that is not negative, or none")
-
-
-@dataclass(frozen=True)
-class Unit:
-    """One training run: its place in the file, its cost limit, its seed."""
-
-    index: int
-    limit: float | None
-    seed: int
-
-    @property
-    def stream(self) -> int:
-        """What everything random in the unit starts from: units must not begin with the same episodes."""
-        limit = -1.0 if self.limit is None else self.limit
-        return int.from_bytes(hashlib.sha256(f"{self.seed} {limit:g}".encode()).digest()[:4], "big")
-
-    @property
-    def name(self) -> str:
-        return f"limit-{'none' if self.limit is None else format(self.limit, 'g')}-seed-{self.seed}"
 
 
 @dataclass(frozen=True)
@@ -119,12 +48,6 @@ class Collected:
 
 
 OnProgress = Callable[[Unit, Report], None]
-
-
-def units(config: CollectConfig) -> list[Unit]:
-    """The units of work, limits outermost."""
-    pairs = [(limit, seed) for limit in config.cost_limits for seed in range(config.seed, config.seed + config.seeds)]
-    return [Unit(index, limit, seed) for index, (limit, seed) in enumerate(pairs)]
 
 
 def why_not(task: Task) -> str | None:
@@ -150,31 +73,43 @@ def collect(task: Task, out: Path, config: CollectConfig, on_progress: OnProgres
         on_progress: called after each rollout of a unit.
 
     Raises:
-        InputError: if the task cannot be collected, or the warm start is not a recording of it.
+        InputError: if the task cannot be collected, the warm start is not a recording of it, or the file exists already.
     """
     reason = why_not(task)
     if reason is not None:
         raise InputError(reason)
     into_folder = out.is_dir() or out.suffix not in (".hdf5", ".h5")
     parts = out / f"{task.name}.parts" if into_folder else out.with_name(f"{out.name}.parts")
+    if not into_folder:
+        _refuse_to_overwrite(out)
+    try:
+        parts.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{parts} cannot be made: {error.strerror}; give another --out") from None
     cloned = None if config.warm_start is None else _demonstrations(config.warm_start, task)
     episodes: list[Episode] = []
     counts = {"recorded": 0, "too_costly": 0, "reused": 0}
     for unit in units(config):
-        path = parts / f"{unit.name}-{_fingerprint(task, unit, config)[:10]}.hdf5"
+        path = parts / f"{unit.name}-{fingerprint(task, unit, config)[:10]}.hdf5"
         counts["reused"] += path.exists()
         if not path.exists():
             _collect_unit(task, unit, config, cloned, path, on_progress)
-        found, attributes = read_recording(path)
+        found, about = read_recording(path)
         episodes += [replace(episode, unit=unit.index) for episode in found]
-        counts["recorded"] += int(attributes["recorded"])
-        counts["too_costly"] += int(attributes["too_costly"])
+        counts["recorded"] += int(about["recorded"])
+        counts["too_costly"] += int(about["too_costly"])
     returns, costs = sums(episodes)
     kept = thin_evenly(returns, costs, config.episodes, np.random.default_rng([config.seed, 2]))
     episodes = [episodes[index] for index in kept]
-    path = out / _file_name(task, costs[kept]) if into_folder else out
-    write_recording(path, episodes, _attributes(task, config, counts, len(kept)))
+    path = out / file_name(task, costs[kept]) if into_folder else out
+    _refuse_to_overwrite(path)
+    write_recording(path, episodes, attributes(task, config, counts, len(kept)))
     return Collected(path, counts["recorded"], counts["too_costly"], len(kept), counts["reused"], parts)
+
+
+def _refuse_to_overwrite(path: Path) -> None:
+    if path.exists():
+        raise InputError(f"{path} exists already: move it away, or give another --out")
 
 
 def _collect_unit(
@@ -234,70 +169,3 @@ def _demonstrations(path: Path, task: Task) -> tuple[np.ndarray, np.ndarray]:
     if found != ((task.observation_dim,), (task.action_dim,)) or len(observations) != len(actions):
         raise InputError(f"--warm-start {path} is not a recording of {task.name}: its shapes are {found}")
     return observations.astype(np.float32), actions.astype(np.float32)
-
-
-def _fingerprint(task: Task, unit: Unit, config: CollectConfig) -> str:
-    """What the content of a unit follows from, as a sha256."""
-    what = {
-        "task": task.to_dict(),
-        "limit": unit.limit,
-        "seed": unit.seed,
-        "steps": config.steps,
-        "keep": max(config.episodes, 200),
-        "learner": asdict(config.learner),
-        "versions": _versions(),
-        "warm_start": None if config.warm_start is None else _sha256(config.warm_start),
-    }
-    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
-def _attributes(task: Task, config: CollectConfig, counts: dict[str, int], kept: int) -> dict[str, Any]:
-    """How the file was made, as HDF5 attributes: texts, numbers, and JSON for what has parts."""
-    attributes: dict[str, Any] = {
-        "made_by": "safefeedback collect",
-        "task": task.name,
-        "algorithm": "PPO (stable-baselines3) with a learnt Lagrange multiplier; every episode of training recorded, "
-        "then thinned evenly over return and square root of cost",
-        "learner": json.dumps(asdict(config.learner)),
-        "steps_per_unit": config.steps,
-        "units": json.dumps([{"cost_limit": unit.limit, "seed": unit.seed} for unit in units(config)]),
-        "versions": json.dumps(_versions()),
-        "seed": config.seed,
-        "episodes_recorded": counts["recorded"],
-        "episodes_left_out_above_reference_cost": counts["too_costly"],
-        "episodes_kept": kept,
-        "license": LICENSE,
-        "author": AUTHOR,
-        "replay": "episode_seeds[e]: reset(seed=) of a new environment from safefeedback.simulator.make, then its actions",
-    }
-    if config.warm_start is not None:
-        attributes["warm_start"] = f"{config.warm_start.name} sha256 {_sha256(config.warm_start)}"
-        attributes.update(_credit(config.warm_start))
-    return attributes
-
-
-def _credit(warm_start: Path) -> dict[str, str]:
-    """Whose behaviour was cloned: what a file of our own says of itself, or DSRL, whose files say nothing."""
-    with h5py.File(warm_start, "r") as file:
-        if "made_by" in file.attrs:
-            return {key: file.attrs[key] for key in ("credit", "citation") if key in file.attrs}
-    return {"credit": DSRL_CREDIT, "citation": CITATION}
-
-
-def _file_name(task: Task, costs: Sequence[float] | np.ndarray) -> str:
-    stem = f"Safety{task.name}-v0" if task.file is None else task.file.rsplit("-", 2)[0]
-    return f"{stem}-{int(np.ceil(np.max(costs)))}-{len(costs)}.hdf5"

@@ -256,6 +256,8 @@ def test_a_warm_start_of_another_task_is_refused(ball: Path, tmp_path: Path) -> 
         collect(find_task("BallCircle"), tmp_path / "no.hdf5", CollectConfig(warm_start=ball))
     with pytest.raises(InputError, match="cannot be read"):
         collect(find_task("BallRun"), tmp_path / "no.hdf5", CollectConfig(warm_start=tmp_path / "absent.hdf5"))
+    with pytest.raises(InputError, match="give another --out"):
+        collect(find_task("BallRun"), ball / "inside" / "a-file.hdf5", CollectConfig())
 
 
 def test_importing_the_collector_is_light() -> None:
@@ -290,6 +292,9 @@ def test_the_command_tells_what_it_made(tmp_path: Path) -> None:
     ]
     first = CliRunner().invoke(app, options)
     assert first.exit_code == 0 and "10 episodes" in first.output and "recorded 40" in first.output
+    refused = CliRunner().invoke(app, options)
+    assert isinstance(refused.exception, InputError) and "exists already" in str(refused.exception)
+    (tmp_path / "a.hdf5").unlink()
     again = CliRunner().invoke(app, [*options, "--json"])
     assert json.loads(again.output)["reused_units"] == 1
 
