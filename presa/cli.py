@@ -20,6 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout, and nothing else.")]
+INTERRUPTED = 130
 ALGORITHM_HELP = (
     "presa, preference, safety, binary-alignment, bc-safe-seg, unified-comparison, bc-all, bc-safe, or package.module:Class."
 )
@@ -185,15 +186,18 @@ def main(arguments: list[str] | None = None) -> None:
     debug = "--debug" in words
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        sys.exit(app(args=[word for word in words if word != "--debug"], prog_name="presa", standalone_mode=False) or 0)
+        code = app(args=[word for word in words if word != "--debug"], prog_name="presa", standalone_mode=False) or 0
     except KeyboardInterrupt:
-        _end("interrupted; the same command goes on from the last checkpoint", 130, debug)
+        code = INTERRUPTED
     except (InputError, MemoryError, OSError) as error:
         _end(" ".join(str(error).split()) or type(error).__name__, 2, debug)
     except Exception as error:
         if not hasattr(error, "format_message"):  # an error of the command line's own parser has one
             raise
         _end(error.format_message().replace("\n", " "), 2, debug)
+    if code == INTERRUPTED:  # typer turns the interruption itself into this code
+        _end("interrupted; a training that is started again by the same command goes on from its last checkpoint", code, debug)
+    sys.exit(code)
 
 
 def _interrupt(signum: int, frame: Any) -> None:

@@ -36,11 +36,17 @@ def log_to_tensorboard(folder: Path, wanted: bool) -> Iterator[Callable[[dict[st
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         raise InputError("--tensorboard needs the package tensorboard: pip install tensorboard") from None
-    with SummaryWriter(str(folder / "tensorboard")) as writer:
+    writers: list[SummaryWriter] = []  # made at the first report: until then the folder is not the run's
 
-        def log(line: dict[str, Any]) -> None:
-            for name, value in line.items():
-                if isinstance(value, float):
-                    writer.add_scalar(f"{line['stage']}/{name}", value, line["step"])
+    def log(line: dict[str, Any]) -> None:
+        if not writers:
+            writers.append(SummaryWriter(str(folder / "tensorboard")))
+        for name, value in line.items():
+            if isinstance(value, float):
+                writers[0].add_scalar(f"{line['stage']}/{name}", value, line["step"])
 
+    try:
         yield log
+    finally:
+        for writer in writers:
+            writer.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -175,3 +176,34 @@ def test_tensorboard_is_written_or_said_to_be_missing(
         assert code == 2 and "pip install tensorboard" in error and not (tmp_path / "run").exists()
     else:
         assert code == 0 and list((tmp_path / "run" / "tensorboard").iterdir())
+
+
+def test_an_interruption_says_how_to_go_on(folder: Path, tmp_path: Path) -> None:
+    words = [
+        "train",
+        folder,
+        "--algorithm",
+        "safety",
+        "--steps",
+        "1000000",
+        "--bc-steps",
+        "0",
+        "--set",
+        "hidden=8",
+        "--out",
+        "run",
+    ]
+    running = subprocess.Popen(
+        [sys.executable, "-m", "presa", *map(str, words), "--report-every", "10", "--checkpoint-every", "20"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert running.stdout is not None
+    for _ in range(3):
+        running.stdout.readline()
+    running.send_signal(signal.SIGTERM)
+    _, error = running.communicate(timeout=60)
+    assert running.returncode == 130 and "goes on from its last checkpoint" in error and len(error.splitlines()) == 1
+    assert (tmp_path / "run" / "checkpoints" / "step-000000020.safetensors").is_file()
