@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass
 from typing import Any
+
+import numpy as np
 
 from safefeedback.errors import InputError
 from safefeedback.filters import FILTERS, keep
@@ -55,14 +56,14 @@ class Recipe:
         for name in ("pairs", "length"):
             if getattr(self, name) < 1:
                 raise InputError(f"--{name} must be at least 1, not {getattr(self, name)}")
-        if not (math.isfinite(self.limit) and self.limit >= 0):
+        if not 0 <= self.limit <= 1e100:
             raise InputError(f"--cost-limit must be 0 or a positive number, not {self.cost_limit}")
         for name in ("noise", "preference_noise"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"--{name.replace('_', '-')} must lie in [0, 1], not {getattr(self, name)}")
         if not 0 <= self.test_fraction < 1:
             raise InputError(f"--test-fraction must be at least 0 and less than 1, not {self.test_fraction}")
-        if self.horizon not in ("task", "longest") and not (isinstance(self.horizon, int) and self.horizon > 0):
+        if self.horizon not in ("task", "longest") and not (isinstance(self.horizon, int) and 0 < self.horizon < 2**31):
             raise InputError(f"--horizon must be task, longest or a positive number of steps, not {self.horizon}")
         for name in self.filters:
             if name not in FILTERS:
@@ -112,6 +113,9 @@ def build(episodes: Episodes, recipe: Recipe) -> Feedback:
     rows, horizon = pairs.rows(episodes), resolve_horizon(recipe, episodes)
     returns = window_sum(episodes.rewards, rows, recipe.length)
     costs = window_sum(episodes.costs, rows, recipe.length)
+    for name, sums in (("rewards", returns), ("costs", costs)):
+        if not np.isfinite(sums).all():
+            raise InputError(f"{episodes.source.file}: {name} are so large that the sum over a segment is infinite")
     clean_preference = prefer_by_return(returns)
     clean_safe = safe_by_cost(costs, recipe.limit, recipe.length, horizon)
     safe, safe_flipped = flip(clean_safe, recipe.noise, stream(recipe.seed, "noise"))
@@ -125,6 +129,7 @@ def build(episodes: Episodes, recipe: Recipe) -> Feedback:
             "segment_cost_limit": segment_cost_limit(recipe.limit, recipe.length, horizon),
             "ties": int((clean_preference == 0.5).sum()),
             "safe": int(clean_safe.sum()),
+            "segments": clean_safe.size,
         },
         {
             "stage": "noise",

@@ -58,13 +58,16 @@ def command(manifest: dict[str, Any]) -> str:
     source = manifest["not_hashed"]["source_file"] if kind == "file" else kind
     known = tasks().get(recipe["task"])
     own = known is None or known.to_dict() != manifest["task"]
-    task = f"{recipe['task']}.toml" if own else recipe["task"]
+    task = "recipe.json" if own else recipe["task"]
     words = ["safefeedback", "build", "--task", task, "--pairs", str(recipe["pairs"])]
-    words += ["--length", str(recipe["length"]), "--cost-limit", f"{recipe['cost_limit']:.17g}"]
+    words += ["--length", str(recipe["length"]), "--cost-limit", repr(recipe["cost_limit"])]
     words += ["--noise", repr(recipe["noise"]), "--preference-noise", repr(recipe["preference_noise"])]
     words += ["--horizon", str(recipe["horizon"]), "--test-fraction", repr(recipe["test_fraction"])]
     words += [word for name in recipe["filters"] for word in ("--filter", name)]
     words += ["--seed", str(recipe["seed"]), "--source", source]
+    if kind == "file":
+        terms = ((name, manifest["source"][name]) for name in ("license", "author", "citation"))
+        words += [word for name, text in terms if text for word in (f"--{name}", text)]
     return shlex.join(words)
 
 
@@ -90,7 +93,7 @@ def _sample(entry: dict[str, Any]) -> str:
 
 def _label(entry: dict[str, Any]) -> str:
     return (
-        f"labelled: {entry['safe']:,} of the segments safe (cost at most {entry['segment_cost_limit']:g}), "
+        f"labelled: {entry['safe']:,} of {entry['segments']:,} segments safe (cost at most {entry['segment_cost_limit']:g}), "
         f"{entry['ties']:,} preferences tied"
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import signal
 import sys
@@ -11,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
+from safefeedback import __version__
 from safefeedback.collect_cli import collect
 from safefeedback.errors import InputError
 
@@ -23,8 +25,19 @@ app = typer.Typer(
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout, and nothing else.")]
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(__version__)
+        raise typer.Exit
+
+
 @app.callback()
-def options(debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False) -> None:
+def options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
     """The options of every command."""
 
 
@@ -34,7 +47,7 @@ def build(
     pairs: Annotated[int, typer.Option(help="How many pairs to draw.")] = 10_000,
     length: Annotated[int, typer.Option(help="Steps in a segment.")] = 64,
     cost_limit: Annotated[
-        float | None, typer.Option(help="Cost limit of a whole episode.  [default: the middle one of the task's]")
+        float | None, typer.Option(help="Cost limit of a whole episode (default: the middle one of the task's).")
     ] = None,
     horizon: Annotated[
         str, typer.Option(help="Steps the cost limit belongs to: task, longest (recorded episode), or a number.")
@@ -49,7 +62,7 @@ def build(
     source: Annotated[
         str, typer.Option(help="auto (DSRL's file, cached or downloaded, or else recordings), dsrl, recordings, or a path.")
     ] = "auto",
-    out: Annotated[Path | None, typer.Option(help="The dataset's folder.  [default: one here, named after the recipe]")] = None,
+    out: Annotated[Path | None, typer.Option(help="The dataset's folder (default: one here, named after the recipe).")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the dataset in that folder.")] = False,
     license: Annotated[str, typer.Option(help="Licence of recordings of your own.")] = "",
     author: Annotated[str, typer.Option(help="Who made recordings of your own.")] = "",
@@ -70,7 +83,7 @@ def build(
         pairs=pairs,
         length=length,
         cost_limit=cost_limit,
-        horizon=int(horizon) if horizon.isdigit() else horizon,
+        horizon=int(horizon) if horizon.isascii() and horizon.isdigit() and len(horizon) < 12 else horizon,
         noise=noise,
         preference_noise=preference_noise,
         filters=tuple(filter or ()),
@@ -167,13 +180,16 @@ def main(arguments: list[str] | None = None) -> None:
     """Runs a command; an error that the user can mend is one line on stderr and exit code 2."""
     words = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in words
+    for output in (sys.stdout, sys.stderr):
+        if isinstance(output, io.TextIOWrapper):
+            output.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show is no reason to fail
     warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
     try:
         sys.exit(app(args=[word for word in words if word != "--debug"], prog_name="safefeedback", standalone_mode=False) or 0)
     except Interrupted:
-        _end("interrupted; nothing was left behind", 130, debug)
+        _end("interrupted", 130, debug)
     except (InputError, MemoryError, OSError) as error:
         _end(_line(error), 2, debug)
     except Exception as error:

@@ -8,9 +8,9 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
-SIM = 'pip install "safefeedback[sim]" (Python 3.10 or 3.11)'
-COLLECT = 'pip install "safefeedback[collect]" (Python 3.10 or 3.11)'
-TRAIN = 'pip install "safefeedback[train]"'
+SIM = "uv sync --extra sim (Python 3.10 or 3.11)"
+COLLECT = "uv sync --extra collect (Python 3.10 or 3.11)"
+TRAIN = "uv sync --extra train"
 
 # what each check does in a process of its own, so that a crash of a simulator is a result and not the end
 _READ = "import h5py, numpy, pyarrow.parquet"
@@ -23,8 +23,8 @@ env.reset(seed=0)
 assert "cost" in env.step(env.action_space.sample())[-1]
 env.close()
 """
-_COLLECT = 'pip install "safefeedback[collect]" (Python 3.10 or 3.11)'
-TRAIN = "import torch, safetensors; assert float(torch.ones(2) @ torch.ones(2)) == 2"
+_COLLECT = "import stable_baselines3"
+_TRAIN = "import torch, safetensors; assert float(torch.ones(2) @ torch.ones(2)) == 2"
 
 
 @dataclass(frozen=True)
@@ -42,12 +42,12 @@ CHECKS = (
         "build and read datasets",
         ("numpy", "h5py", "pyarrow", "huggingface-hub", "typer", "rich"),
         _READ,
-        "pip install safefeedback",
+        "uv sync",
     ),
-    Check("datasets.load_dataset", ("datasets",), _LOAD, "pip install safefeedback"),
-    Check("simulate BulletGym", ("gymnasium", "bullet-safety-gym", "dsrl"), _SIMULATE.format(task="BallRun"), SIM),
+    Check("datasets.load_dataset", ("datasets",), _LOAD, "uv sync"),
+    Check("simulate BulletGym", ("gymnasium", "bullet-safety-gym"), _SIMULATE.format(task="BallRun"), SIM),
     Check("simulate SafetyGym", ("safety-gymnasium", "mujoco"), _SIMULATE.format(task="SwimmerVelocity"), SIM),
-    Check("collect", ("stable-baselines3", "torch"), "import stable_baselines3", COLLECT),
+    Check("collect", ("stable-baselines3", "torch"), _COLLECT, COLLECT),
     Check("train", ("torch", "safetensors"), _TRAIN, TRAIN),
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import hashlib
 import os
@@ -32,40 +33,33 @@ def file_sha256(path: Path) -> str:
 def new_folder(target: Path, overwrite: bool = False) -> Iterator[Path]:
     """Yields an empty folder beside `target` that takes its name when the block ends well, and vanishes otherwise.
 
-    A process that is killed leaves a hidden `.<name>.*.partial` folder, which the next one for the same target removes.
+    A process that is killed outright leaves a hidden `.<name>.*.partial` folder, and, at the moment of overwriting, the old
+    folder as `.<name>.*.replaced`; the next one for the same target removes the first and puts the second back.
 
     Raises:
         InputError: if the target exists and is not to be overwritten, or its place cannot be written to.
     """
-    check_new(target, overwrite)
+    target = Path(os.path.abspath(target))
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         _sweep(target)
-        partial = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".partial", dir=target.parent))
+        check_new(target, overwrite)
+        partial, lock = _locked_folder(target)
     except OSError as error:
         raise InputError(f"cannot write into {target.parent}: {error.strerror}") from None
-    lock = _lock(partial)
     try:
         yield partial
         os.chmod(partial, 0o777 & ~_umask())
         _sync(partial)
         check_new(target, overwrite)
-        if target.exists():
-            replaced = partial.with_suffix(".replaced.partial")
-            target.rename(replaced)
-            partial.rename(target)
-            shutil.rmtree(replaced)
-        else:
-            partial.rename(target)
-        _sync(target.parent)
+        _put(partial, target)
     except OSError as error:
-        if isinstance(error, FileExistsError) or error.errno is None:
+        if error.errno is None:
             raise
-        raise InputError(f"cannot write {target}: {error.strerror}; nothing was left behind") from None
+        raise InputError(f"cannot write {target}: {error.strerror}") from None
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-        if lock is not None:
-            os.close(lock)
+        _unlock(lock)
 
 
 def check_new(target: Path, overwrite: bool) -> None:
@@ -82,28 +76,78 @@ def check_new(target: Path, overwrite: bool) -> None:
         raise InputError(f"{target} exists already: add --overwrite to replace it, or choose another place with --out")
     if any(target.iterdir()) and not (target / "recipe.json").is_file():
         raise InputError(f"{target} is not a dataset of safefeedback and will not be overwritten: choose another --out")
+    if (target / "labels").exists():
+        raise InputError(f"{target} holds label sets, which --overwrite would delete: move {target / 'labels'} away first")
+
+
+def _put(partial: Path, target: Path) -> None:
+    """Gives the new folder its name; an old one is set aside first, and put back if that fails."""
+    if target.exists():
+        replaced = partial.with_suffix(".replaced")
+        lock = _lock(target)  # goes with the folder, so that no other build puts it back meanwhile
+        target.rename(replaced)
+        try:
+            partial.rename(target)
+        except BaseException:
+            replaced.rename(target)
+            raise
+        finally:
+            _unlock(lock)
+        shutil.rmtree(replaced, ignore_errors=True)
+    else:
+        partial.rename(target)
+    _sync(target.parent)
 
 
 def _sweep(target: Path) -> None:
-    """Removes what killed processes left behind for the same target; a folder in use is locked and stays."""
-    for leftover in target.parent.glob(f".{glob.escape(target.name)}.*.partial"):
+    """Undoes what killed processes left for the same target; what is in use is locked and stays."""
+    hidden = target.parent / f".{glob.escape(target.name)}.*"
+    for kind in (".replaced", ".partial"):
+        for leftover in map(Path, glob.glob(f"{hidden}{kind}")):
+            with suppress(OSError):
+                lock = _lock(leftover)
+                if lock is not None:
+                    if kind == ".replaced" and not target.exists():
+                        leftover.rename(target)
+                    else:
+                        shutil.rmtree(leftover, ignore_errors=True)
+                    _unlock(lock)
+
+
+def _locked_folder(target: Path) -> tuple[Path, int | None]:
+    """A new hidden folder and its lock; again if another build's sweep took it between the two."""
+    for _ in range(100):
+        partial = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".partial", dir=target.parent))
         with suppress(OSError):
-            lock = _lock(leftover)
-            if lock is not None:
-                shutil.rmtree(leftover, ignore_errors=True)
-                os.close(lock)
+            lock = _lock(partial)
+            if partial.is_dir():
+                return partial, lock
+            _unlock(lock)
+    raise OSError(errno.EBUSY, "other builds into the same folder are in the way")
 
 
 def _lock(folder: Path) -> int | None:
+    """Locks a folder; None where the file system has no locks.
+
+    Raises:
+        OSError: if it is gone, or locked already.
+    """
     if fcntl is None:
         return None
     handle = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except OSError as error:
         os.close(handle)
-        raise
+        if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+            raise
+        return None
     return handle
+
+
+def _unlock(lock: int | None) -> None:
+    if lock is not None:
+        os.close(lock)
 
 
 def _sync(folder: Path) -> None:

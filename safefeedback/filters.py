@@ -37,9 +37,10 @@ def keep(feedback: Feedback, names: Sequence[str]) -> Feedback:
     """Applies filters one after the other and records what each removed, and would have removed alone.
 
     Raises:
-        InputError: if nothing is left.
+        InputError: if nothing is left, or one of two splits is empty.
     """
     alone = {name: int((~FILTERS[name](feedback)).sum()) for name in names}
+    had_test = feedback.pairs.test.any()
     for name in names:
         before = len(feedback)
         feedback = feedback.take(FILTERS[name](feedback))
@@ -51,6 +52,8 @@ def keep(feedback: Feedback, names: Sequence[str]) -> Feedback:
             "removed_alone": alone[name],
         }
         feedback = replace(feedback, history=(*feedback.history, entry))
-    if not len(feedback):
-        raise InputError(f"the filters {', '.join(names)} leave none of the pairs: use fewer filters or a higher cost limit")
+    if not len(feedback) or (had_test and not feedback.pairs.test.any()) or feedback.pairs.test.all():
+        raise InputError(
+            f"the filters {', '.join(names)} leave a split without any pair: use fewer filters or a higher cost limit"
+        )
     return feedback

@@ -19,8 +19,9 @@ def window_sum(values: np.ndarray, rows: np.ndarray, length: int) -> np.ndarray:
         float64 in the shape of `rows`.
     """
     total = np.zeros(rows.shape, np.float64)
-    for step in range(length):
-        total += values[rows + step]
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is infinite or NaN, for the caller to see
+        for step in range(length):
+            total += values[rows + step]
     return total
 
 
@@ -33,7 +34,8 @@ def prefer_by_return(returns: np.ndarray) -> np.ndarray:
     Returns:
         float32 [N]: 0.0 or 1.0, the index of the better segment, or 0.5 for a tie.
     """
-    return ((np.sign(returns[:, 1] - returns[:, 0]) + 1) / 2).astype(np.float32)
+    first, second = returns[:, 0], returns[:, 1]
+    return np.where(first == second, 0.5, second > first).astype(np.float32)
 
 
 def segment_cost_limit(cost_limit: float, length: int, horizon: int) -> float:

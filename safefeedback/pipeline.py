@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -39,6 +40,8 @@ def build_dataset(
         InputError: if anything given cannot be used; nothing is left behind.
     """
     if out is not None:
+        if set("*?[]") & set(str(out)):
+            raise InputError(f"--out {out} holds one of * ? [ ], which load_dataset takes for a pattern: choose another name")
         check_new(out, overwrite)
     on_progress("read", 0, 1)
     episodes = sources.load(source, recipe.task)
@@ -77,5 +80,5 @@ def folder_name(recipe: Recipe, source: Source) -> str:
     """Task, pairs, length, limit, noise, source if not DSRL, and eight digits of the recipe's hash."""
     words = [recipe.task.name, f"{recipe.pairs}x{recipe.length}", f"limit{recipe.limit:g}", f"noise{recipe.noise:g}"]
     if source.kind != "dsrl":
-        words.append(Path(source.file).stem if source.kind == "file" else source.kind)
+        words.append(re.sub(r"[^\w.-]", "_", Path(source.file).stem) if source.kind == "file" else source.kind)
     return "-".join([*words, store.recipe_hash(recipe, source.fingerprint)[:8]])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,7 +68,8 @@ class Oracle:
 
 
 def read(source: str | Path, labels: str | None = None, split: str = "train", revision: str | None = None) -> Dataset:
-    """Reads segments and labels; every number is copied once, from Parquet's buffers into the arrays.
+    """Reads segments and labels; every number is copied once, from Parquet's buffers into the arrays
+    (twice for a label set that leaves out or reorders pairs).
 
     Args:
         source: a dataset's folder, or a Hub repository "user/name".
@@ -78,6 +80,8 @@ def read(source: str | Path, labels: str | None = None, split: str = "train", re
     Raises:
         InputError: if there is no such dataset, label set or split, or its files are not what they should be.
     """
+    if not re.fullmatch(r"\w+", split):
+        raise InputError(f"there is no split '{split}'; a dataset has train, and may have test")
     folder = _folder(source, ["recipe.json", f"pairs/{split}-*", *([f"labels/{labels}/{split}-*"] if labels else [])], revision)
     files = _files(folder, "pairs", split)
     recipe = _recipe(folder)

@@ -6,6 +6,7 @@ pairs do not depend on `count`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -16,7 +17,8 @@ from safefeedback.randomness import choose, stream, uniforms
 from safefeedback.types import Episodes, Pairs
 
 BATCH = 1 << 20  # candidates drawn at once, which bounds memory
-ENUMERABLE = 1 << 22  # so many possible pairs can be listed one by one
+ENUMERABLE = 1 << 24  # so many possible pairs can be listed one by one
+MOST_DRAWS = 1 << 28  # without reaching the count: minutes
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ def uniform(
     """Pairs of different windows: episode uniform, start uniform, each side on its own, no pair twice.
 
     Drawing again what was drawn before and leaving it out is sampling without replacement. It gets slow when most of the
-    possible pairs are wanted, so that after 8 draws for each possible pair the rest are listed and put in the same
+    possible pairs are wanted, so that after 2 draws for each possible pair the rest are listed and put in the same
     random order by exponential keys (Efraimidis and Spirakis, 2006).
 
     Args:
@@ -75,11 +77,11 @@ def uniform(
     if count > windows.pairs:
         raise InputError(
             f"{count:,} pairs of {length} steps asked for, but {len(windows.episode):,} episodes that long hold only "
-            f"{windows.pairs:,} different pairs: ask for fewer pairs or shorter segments"
+            f"{windows.pairs:,} different pairs"
         )
     chosen = np.empty((0, 2), np.int64)
     seen = np.empty(0, np.int64)
-    draws_left = 8 * windows.pairs if windows.pairs <= ENUMERABLE else 1 << 62
+    draws_left = 2 * windows.pairs if windows.pairs <= ENUMERABLE else MOST_DRAWS + 100 * count
     while len(chosen) < count and draws_left > 0:
         size = min(BATCH, draws_left, 2 * (count - len(chosen)) + 64)
         draws_left -= size
@@ -91,6 +93,11 @@ def uniform(
         first = np.sort(first[(window[first, 0] != window[first, 1]) & ~np.isin(key[first], seen)])
         chosen = np.concatenate([chosen, window[first]])
         seen = np.concatenate([seen, key[first]])
+    if len(chosen) < count and windows.pairs > ENUMERABLE:
+        raise InputError(
+            f"only {len(chosen):,} of {count:,} different pairs could be drawn: most possible pairs lie in a few long "
+            "episodes, which are drawn no more often than short ones; ask for fewer pairs"
+        )
     if len(chosen) < count:
         chosen = np.concatenate([chosen, _rest(windows, seen, rng)])
     return windows.locate(chosen[:count])
@@ -126,7 +133,8 @@ def held_out_episodes(episodes: Episodes, length: int, fraction: float, seed: in
         count = round(fraction * len(usable))
         if not 0 < count < len(usable):
             raise InputError(
-                f"--test-fraction {fraction:g} of {len(usable)} episodes of at least {length} steps leaves one split empty"
+                f"--test-fraction {fraction:g} of {len(usable)} episodes of at least {length} steps leaves one split "
+                "without an episode"
             )
         held_out[usable[choose(stream(seed, "split"), len(usable), count)]] = True
     return held_out
@@ -138,19 +146,31 @@ def sample(episodes: Episodes, count: int, length: int, seed: int, test_fraction
     Raises:
         InputError: if no episode is long enough, N different pairs do not exist, or a split would be empty.
     """
+    file = episodes.source.file
     if not (episodes.lengths >= length).any():
         raise InputError(
-            f"no episode has {length} steps; the longest of {len(episodes):,} has {episodes.lengths.max()}: "
+            f"{file}: no episode has {length} steps; the longest of {len(episodes):,} has {episodes.lengths.max()}: "
             "ask for shorter segments with --length"
         )
     held_out = held_out_episodes(episodes, length, test_fraction, seed)
+    counts = {"test": math.floor(count * test_fraction)}
+    counts["train"] = count - counts["test"]
+    among = {"train": np.flatnonzero(~held_out), "test": np.flatnonzero(held_out)}
+    for split, wanted in counts.items():
+        if test_fraction > 0 and wanted == 0:
+            raise InputError(f"--test-fraction {test_fraction:g} of {count} pairs leaves the {split} split without a pair")
+        there_are = Windows.of(episodes, among[split], length).pairs
+        if wanted > there_are:
+            raise InputError(
+                f"{file}: {wanted:,} pairs of {length} steps asked for in the {split} split, but there are only "
+                f"{there_are:,} different pairs: ask for fewer pairs or shorter segments"
+            )
     turn = np.floor(np.arange(count + 1) * test_fraction)
     test = turn[1:] > turn[:-1]
     episode, start = np.empty((count, 2), np.int64), np.empty((count, 2), np.int64)
-    for side, name in ((False, "pairs"), (True, "test-pairs")):
-        wanted = test == side
-        if wanted.any():
-            among = np.flatnonzero(held_out == side)
-            drawn = SAMPLERS[sampler](episodes, among, int(wanted.sum()), length, stream(seed, name))
-            episode[wanted], start[wanted] = drawn
+    for split, name in (("train", "pairs"), ("test", "test-pairs")):
+        if counts[split]:
+            drawn = SAMPLERS[sampler](episodes, among[split], counts[split], length, stream(seed, name))
+            rows = test == (split == "test")
+            episode[rows], start[rows] = drawn
     return Pairs(episode, start, length, np.arange(count), test)

@@ -95,7 +95,9 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(*header, box=SIMPLE_HEAD)
+    table = Table(box=SIMPLE_HEAD)
+    for index, name in enumerate(header):
+        table.add_column(name, no_wrap=index == 0, overflow="fold")
     for row in rows:
         table.add_row(*row)
     console = Console()

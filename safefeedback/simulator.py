@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import gymnasium
 
 PACKAGES = {"BulletGym": "bullet_safety_gym", "SafetyGym": "safety_gymnasium"}
-INSTALL = 'pip install "safefeedback[sim]" (Python 3.10 or 3.11)'
+INSTALL = "uv sync --extra sim (Python 3.10 or 3.11)"
 
 
 def can_simulate(task: Task) -> str | None:

@@ -33,6 +33,7 @@ GROUP_ROWS = 1000  # rows in a row group, fewer where that would pass GROUP_BYTE
 GROUP_BYTES = 64 << 20
 SHARD_BYTES = 256 << 20  # of uncompressed segments in one file
 SPLITS = ("train", "test")
+UNFINISHED = ".unfinished"  # ends the names of tables until the manifest is written: a killed build must not load
 
 
 def recipe_hash(recipe: Recipe, fingerprint: str) -> str:
@@ -57,7 +58,7 @@ def write(
     """Writes a dataset into an existing empty folder, the manifest last.
 
     Args:
-        folder: where to; see `safefeedback.folders.new_folder` for one that appears whole or not at all.
+        folder: where to; see `safefeedback.files.new_folder` for one that appears whole or not at all.
         episodes: the recordings, for the segments.
         feedback: the labelled pairs.
         recipe: how they were made.
@@ -100,9 +101,15 @@ def write(
     _write_text(folder / "README.md", card(manifest))
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     manifest["files"] = {
-        path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size, "sha256": file_sha256(path)} for path in files
+        path.relative_to(folder).as_posix().removesuffix(UNFINISHED): {
+            "bytes": path.stat().st_size,
+            "sha256": file_sha256(path),
+        }
+        for path in files
     }
-    _write_text(folder / "recipe.json", json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
+    _write_text(folder / "recipe.json", json.dumps(manifest, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    for path in folder.rglob(f"*{UNFINISHED}"):
+        path.rename(path.with_name(path.name.removesuffix(UNFINISHED)))
     return manifest
 
 
@@ -147,7 +154,7 @@ def _write_split(
     shards = -(-len(feedback) // shard)
     digests: dict[str, Any] = {}
     for index in range(shards):
-        path = folder / f"{split}-{index:05d}-of-{shards:05d}.parquet"
+        path = folder / f"{split}-{index:05d}-of-{shards:05d}.parquet{UNFINISHED}"
         rows = range(index * shard, min((index + 1) * shard, len(feedback)))
         with open(path, "wb") as file:
             writer = None

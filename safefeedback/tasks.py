@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-import math
+import json
+import re
 import sys
 from dataclasses import asdict, dataclass, fields
 from difflib import get_close_matches
@@ -62,11 +63,15 @@ class Task:
         )  # it becomes a folder's name
         for name in ("observation_dim", "action_dim", "horizon"):
             value = getattr(self, name)
-            _check(isinstance(value, int) and not isinstance(value, bool) and value > 0, name, "a positive whole number")
+            _check(
+                isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**31, name, "a positive whole number"
+            )
         for name in ("env_id", "hub_repo", "file"):
             value = getattr(self, name)
             _check(value is None or (isinstance(value, str) and value), name, "a non-empty text")
         _check(self.file is None or "/" not in self.file, "file", "a file name without folders")
+        repo = self.hub_repo is None or re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", self.hub_repo)
+        _check(repo, "hub_repo", "a Hub repository like user/name")
         _check(_rising(self.cost_limits) and self.cost_limits[0] >= 0, "cost_limits", "rising numbers, none negative")
         for name in ("reference_returns", "reference_costs"):
             value = getattr(self, name)
@@ -115,7 +120,7 @@ def _rising(values: Any) -> bool:
     return (
         isinstance(values, tuple)
         and len(values) > 0
-        and all(isinstance(v, (int, float)) and not isinstance(v, bool) and math.isfinite(v) for v in values)
+        and all(isinstance(v, (int, float)) and not isinstance(v, bool) and -1e100 < v < 1e100 for v in values)
         and all(a < b for a, b in itertools.pairwise(values))
     )
 
@@ -128,12 +133,12 @@ def tasks() -> dict[str, Task]:
 
 
 def find_task(name: str) -> Task:
-    """The DSRL task of that name, or the task described by a TOML file.
+    """The DSRL task of that name, or the task described by a TOML file, or the one in a dataset's recipe.json.
 
     Raises:
         InputError: if there is no such task, or the file cannot be read as one.
     """
-    if not name.endswith(".toml"):
+    if not name.endswith((".toml", ".json")):
         if name in tasks():
             return tasks()[name]
         lower = {known.lower(): known for known in tasks()}
@@ -142,10 +147,13 @@ def find_task(name: str) -> Task:
         raise InputError(f"there is no task '{name}': {hint} a task of your own is a .toml file")
     try:
         with open(name, "rb") as file:
-            return Task.from_dict(tomllib.load(file))
+            if name.endswith(".toml"):
+                return Task.from_dict(tomllib.load(file))
+            return Task.from_dict(json.load(file)["task"])
     except OSError as error:
         raise InputError(f"task file {name} cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"task file {name} is not TOML: {error}".splitlines()[0]) from None
-    except InputError as error:
-        raise InputError(f"task file {name}: {error}") from None
+    except (ValueError, KeyError, TypeError) as error:
+        if isinstance(error, InputError):
+            raise InputError(f"task file {name}: {error}") from None
+        kind = "TOML" if name.endswith(".toml") else "the recipe.json of a dataset"
+        raise InputError(f"task file {name} is not {kind}: {error}".splitlines()[0]) from None

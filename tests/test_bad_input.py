@@ -18,6 +18,7 @@ from conftest import run_cli, write_hdf5
 from safefeedback.cli import main
 
 STEPS = 1737  # of the small file
+MAZE = 'name = "Maze"\ndomain = "Mine"\nobservation_dim = 8\naction_dim = 2\nhorizon = 200\ncost_limits = [5, 10]\n'
 
 
 def refused(capsys, *words: object) -> str:
@@ -158,13 +159,22 @@ ARGUMENTS: list[tuple[tuple[object, ...], str]] = [
     (("--pairs", 0), "--pairs must be at least 1, not 0"),
     (("--pairs", -5), "--pairs must be at least 1, not -5"),
     (("--pairs", "many"), "'--pairs'"),
-    (("--pairs", 10**9), "different pairs: ask for fewer pairs or shorter segments"),
+    (("--pairs", 10**9), "1,000,000,000 pairs of 64 steps asked for in the train split, but there are only"),
+    (("--pairs", 10**21), "different pairs: ask for fewer pairs or shorter segments"),
     (("--length", 0), "--length must be at least 1, not 0"),
     (("--length", 201), "no episode has 201 steps; the longest of 12 has 200"),
     (("--cost-limit", -1), "--cost-limit must be 0 or a positive number"),
     (("--cost-limit", "nan"), "--cost-limit must be 0 or a positive number"),
     (("--cost-limit", "inf"), "--cost-limit must be 0 or a positive number"),
     (("--horizon", "0"), "--horizon must be task, longest or a positive number of steps"),
+    (("--horizon", "²"), "--horizon must be task, longest or a positive number of steps"),
+    (("--horizon", "9" * 5000), "--horizon must be task, longest or a positive number of steps"),
+    (("--horizon", 10**11), "--horizon must be task, longest or a positive number of steps"),
+    (("--cost-limit", 1e308), "--cost-limit must be 0 or a positive number"),
+    (("--pairs", 3, "--test-fraction", 0.2), "of 3 pairs leaves the test split without a pair"),
+    (("--pairs", 10**6, "--test-fraction", 0.5), "500,000 pairs of 64 steps asked for in the test split, but"),
+    (("--source", "dsrl", "--task", "maze.toml"), "Maze is not one of DSRL's tasks"),
+    (("--out", "a[0]"), "which load_dataset takes for a pattern"),
     (("--horizon", "short"), "--horizon must be task, longest or a positive number of steps"),
     (("--horizon", "-3"), "--horizon must be task, longest or a positive number of steps"),
     (("--noise", 1.1), "--noise must lie in [0, 1], not 1.1"),
@@ -174,12 +184,12 @@ ARGUMENTS: list[tuple[tuple[object, ...], str]] = [
     (("--filter", "drop-all"), "there is no filter 'drop-all': choose from drop-both-unsafe, drop-preferred-unsafe"),
     (("--filter", "drop-both-unsafe", "--filter", "drop-both-unsafe"), "a --filter is given twice"),
     (("--test-fraction", 1), "--test-fraction must be at least 0 and less than 1"),
-    (("--test-fraction", 0.01), "leaves one split empty"),
+    (("--test-fraction", 0.01), "leaves one split without an episode"),
     (("--seed", -1), "--seed must lie between 0 and 2^63 - 1"),
     (("--citation", "none.bib"), "none.bib cannot be read"),
     (("--frobnicate",), "No such option: --frobnicate"),
     (("extra",), "unexpected extra argument"),
-    (("--out", "taken/file"), "cannot write into taken"),
+    (("--out", "taken/file"), "taken: File exists"),
     (("--out", "taken"), "taken exists and is not a folder"),
     (("--out", "mine"), "mine exists already: add --overwrite"),
     (("--out", "mine", "--overwrite"), "mine is not a dataset of safefeedback and will not be overwritten"),
@@ -191,6 +201,7 @@ def test_broken_arguments(words: tuple, message: str, ball_file: Path, capsys, t
     monkeypatch.chdir(tmp_path)
     (tmp_path / "taken").write_text("a file")
     (tmp_path / "mine").mkdir()
+    (tmp_path / "maze.toml").write_text(MAZE)
     (tmp_path / "mine" / "thesis.txt").write_text("precious")
     before = sorted(path.name for path in tmp_path.rglob("*"))
     source = () if "--source" in words else ("--source", ball_file)
@@ -201,7 +212,7 @@ def test_broken_arguments(words: tuple, message: str, ball_file: Path, capsys, t
 def test_nothing_left_by_the_filters(edit_hdf5, capsys, tmp_path: Path):
     path = edit_hdf5(costs=np.ones(STEPS))
     line = refused(capsys, "--source", path, "--filter", "drop-both-unsafe", "--out", tmp_path / "out")
-    assert "leave none of the pairs" in line and not (tmp_path / "out").exists()
+    assert "leave a split without any pair" in line and not (tmp_path / "out").exists()
 
 
 def test_no_network_ends_in_one_line_within_seconds(tmp_path: Path):
@@ -213,6 +224,24 @@ def test_no_network_ends_in_one_line_within_seconds(tmp_path: Path):
         (line,) = result.stderr.strip().splitlines()
         assert "HF_ENDPOINT" in line and "SafetyCarButton1Gymnasium-v0-250-2656.hdf5" in line and "--source PATH" in line
         assert not (tmp_path / "hf").exists() or not list((tmp_path / "hf").rglob("*.hdf5"))
+
+
+def test_sums_that_overflow_are_refused(edit_hdf5, capsys, tmp_path: Path):
+    for key in ("rewards", "costs"):
+        path = edit_hdf5(**{"rewards": np.ones(STEPS), key: np.full(STEPS, 1e308)})
+        assert "are so large that the sum over a segment is infinite" in refused(capsys, "--source", path)
+
+
+def test_a_filter_may_not_empty_the_test_split(edit_hdf5, capsys, tmp_path: Path):
+    costs = np.ones(STEPS)
+    line = refused(capsys, "--source", edit_hdf5(costs=costs), "--test-fraction", 0.3, "--filter", "drop-both-unsafe")
+    assert "leave a split without any pair" in line
+
+
+def test_a_name_that_the_terminal_cannot_show_is_no_reason_to_fail(ball_file: Path, tmp_path: Path):
+    words = ("build", "--task", "BallCircle", "--pairs", 20, "--source", ball_file, "--out", "é2")
+    result = run_cli(*words, cwd=tmp_path, env={"PYTHONIOENCODING": "ascii"})
+    assert result.returncode == 0 and r"\xe92" in result.stdout, result.stderr
 
 
 def test_dsrl_terms_cannot_be_changed(capsys, tmp_path: Path, monkeypatch):
@@ -248,6 +277,112 @@ def test_overwrite_replaces_a_dataset_whole(ball_file: Path, tmp_path: Path, cap
 
     assert len(safefeedback.read(tmp_path / "out")) == 20
     assert sorted(path.name for path in tmp_path.iterdir()) == ["ball.hdf5", "out"]
+
+
+def test_overwriting_keeps_label_sets(ball_file: Path, tmp_path: Path, capsys):
+    words = ["--source", str(ball_file), "--out", str(tmp_path / "out"), "--overwrite"]
+    with pytest.raises(SystemExit):
+        main(["build", "--task", "BallCircle", "--pairs", "20", *words])
+    capsys.readouterr()
+    (tmp_path / "out" / "labels" / "lab").mkdir(parents=True)
+    assert "holds label sets, which --overwrite would delete" in refused(capsys, *words)
+
+
+def dataset_like(folder: Path, text: str) -> None:
+    (folder / "recipe.json").write_text(text)
+
+
+def test_a_failure_while_overwriting_puts_the_old_folder_back(tmp_path: Path, monkeypatch):
+    from safefeedback.errors import InputError
+    from safefeedback.files import new_folder
+
+    with new_folder(tmp_path / "out") as folder:
+        dataset_like(folder, "old")
+    rename = Path.rename
+
+    def fail(self: Path, target: Path) -> Path:
+        if self.suffix == ".partial":
+            raise OSError(5, "Input/output error")
+        return rename(self, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", fail)
+        with (
+            pytest.raises(InputError, match=r"cannot write .*Input/output error"),
+            new_folder(tmp_path / "out", overwrite=True) as folder,
+        ):
+            dataset_like(folder, "new")
+    assert (tmp_path / "out" / "recipe.json").read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_killed_between_the_two_renames_the_old_folder_comes_back(tmp_path: Path):
+    from safefeedback.errors import InputError
+    from safefeedback.files import new_folder
+
+    old, half = tmp_path / ".out.abc.replaced", tmp_path / ".out.abc.partial"
+    for folder in (old, half):
+        folder.mkdir()
+        dataset_like(folder, folder.suffix)
+    with pytest.raises(InputError, match="exists already"), new_folder(tmp_path / "out"):
+        pass
+    assert (tmp_path / "out" / "recipe.json").read_text() == ".replaced"
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_two_builds_of_one_folder_do_not_disturb_each_other(tmp_path: Path):
+    from safefeedback.errors import InputError
+    from safefeedback.files import new_folder
+
+    with pytest.raises(InputError, match="exists already"), new_folder(tmp_path / "out") as first:
+        dataset_like(first, "first")
+        with new_folder(tmp_path / "out") as second:
+            assert first.is_dir()
+            dataset_like(second, "second")
+    assert (tmp_path / "out" / "recipe.json").read_text() == "second"
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_builds_work_where_the_file_system_has_no_locks(tmp_path: Path, monkeypatch):
+    from safefeedback import files
+
+    def unsupported(handle: int, operation: int) -> None:
+        raise OSError(38, "Function not implemented")
+
+    monkeypatch.setattr(files.fcntl, "flock", unsupported)
+    for text in ("old", "new"):
+        with files.new_folder(tmp_path / "out", overwrite=True) as folder:
+            dataset_like(folder, text)
+    assert (tmp_path / "out" / "recipe.json").read_text() == "new"
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_what_a_killed_build_leaves_does_not_load(ball_file: Path, tmp_path: Path):
+    """Killed by the system just before the manifest is written, when every table is complete."""
+    import datasets
+
+    code = (
+        "import os, signal, sys\n"
+        "from safefeedback import store\n"
+        "from safefeedback.cli import main\n"
+        "write = store._write_text\n"
+        "def kill(path, text):\n"
+        "    if path.name == 'recipe.json':\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    write(path, text)\n"
+        "store._write_text = kill\n"
+        "main(sys.argv[1:])\n"
+    )
+    words = ["build", "--task", "BallCircle", "--pairs", "20", "--source", str(ball_file), "--out", str(tmp_path / "out")]
+    assert subprocess.run([sys.executable, "-c", code, *words], check=False).returncode == -signal.SIGKILL
+    (leftover,) = tmp_path.glob(".out.*")
+    assert (leftover / "README.md").exists() and not (tmp_path / "out").exists()
+    with pytest.raises(Exception, match=r"(?i)data ?files|no such file|doesn't exist"):
+        datasets.load_dataset(str(leftover))
+    from safefeedback import InputError, read
+
+    with pytest.raises(InputError, match="not a dataset"):
+        read(leftover)
 
 
 def test_killed_at_any_moment_leaves_nothing_or_all(tmp_path: Path):
@@ -296,5 +431,5 @@ def test_interrupted_by_the_user(number: int, tmp_path: Path):
         time.sleep(0.01)
     os.kill(process.pid, number)
     _, stderr = process.communicate()
-    assert process.returncode == 130 and stderr.strip() == "error: interrupted; nothing was left behind"
+    assert process.returncode == 130 and stderr.strip() == "error: interrupted"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["ball.hdf5"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from pathlib import Path
 
 import datasets
@@ -69,7 +71,7 @@ def test_every_label_recomputed_from_the_recordings(name: str, tmp_path: Path):
     slurp(path)
     task = tasks()[path.name.removeprefix("Safety").split("-")[0]]
     length, limit = 32, task.cost_limits[1]
-    words = ("--task", task.name, "--source", path, "--pairs", 300, "--length", length)
+    words = ("--task", task.name, "--source", path, "--pairs", 150, "--length", length)
     noise = ("--noise", 0.1, "--preference-noise", 0.2, "--test-fraction", 0.2, "--seed", 5)
     folder = build(tmp_path, *words, *noise)
     flips = {"safety": 0, "preference": 0}
@@ -79,7 +81,7 @@ def test_every_label_recomputed_from_the_recordings(name: str, tmp_path: Path):
         truth = datasets.load_dataset(str(folder), "oracle", split=split)
         streamed = list(datasets.load_dataset(str(folder), split=split, streaming=True))
         streamed_truth = list(datasets.load_dataset(str(folder), "oracle", split=split, streaming=True))
-        assert len(loaded) == len(truth) == len(streamed) == len(streamed_truth) == (240 if split == "train" else 60)
+        assert len(loaded) == len(truth) == len(streamed) == len(streamed_truth) == (120 if split == "train" else 30)
         for row, oracle, stream, stream_oracle in zip(loaded, truth, streamed, streamed_truth, strict=True):
             assert row == stream and oracle == stream_oracle and row["pair_id"] == oracle["pair_id"]
             returns = []
@@ -98,9 +100,9 @@ def test_every_label_recomputed_from_the_recordings(name: str, tmp_path: Path):
             assert row["preference"] == (1 - clean if oracle["preference_flipped"] else clean)
             flips["preference"] += oracle["preference_flipped"]
             rows_seen += 1
-    assert rows_seen == 300 and flips["safety"] == 60
+    assert rows_seen == 150 and flips["safety"] == 30
     ties = json.loads((folder / "recipe.json").read_text())["history"][2]["ties"]
-    assert flips["preference"] == round(0.2 * (300 - ties))
+    assert flips["preference"] == round(0.2 * (150 - ties))
 
 
 def test_noise_changes_no_pair_and_no_truth(ball_file: Path, tmp_path: Path):
@@ -241,4 +243,35 @@ def test_own_task_and_terms(ball_file: Path, tmp_path: Path):
     manifest, card = json.loads((folder / "recipe.json").read_text()), (folder / "README.md").read_text()
     assert manifest["task"]["name"] == "Maze" and manifest["recipe"]["cost_limit"] == 10
     assert "license: other\nlicense_name: MIT-0 or so" in card and "A. Person" in card and "{Own $data}" in card
-    assert "--task Maze.toml" in card
+    assert "--task recipe.json" in card
+
+
+def test_the_cards_command_builds_the_same_bytes_again(ball_file: Path, tmp_path: Path):
+    """For a task of one's own, with terms, noise, filters and a limit that is no round number."""
+    (tmp_path / "maze.toml").write_text(
+        'name = "Maze"\ndomain = "Mine"\nobservation_dim = 8\naction_dim = 2\nhorizon = 200\ncost_limits = [5, 10, 20]\n'
+    )
+    words = ("--task", "maze.toml", "--source", "ball.hdf5", "--pairs", 90, "--length", 16, "--cost-limit", 12.3)
+    noise = ("--noise", 0.1, "--preference-noise", 0.3, "--filter", "drop-both-unsafe", "--test-fraction", 0.4, "--seed", 9)
+    folder = build(tmp_path, *words, *noise, "--license", "mit", "--author", "A. Person", "--out", "first")
+    command = re.search(r"```\n(safefeedback build .*)\n```", (folder / "README.md").read_text())
+    assert command is not None
+    (tmp_path / "recipe.json").write_bytes((folder / "recipe.json").read_bytes())
+    again = build(tmp_path, *shlex.split(command[1])[2:], "--out", "again")
+    for path in folder.rglob("*"):
+        assert path.is_dir() or path.read_bytes() == (again / path.relative_to(folder)).read_bytes(), path
+
+
+def test_an_own_task_is_not_passed_off_as_dsrls(ball_file: Path, tmp_path: Path):
+    """Not even one that names DSRL's file: only the benchmark's own tasks are credited to it."""
+    (tmp_path / "maze.toml").write_text(
+        'name = "Maze"\ndomain = "Mine"\nobservation_dim = 8\naction_dim = 2\nhorizon = 200\ncost_limits = [5, 10, 20]\n'
+        'hub_repo = "YYY-45/DSRL"\nfile = "ball.hdf5"\n'
+    )
+    result = run_cli(
+        "build", "--task", "maze.toml", "--pairs", 20, "--json", cwd=tmp_path, env={"DSRL_DATASET_DIR": str(tmp_path)}
+    )
+    printed = json.loads(result.stdout)
+    assert (
+        printed["source"]["kind"] == "file" and "license: unknown" in (tmp_path / printed["folder"] / "README.md").read_text()
+    )

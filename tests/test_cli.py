@@ -119,6 +119,7 @@ def test_summary_tells_the_numbers_and_how_to_load(ball_file: Path, tmp_path: Pa
     assert result.stderr == ""
     for text in (
         "2 episodes shorter than a segment left out",
+        "of 80 segments safe",
         "noise flipped 8 safety labels",
         "load_dataset('out')",
         " MB in ",
@@ -154,6 +155,23 @@ def test_a_progress_bar_on_a_terminal(ball_file: Path, tmp_path: Path):
             break
         shown += block
     assert process.wait() == 0 and b"writing" in shown and b"%" in shown
+
+
+def test_task_names_are_whole_in_a_narrow_terminal(tmp_path: Path):
+    table = run_cli("tasks", cwd=tmp_path, env={"COLUMNS": "80", "FORCE_COLOR": "1", "TERM": "dumb"}).stdout
+    for name in ("HalfCheetahVelocity", "AntCircle", "mediumsparse"):
+        assert name in table
+
+
+def test_help_tells_every_default(tmp_path: Path):
+    text = " ".join(run_cli("build", "--help", cwd=tmp_path, env={"COLUMNS": "200"}).stdout.split())
+    assert "(default: the middle one of the task's)" in text and "(default: one here, named after the recipe)" in text
+
+
+def test_version(tmp_path: Path):
+    import safefeedback
+
+    assert run_cli("--version", cwd=tmp_path).stdout.strip() == safefeedback.__version__
 
 
 def test_debug_shows_the_traceback(tmp_path: Path):

@@ -95,5 +95,5 @@ def test_keep_records_each_filter_alone_and_together():
 
 
 def test_nothing_left_is_an_error():
-    with pytest.raises(InputError, match="leave none"):
+    with pytest.raises(InputError, match="without any pair"):
         keep(feedback([0.0], [[0, 0]]), ("drop-both-unsafe",))

@@ -63,6 +63,15 @@ def test_rare_windows_come_last_but_come():
     assert long[: windows.pairs // 20].mean() < 0.05 < 0.5 < long[windows.pairs // 2 :].mean()
 
 
+def test_most_pairs_of_very_uneven_episodes_can_be_had(monkeypatch):
+    data = episodes([64] * 20 + [364])
+    windows = Windows.of(data, np.arange(21), 64)
+    monkeypatch.setattr("safefeedback.sampling.ENUMERABLE", 10)
+    monkeypatch.setattr("safefeedback.sampling.MOST_DRAWS", 1000)
+    with pytest.raises(InputError, match="most possible pairs lie in a few long episodes"):
+        uniform(data, np.arange(21), windows.pairs, 64, np.random.default_rng(0))
+
+
 def test_episodes_and_starts_are_uniform():
     data = episodes([64 + 1999, 64 + 3999, 64 + 999])
     pairs = sample(data, 30_000, 64, 1, 0, "uniform")
@@ -91,8 +100,8 @@ def test_known_draws_never_change():
         ([10, 20], 1, 0, "no episode has 64 steps; the longest of 2 has 20"),
         ([64], 1, 0, "only 0 different pairs"),
         ([64, 64], 2, 0, "only 1 different pairs"),
-        ([200, 200], 10, 0.1, "leaves one split empty"),
-        ([200, 200], 10, 0.9, "leaves one split empty"),
+        ([200, 200], 10, 0.1, "leaves one split without an episode"),
+        ([200, 200], 10, 0.9, "leaves one split without an episode"),
     ],
 )
 def test_refused(lengths: list[int], count: int, fraction: float, message: str):

@@ -71,6 +71,30 @@ def test_columns_of_scalars_are_accepted(ball_file: Path):
         assert np.array_equal(getattr(flat, name), getattr(tall, name))
 
 
+def test_next_observations_is_not_read(ball_file: Path):
+    with h5py.File(ball_file) as file:
+        info = file["next_observations"].id.get_chunk_info(0)
+    content = bytearray(ball_file.read_bytes())
+    content[info.byte_offset : info.byte_offset + info.size] = bytes(info.size)
+    ball_file.write_bytes(content)
+    assert len(load(str(ball_file), tasks()["BallCircle"])) == 12
+
+
+def test_an_array_never_written_is_its_fill_value(ball_file: Path):
+    with h5py.File(ball_file, "r+") as file:
+        del file["costs"]
+        file.create_dataset("costs", (1737,), "f4", chunks=True)
+    assert not load(str(ball_file), tasks()["BallCircle"]).costs.any()
+
+
+def test_attributes_that_are_no_text_state_nothing(ball_file: Path):
+    with h5py.File(ball_file, "r+") as file:
+        file.attrs["license"], file.attrs["author"] = np.bytes_(b"mit"), [1, 2]
+        file.attrs["citation"] = h5py.Empty("f4")
+    source = load(str(ball_file), tasks()["BallCircle"]).source
+    assert (source.license, source.author, source.citation) == ("mit", "", "")
+
+
 def test_next_observations_is_not_needed(ball_file: Path):
     with h5py.File(ball_file, "r+") as file:
         del file["next_observations"]
@@ -108,6 +132,7 @@ class Hub(BaseHTTPRequestHandler):
     content = b""
     etag = ""
     requests: tuple[str, ...] = ()
+    cut = False  # whether a connection breaks half-way
 
     def do_HEAD(self) -> None:
         self.answer(body=False)
@@ -116,7 +141,7 @@ class Hub(BaseHTTPRequestHandler):
         self.answer(body=True)
 
     def answer(self, body: bool) -> None:
-        Hub.requests = (*Hub.requests, f"{self.command} {self.path}")
+        Hub.requests = (*Hub.requests, f"{self.command} {self.path} {self.headers.get('Range', '')}")
         if not self.path.endswith(f"/datasets/YYY-45/DSRL/resolve/main/{NAME}"):
             self.send_response(404 if len(self.path) > 1 else 200)
             self.send_header("Content-Length", "0")
@@ -131,7 +156,11 @@ class Hub(BaseHTTPRequestHandler):
         for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()
-        if body:
+        if body and Hub.cut:
+            Hub.cut = False
+            self.wfile.write(Hub.content[: len(Hub.content) // 2])
+            self.close_connection = True
+        elif body:
             self.wfile.write(Hub.content[start:])
 
     def log_message(self, format: str, *args: object) -> None:
@@ -142,7 +171,7 @@ class Hub(BaseHTTPRequestHandler):
 def hub(tmp_path: Path) -> Iterator[dict[str, str]]:
     """The environment in which the Hub is a server on loopback that holds the task's file."""
     Hub.content = write_hdf5(tmp_path / "source.hdf5", [200] * 5).read_bytes()
-    Hub.etag, Hub.requests = hashlib.sha256(Hub.content).hexdigest(), ()
+    Hub.etag, Hub.requests, Hub.cut = hashlib.sha256(Hub.content).hexdigest(), (), False
     server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield {
@@ -164,6 +193,19 @@ def test_downloaded_once_from_the_hub_and_then_found_in_its_cache(hub: dict[str,
     assert second.returncode == 0 and json.loads(second.stdout)["content_sha256"] == json.loads(first.stdout)["content_sha256"]
     rows = json.loads(run_cli("tasks", "--json", cwd=tmp_path, env=hub).stdout)
     assert [row["name"] for row in rows if row["cached"]] == ["BallCircle"]
+
+
+def test_a_download_that_breaks_off_goes_on_where_it_stopped(hub: dict[str, str], tmp_path: Path):
+    with h5py.File(tmp_path / "source.hdf5", "r+") as file:
+        file["padding"] = np.random.default_rng(0).integers(
+            0, 256, 30_000_000, np.uint8
+        )  # the client keeps whole pieces of 10 MB
+    Hub.content = (tmp_path / "source.hdf5").read_bytes()
+    Hub.etag, Hub.cut = hashlib.sha256(Hub.content).hexdigest(), True
+    words = ("build", "--task", "BallCircle", "--pairs", 20, "--source", "dsrl", "--json")
+    result = run_cli(*words, cwd=tmp_path, env=hub)
+    assert result.returncode == 0 and json.loads(result.stdout)["source"]["sha256"] == Hub.etag, result.stderr
+    assert any("bytes=1048576" in request for request in Hub.requests), Hub.requests
 
 
 def test_a_damaged_download_is_refused_and_removed(hub: dict[str, str], tmp_path: Path):

@@ -32,6 +32,9 @@ def load(source: str, task: Task) -> Episodes:
         return _recordings(task)
     if source not in ("auto", "dsrl"):
         return read_hdf5(Path(source), task, Source("file", "", ""))
+    benchmark = tasks().get(task.name) == task
+    if source == "dsrl" and not benchmark:
+        raise InputError(f"{task.name} is not one of DSRL's tasks: give its file with --source PATH")
     try:
         path = dsrl.locate(task)
     except dsrl.UnreachableError:
@@ -43,7 +46,7 @@ def load(source: str, task: Task) -> Episodes:
             stacklevel=2,
         )
         return _recordings(task)
-    if task.hub_repo != dsrl.REPO:
+    if not benchmark:
         return read_hdf5(path, task, Source("file", "", ""))
     return read_hdf5(path, task, Source("dsrl", "", "", dsrl.LICENSE, dsrl.AUTHOR, dsrl.CITATION))
 

@@ -11,7 +11,6 @@ from safefeedback.errors import InputError
 from safefeedback.files import file_sha256
 from safefeedback.tasks import Task
 
-REPO = "YYY-45/DSRL"
 LICENSE = "cc-by-4.0"
 AUTHOR = (
     "Zuxin Liu, Zijian Guo, Haohong Lin, Yihang Yao, Jiacheng Zhu, Zhepeng Cen, Hanjiang Hu, Wenhao Yu, Tingnan Zhang, "
@@ -69,8 +68,9 @@ def locate(task: Task) -> Path:
 
 def _download(repo: str, file: str, task: Task) -> Path:
     import huggingface_hub
-    from huggingface_hub.utils import disable_progress_bars
+    from huggingface_hub.utils import disable_progress_bars, logging
 
+    logging.set_verbosity_error()  # it tries again by itself; what is told is how it ends
     if not sys.stderr.isatty():
         disable_progress_bars()
     try:

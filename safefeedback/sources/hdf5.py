@@ -18,6 +18,7 @@ from safefeedback.types import Episodes, Source
 CHUNK = 1 << 16  # rows looked at in one go
 PLAIN_FILTERS = (None, "gzip", "lzf")
 MOST_COMPRESSION = 1100  # gzip cannot pack more than 1032 bytes into one
+LARGE = 1 << 30  # bytes; below it, an array that was never written is its fill value
 
 
 def read_hdf5(path: Path, task: Task, source: Source) -> Episodes:
@@ -49,7 +50,7 @@ def read_hdf5(path: Path, task: Task, source: Source) -> Episodes:
                 for key in ("observations", "actions")
                 if file[key].dtype != np.float32
             )
-            terms = {key: str(file.attrs.get(key, "")) for key in ("license", "author", "citation", "credit")}
+            terms = {key: _text(file.attrs.get(key)) for key in ("license", "author", "citation", "credit")}
     arrays = {"actions": actions, "rewards": rewards, "costs": costs, "terminals": terminals, "timeouts": timeouts}
     for key, values in arrays.items():
         if len(values) != len(observations):
@@ -66,6 +67,13 @@ def read_hdf5(path: Path, task: Task, source: Source) -> Episodes:
     return Episodes(task, observations, actions, rewards, costs, bounds, source)
 
 
+def _text(value: object) -> str:
+    """A text attribute; anything else counts as nothing stated."""
+    if isinstance(value, bytes):
+        value = value.decode(errors="replace")
+    return value if isinstance(value, str) else ""
+
+
 def _dataset(file: h5py.File, path: Path, key: str) -> h5py.Dataset:
     link = file.get(key, getlink=True)
     if link is None:
@@ -78,7 +86,7 @@ def _dataset(file: h5py.File, path: Path, key: str) -> h5py.Dataset:
     if dataset.external or dataset.is_virtual:
         raise InputError(f"{path}: {key} keeps its data in another file; copy the data into this one")
     stored = dataset.id.get_storage_size()
-    if dataset.compression in PLAIN_FILTERS and dataset.nbytes > MOST_COMPRESSION * stored:
+    if dataset.nbytes > LARGE and dataset.compression in PLAIN_FILTERS and dataset.nbytes > MOST_COMPRESSION * stored:
         raise InputError(f"{path}: {key} declares {dataset.nbytes:,} bytes but stores only {stored:,}; the file is broken")
     return dataset
 

@@ -23,7 +23,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-THREADS = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "ARROW_NUM_THREADS", "MKL_NUM_THREADS")}
+THREADS = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
 FLOOR = """
 import json, sys
 import h5py, numpy as np, pyarrow as pa, pyarrow.parquet as pq
