@@ -26,6 +26,7 @@ from presa.records import FORMAT_VERSION, Settings, open_folder, read_metrics, w
 from presa.tensors import load_tensors, save_tensors
 from presa.train import Snapshot, fit, segment_log_probability, with_reference
 from safefeedback.errors import InputError
+from safefeedback.simulator import can_simulate
 
 OnReport = Callable[[dict[str, Any]], None]
 
@@ -61,6 +62,8 @@ def train(
     settings = settings or Settings()
     if algorithm.selection == "best" and not settings.evaluate_every:
         raise InputError("selection=best chooses by rollouts in the simulator: give --evaluate-every as well")
+    if settings.evaluate_every and (reason := can_simulate(data.task)) is not None:
+        raise InputError(reason)
     examples = algorithm.examples(data)
     config = describe(name, algorithm, data, seed, settings)
     started = time.perf_counter()

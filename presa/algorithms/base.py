@@ -49,7 +49,7 @@ class Examples:
 
 @dataclass(frozen=True)
 class Training:
-    """Settings of every algorithm. Defaults are Table 4, BulletGym, and ALGORITHM's where the paper says nothing.
+    """Settings of every algorithm; defaults are Table 4, column BulletGym, and our own choice where the paper is silent.
 
     Attributes:
         steps: gradient steps in all.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +155,14 @@ def test_a_metrics_line_that_was_cut_off_is_dropped(folder: Path, tmp_path: Path
     with open(tmp_path / "run" / "metrics.jsonl", "a") as file:
         file.write('{"stage": "main", "st')
     assert read_metrics(tmp_path / "run")[-1]["step"] == 60
+
+
+def test_rollouts_that_cannot_be_played_are_refused_before_training(folder: Path, tmp_path: Path) -> None:
+    data = load_data(folder)
+    data = replace(data, task=replace(data.task, env_id=None))
+    with pytest.raises(InputError, match="names no simulator"):
+        runs.train("presa", configure("presa", None, TINY), data, tmp_path / "run", settings=Settings(evaluate_every=10))
+    assert not (tmp_path / "run").exists()
 
 
 def test_cloning_is_done_once_and_shared(folder: Path, tmp_path: Path) -> None:
