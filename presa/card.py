@@ -29,7 +29,8 @@ def render(folder: Path) -> str:
         f'segments of {task["name"]} ({task["domain"]}). It acts by the mean of a tanh MLP; `presa.load("<this folder>")` '
         "gives it, with `reset(n)` and `act(observations [n, O]) -> actions [n, A]`.",
         "## Evaluation\n\n" + _evaluation(folder),
-        "## Training\n\n" + _table(config["configuration"] | {"seed": config["seed"], "device": config["device"]}),
+        "## Training\n\n```\n" + command(config) + "\n```",
+        _table(config["configuration"] | {"seed": config["seed"], "device": config["device"]}),
         "Data: " + ", ".join(f"{key} `{value}`" for key, value in data.items() if value is not None) + ".",
         "Last report:\n\n" + _table({key: lines[-1][key] for key in SHOWN if lines[-1].get(key) is not None}) if lines else "",
         "![learning curve](learning_curve.png)" if (folder / "learning_curve.png").is_file() else "",
@@ -38,6 +39,23 @@ def render(folder: Path) -> str:
         "Versions: " + ", ".join(f"{name} {version}" for name, version in config["versions"].items()) + ".",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def command(config: dict[str, Any]) -> str:
+    """The command that trains it again; the dataset's own place is not known to the run."""
+    data = config["data"]
+    words = [
+        "presa train DATASET",
+        "--algorithm",
+        config["algorithm"],
+        "--pairs",
+        str(data["pairs"]),
+        "--seed",
+        str(config["seed"]),
+    ]
+    words += ["--labels", data["labels"]] if data["labels"] else []
+    words += ["--trajectories FILE"] if "trajectories_sha256" in data else []
+    return " ".join([*words, *(f"--set {name}={value}" for name, value in config["changed"].items())])
 
 
 def _evaluation(folder: Path) -> str:

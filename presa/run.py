@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from presa import __version__, pretraining
-from presa.algorithms import configuration
+from presa.algorithms import changed, configuration
 from presa.algorithms.base import Examples, Training
 from presa.checkpoints import resume, save_checkpoint
 from presa.data import Data, Split
@@ -90,6 +90,7 @@ def describe(name: str, algorithm: Training, data: Data, seed: int, settings: Se
         "format_version": FORMAT_VERSION,
         "algorithm": name,
         "configuration": configuration(algorithm),
+        "changed": changed(algorithm),
         "steps": algorithm.steps,
         "seed": seed,
         "task": data.task.to_dict(),

@@ -130,3 +130,13 @@ def parse(name: str, text: str, kind: Any) -> Any:
 def configuration(algorithm: Training) -> dict[str, Any]:
     """The settings as JSON-ready values."""
     return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(algorithm).items()}
+
+
+def changed(algorithm: Training) -> dict[str, str]:
+    """The settings that differ from the defaults, as `parse` reads them."""
+    settings = (
+        (field.name, getattr(algorithm, field.name))
+        for field in fields(algorithm)
+        if getattr(algorithm, field.name) != field.default
+    )
+    return {name: ",".join(map(str, value)) if isinstance(value, tuple) else str(value) for name, value in settings}

@@ -108,6 +108,8 @@ def test_from_recordings_to_a_judged_policy(tmp_path: Path) -> None:
     assert (tmp_path / "film.gif").read_bytes()[:4] == b"GIF8"
     card = (tmp_path / "run" / "README.md").read_text()
     assert "2 episodes in the simulator" in card and "lambda_scale" in card
+    again = "presa train DATASET --algorithm presa --pairs 160 --seed 0 --set steps=60 --set batch_size=8 --set hidden=16,16"
+    assert f"{again} --set selection=best --set bc_steps=20\n" in card
     left = {path.name for path in (tmp_path / "run").iterdir()} - {"learning_curve.png", "best.safetensors"}
     assert left == {
         "config.json",
