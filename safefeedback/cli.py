@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import json
-import signal
-import sys
-import warnings
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from safefeedback import __version__
 from safefeedback.collect_cli import collect
 from safefeedback.errors import InputError
+from safefeedback.terminal import Progress, run
 
 app = typer.Typer(
     help="Make, check, publish and learn from safe preference feedback over offline safe-RL data.",
@@ -74,7 +71,7 @@ def build(
 
     from safefeedback.build import Recipe
     from safefeedback.pipeline import build_dataset
-    from safefeedback.screen import Progress, print_built, summary
+    from safefeedback.screen import STAGES, print_built, summary
     from safefeedback.tasks import find_task
 
     started = time.perf_counter()
@@ -92,7 +89,9 @@ def build(
     )
     terms = {"license": license, "author": author, "citation": _text_or_file(citation, ".bib")}
     with Progress("building", quiet=as_json) as progress:
-        folder, manifest = build_dataset(recipe, source, out, overwrite, terms, progress)
+        folder, manifest = build_dataset(
+            recipe, source, out, overwrite, terms, lambda stage, done, total: progress(done, total, STAGES[stage])
+        )
     result = summary(folder, manifest, time.perf_counter() - started)
     if as_json:
         print(json.dumps(result))
@@ -176,48 +175,6 @@ def _text_or_file(value: str, ending: str) -> str:
         raise InputError(f"{value} cannot be read: {error}") from None
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Runs a command; an error that the user can mend is one line on stderr and exit code 2."""
-    words = sys.argv[1:] if arguments is None else arguments
-    debug = "--debug" in words
-    for output in (sys.stdout, sys.stderr):
-        if isinstance(output, io.TextIOWrapper):
-            output.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show is no reason to fail
-    warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _interrupt)
-    try:
-        sys.exit(app(args=[word for word in words if word != "--debug"], prog_name="safefeedback", standalone_mode=False) or 0)
-    except Interrupted:
-        _end("interrupted", 130, debug)
-    except (InputError, MemoryError, OSError) as error:
-        _end(_line(error), 2, debug)
-    except Exception as error:
-        if not hasattr(error, "format_message"):  # an error of the command line's own parser has one
-            raise
-        _end(error.format_message().replace("\n", " "), 2, debug)
-
-
-class Interrupted(BaseException):
-    """Ctrl-C or SIGTERM; not a KeyboardInterrupt, which typer would swallow."""
-
-
-def _interrupt(signum: int, frame: Any) -> None:
-    raise Interrupted
-
-
-def _line(error: BaseException) -> str:
-    if isinstance(error, MemoryError):
-        return "not enough memory: ask for fewer pairs or shorter segments"
-    return " ".join(str(error).split())
-
-
-def _end(message: str, code: int, debug: bool) -> None:
-    if debug:
-        import traceback
-
-        traceback.print_exc()
-    if message:  # none where the help was shown
-        print(f"error: {message}", file=sys.stderr)
-    sys.stdout.flush()
-    sys.exit(code)
+def main(words: list[str] | None = None) -> None:
+    """The program `safefeedback`."""
+    run(app, "safefeedback", words)

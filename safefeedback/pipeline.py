@@ -21,7 +21,7 @@ def build_dataset(
     out: Path | None = None,
     overwrite: bool = False,
     terms: dict[str, str] | None = None,
-    on_progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
+    on_progress: Callable[[str, int, int | None], None] = lambda stage, done, total: None,
 ) -> tuple[Path, dict[str, Any]]:
     """Makes a dataset's folder.
 
@@ -31,7 +31,7 @@ def build_dataset(
         out: its folder; None makes one in the working folder, named after the recipe.
         overwrite: whether an existing dataset there is replaced.
         terms: license, author and citation of recordings of one's own.
-        on_progress: told (stage, done, total); stages are "read", "label" and "write".
+        on_progress: told (stage, done, total or None if unknown); stages are "read", "label" and "write".
 
     Returns:
         The folder, and the manifest as in recipe.json.
@@ -43,12 +43,12 @@ def build_dataset(
         if set("*?[]") & set(str(out)):
             raise InputError(f"--out {out} holds one of * ? [ ], which load_dataset takes for a pattern: choose another name")
         check_new(out, overwrite)
-    on_progress("read", 0, 1)
+    on_progress("read", 0, None)
     episodes = sources.load(source, recipe.task)
     episodes = replace(episodes, source=with_terms(episodes.source, terms or {}))
     out = out or Path(folder_name(recipe, episodes.source))
     check_new(out, overwrite)
-    on_progress("label", 0, 1)
+    on_progress("label", 0, None)
     feedback = build(episodes, recipe)
     done, total = 0, 2 * len(feedback)  # both tables
 

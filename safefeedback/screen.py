@@ -1,48 +1,12 @@
-"""What a person sees on the terminal."""
+"""What a person reads on the terminal after a command."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 STAGES = {"read": "reading the recordings", "label": "drawing and labelling pairs", "write": "writing"}
-
-
-class Progress:
-    """A progress bar on stderr; nothing in a pipe. Call it with (stage, done, total)."""
-
-    def __init__(self, title: str, quiet: bool = False) -> None:
-        self.bar: Any = None
-        if not quiet and sys.stderr.isatty():
-            from rich import progress
-            from rich.console import Console
-
-            self.bar = progress.Progress(
-                progress.TextColumn("{task.description}"),
-                progress.BarColumn(),
-                progress.TaskProgressColumn(),
-                progress.TimeRemainingColumn(),
-                console=Console(stderr=True),
-                transient=True,
-            )
-            self.line = self.bar.add_task(title, total=None)
-
-    def __enter__(self) -> Progress:
-        if self.bar is not None:
-            self.bar.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self.bar is not None:
-            self.bar.stop()
-
-    def __call__(self, stage: str, done: int, total: int) -> None:
-        if self.bar is not None:
-            known = total if stage == "write" else None
-            self.bar.update(self.line, description=STAGES[stage], completed=done, total=known)
 
 
 def summary(folder: Path, manifest: dict[str, Any], seconds: float) -> dict[str, Any]:
