@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 
 from safefeedback import simulator
-from safefeedback.collect_plan import CollectConfig, Unit, attributes, file_name, fingerprint, units
+from safefeedback.collect_plan import CollectConfig, Unit, attributes, file_name, fingerprint, highest_cost, units
 from safefeedback.errors import InputError
 from safefeedback.ppo_lagrangian import Report, learn
 from safefeedback.recording import Episode, read_recording, sums, write_recording
@@ -66,7 +66,7 @@ def why_not(task: Task) -> str | None:
 def collect(task: Task, out: Path, config: CollectConfig, on_progress: OnProgress | None = None) -> Collected:
     """Train every unit, thin what was recorded evenly over the return-cost plane, and write one file.
 
-    Episodes that cost more than any of the benchmark's own (task.reference_costs) are left out, as DSRL does.
+    Episodes that cost more than `highest_cost` are left out.
 
     Args:
         out: the file, or a folder, in which the name follows DSRL's: Safety<Task>-v0-<highest cost>-<episodes>.hdf5.
@@ -140,7 +140,7 @@ class _Keeper:
     """Keeps between n and 2 n episodes: memory stays bounded however long a unit trains."""
 
     def __init__(self, task: Task, count: int, rng: np.random.Generator) -> None:
-        self.ceiling = float("inf") if task.reference_costs is None else task.reference_costs[1]
+        self.ceiling = highest_cost(task)
         self.count, self.rng = count, rng
         self.episodes: list[Episode] = []
         self.recorded = self.too_costly = 0

@@ -43,7 +43,7 @@ def collect(
         print(json.dumps(asdict(result), default=str))
         return
     print(f"{result.path}: {result.kept} episodes")
-    print(f"recorded {result.recorded}; left out {result.too_costly} that cost more than any of the benchmark's", end="")
+    print(f"recorded {result.recorded}; left out {result.too_costly} that cost more than the benchmark's range", end="")
     print(f", {result.recorded - result.too_costly - result.kept} by thinning evenly over return and cost")
     if result.reused_units:
         print(f"{result.reused_units} training runs were finished before and were taken from {result.parts}")

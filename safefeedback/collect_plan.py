@@ -96,6 +96,16 @@ def units(config: CollectConfig) -> list[Unit]:
     return [Unit(index, limit, seed) for index, (limit, seed) in enumerate(pairs)]
 
 
+def highest_cost(task: Task) -> float:
+    """What an episode may cost to be kept: as much as any of the benchmark's, or twice the highest limit if that is more.
+
+    The second is for CarRun, whose benchmark file ends at 40: there every episode would be safe at the highest limit.
+    """
+    if task.reference_costs is None:
+        return float("inf")
+    return max(task.reference_costs[1], 2 * task.cost_limits[-1])
+
+
 def fingerprint(task: Task, unit: Unit, config: CollectConfig) -> str:
     """What the content of a unit follows from, as a sha256."""
     what = {
@@ -105,6 +115,7 @@ def fingerprint(task: Task, unit: Unit, config: CollectConfig) -> str:
         "steps": config.steps,
         "keep": max(config.episodes, 200),
         "learner": asdict(config.learner),
+        "highest_cost": highest_cost(task),
         "versions": _versions(),
         "warm_start": None if config.warm_start is None else file_sha256(config.warm_start),
     }
@@ -134,7 +145,8 @@ def attributes(task: Task, config: CollectConfig, counts: dict[str, int], kept: 
         "versions": json.dumps(_versions()),
         "seed": config.seed,
         "episodes_recorded": counts["recorded"],
-        "episodes_left_out_above_reference_cost": counts["too_costly"],
+        "highest_cost_kept": highest_cost(task),
+        "episodes_left_out_above_highest_cost": counts["too_costly"],
         "episodes_kept": kept,
         "license": LICENSE,
         "author": AUTHOR,

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -19,6 +20,7 @@ from safefeedback import collect as collector
 from safefeedback import simulator
 from safefeedback.bundle import bundle, export
 from safefeedback.collect import CollectConfig, collect
+from safefeedback.collect_plan import highest_cost
 from safefeedback.errors import InputError
 from safefeedback.ppo_lagrangian import LearnerConfig, Price
 from safefeedback.recording import Episode, read_recording, sums, write_recording
@@ -97,6 +99,7 @@ def test_killed_and_started_again_gives_the_same_content(ball: Path, tmp_path: P
     code = f"""
 from pathlib import Path
 from safefeedback.collect import CollectConfig, collect
+from safefeedback.collect_plan import highest_cost
 from safefeedback.ppo_lagrangian import LearnerConfig
 from safefeedback.tasks import find_task
 learner = LearnerConfig({", ".join(f"{k}={v}" for k, v in vars(SMALL).items())})
@@ -214,6 +217,13 @@ def test_thinning_is_even_where_the_data_are_not() -> None:
     np.testing.assert_array_equal(chosen, thin_evenly(returns, costs, 100, np.random.default_rng(0)))
     assert (chosen != thin_evenly(returns, costs, 100, np.random.default_rng(1))).any()
     np.testing.assert_array_equal(thin_evenly(returns, costs, 5000, np.random.default_rng(0)), np.arange(990))
+
+
+def test_what_costs_more_than_the_benchmarks_range_is_left_out() -> None:
+    assert {name: highest_cost(find_task(name)) for name in ("BallRun", "CarRun", "AntRun")} == {
+        "BallRun": 80, "CarRun": 80, "AntRun": 150
+    }  # fmt: skip
+    assert highest_cost(replace(find_task("BallRun"), reference_costs=None)) == float("inf")
 
 
 def test_the_price_follows_cost_against_its_limit() -> None:
