@@ -20,7 +20,7 @@ from presa.files import write_bytes, write_json
 from safefeedback.errors import InputError
 
 FORMAT_VERSION = 1
-OVERSATURATED = 0.5  # share of action components at the bounds above which a run is warned about
+OVERSATURATED = 0.5  # share of action components at the bounds up to which no run is warned about
 
 
 @dataclass(frozen=True)
@@ -74,9 +74,9 @@ def warnings(lines: list[dict[str, Any]]) -> list[str]:
         return []
     first, last = bad[0], lines[-1]
     return [
-        f"SATURATED: from step {first['step']:,} on the policy put more than {OVERSATURATED:.0%} of its actions at the bounds, "
-        f"far more than the recordings ({first['saturated_recorded']:.0%}); at the end {last['saturated']:.0%}. "
-        "This is how this family of losses fails: such a policy has left the data"
+        f"SATURATED: at step {first['step']:,} the policy put {first['saturated']:.0%} of its actions at the bounds, far more "
+        f"than the recordings ({first['saturated_recorded']:.0%}); at the last report {last['saturated']:.0%}. This is how this "
+        "family of losses fails: such a policy has left the data"
     ]
 
 

@@ -249,7 +249,7 @@ def test_saturation_is_measured_and_warned_about(folder: Path) -> None:
     collapsed = {"step": 7000, "saturated": 0.75, "saturated_recorded": 0.38}
     assert [oversaturated(line) for line in (fine, bang_bang, collapsed)] == [False, False, True]
     assert warnings([fine, bang_bang]) == []
-    assert "SATURATED: from step 7,000" in warnings([fine, collapsed, fine])[0]
+    assert "SATURATED: at step 7,000 the policy put 75%" in warnings([fine, collapsed, fine])[0]
 
 
 def test_held_out_accuracy_by_hand() -> None:
