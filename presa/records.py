@@ -75,8 +75,8 @@ def warnings(lines: list[dict[str, Any]]) -> list[str]:
     first, last = bad[0], lines[-1]
     return [
         f"SATURATED: at step {first['step']:,} the policy put {first['saturated']:.0%} of its actions at the bounds, far more "
-        f"than the recordings ({first['saturated_recorded']:.0%}); at the last report {last['saturated']:.0%}. This is how this "
-        "family of losses fails: such a policy has left the data"
+        f"than the recordings ({first['saturated_recorded']:.0%}); at the last report {last['saturated']:.0%}. "
+        "This is how this family of losses fails: such a policy has left the data"
     ]
 
 
