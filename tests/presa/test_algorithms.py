@@ -21,6 +21,7 @@ from presa.algorithms.unified_comparison import unified_preference  # noqa: E402
 from presa.data import load_data  # noqa: E402
 from presa.trajectories import find_episodes  # noqa: E402
 from safefeedback.errors import InputError  # noqa: E402
+from safefeedback.tasks import find_task  # noqa: E402
 
 NAN = float("nan")
 PREFERENCE = torch.tensor([1.0, 0.0, 0.5, 0.0])
@@ -132,6 +133,18 @@ def test_the_source_is_found_by_its_fingerprint(tmp_path: Path, ball_file: Path,
     assert len(find_episodes(data.task, data.identity["source_sha256"])) == 12
     with pytest.raises(InputError, match="--trajectories"):  # a file of that name with other content is not taken
         find_episodes(data.task, "0" * 64)
+
+
+def test_shipped_recordings_are_found_by_their_fingerprint(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from safefeedback import sources
+    from safefeedback.files import file_sha256
+
+    file = Path(sources.__file__).parent / "recordings" / "BallRun.hdf5"
+    if not file.is_file():
+        pytest.skip("no recordings of BallRun are shipped")
+    monkeypatch.setenv("DSRL_DATASET_DIR", str(tmp_path))
+    episodes = find_episodes(find_task("BallRun"), file_sha256(file))
+    assert episodes.source.fingerprint == file_sha256(file) and len(episodes) > 1
 
 
 @pytest.mark.parametrize("label", [True, False])
