@@ -25,8 +25,8 @@ import matplotlib.pyplot as plt
 
 HERE = Path(__file__).parent
 EPISODES = {
-    "BallCircle": 200, "BallRun": 200, "CarCircle": 150, "CarRun": 200, "DroneCircle": 100, "DroneRun": 100,
-    "AntCircle": 60, "AntRun": 80,
+    "BallCircle": 200, "BallRun": 200, "CarCircle": 150, "CarRun": 150, "DroneCircle": 100, "DroneRun": 100,
+    "AntCircle": 60, "AntRun": 60,
 }  # fmt: skip
 BEGIN, END = "<!-- table: made by cards/recordings.py -->", "<!-- end of table -->"
 HEAD = (
@@ -89,7 +89,8 @@ def main() -> None:
     folder = options.dsrl
     for name, episodes in EPISODES.items():
         if options.collected and (options.collected / f"{name}.hdf5").exists():
-            bundle(options.collected / f"{name}.hdf5", RECORDINGS / f"{name}.hdf5", episodes)
+            limit = tasks()[name].default_cost_limit
+            bundle(options.collected / f"{name}.hdf5", RECORDINGS / f"{name}.hdf5", episodes, limit)
     rows: list[str] = []
     for task in tasks().values():
         path = recordings_file(task)

@@ -16,16 +16,27 @@ from safefeedback.recording import Episode, columns, read_recording, sums, write
 from safefeedback.thinning import thin_evenly
 
 
-def bundle(source: Path, out: Path, episodes: int, seed: int = 0) -> None:
+def bundle(source: Path, out: Path, episodes: int, cost_limit: float, least_share: float = 0.25, seed: int = 0) -> None:
     """Write a small file with `episodes` of a collected file's episodes, spread evenly over the return-cost plane.
+
+    Where an even spread leaves fewer than `least_share` safe or unsafe at the cost limit, episodes of that kind are drawn
+    first, as many as that or as there are: a recording of nothing but safe behaviour teaches nothing about safety.
 
     Raises:
         InputError: if the source is not a recording made by the collector.
     """
     found, attributes = read_recording(source)
     returns, costs = sums(found)
-    chosen = [found[index] for index in thin_evenly(returns, costs, episodes, np.random.default_rng([seed, 3]))]
-    _write(out, chosen, {**attributes, "episodes_kept": len(chosen)})
+    rng = np.random.default_rng([seed, 3])
+    kept = thin_evenly(returns, costs, episodes, rng)
+    least = int(np.ceil(least_share * len(kept)))
+    for kind in (costs <= cost_limit, costs > cost_limit):
+        if kind[kept].sum() < min(least, kind.sum()):
+            rare, others = np.flatnonzero(kind), np.flatnonzero(~kind)
+            rare = rare[thin_evenly(returns[rare], costs[rare], least, rng)]
+            others = others[thin_evenly(returns[others], costs[others], len(kept) - len(rare), rng)]
+            kept = np.sort(np.concatenate([rare, others]))
+    _write(out, [found[index] for index in kept], {**attributes, "episodes_kept": len(kept)})
 
 
 def _write(out: Path, episodes: list[Episode], attributes: dict[str, Any]) -> None:

@@ -182,7 +182,7 @@ def test_a_warm_start_clones_first_and_credits_dsrl(ball: Path, tmp_path: Path) 
 
 
 def test_a_bundled_file_is_small_and_exports_to_the_full_one(ball: Path, tmp_path: Path) -> None:
-    bundle(ball, tmp_path / "small.hdf5", episodes=8)
+    bundle(ball, tmp_path / "small.hdf5", episodes=8, cost_limit=20)
     with h5py.File(tmp_path / "small.hdf5", "r") as file:
         assert "next_observations" not in file and file["observations"].shuffle and len(file.attrs["episode_seeds"]) == 8
     export(tmp_path / "small.hdf5", tmp_path / "full.hdf5")
@@ -191,11 +191,24 @@ def test_a_bundled_file_is_small_and_exports_to_the_full_one(ball: Path, tmp_pat
     assert len(back) == 8 and attributes["episodes_kept"] == 8 and "last_observations" not in attributes
     for episode in back:
         np.testing.assert_array_equal(episode.observations, whole[episode.seed].observations)
-    bundle(ball, tmp_path / "all.hdf5", episodes=100)
+    bundle(ball, tmp_path / "all.hdf5", episodes=100, cost_limit=20)
     export(tmp_path / "all.hdf5", tmp_path / "whole.hdf5")
     assert content(tmp_path / "whole.hdf5") == content(ball)
     with pytest.raises(InputError, match="overwrite"):
         export(tmp_path / "all.hdf5", tmp_path / "all.hdf5")
+
+
+def test_a_bundle_keeps_a_share_of_the_rare_kind(tmp_path: Path) -> None:
+    def episode(cost: float, seed: int) -> Episode:
+        costs = np.array([cost], np.float32)
+        return Episode(np.zeros((2, 3), np.float32), np.zeros((1, 2), np.float32), np.ones(1, np.float32), costs, False, seed)
+
+    write_recording(tmp_path / "safe.hdf5", [episode(21 if n < 9 else n % 20, n) for n in range(200)], {})
+    bundle(tmp_path / "safe.hdf5", tmp_path / "small.hdf5", episodes=32, cost_limit=20)
+    episodes, _ = read_recording(tmp_path / "small.hdf5")
+    assert len(episodes) == 32 and sum(episode.total_cost > 20 for episode in episodes) == 8
+    bundle(tmp_path / "safe.hdf5", tmp_path / "large.hdf5", episodes=100, cost_limit=20)  # there are only 9
+    assert sum(episode.total_cost > 20 for episode in read_recording(tmp_path / "large.hdf5")[0]) == 9
 
 
 def test_many_episodes_fit_into_attributes(tmp_path: Path) -> None:
