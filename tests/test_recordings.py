@@ -37,7 +37,7 @@ def test_they_are_small_and_span_safe_and_unsafe(name: str) -> None:
     assert task.reference_returns is not None
     low, high = task.reference_returns
     best = (returns[safe].max() - low) / (high - low)
-    assert best >= (0.25 if name == "BallRun" else 0.4), f"best safe normalised return {best:.2f}"
+    assert best >= {"BallRun": 0.25, "AntCircle": 0.05}.get(name, 0.4), f"best safe normalised return {best:.2f}"
 
 
 @pytest.mark.parametrize("name", BULLET)
