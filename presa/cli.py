@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
-import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,6 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from safefeedback.errors import InputError
+from safefeedback.terminal import Progress
+from safefeedback.terminal import run as run_app
 
 app = typer.Typer(
     help="Learn safe policies from preferences and safety labels, and prove them in the simulator.",
@@ -20,7 +20,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout, and nothing else.")]
-INTERRUPTED = 130
 ALGORITHM_HELP = (
     "presa, preference, safety, binary-alignment, bc-safe-seg, unified-comparison, bc-all, bc-safe, or package.module:Class."
 )
@@ -70,7 +69,7 @@ def train(
     from presa.finish import finish, log_to_tensorboard
     from presa.records import Settings
     from presa.run import train as run
-    from presa.screen import Progress, report_line, shout
+    from presa.screen import report_line, shout
     from presa.trajectories import find_episodes
 
     if seed < 0:
@@ -131,7 +130,7 @@ def evaluate(
     """Roll a policy out in the simulator and print its normalised reward and cost; a run keeps it as evaluation.json."""
     from presa.evaluate import evaluate as judge
     from presa.policy import load
-    from presa.screen import Progress, print_evaluation
+    from presa.screen import print_evaluation
     from presa.video import film
     from safefeedback.tasks import Task, find_task
 
@@ -177,38 +176,9 @@ def _setting(text: str) -> tuple[str, str]:
 def _need(*packages: str) -> None:
     missing = [package for package in packages if find_spec(package) is None]
     if missing:
-        raise InputError(f'training needs {" and ".join(missing)}: pip install "safefeedback[train]"')
+        raise InputError(f"training needs {' and '.join(missing)}: uv sync --extra train")
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Runs a command; an error that the user can mend is one line on stderr and exit code 2."""
-    words = sys.argv[1:] if arguments is None else arguments
-    debug = "--debug" in words
-    signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        code = app(args=[word for word in words if word != "--debug"], prog_name="presa", standalone_mode=False) or 0
-    except KeyboardInterrupt:
-        code = INTERRUPTED
-    except (InputError, MemoryError, OSError) as error:
-        _end(" ".join(str(error).split()) or type(error).__name__, 2, debug)
-    except Exception as error:
-        if not hasattr(error, "format_message"):  # an error of the command line's own parser has one
-            raise
-        _end(error.format_message().replace("\n", " "), 2, debug)
-    if code == INTERRUPTED:  # typer turns the interruption itself into this code
-        _end("interrupted; a training that is started again by the same command goes on from its last checkpoint", code, debug)
-    sys.exit(code)
-
-
-def _interrupt(signum: int, frame: Any) -> None:
-    raise KeyboardInterrupt
-
-
-def _end(message: str, code: int, debug: bool) -> None:
-    if debug:
-        import traceback
-
-        traceback.print_exc()
-    print(f"error: {message}", file=sys.stderr)
-    sys.stdout.flush()
-    sys.exit(code)
+def main(words: list[str] | None = None) -> None:
+    """The program `presa`."""
+    run_app(app, "presa", words, "interrupted; the same command goes on from the last checkpoint of a training")

@@ -1,9 +1,8 @@
-"""What a person sees on the terminal while something runs, and after it."""
+"""What a person sees on the terminal during a training and after an evaluation."""
 
 from __future__ import annotations
 
 import sys
-from types import TracebackType
 from typing import Any
 
 SHOWN = {
@@ -18,41 +17,6 @@ SHOWN = {
     "evaluated_reward": "reward",
     "evaluated_cost": "cost",
 }
-
-
-class Progress:
-    """A progress bar on stderr; nothing in a pipe. Call it with (done, total)."""
-
-    def __init__(self, title: str, quiet: bool = False) -> None:
-        self.bar: Any = None
-        if not quiet and sys.stderr.isatty():
-            from rich import progress
-            from rich.console import Console
-
-            columns = (progress.TextColumn("{task.description}"), progress.BarColumn(), progress.MofNCompleteColumn())
-            self.bar = progress.Progress(*columns, progress.TimeRemainingColumn(), console=Console(stderr=True), transient=True)
-            self.line = self.bar.add_task(title, total=None)
-
-    def __enter__(self) -> Progress:
-        if self.bar is not None:
-            self.bar.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self.bar is not None:
-            self.bar.stop()
-
-    def __call__(self, done: int, total: int) -> None:
-        if self.bar is not None:
-            self.bar.update(self.line, completed=done, total=total)
-
-    def say(self, text: str) -> None:
-        """A line on stdout, above the bar."""
-        if self.bar is not None:
-            self.bar.stop()
-        print(text, flush=True)
-        if self.bar is not None:
-            self.bar.start()
 
 
 def report_line(line: dict[str, Any], steps: int) -> str:

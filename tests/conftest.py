@@ -48,10 +48,12 @@ def write_hdf5(path: Path, lengths: list[int], dims: tuple[int, int] = (8, 2), s
     return path
 
 
-def run_cli(*words: object, cwd: Path, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    """`safefeedback` in a process of its own."""
+def run_cli(
+    *words: object, cwd: Path, env: dict[str, str] | None = None, program: str = "safefeedback"
+) -> subprocess.CompletedProcess[str]:
+    """A program of ours in a process of its own."""
     return subprocess.run(
-        [sys.executable, "-m", "safefeedback", *map(str, words)],
+        [sys.executable, "-m", program, *map(str, words)],
         cwd=cwd,
         env={**os.environ, **(env or {})},
         capture_output=True,

@@ -179,31 +179,33 @@ def test_debug_shows_the_traceback(tmp_path: Path):
     assert result.returncode == 2 and "Traceback" in result.stderr and result.stderr.splitlines()[-1].startswith("error: ")
 
 
+PROGRAM = r"\b(safefeedback|presa) (?=\w)"
 README = (ROOT / "README.md").read_text()
 SHELL = [
-    line[line.index("safefeedback ") :].strip()
+    line[re.search(PROGRAM, line).start() :].strip()
     for block in re.findall(r"```(?:sh|bash|console)\n(.*?)```", README, re.S)
     for line in block.splitlines()
-    if "safefeedback " in line
+    if re.search(PROGRAM, line)
 ]
 
 
 def test_every_command_is_documented():
-    from safefeedback.cli import app
+    import presa.cli
+    import safefeedback.cli
 
-    for command in app.registered_commands:
-        name = command.name or command.callback.__name__
-        assert any(line.startswith(f"safefeedback {name}") for line in SHELL), f"README shows no `safefeedback {name}`"
+    for program, app in (("safefeedback", safefeedback.cli.app), ("presa", presa.cli.app)):
+        for command in app.registered_commands:
+            words = f"{program} {command.name or command.callback.__name__}"
+            assert any(line.startswith(words) for line in SHELL), f"README does not show `{words}`"
 
 
 def test_every_flag_exists():
     """Every option the README names is one of the command's."""
     for line in SHELL:
         words = shlex.split(line, comments=True)
-        if words[0] == "safefeedback":
-            text = run_cli(words[1], "--help", cwd=ROOT, env={"COLUMNS": "200", "TERM": "dumb"}).stdout
-            for word in words:
-                assert not word.startswith("--") or word.split("=")[0] in text, line
+        text = run_cli(words[1], "--help", cwd=ROOT, env={"COLUMNS": "200", "TERM": "dumb"}, program=words[0]).stdout
+        for word in words:
+            assert not word.startswith("--") or word.split("=")[0] in text, line
 
 
 def test_readme_commands_run(ball_file: Path, tmp_path: Path, monkeypatch):
@@ -212,12 +214,10 @@ def test_readme_commands_run(ball_file: Path, tmp_path: Path, monkeypatch):
     ran = 0
     (tmp_path / "work").mkdir()
     write_hdf5(tmp_path / "work" / "my_data.hdf5", [200] * 40)
-    env = {"DSRL_DATASET_DIR": str(tmp_path / "dsrl"), "HF_HOME": str(tmp_path / "hf")}
+    env = {"DSRL_DATASET_DIR": str(tmp_path / "dsrl"), "HF_HOME": str(tmp_path / "hf"), "PRESA_CACHE": str(tmp_path / "kept")}
     for line in SHELL:
         words = shlex.split(line, comments=True)
-        if words[0] != "safefeedback":
-            continue
-        result = run_cli(*words[1:], cwd=tmp_path / "work", env=env)
+        result = run_cli(*words[1:], cwd=tmp_path / "work", env=env, program=words[0])
         assert result.returncode == 0, f"{line}\n{result.stderr}"
         ran += 1
     code = "\n".join(re.findall(r"```python\n(.*?)```", README, re.S))

@@ -207,5 +207,5 @@ def test_an_interruption_says_how_to_go_on(folder: Path, tmp_path: Path) -> None
         running.stdout.readline()
     running.send_signal(signal.SIGTERM)
     _, error = running.communicate(timeout=60)
-    assert running.returncode == 130 and "goes on from its last checkpoint" in error and len(error.splitlines()) == 1
+    assert running.returncode == 130 and "goes on from the last checkpoint" in error and len(error.splitlines()) == 1
     assert (tmp_path / "run" / "checkpoints" / "step-000000020.safetensors").is_file()
