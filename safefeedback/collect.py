@@ -59,7 +59,7 @@ def why_not(task: Task) -> str | None:
         return f"collecting {task.name} is not supported: PPO has not been seen to learn it; {', '.join(SAFETY_GYM)} are"
     for package in ("stable_baselines3", "torch"):
         if find_spec(package) is None:
-            return f'collecting needs the package {package}: pip install "safefeedback[collect]"'
+            return f"collecting needs the package {package}: uv sync --extra collect (Python 3.10 or 3.11)"
     return None
 
 
