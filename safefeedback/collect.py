@@ -15,12 +15,14 @@ import h5py
 import numpy as np
 
 from safefeedback import simulator
-from safefeedback.collect_plan import CollectConfig, Unit, attributes, file_name, fingerprint, highest_cost, units
+from safefeedback.collect_plan import CollectConfig, Unit, attributes, file_name, fingerprint, highest_cost, stem, units
 from safefeedback.errors import InputError
 from safefeedback.ppo_lagrangian import Report, learn
 from safefeedback.recording import Episode, read_recording, sums, write_recording
-from safefeedback.tasks import Task
+from safefeedback.sources.hdf5 import read_hdf5
+from safefeedback.tasks import Task, tasks
 from safefeedback.thinning import thin_evenly
+from safefeedback.types import Episodes, Source
 
 __all__ = ["CollectConfig", "Collected", "Unit", "collect", "why_not"]
 
@@ -78,15 +80,15 @@ def collect(task: Task, out: Path, config: CollectConfig, on_progress: OnProgres
     reason = why_not(task)
     if reason is not None:
         raise InputError(reason)
-    into_folder = out.is_dir() or out.suffix not in (".hdf5", ".h5")
+    into_folder = out.is_dir() or not out.suffix
     parts = out / f"{task.name}.parts" if into_folder else out.with_name(f"{out.name}.parts")
     if not into_folder:
         _refuse_to_overwrite(out)
+    cloned = None if config.warm_start is None else _demonstrations(config.warm_start, task)
     try:
         parts.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{parts} cannot be made: {error.strerror}; give another --out") from None
-    cloned = None if config.warm_start is None else _demonstrations(config.warm_start, task)
     episodes: list[Episode] = []
     counts = {"recorded": 0, "too_costly": 0, "reused": 0}
     for unit in units(config):
@@ -103,7 +105,7 @@ def collect(task: Task, out: Path, config: CollectConfig, on_progress: OnProgres
     episodes = [episodes[index] for index in kept]
     path = out / file_name(task, costs[kept]) if into_folder else out
     _refuse_to_overwrite(path)
-    write_recording(path, episodes, attributes(task, config, counts, len(kept)))
+    write_recording(path, episodes, attributes(task, config, cloned.source if cloned else None, counts, len(kept)))
     return Collected(path, counts["recorded"], counts["too_costly"], len(kept), counts["reused"], parts)
 
 
@@ -116,7 +118,7 @@ def _collect_unit(
     task: Task,
     unit: Unit,
     config: CollectConfig,
-    cloned: tuple[np.ndarray, np.ndarray] | None,
+    cloned: Episodes | None,
     path: Path,
     on_progress: OnProgress | None,
 ) -> None:
@@ -129,10 +131,11 @@ def _collect_unit(
         config.learner,
         keeper.add,
         (lambda report: None) if on_progress is None else (lambda report: on_progress(unit, report)),
-        cloned,
+        None if cloned is None else (cloned.observations, cloned.actions),
     )
     if not keeper.episodes:
-        raise InputError(f"no episode of {task.name} ended within {config.steps} steps: give more --steps")
+        why = "cost too much to be kept" if keeper.recorded else f"ended within {config.steps} steps"
+        raise InputError(f"{'every' if keeper.recorded else 'no'} episode of {task.name} {why}: give more --steps")
     write_recording(path, keeper.thinned(), {"recorded": keeper.recorded, "too_costly": keeper.too_costly})
 
 
@@ -159,13 +162,15 @@ class _Keeper:
         return [self.episodes[index] for index in kept]
 
 
-def _demonstrations(path: Path, task: Task) -> tuple[np.ndarray, np.ndarray]:
+def _demonstrations(path: Path, task: Task) -> Episodes:
+    """The episodes to clone, read and checked as any source of recordings."""
     try:
+        episodes = read_hdf5(path, task, Source("file", "", ""))
         with h5py.File(path, "r") as file:
-            observations, actions = file["observations"][:], file["actions"][:]
-    except (OSError, KeyError) as error:
-        raise InputError(f"--warm-start {path} cannot be read as a recording: {error}".splitlines()[0]) from None
-    found = (observations.shape[1:], actions.shape[1:])
-    if found != ((task.observation_dim,), (task.action_dim,)) or len(observations) != len(actions):
-        raise InputError(f"--warm-start {path} is not a recording of {task.name}: its shapes are {found}")
-    return observations.astype(np.float32), actions.astype(np.float32)
+            recorded = file.attrs.get("task", task.name)
+    except InputError as error:
+        raise InputError(f"--warm-start {error}") from None
+    others = [name for name, other in tasks().items() if path.name.startswith(f"{stem(other)}") and name != task.name]
+    if recorded != task.name or others:
+        raise InputError(f"--warm-start {path} holds recordings of {others[0] if others else recorded}, not of {task.name}")
+    return episodes

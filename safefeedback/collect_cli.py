@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from safefeedback.collect import CollectConfig, Unit
+    from safefeedback.collect_plan import Unit
     from safefeedback.ppo_lagrangian import Report
 
 
@@ -25,6 +25,8 @@ def collect(
     seeds: Annotated[int, typer.Option(help="Training runs per cost limit.")] = 1,
     seed: Annotated[int, typer.Option(help="The same seed gives the same episodes on one machine.")] = 0,
     warm_start: Annotated[Path | None, typer.Option(help="File in DSRL's schema whose behaviour is cloned first.")] = None,
+    license: Annotated[str, typer.Option(help="Licence of the file, for the cards of datasets made from it.")] = "",
+    author: Annotated[str, typer.Option(help="Who recorded it.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Record episodes of a task in its simulator, from poor to good and from safe to unsafe, as a DSRL file.
@@ -34,19 +36,31 @@ def collect(
     """
     from safefeedback.collect import CollectConfig
     from safefeedback.collect import collect as run
+    from safefeedback.collect_plan import highest_cost
     from safefeedback.tasks import find_task
+    from safefeedback.terminal import Progress
 
-    config = CollectConfig(episodes, steps, parse_limits(cost_limits), seeds, seed, warm_start)
-    with _Bar(config) as bar:
-        result = run(find_task(task), out, config, bar.advance)
+    config = CollectConfig(episodes, steps, parse_limits(cost_limits), seeds, seed, warm_start, license, author)
+    total = steps * seeds * len(config.cost_limits)
+    with Progress("collecting", quiet=as_json) as progress:
+
+        def on_progress(unit: Unit, report: Report) -> None:
+            done = unit.index * steps + min(report.steps, steps)
+            progress(done, total, f"{unit.name}: return {report.mean_return:.0f}, cost {report.mean_cost:.0f}")
+
+        result = run(find_task(task), out, config, on_progress)
     if as_json:
         print(json.dumps(asdict(result), default=str))
         return
     print(f"{result.path}: {result.kept} episodes")
-    print(f"recorded {result.recorded}; left out {result.too_costly} that cost more than the benchmark's range", end="")
+    print(
+        f"recorded {result.recorded:,}; left out {result.too_costly:,} that cost more than {highest_cost(find_task(task)):g}",
+        end="",
+    )
     print(f", {result.recorded - result.too_costly - result.kept} by thinning evenly over return and cost")
     if result.reused_units:
         print(f"{result.reused_units} training runs were finished before and were taken from {result.parts}")
+    print(f"the training runs stay in {result.parts}, for another file from the same ones; it may be deleted")
 
 
 def parse_limits(text: str) -> tuple[float | None, ...]:
@@ -61,36 +75,3 @@ def parse_limits(text: str) -> tuple[float | None, ...]:
         return tuple(None if part.strip().lower() == "none" else float(part) for part in text.split(","))
     except ValueError:
         raise InputError(f"--cost-limits {text}: give numbers or 'none', with commas between, e.g. none,40,10") from None
-
-
-class _Bar:
-    """A progress bar over all steps of all units, on a terminal only."""
-
-    def __init__(self, config: CollectConfig) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        console = Console(stderr=True)
-        self.steps = config.steps
-        self.progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            console=console,
-            disable=not console.is_terminal,
-        )
-        self.total = config.steps * config.seeds * len(config.cost_limits)
-
-    def __enter__(self) -> _Bar:
-        self.progress.start()
-        self.row = self.progress.add_task("collecting", total=self.total)
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.progress.stop()
-
-    def advance(self, unit: Unit, report: Report) -> None:
-        text = f"{unit.name}: return {report.mean_return:.0f}, cost {report.mean_cost:.0f}"
-        done = unit.index * self.steps + min(report.steps, self.steps)
-        self.progress.update(self.row, completed=done, description=text)

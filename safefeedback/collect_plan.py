@@ -10,7 +10,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
 from safefeedback.errors import InputError
@@ -18,12 +17,14 @@ from safefeedback.files import file_sha256
 from safefeedback.ppo_lagrangian import LearnerConfig
 from safefeedback.sources.dsrl import CITATION
 from safefeedback.tasks import Task
+from safefeedback.types import Source
 
-LICENSE, AUTHOR = "CC-BY-4.0", "The safefeedback authors"
 DSRL_CREDIT = (
     "Warm-started by cloning episodes of DSRL: Z. Liu et al., Datasets and Benchmarks for Offline Safe Reinforcement "
     "Learning, arXiv 2306.09303, CC BY 4.0"
 )
+MOST_UNITS = 1000
+LEARNER_VERSION = 1  # to be raised when the same settings come to give other episodes
 PACKAGES = (
     "safefeedback",
     "numpy",
@@ -48,6 +49,7 @@ class CollectConfig:
         seeds: units per limit.
         seed: everything random follows from it.
         warm_start: a file in DSRL's schema whose behaviour is cloned first, or None.
+        license, author: terms of the file, for the cards of datasets made from it; empty where nothing is to be stated.
         learner: how the policies learn.
     """
 
@@ -57,14 +59,18 @@ class CollectConfig:
     seeds: int = 1
     seed: int = 0
     warm_start: Path | None = None
+    license: str = ""
+    author: str = ""
     learner: LearnerConfig = field(default_factory=LearnerConfig)
 
     def __post_init__(self) -> None:
         for name in ("episodes", "steps", "seeds"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} must be at least 1, not {getattr(self, name)}")
-        if self.seed < 0:
-            raise InputError(f"seed must not be negative, and {self.seed} is")
+        if not 0 <= self.seed < 2**62:
+            raise InputError(f"seed must lie between 0 and 2^62 - 1, not {self.seed}")
+        if self.seeds * len(self.cost_limits) > MOST_UNITS:
+            raise InputError(f"{self.seeds} seeds for each limit are more than {MOST_UNITS:,} training runs in all")
         if not self.cost_limits or len(set(self.cost_limits)) < len(self.cost_limits):
             raise InputError("cost limits must be given, each once")
         if any(limit is not None and not 0 <= limit < float("inf") for limit in self.cost_limits):
@@ -115,6 +121,7 @@ def fingerprint(task: Task, unit: Unit, config: CollectConfig) -> str:
         "steps": config.steps,
         "keep": max(config.episodes, 200),
         "learner": asdict(config.learner),
+        "learner_version": LEARNER_VERSION,
         "highest_cost": highest_cost(task),
         "versions": _versions(),
         "warm_start": None if config.warm_start is None else file_sha256(config.warm_start),
@@ -132,7 +139,9 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def attributes(task: Task, config: CollectConfig, counts: dict[str, int], kept: int) -> dict[str, Any]:
+def attributes(
+    task: Task, config: CollectConfig, warm_start: Source | None, counts: dict[str, int], kept: int
+) -> dict[str, Any]:
     """How the file was made, as HDF5 attributes: texts, numbers, and JSON for what has parts."""
     values: dict[str, Any] = {
         "made_by": "safefeedback collect",
@@ -148,25 +157,34 @@ def attributes(task: Task, config: CollectConfig, counts: dict[str, int], kept: 
         "highest_cost_kept": highest_cost(task),
         "episodes_left_out_above_highest_cost": counts["too_costly"],
         "episodes_kept": kept,
-        "license": LICENSE,
-        "author": AUTHOR,
         "replay": "episode_seeds[e]: reset(seed=) of a new environment from safefeedback.simulator.make, then its actions",
     }
-    if config.warm_start is not None:
-        values["warm_start"] = f"{config.warm_start.name} sha256 {file_sha256(config.warm_start)}"
-        values.update(_credit(config.warm_start))
+    values |= {key: text for key, text in (("license", config.license), ("author", config.author)) if text}
+    if warm_start is not None:
+        values["warm_start"] = f"{warm_start.file} sha256 {warm_start.fingerprint}"
+        values |= _credit(task, warm_start)
     return values
 
 
-def _credit(warm_start: Path) -> dict[str, str]:
-    """Whose behaviour was cloned: what a file of our own says of itself, or DSRL, whose files say nothing."""
-    with h5py.File(warm_start, "r") as file:
-        if "made_by" in file.attrs:
-            return {key: file.attrs[key] for key in ("credit", "citation") if key in file.attrs}
-    return {"credit": DSRL_CREDIT, "citation": CITATION}
+def _credit(task: Task, cloned: Source) -> dict[str, str]:
+    """Whose behaviour was cloned: what the file says of itself, or DSRL, whose files say nothing but have its names."""
+    if cloned.credit:
+        credit, citation = cloned.credit, cloned.citation
+    elif cloned.author or cloned.license:
+        terms = f" ({cloned.license})" if cloned.license else ""
+        credit, citation = f"Warm-started by cloning episodes of {cloned.author or cloned.file}{terms}", cloned.citation
+    elif cloned.file.startswith(stem(task)):
+        credit, citation = DSRL_CREDIT, CITATION
+    else:
+        credit, citation = f"Warm-started by cloning episodes of {cloned.file}, whose author and licence are not stated", ""
+    return {key: text for key, text in (("credit", credit), ("citation", citation)) if text}
+
+
+def stem(task: Task) -> str:
+    """How the names of DSRL's files of the task begin."""
+    return f"Safety{task.name}-v0" if task.file is None else task.file.rsplit("-", 2)[0]
 
 
 def file_name(task: Task, costs: Sequence[float] | np.ndarray) -> str:
     """The file's name as DSRL gives it: its stem, the highest cost rounded up, the number of episodes."""
-    stem = f"Safety{task.name}-v0" if task.file is None else task.file.rsplit("-", 2)[0]
-    return f"{stem}-{int(np.ceil(np.max(costs)))}-{len(costs)}.hdf5"
+    return f"{stem(task)}-{int(np.ceil(np.max(costs)))}-{len(costs)}.hdf5"

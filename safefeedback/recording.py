@@ -136,5 +136,5 @@ def read_recording(path: Path) -> tuple[list[Episode], dict[str, Any]]:
             )
             for index, (start, end) in enumerate(zip(starts, ends, strict=True))
         ], attributes
-    except (OSError, KeyError, IndexError) as error:
+    except (OSError, KeyError, IndexError, ValueError, TypeError, AttributeError) as error:
         raise InputError(f"{path} is not a recording made by `safefeedback collect`: {error}".splitlines()[0]) from None

@@ -67,7 +67,7 @@ def test_the_file_is_in_dsrls_schema(ball: Path) -> None:
         assert np.abs(file["actions"][:]).max() <= 1
         assert json.loads(file.attrs["units"]) == [{"cost_limit": None, "seed": 0}, {"cost_limit": 10.0, "seed": 0}]
         assert len(file.attrs["episode_seeds"]) == len(file.attrs["episode_units"]) == 20
-        assert file.attrs["license"] == "CC-BY-4.0" and "credit" not in file.attrs
+        assert not {"license", "author", "credit"} & set(file.attrs)  # nobody said whose it is
         assert json.loads(file.attrs["versions"])["stable-baselines3"] == "2.3.2"
 
 
@@ -165,11 +165,12 @@ def test_a_warm_start_clones_first_and_credits_dsrl(ball: Path, tmp_path: Path) 
     result = collect(find_task("BallRun"), tmp_path / "warm.hdf5", config)
     assert result.recorded == 2 * (SMALL.cloning_stages + 1) + 2 * 2  # played while cloning, then while learning
     with h5py.File(tmp_path / "warm.hdf5", "r") as file:
-        assert "ball.hdf5 sha256" in file.attrs["warm_start"] and "credit" not in file.attrs  # of our own
-    with h5py.File(ball, "r") as ours, h5py.File(tmp_path / "theirs.hdf5", "w") as theirs:
-        for name in ours:  # DSRL's files carry no attributes
+        assert "ball.hdf5 sha256" in file.attrs["warm_start"] and "ball.hdf5" in file.attrs["credit"]
+        assert "author and licence are not stated" in file.attrs["credit"] and "citation" not in file.attrs
+    with h5py.File(ball, "r") as ours, h5py.File(tmp_path / "SafetyBallRun-v0.hdf5", "w") as theirs:
+        for name in ours:  # DSRL's files carry no attributes, and its names
             theirs[name] = ours[name][:]
-    theirs = CollectConfig(**{**vars(config), "warm_start": tmp_path / "theirs.hdf5", "steps": 256})
+    theirs = CollectConfig(**{**vars(config), "warm_start": tmp_path / "SafetyBallRun-v0.hdf5", "steps": 256})
     collect(find_task("BallRun"), tmp_path / "credited.hdf5", theirs)
     collect(
         find_task("BallRun"),
@@ -179,6 +180,13 @@ def test_a_warm_start_clones_first_and_credits_dsrl(ball: Path, tmp_path: Path) 
     for name in ("credited.hdf5", "passed_on.hdf5"):
         with h5py.File(tmp_path / name, "r") as file:
             assert "arXiv 2306.09303" in file.attrs["credit"] and "2306.09303" in file.attrs["citation"]
+    with h5py.File(tmp_path / "SafetyBallRun-v0.hdf5", "r+") as file:
+        file.attrs["author"], file.attrs["license"] = "Jane", "mit"
+    terms = {"author": "John", "license": "cc0-1.0"}
+    collect(find_task("BallRun"), tmp_path / "janes.hdf5", CollectConfig(**{**vars(theirs), **terms}))
+    with h5py.File(tmp_path / "janes.hdf5", "r") as file:
+        assert file.attrs["credit"] == "Warm-started by cloning episodes of Jane (mit)"
+        assert (file.attrs["author"], file.attrs["license"]) == ("John", "cc0-1.0")
 
 
 def test_a_bundled_file_is_small_and_exports_to_the_full_one(ball: Path, tmp_path: Path) -> None:
@@ -275,10 +283,21 @@ def test_what_cannot_be_collected_is_refused_with_a_reason(tmp_path: Path) -> No
 
 def test_a_warm_start_of_another_task_is_refused(ball: Path, tmp_path: Path) -> None:
     require("BallCircle")
-    with pytest.raises(InputError, match="not a recording of BallCircle"):
+    with pytest.raises(InputError, match="the task needs"):
         collect(find_task("BallCircle"), tmp_path / "no.hdf5", CollectConfig(warm_start=ball))
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="there is no file"):
         collect(find_task("BallRun"), tmp_path / "no.hdf5", CollectConfig(warm_start=tmp_path / "absent.hdf5"))
+    (tmp_path / "SafetyCarRun-v0.hdf5").write_bytes(ball.read_bytes())  # Ball and Car share their dims
+    with pytest.raises(InputError, match="holds recordings of CarRun, not of BallRun"):
+        collect(find_task("BallRun"), tmp_path / "no.hdf5", CollectConfig(warm_start=tmp_path / "SafetyCarRun-v0.hdf5"))
+    with pytest.raises(InputError, match="holds recordings of BallRun, not of CarRun"):
+        collect(find_task("CarRun"), tmp_path / "no.hdf5", CollectConfig(warm_start=ball))
+    (tmp_path / "nan.hdf5").write_bytes(ball.read_bytes())
+    with h5py.File(tmp_path / "nan.hdf5", "r+") as file:
+        file["observations"][3, 0] = np.nan
+    with pytest.raises(InputError, match="observations is NaN"):
+        collect(find_task("BallRun"), tmp_path / "no.hdf5", CollectConfig(warm_start=tmp_path / "nan.hdf5"))
+    assert not list(tmp_path.glob("no.hdf5*"))
     with pytest.raises(InputError, match="give another --out"):
         collect(find_task("BallRun"), ball / "inside" / "a-file.hdf5", CollectConfig())
 

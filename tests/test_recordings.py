@@ -57,7 +57,7 @@ def test_they_replay_from_their_seeds(name: str) -> None:
     if reason is not None:
         pytest.skip(reason)
     episodes, _ = read_recording(path)
-    for index in np.linspace(0, len(episodes) - 1, 3).astype(int):
+    for index in np.linspace(0, len(episodes) - 1, 10).astype(int):
         replay(task, episodes[index])
 
 

@@ -126,6 +126,27 @@ def test_dsrls_own_cache_comes_first(tmp_path: Path, monkeypatch):
     assert episodes.source.fingerprint == hashlib.sha256((tmp_path / NAME).read_bytes()).hexdigest()
 
 
+def test_without_dsrls_file_and_network_auto_takes_our_recordings_and_says_so(tmp_path: Path):
+    env = {"DSRL_DATASET_DIR": str(tmp_path / "dsrl"), "HF_HOME": str(tmp_path / "hf")}
+    result = run_cli("build", "--task", "DroneCircle", "--pairs", 50, "--json", cwd=tmp_path, env=env)
+    printed = json.loads(result.stdout)
+    (line,) = result.stderr.strip().splitlines()
+    assert line.startswith("warning: DSRL's file of DroneCircle is neither") and "NOT DSRL's" in line
+    assert printed["source"]["kind"] == "recordings" and "-recordings-" in printed["folder"]
+    card = (tmp_path / printed["folder"] / "README.md").read_text()
+    assert "recordings made by safefeedback in the real simulator (not DSRL's)" in card and "license: cc-by-4.0" in card
+    assert "Warm-started by cloning episodes of DSRL" in card and "- dsrl" not in card
+    by_name = run_cli(
+        "build", "--task", "DroneCircle", "--pairs", 50, "--json", "--source", "recordings", "--out", "x", cwd=tmp_path
+    )
+    assert by_name.stderr == "" and json.loads(by_name.stdout)["content_sha256"] == printed["content_sha256"]
+
+
+def test_tasks_without_recordings_are_named(tmp_path: Path):
+    result = run_cli("build", "--task", "CarButton1", "--source", "recordings", cwd=tmp_path)
+    assert result.returncode == 2 and "no recordings of CarButton1 are shipped" in result.stderr and "DroneRun" in result.stderr
+
+
 class Hub(BaseHTTPRequestHandler):
     """Answers as the Hugging Face Hub does for one large file."""
 
