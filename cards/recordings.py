@@ -14,7 +14,7 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 
-from safefeedback.bundle import bundle
+from safefeedback.recorder.bundle import bundle
 from safefeedback.sources import RECORDINGS, recordings_file
 from safefeedback.sources.hdf5 import read_hdf5
 from safefeedback.tasks import Task, tasks

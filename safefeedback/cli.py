@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from safefeedback import __version__
-from safefeedback.collect_cli import collect
 from safefeedback.errors import InputError
+from safefeedback.recorder.command import collect
 from safefeedback.terminal import Progress, run
 
 app = typer.Typer(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from safefeedback import simulator
-from safefeedback.recording import Episode
+from safefeedback.recorder.recording import Episode
 from safefeedback.tasks import Task
 
 

@@ -16,16 +16,16 @@ import numpy as np
 import pytest
 from replaying import replay
 
-from safefeedback import collect as collector
 from safefeedback import simulator
-from safefeedback.bundle import bundle, export
-from safefeedback.collect import CollectConfig, collect
-from safefeedback.collect_plan import highest_cost
 from safefeedback.errors import InputError
-from safefeedback.ppo_lagrangian import LearnerConfig, Price
-from safefeedback.recording import Episode, read_recording, sums, write_recording
+from safefeedback.recorder import collect as collector
+from safefeedback.recorder.bundle import bundle, export
+from safefeedback.recorder.collect import CollectConfig, collect
+from safefeedback.recorder.plan import highest_cost
+from safefeedback.recorder.ppo_lagrangian import LearnerConfig, Price
+from safefeedback.recorder.recording import Episode, read_recording, sums, write_recording
+from safefeedback.recorder.thinning import thin_evenly
 from safefeedback.tasks import find_task, tasks
-from safefeedback.thinning import thin_evenly
 
 SMALL = LearnerConfig(environments=2, rollout=128, epochs=2, cloning_epochs=6, cloning_episodes=1, value_rollouts=1)
 
@@ -98,9 +98,9 @@ def test_killed_and_started_again_gives_the_same_content(ball: Path, tmp_path: P
     out = tmp_path / "killed.hdf5"
     code = f"""
 from pathlib import Path
-from safefeedback.collect import CollectConfig, collect
-from safefeedback.collect_plan import highest_cost
-from safefeedback.ppo_lagrangian import LearnerConfig
+from safefeedback.recorder.collect import CollectConfig, collect
+from safefeedback.recorder.plan import highest_cost
+from safefeedback.recorder.ppo_lagrangian import LearnerConfig
 from safefeedback.tasks import find_task
 learner = LearnerConfig({", ".join(f"{k}={v}" for k, v in vars(SMALL).items())})
 config = CollectConfig(episodes=20, steps=2000, cost_limits=(None, 10.0), learner=learner)
@@ -304,7 +304,7 @@ def test_a_warm_start_of_another_task_is_refused(ball: Path, tmp_path: Path) -> 
 
 def test_importing_the_collector_is_light() -> None:
     code = (
-        "import sys, safefeedback.collect, safefeedback.collect_cli, safefeedback.bundle, safefeedback.simulator\n"
+        "import sys, safefeedback.recorder.collect, safefeedback.recorder.command, safefeedback.simulator\n"
         "print([name for name in ('torch', 'gymnasium', 'stable_baselines3', 'pybullet', 'mujoco') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -316,7 +316,7 @@ def test_the_command_tells_what_it_made(tmp_path: Path) -> None:
     import typer
     from typer.testing import CliRunner
 
-    from safefeedback.collect_cli import collect as command
+    from safefeedback.recorder.command import collect as command
 
     app = typer.Typer()
     app.command()(command)
@@ -343,7 +343,7 @@ def test_the_command_tells_what_it_made(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["ten", "", "10,,20"])
 def test_cost_limits_that_are_not_numbers_are_refused(text: str) -> None:
-    from safefeedback.collect_cli import parse_limits
+    from safefeedback.recorder.command import parse_limits
 
     assert parse_limits("none, 40,10") == (None, 40.0, 10.0)
     with pytest.raises(InputError, match="--cost-limits"):

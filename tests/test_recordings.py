@@ -10,8 +10,8 @@ import pytest
 from replaying import replay
 
 from safefeedback import simulator
-from safefeedback.bundle import export
-from safefeedback.recording import read_recording, sums
+from safefeedback.recorder.bundle import export
+from safefeedback.recorder.recording import read_recording, sums
 from safefeedback.sources import load, recordings_file
 from safefeedback.tasks import Task, find_task, tasks
 

@@ -149,15 +149,15 @@ class Replay:
 def test_a_recorded_episode_replayed_by_its_seed_gives_its_rewards_and_costs(name: str, tmp_path: Path) -> None:
     """A collected file says its episodes' seeds; the evaluator must play the same world the recording was made in."""
     task = require(find_task(name))
-    from safefeedback.recording import read_recording
+    from safefeedback.recorder.recording import read_recording
 
     file = Path(sources.__file__).parent / "recordings" / f"{name}.hdf5"
     if not file.is_file():  # nothing is shipped: collect
         if name != "BallRun":
             pytest.skip(f"no recordings of {name} are shipped, and collecting some takes too long here")
         pytest.importorskip("stable_baselines3")
-        from safefeedback.collect import CollectConfig, collect
-        from safefeedback.ppo_lagrangian import LearnerConfig
+        from safefeedback.recorder.collect import CollectConfig, collect
+        from safefeedback.recorder.ppo_lagrangian import LearnerConfig
 
         file = tmp_path / "collected.hdf5"
         learner = LearnerConfig(environments=1, rollout=128, epochs=1)

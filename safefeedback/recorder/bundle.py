@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from safefeedback.errors import InputError
-from safefeedback.recording import Episode, columns, read_recording, sums, write_hdf5, write_recording
-from safefeedback.thinning import thin_evenly
+from safefeedback.recorder.recording import Episode, columns, read_recording, sums, write_hdf5, write_recording
+from safefeedback.recorder.thinning import thin_evenly
 
 
 def bundle(source: Path, out: Path, episodes: int, cost_limit: float, least_share: float = 0.25, seed: int = 0) -> None:

@@ -15,13 +15,13 @@ import h5py
 import numpy as np
 
 from safefeedback import simulator
-from safefeedback.collect_plan import CollectConfig, Unit, attributes, file_name, fingerprint, highest_cost, stem, units
 from safefeedback.errors import InputError
-from safefeedback.ppo_lagrangian import Report, learn
-from safefeedback.recording import Episode, read_recording, sums, write_recording
+from safefeedback.recorder.plan import CollectConfig, Unit, attributes, file_name, fingerprint, highest_cost, stem, units
+from safefeedback.recorder.ppo_lagrangian import Report, learn
+from safefeedback.recorder.recording import Episode, read_recording, sums, write_recording
+from safefeedback.recorder.thinning import thin_evenly
 from safefeedback.sources.hdf5 import read_hdf5
 from safefeedback.tasks import Task, tasks
-from safefeedback.thinning import thin_evenly
 from safefeedback.types import Episodes, Source
 
 __all__ = ["CollectConfig", "Collected", "Unit", "collect", "why_not"]

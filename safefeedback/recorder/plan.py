@@ -14,7 +14,7 @@ import numpy as np
 
 from safefeedback.errors import InputError
 from safefeedback.files import file_sha256
-from safefeedback.ppo_lagrangian import LearnerConfig
+from safefeedback.recorder.ppo_lagrangian import LearnerConfig
 from safefeedback.sources.dsrl import CITATION
 from safefeedback.tasks import Task
 from safefeedback.types import Source

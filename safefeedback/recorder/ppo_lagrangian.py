@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from safefeedback.recording import Episode
+from safefeedback.recorder.recording import Episode
 from safefeedback.simulator import make, quiet
 from safefeedback.tasks import Task
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from safefeedback.collect_plan import Unit
-    from safefeedback.ppo_lagrangian import Report
+    from safefeedback.recorder.plan import Unit
+    from safefeedback.recorder.ppo_lagrangian import Report
 
 
 def collect(
@@ -34,9 +34,9 @@ def collect(
     PPO with a learnt price of cost is trained once for each cost limit and seed.
     Started again after an interruption, it keeps the training runs that were finished.
     """
-    from safefeedback.collect import CollectConfig
-    from safefeedback.collect import collect as run
-    from safefeedback.collect_plan import highest_cost
+    from safefeedback.recorder.collect import CollectConfig
+    from safefeedback.recorder.collect import collect as run
+    from safefeedback.recorder.plan import highest_cost
     from safefeedback.tasks import find_task
     from safefeedback.terminal import Progress
 
