@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import queue
 import subprocess
@@ -56,7 +57,7 @@ def evaluate(
     """
     if episodes < 1:
         raise InputError(f"--episodes must be at least 1, not {episodes}")
-    if not cost_limit >= 0:
+    if not (math.isfinite(cost_limit) and cost_limit >= 0):
         raise InputError(f"--cost-limit must be 0 or a positive number, not {cost_limit}")
     if (reason := can_simulate(task)) is not None:
         raise InputError(reason)

@@ -76,11 +76,15 @@ def load_object(name: str) -> Any:
         InputError: if there is no such module or name.
     """
     module, _, attribute = name.partition(":")
+    if not all(word.isidentifier() for word in (*module.split("."), attribute)):
+        raise InputError(f"'{name}' does not name anything: it must read package.module:name")
     if "" not in sys.path:
         sys.path.insert(0, "")
     try:
-        return getattr(import_module(module), attribute)
+        found = import_module(module)
     except ModuleNotFoundError as error:
         raise InputError(f"{name} cannot be imported: {error}") from None
+    try:
+        return getattr(found, attribute)
     except AttributeError:
         raise InputError(f"the module {module} has no '{attribute}'") from None

@@ -20,6 +20,7 @@ from presa.files import write_bytes, write_json
 from safefeedback.errors import InputError
 
 FORMAT_VERSION = 1
+RUN_KEYS = ("format_version", "algorithm", "configuration", "data")  # a config.json without them is not one of ours
 OVERSATURATED = 0.5  # share of action components at the bounds up to which no run is warned about
 
 
@@ -92,25 +93,40 @@ def open_folder(folder: Path, config: dict[str, Any], overwrite: bool = False) -
         InputError: if something else is there.
     """
     path = folder / "config.json"
+    if path.is_file():
+        _require_run(folder)
     if path.is_file() and overwrite:
-        shutil.rmtree(folder)
+        try:
+            shutil.rmtree(folder)
+        except OSError as error:
+            raise InputError(f"cannot delete {folder}: {error}") from None
     if path.is_file():
         known, wanted = _flat(read_config(folder)), _flat(config)
+        chooses = wanted.get("configuration.selection") == "best"  # then watching decides the result
         for key, value in wanted.items():
-            if known.get(key) != value:
+            if known.get(key) != value and (chooses or not key.startswith("watching.")):
                 raise InputError(
                     f"{folder} holds another run ({key} is {known.get(key)}, not {value}): choose another --out or --overwrite"
                 )
+        (folder / "checkpoints").mkdir(exist_ok=True)
         found = last_checkpoint(folder)
         return 0 if found is None else int(found.stem.partition("-")[2])
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder} exists and is not a run of presa: choose another --out")
     try:
-        (folder / "checkpoints").mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(path, config)  # first: a folder with anything in it is known as a run
+        (folder / "checkpoints").mkdir()
     except OSError as error:
         raise InputError(f"cannot write {folder}: {error.strerror}") from None
-    write_json(path, config)
     return None
+
+
+def _require_run(folder: Path) -> None:
+    """Raises InputError if the folder's config.json is of something else, such as a model of Hugging Face."""
+    config = read_config(folder)
+    if not isinstance(config, dict) or not all(key in config for key in RUN_KEYS):
+        raise InputError(f"{folder} is not a run of presa, whatever its config.json is of: choose another --out")
 
 
 def _flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -15,7 +15,9 @@ that are averaged until the next report. Nothing may be mutated.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 from typing import ClassVar
 
 import torch
@@ -25,6 +27,13 @@ from presa.data import Data
 from safefeedback.errors import InputError
 
 Step = tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]
+
+Range = tuple[str, Callable[[float], bool]]
+POSITIVE: Range = ("positive", lambda value: value > 0)
+NOT_NEGATIVE: Range = ("0 or more", lambda value: value >= 0)
+AT_LEAST_ONE: Range = ("at least 1", lambda value: value >= 1)
+UP_TO_ONE: Range = ("more than 0 and at most 1", lambda value: 0 < value <= 1)
+BELOW_ONE: Range = ("at least 0 and less than 1", lambda value: 0 <= value < 1)
 
 
 @dataclass(frozen=True)
@@ -65,6 +74,12 @@ class Training:
     uses_reference: ClassVar[bool] = False
     needs_trajectories: ClassVar[bool] = False
     choices: ClassVar[dict[str, tuple[str, ...]]] = {"selection": ("last", "best")}
+    ranges: ClassVar[dict[str, Range]] = {
+        "steps": AT_LEAST_ONE,
+        "batch_size": AT_LEAST_ONE,
+        "dropout": BELOW_ONE,
+        "learning_rate": POSITIVE,
+    }
 
     steps: int = 100_000
     batch_size: int = 32
@@ -78,11 +93,15 @@ class Training:
         for name, allowed in self.choices.items():
             if getattr(self, name) not in allowed:
                 raise InputError(f"{name} must be {' or '.join(allowed)}, not '{getattr(self, name)}'")
-        for name in ("steps", "batch_size"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} must be at least 1, not {getattr(self, name)}")
-        if not 0 <= self.dropout < 1:
-            raise InputError(f"dropout must be at least 0 and less than 1, not {self.dropout}")
+        for field in fields(self):
+            value = getattr(self, field.name)
+            for number in value if isinstance(value, tuple) else (value,):
+                if isinstance(number, float) and not math.isfinite(number):
+                    raise InputError(f"{field.name} must be finite, not {number}")
+        for name, (wanted, admits) in self.ranges.items():
+            value = getattr(self, name)
+            if value is not None and not admits(value):
+                raise InputError(f"{name} must be {wanted}, not {value}")
         if not self.hidden or min(self.hidden) < 1:
             raise InputError(f"hidden must be one or more positive widths, not {self.hidden}")
 
@@ -121,6 +140,12 @@ class FromReference(Training):
 
     uses_reference: ClassVar[bool] = True
     choices: ClassVar[dict[str, tuple[str, ...]]] = {**Training.choices, "rate_after_bc": ("warm-up", "flat")}
+    ranges: ClassVar[dict[str, Range]] = {
+        **Training.ranges,
+        "warm_up_steps": AT_LEAST_ONE,
+        "rate_factor": POSITIVE,
+        "discount": UP_TO_ONE,
+    }
 
     bc_steps: int = 30_000
     rate_after_bc: str = "warm-up"

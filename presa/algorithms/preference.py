@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
 from presa import losses
-from presa.algorithms.base import Examples, FromReference, Step, pair_examples, require_preferences
+from presa.algorithms.base import POSITIVE, Examples, FromReference, Range, Step, pair_examples, require_preferences
 from presa.data import Data
 
 
@@ -19,6 +20,8 @@ class Preference(FromReference):
         alpha: temperature of the preference score (eq. 3).
         bias: CPL's lambda on the segment that is not preferred; 1 is the paper's equation.
     """
+
+    ranges: ClassVar[dict[str, Range]] = {**FromReference.ranges, "alpha": POSITIVE}
 
     alpha: float = 0.2
     bias: float = 1.0

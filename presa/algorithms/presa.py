@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
 from presa import losses
-from presa.algorithms.base import Examples, Step, pair_examples, require_both_classes, require_preferences
+from presa.algorithms.base import (
+    NOT_NEGATIVE,
+    POSITIVE,
+    UP_TO_ONE,
+    Examples,
+    Range,
+    Step,
+    pair_examples,
+    require_both_classes,
+    require_preferences,
+)
 from presa.algorithms.safety import Safety
 from presa.data import Data
 from safefeedback.errors import InputError
@@ -25,6 +36,13 @@ class Presa(Safety):
         nu_learning_rate: of its projected ascent; 0 keeps nu fixed.
         nu_maximum: nu never rises above it; None leaves it free.
     """
+
+    ranges: ClassVar[dict[str, Range]] = {
+        **Safety.ranges,
+        "alpha": POSITIVE,
+        "delta": UP_TO_ONE,
+        "nu_learning_rate": NOT_NEGATIVE,
+    }
 
     alpha: float = 0.2
     bias: float = 1.0

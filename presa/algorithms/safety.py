@@ -9,7 +9,17 @@ import torch
 from torch import Tensor
 
 from presa import losses
-from presa.algorithms.base import Examples, FromReference, Step, pair_examples, require_both_classes
+from presa.algorithms.base import (
+    BELOW_ONE,
+    NOT_NEGATIVE,
+    POSITIVE,
+    Examples,
+    FromReference,
+    Range,
+    Step,
+    pair_examples,
+    require_both_classes,
+)
 from presa.data import Data
 from safefeedback.errors import InputError
 
@@ -37,6 +47,14 @@ class Safety(FromReference):
         "safety_average": losses.AVERAGES,
         "z_ref": losses.REFERENCE_POINTS,
     }
+    ranges: ClassVar[dict[str, Range]] = {
+        **FromReference.ranges,
+        "beta": POSITIVE,
+        "eta": POSITIVE,
+        "lambda_safe": NOT_NEGATIVE,
+        "lambda_unsafe": NOT_NEGATIVE,
+        "z_ref_decay": BELOW_ONE,
+    }
 
     beta: float = 1.0
     eta: float = 0.1
@@ -52,8 +70,6 @@ class Safety(FromReference):
         super().__post_init__()
         if (self.lambda_safe is None) != (self.lambda_unsafe is None):
             raise InputError("lambda_safe and lambda_unsafe belong together: give both or neither")
-        if self.eta <= 0:
-            raise InputError(f"eta must be positive, not {self.eta}")
 
     def examples(self, data: Data) -> Examples:
         require_both_classes(data.train.safe)

@@ -224,6 +224,43 @@ def test_settings_are_read_and_bad_ones_refused() -> None:
         find_algorithm("pressa")
 
 
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("learning_rate", ["0", "-1", "nan", "inf"]),
+        ("dropout", ["nan", "-0.1", "1"]),
+        ("rate_factor", ["0", "-1", "inf"]),
+        ("warm_up_steps", ["0", "-5"]),
+        ("discount", ["0", "1.1", "nan"]),
+        ("nu_learning_rate", ["-0.1", "nan"]),
+        ("nu_initial", ["nan", "inf"]),
+        ("nu_maximum", ["nan", "inf"]),
+        ("z_ref_decay", ["-0.1", "1", "nan"]),
+        ("lambda_safe", ["-1", "inf"]),
+        ("lambda_unsafe", ["-1", "nan"]),
+        ("alpha", ["0", "-1", "inf"]),
+        ("beta", ["0", "-1", "nan"]),
+        ("eta", ["0", "-1", "inf"]),
+        ("bias", ["nan"]),
+        ("delta", ["0", "1.01", "nan"]),
+    ],
+)
+def test_settings_out_of_range_are_refused_in_one_line(name: str, values: list[str]) -> None:
+    others = {"lambda_safe": "1", "lambda_unsafe": "1"} if name.startswith("lambda") else {}
+    for value in values:
+        with pytest.raises(InputError, match=f"^{name} must ") as caught:
+            configure("presa", None, {**others, name: value})
+        assert "\n" not in str(caught.value)
+    if name == "alpha":
+        with pytest.raises(InputError, match="alpha must be positive"):
+            configure("preference", None, {"alpha": "0"})
+
+
+def test_settings_at_their_bounds_are_taken() -> None:
+    edges = {"discount": "1", "nu_learning_rate": "0", "z_ref_decay": "0", "lambda_safe": "0", "lambda_unsafe": "0"}
+    configure("presa", None, {**edges, "delta": "1", "warm_up_steps": "1", "dropout": "0"})
+
+
 def test_every_algorithm_is_a_frozen_dataclass_of_documented_settings() -> None:
     for algorithm in ALGORITHMS.values():
         with pytest.raises(AttributeError):
@@ -257,6 +294,12 @@ def test_an_algorithm_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         ("my_algorithms:nothing", "not an algorithm"),
         ("my_algorithms:Other", "has no 'Other'"),
         ("no_such:X", "imported"),
+        (":X", "package.module:name"),
+        (".a:X", "package.module:name"),
+        ("my_algorithms:", "package.module:name"),
     ):
         with pytest.raises(InputError, match=message):
             find_algorithm(name)
+    (tmp_path / "my_broken_algorithms.py").write_text("import math\nmath.no_such_function\n")
+    with pytest.raises(AttributeError, match="no_such_function"):  # a mistake in the module is told as what it is
+        find_algorithm("my_broken_algorithms:Mine")

@@ -207,6 +207,7 @@ def test_what_cannot_be_asked_for() -> None:
         ((task, 20, 0), "--episodes must be at least 1"),
         ((task, -1, 5), "--cost-limit must be"),
         ((task, float("nan"), 5), "--cost-limit must be"),
+        ((task, float("inf"), 5), "--cost-limit must be"),
         ((next(t for t in tasks().values() if t.domain == "MetaDrive"), 20, 5), "not supported"),
     ):
         with pytest.raises(InputError, match=message):

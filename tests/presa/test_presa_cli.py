@@ -35,6 +35,8 @@ TINY = [
     "cpu",
 ]
 
+NOBODY = ["--policy", "a:b", "--task", "BallRun"]
+
 
 @pytest.fixture
 def folder(tmp_path: Path, ball_file: Path) -> Path:
@@ -157,6 +159,7 @@ def test_the_algorithms_with_trajectories_and_the_same_command_again(
         (["evaluate"], "give either the folder of a run, or --policy"),
         (["evaluate", "--policy", "a:b"], "--policy needs --task"),
         (["evaluate", "data"], "holds no policy"),
+        *((["evaluate", *NOBODY, "--cost-limit", limit], "--cost-limit must be") for limit in ("inf", "nan", "-1")),
         (["evaluate", "--policy", "a:b", "--task", "BallRum"], "did you mean BallRun?"),
     ],
 )

@@ -25,7 +25,7 @@ from presa.losses import segment_score  # noqa: E402
 from presa.networks import initial_parameters, log_probability, mean_action  # noqa: E402
 from presa.offline import behaviour, held_out, preference_accuracy  # noqa: E402
 from presa.policy import load  # noqa: E402
-from presa.records import Settings, oversaturated, read_metrics, warnings  # noqa: E402
+from presa.records import Settings, open_folder, oversaturated, read_metrics, warnings  # noqa: E402
 from presa.tensors import load_tensors  # noqa: E402
 from presa.train import Batches, Snapshot, fit, with_reference  # noqa: E402
 from safefeedback.errors import InputError  # noqa: E402
@@ -203,6 +203,40 @@ def test_a_folder_of_another_run_is_refused_and_overwritten_on_request(folder: P
     with pytest.raises(InputError, match="not a run of presa"):
         runs.train("presa", algorithm, load_data(folder), tmp_path / "other", settings=OFTEN, overwrite=True)
     assert (tmp_path / "other" / "letter.txt").exists()
+
+
+def test_overwrite_deletes_nothing_but_runs(folder: Path, tmp_path: Path) -> None:
+    for content in ('{"model_type": "bert"}', "[]", '{"format_version": 1, "algorithm": "presa", "data": {}}'):
+        model = tmp_path / "model"
+        model.mkdir(exist_ok=True)
+        (model / "config.json").write_text(content)
+        (model / "model.safetensors").touch()
+        for overwrite in (True, False):
+            with pytest.raises(InputError, match="not a run of presa") as caught:
+                runs.train("presa", configure("presa", None, TINY), load_data(folder), model, overwrite=overwrite)
+            assert "\n" not in str(caught.value)
+        assert (model / "config.json").read_text() == content and (model / "model.safetensors").exists()
+
+
+def test_a_start_that_failed_can_be_repeated(tmp_path: Path) -> None:
+    config = {"format_version": 1, "algorithm": "presa", "configuration": {"eta": math.nan}, "data": {}}
+    with pytest.raises(ValueError):
+        open_folder(tmp_path / "run", config)
+    assert list((tmp_path / "run").iterdir()) == []
+    config["configuration"] = {"eta": 1.0}
+    assert open_folder(tmp_path / "run", config) is None and open_folder(tmp_path / "run", config) == 0
+
+
+def test_watching_makes_another_run_only_where_it_chooses_the_policy(tmp_path: Path) -> None:
+    def config(selection: str, every: int) -> dict:
+        rest = {"configuration": {"selection": selection}, "watching": {"report_every": every}}
+        return {"format_version": 1, "algorithm": "presa", "data": {}, **rest}
+
+    for selection in ("last", "best"):
+        assert open_folder(tmp_path / selection, config(selection, 10)) is None
+    assert open_folder(tmp_path / "last", config("last", 20)) == 0
+    with pytest.raises(InputError, match=r"another run .watching.report_every is 10, not 20"):
+        open_folder(tmp_path / "best", config("best", 20))
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_step(folder: Path) -> None:
