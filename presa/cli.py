@@ -84,7 +84,7 @@ def train(
         loaded = replace(loaded.with_episodes(episodes))
     elif trajectories is not None:
         raise InputError(f"--trajectories is for bc-all and bc-safe; {algorithm} learns from the dataset alone")
-    folder = out or Path(f"{Path(data).name}-{algorithm.replace(':', '.')}-seed{seed}")
+    folder = out or Path(f"{Path(data).resolve().name}-{algorithm.replace(':', '.')}-seed{seed}")
     with Progress(f"training {algorithm}", quiet=as_json) as progress, log_to_tensorboard(folder, tensorboard) as log:
         warned = False
 
@@ -131,7 +131,7 @@ def evaluate(
     from presa.evaluate import evaluate as judge
     from presa.policy import load
     from presa.screen import print_evaluation
-    from presa.video import film
+    from presa.video import check_film, film
     from safefeedback.tasks import Task, find_task
 
     if (run is None) == (policy is None):
@@ -142,6 +142,8 @@ def evaluate(
         raise InputError(f"--processes must be at least 1, not {processes}")
     if seed < 0:
         raise InputError(f"--seed must be 0 or more, not {seed}")
+    if video is not None:
+        check_film(video, video_episodes)
     facts: dict[str, Any] = load(run).facts if run is not None else {"algorithm": policy, "seed": None}
     played = find_task(task) if task is not None else Task.from_dict(facts["task"])
     limit = cost_limit if cost_limit is not None else facts.get("cost_limit", played.default_cost_limit)

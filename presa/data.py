@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from safefeedback.errors import InputError
-from safefeedback.reading import Dataset, read
+from safefeedback.reading import Dataset, _folder, read
 from safefeedback.tasks import Task
 from safefeedback.types import Episodes
 
@@ -47,8 +47,8 @@ class Data:
         task: what was recorded.
         cost_limit: kappa, the episode cost limit the safety labels were made for.
         train: the pairs to learn from.
-        test: held-out pairs, or None where the dataset has no test split.
-        held_out: the episodes of the test split's segments.
+        test: held-out pairs, or None where the dataset, or its label set, has none.
+        held_out: the episodes of the published test split's segments, whichever of them a label set labels.
         identity: which data these are, as JSON-ready values: hashes, label set, number of pairs.
         episodes: the recordings themselves, for algorithms that are given true costs; None otherwise.
     """
@@ -89,7 +89,12 @@ def load_data(source: str | Path, labels: str | None = None, pairs: int | None =
         if not 1 <= pairs <= len(dataset):
             raise InputError(f"--pairs must lie between 1 and the dataset's {len(dataset):,}, not {pairs:,}")
         dataset = _take(dataset, np.arange(pairs))
-    test = read(source, labels, split="test") if dataset.recipe.get("splits", {}).get("test") else None
+    published = read(source, split="test") if dataset.recipe.get("splits", {}).get("test") else None
+    test = published
+    if published is not None and labels is not None:
+        test = read(source, labels, split="test") if _has_test(source, labels) else None
+    if test is not None and len(test) == 0:
+        test = None
     identity = {
         "content_sha256": dataset.recipe["content"]["sha256"],
         "source_sha256": dataset.recipe["source"]["sha256"],
@@ -105,7 +110,7 @@ def load_data(source: str | Path, labels: str | None = None, pairs: int | None =
         cost_limit=float(dataset.recipe["recipe"]["cost_limit"]),
         train=_split(dataset, device),
         test=None if test is None else _split(test, device),
-        held_out=frozenset(np.unique(test.episode).tolist()) if test is not None else frozenset(),
+        held_out=frozenset(np.unique(published.episode).tolist()) if published is not None else frozenset(),
         identity=identity,
     )
 
@@ -150,6 +155,12 @@ def _task(dataset: Dataset, source: str | Path) -> Task:
 
 def _first_bad(dataset: Dataset, values: np.ndarray) -> int:
     return int(dataset.pair_id[~np.isfinite(values).reshape(len(values), -1).all(axis=1)][0])
+
+
+def _has_test(source: str | Path, labels: str) -> bool:
+    """Whether a label set labels the test split too."""
+    pattern = f"labels/{labels}/test-*"
+    return any(_folder(source, [pattern], None).glob(f"{pattern}.parquet"))
 
 
 def _take(dataset: Dataset, rows: np.ndarray) -> Dataset:

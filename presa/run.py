@@ -181,7 +181,7 @@ class _Run:
         for snapshot, numbers in fit(algorithm, examples, start, self.seed, stage, report_every):
             line: dict[str, Any] = {"stage": stage, "step": offset + snapshot.step, **numbers}
             line |= behaviour(snapshot.parameters, self.train)
-            if stage == "main" and self.test is not None and len(self.test):
+            if stage == "main" and self.test is not None:
                 line |= held_out(snapshot.parameters, self.test, test_reference, getattr(algorithm, "discount", 1.0))
             if stage == "main" and _passed(settings.evaluate_every, start.step, snapshot.step, algorithm.own_steps):
                 line |= self._rollouts(snapshot)

@@ -19,6 +19,18 @@ FRAMES_PER_SECOND = 20
 WIDTH, HEIGHT = 320, 240
 
 
+def check_film(file: Path, episodes: int) -> None:
+    """Refuses what cannot be filmed, before anything is played.
+
+    Raises:
+        InputError: if the file's kind is unknown, or there is no episode to film.
+    """
+    if file.suffix not in (".gif", ".mp4"):
+        raise InputError(f"--video must end with .gif or .mp4, not '{file.name}'")
+    if episodes < 1:
+        raise InputError(f"--video-episodes must be at least 1, not {episodes}")
+
+
 def film(policy: str, task: Task, seed: int, episodes: int, file: Path, every: int = 2) -> int:
     """Films an evaluation's first episodes, one after another.
 
@@ -34,8 +46,7 @@ def film(policy: str, task: Task, seed: int, episodes: int, file: Path, every: i
     Raises:
         InputError: if the simulator cannot draw here, or the file's kind cannot be written.
     """
-    if file.suffix not in (".gif", ".mp4"):
-        raise InputError(f"--video must end with .gif or .mp4, not '{file.name}'")
+    check_film(file, episodes)
     try:
         import imageio.v2 as imageio
     except ImportError:

@@ -110,20 +110,25 @@ def parse(name: str, text: str, kind: Any) -> Any:
     """A setting's value from text: a number, a name, true or false, none, or numbers with commas between.
 
     Raises:
-        InputError: if the text does not read as the kind.
+        InputError: if the text does not read as the kind, or the kind cannot be read from text.
     """
-    if isinstance(kind, types.UnionType):
-        if text.lower() == "none":
+    if typing.get_origin(kind) in (typing.Union, types.UnionType):
+        options = typing.get_args(kind)
+        if type(None) in options and text.lower() == "none":
             return None
-        kind = next(option for option in typing.get_args(kind) if option is not type(None))
+        kind = next(option for option in options if option is not type(None))
+    many = typing.get_origin(kind) is tuple and typing.get_args(kind)[1:] == (...,)
+    one = typing.get_args(kind)[0] if many else kind
+    if one not in (bool, int, float, str) or (many and one not in (int, float)):
+        raise InputError(f"setting {name} cannot be given as text: its kind is {kind}")
     try:
-        if kind is bool:
-            return {"true": True, "false": False}[text.lower()]
-        if typing.get_origin(kind) is tuple:
-            return tuple(int(part) for part in text.split(","))
-        return kind(text)
+        if many:
+            return tuple(one(part) for part in text.split(","))
+        return {"true": True, "false": False}[text.lower()] if kind is bool else kind(text)
     except (ValueError, KeyError):
-        wanted = {bool: "true or false", int: "a whole number", float: "a number"}.get(kind, "whole numbers with commas")
+        wanted = {bool: "true or false", int: "a whole number", float: "a number"}[one]
+        if many:
+            wanted = {int: "whole numbers with commas", float: "numbers with commas"}[one]
         raise InputError(f"setting {name} must be {wanted}, not '{text}'") from None
 
 

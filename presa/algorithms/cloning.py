@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -39,7 +40,7 @@ class BCSafeSeg(Cloning):
 
 @dataclass(frozen=True)
 class BCAll(Cloning):
-    """Cloning of whole recorded episodes, those of the test split left out."""
+    """Cloning of whole recorded episodes, those of the test split left out if the dataset was cut from this very file."""
 
     needs_trajectories: ClassVar[bool] = True
 
@@ -54,7 +55,14 @@ class BCAll(Cloning):
         """First row and end of each episode to clone."""
         if data.episodes is None:
             raise InputError("this algorithm needs whole trajectories: give them with Data.with_episodes")
-        chosen = [e for e in range(len(data.episodes)) if e not in data.held_out and self.admits(data, e)]
+        held_out = data.held_out
+        if held_out and data.episodes.source.fingerprint != data.identity["source_sha256"]:
+            held_out = frozenset()  # they number the episodes of another file
+            warnings.warn(
+                f"{data.episodes.source.file} is not the file the dataset was cut from: no episode is held out",
+                stacklevel=2,
+            )
+        chosen = [e for e in range(len(data.episodes)) if e not in held_out and self.admits(data, e)]
         if not chosen:
             raise InputError(f"no episode of {data.episodes.source.file} is left to clone at cost limit {data.cost_limit:g}")
         bounds = data.episodes.bounds.tolist()

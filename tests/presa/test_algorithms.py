@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any, Optional
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ torch = pytest.importorskip("torch")
 from feedback_cases import set_column, write_dataset  # noqa: E402
 
 from presa import losses  # noqa: E402
-from presa.algorithms import ALGORITHMS, PRESETS, configuration, configure, find_algorithm  # noqa: E402
+from presa.algorithms import ALGORITHMS, PRESETS, configuration, configure, find_algorithm, parse  # noqa: E402
 from presa.algorithms.base import Examples  # noqa: E402
 from presa.algorithms.binary_alignment import good_segments  # noqa: E402
 from presa.algorithms.unified_comparison import unified_preference  # noqa: E402
@@ -120,6 +121,15 @@ def test_cloning_of_episodes_knows_their_true_cost_and_leaves_out_held_out_ones(
         np.testing.assert_array_equal(examples.actions.numpy(), episodes.actions[rows])
         assert examples.per_pair == 16  # as many steps in a batch as pairs of segments have
     assert 0 < len(rows) < 1500
+
+
+def test_held_out_episodes_are_those_of_the_datasets_own_file(tmp_path: Path, ball_file: Path) -> None:
+    data = load_data(write_dataset(tmp_path / "data", ball_file))
+    data = data.with_episodes(find_episodes(data.task, data.identity["source_sha256"], ball_file))
+    assert len(configure("bc-all").spans(data)) == 12 - len(data.held_out) < 12  # type: ignore[attr-defined]
+    other = replace(data, identity={**data.identity, "source_sha256": "0" * 64})
+    with pytest.warns(UserWarning, match="not the file the dataset was cut from"):
+        assert len(configure("bc-all").spans(other)) == 12  # type: ignore[attr-defined]
 
 
 def test_the_source_is_found_by_its_fingerprint(tmp_path: Path, ball_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -254,6 +264,28 @@ def test_settings_out_of_range_are_refused_in_one_line(name: str, values: list[s
     if name == "alpha":
         with pytest.raises(InputError, match="alpha must be positive"):
             configure("preference", None, {"alpha": "0"})
+
+
+def test_kinds_of_settings_are_read_from_text() -> None:
+    optional: Any = Optional[float]  # noqa: UP045
+    for text, kind, value in (
+        ("0.5", optional, 0.5),
+        ("none", optional, None),
+        ("none", float | None, None),
+        ("0.5,2", tuple[float, ...], (0.5, 2.0)),
+        ("3", tuple[int, ...], (3,)),
+    ):
+        assert parse("x", text, kind) == value
+    for text, kind, message in (
+        ("a", optional, "x must be a number"),
+        ("0.5,a", tuple[float, ...], "x must be numbers with commas"),
+        ("0.5", tuple[int, ...], "x must be whole numbers with commas"),
+        ("1", dict[str, int], "cannot be given as text"),
+        ("1", list, "cannot be given as text"),
+        ("1,2", tuple, "cannot be given as text"),
+    ):
+        with pytest.raises(InputError, match=message):
+            parse("x", text, kind)
 
 
 def test_settings_at_their_bounds_are_taken() -> None:

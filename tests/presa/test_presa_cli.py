@@ -159,6 +159,8 @@ def test_the_algorithms_with_trajectories_and_the_same_command_again(
         (["evaluate"], "give either the folder of a run, or --policy"),
         (["evaluate", "--policy", "a:b"], "--policy needs --task"),
         (["evaluate", "data"], "holds no policy"),
+        (["evaluate", *NOBODY, "--video", "film.avi"], "--video must end with .gif or .mp4"),
+        (["evaluate", *NOBODY, "--video", "film.gif", "--video-episodes", "0"], "--video-episodes must be at least 1"),
         *((["evaluate", *NOBODY, "--cost-limit", limit], "--cost-limit must be") for limit in ("inf", "nan", "-1")),
         (["evaluate", "--policy", "a:b", "--task", "BallRum"], "did you mean BallRun?"),
     ],
@@ -170,6 +172,15 @@ def test_one_line_and_code_2(
     code, _, error = command(*words, capsys=capsys)
     assert code == 2 and message in error
     assert len(error.splitlines()) == 1 and error.startswith("error: ")
+
+
+def test_the_default_name_is_of_the_folder_itself(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.chdir(folder)
+    words = ["--algorithm", "bc-safe-seg", "--steps", 2, "--set", "hidden=8", "--device", "cpu"]
+    assert command("train", ".", *words, capsys=capsys)[0] == 0
+    assert (folder / "data-bc-safe-seg-seed0" / "policy.safetensors").is_file()
 
 
 def test_tensorboard_is_written_or_said_to_be_missing(

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -57,6 +58,23 @@ def test_the_identity_of_segments_does_not_depend_on_labels(folder: Path) -> Non
     assert before["segments_sha256"] == after["segments_sha256"] and before["labels_sha256"] != after["labels_sha256"]
 
 
+def test_a_label_set_need_not_label_the_test_split(folder: Path) -> None:
+    published = load_data(folder)
+    for split in ("train", "test"):
+        (file,) = (folder / "pairs").glob(f"{split}-*.parquet")
+        table = pq.read_table(file, columns=["pair_id", "preference", "is_safe_0", "is_safe_1"])
+        for name in ("train_only", "empty", "few"):
+            if (name, split) != ("train_only", "test"):
+                place = folder / "labels" / name
+                place.mkdir(parents=True, exist_ok=True)
+                rows = len(table) if split == "train" else {"empty": 0, "few": 2}[name]
+                pq.write_table(table.slice(0, rows), place / file.name)
+    for name, count in (("train_only", 0), ("empty", 0), ("few", 2)):
+        data = load_data(folder, labels=name)
+        assert (0 if data.test is None else len(data.test)) == data.identity["pairs_test"] == count
+        assert (data.test is None) == (count == 0) and data.held_out == published.held_out
+
+
 def test_what_cannot_be_trained_on_is_refused_in_one_line(folder: Path, tmp_path: Path) -> None:
     def edited(name: str, **changes: object) -> Path:
         copy = tmp_path / name
@@ -69,8 +87,6 @@ def test_what_cannot_be_trained_on_is_refused_in_one_line(folder: Path, tmp_path
     (tmp_path / "empty").mkdir()
     not_finite = edited("nan")
     (file,) = (not_finite / "pairs").glob("train-*")
-    import pyarrow.parquet as pq
-
     values = pq.read_table(file)["actions_0"].to_pylist()
     values[3][0] = float("nan")
     set_column(not_finite, "actions_0", values)
