@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from safefeedback.errors import InputError
-from safefeedback.reading import Dataset, _folder, read
+from safefeedback.reading import Dataset, has_split, read
 from safefeedback.tasks import Task
 from safefeedback.types import Episodes
 
@@ -92,7 +92,7 @@ def load_data(source: str | Path, labels: str | None = None, pairs: int | None =
     published = read(source, split="test") if dataset.recipe.get("splits", {}).get("test") else None
     test = published
     if published is not None and labels is not None:
-        test = read(source, labels, split="test") if _has_test(source, labels) else None
+        test = read(source, labels, split="test") if has_split(source, f"labels/{labels}", "test") else None
     if test is not None and len(test) == 0:
         test = None
     identity = {
@@ -155,12 +155,6 @@ def _task(dataset: Dataset, source: str | Path) -> Task:
 
 def _first_bad(dataset: Dataset, values: np.ndarray) -> int:
     return int(dataset.pair_id[~np.isfinite(values).reshape(len(values), -1).all(axis=1)][0])
-
-
-def _has_test(source: str | Path, labels: str) -> bool:
-    """Whether a label set labels the test split too."""
-    pattern = f"labels/{labels}/test-*"
-    return any(_folder(source, [pattern], None).glob(f"{pattern}.parquet"))
 
 
 def _take(dataset: Dataset, rows: np.ndarray) -> Dataset:

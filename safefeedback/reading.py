@@ -146,6 +146,16 @@ def read_oracle(source: str | Path, split: str = "train", revision: str | None =
     )
 
 
+def has_split(source: str | Path, config: str, split: str, revision: str | None = None) -> bool:
+    """Whether a dataset has that split of "pairs", "oracle" or "labels/<set>".
+
+    Raises:
+        InputError: if there is no such dataset.
+    """
+    pattern = f"{config}/{split}-*"
+    return any(_folder(source, [pattern], revision).glob(f"{pattern}.parquet"))
+
+
 def _folder(source: str | Path, patterns: list[str], revision: str | None) -> Path:
     """The local folder of a dataset; of a repository only the files that match are fetched, or found in the cache."""
     folder = Path(source)

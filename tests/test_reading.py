@@ -116,6 +116,13 @@ def test_a_label_set_replaces_rows_and_labels(folder: Path):
         safefeedback.read(folder, labels="lab")
 
 
+def test_which_splits_there_are(folder: Path):
+    from safefeedback.reading import has_split
+
+    assert has_split(folder, "pairs", "test") and has_split(folder, "oracle", "train")
+    assert not has_split(folder, "pairs", "valid") and not has_split(folder, "labels/lab", "test")
+
+
 def test_reading_copies_once(tmp_path: Path):
     """While it is read, NumPy holds the result and next to nothing beside it: one more copy of a piece would show."""
     recipe = Recipe(tasks()["BallCircle"], pairs=2000)
