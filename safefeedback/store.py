@@ -69,14 +69,14 @@ def write(
         The manifest, as in recipe.json.
     """
     columns: dict[str, str] = {}
-    splits = [split for split in SPLITS if (feedback.pairs.test == (split == "test")).any()]
+    parts = {split: feedback.take(feedback.pairs.test == (split == "test")) for split in SPLITS}
+    parts = {split: part for split, part in parts.items() if len(part)}
     for config, table, bytes_per_row in (
         ("pairs", _segments_table(episodes, recipe), _segment_bytes(episodes, recipe)),
         ("oracle", _oracle_table, 64),
     ):
-        for split in splits:
-            part = feedback.take(feedback.pairs.test == (split == "test"))
-            digests = _write_split(folder / config, split, part, table, bytes_per_row, episodes, recipe, advance)
+        for split, part in parts.items():
+            digests = _write_split(folder / config, split, part, table, bytes_per_row, recipe, advance)
             columns |= {f"{config}/{split}/{name}": digest for name, digest in digests.items()}
     manifest = {
         "format_version": FORMAT_VERSION,
@@ -92,7 +92,7 @@ def write(
         },
         "recipe_sha256": recipe_hash(recipe, episodes.source.fingerprint),
         "shape": recipe.shape,
-        "splits": {split: int((feedback.pairs.test == (split == "test")).sum()) for split in splits},
+        "splits": {split: len(part) for split, part in parts.items()},
         "history": list(feedback.history),
         "statistics": statistics(feedback, episodes),
         "content": {"sha256": content_hash(columns), "columns": columns},
@@ -142,7 +142,6 @@ def _write_split(
     feedback: Feedback,
     table: Callable[[Feedback], pa.Table],
     bytes_per_row: int,
-    episodes: Episodes,
     recipe: Recipe,
     advance: Callable[[int], None],
 ) -> dict[str, str]:
