@@ -107,7 +107,7 @@ def load_data(source: str | Path, labels: str | None = None, pairs: int | None =
     }
     return Data(
         task=task,
-        cost_limit=float(dataset.recipe["recipe"]["cost_limit"]),
+        cost_limit=float((dataset.labels or dataset.recipe)["recipe"]["cost_limit"]),
         train=_split(dataset, device),
         test=None if test is None else _split(test, device),
         held_out=frozenset(np.unique(published.episode).tolist()) if published is not None else frozenset(),

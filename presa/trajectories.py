@@ -6,8 +6,6 @@ from pathlib import Path
 
 from safefeedback import sources
 from safefeedback.errors import InputError
-from safefeedback.files import file_sha256
-from safefeedback.sources import dsrl
 from safefeedback.tasks import Task
 from safefeedback.types import Episodes
 
@@ -20,18 +18,10 @@ def find_episodes(task: Task, fingerprint: str, file: Path | None = None) -> Epi
     Raises:
         InputError: if no such file is on this machine, or it cannot be read.
     """
-    if file is not None:
-        return sources.load(str(file), task)
-    for candidate in _candidates(task):
-        if file_sha256(candidate) == fingerprint:
-            return sources.load(str(candidate), task)
-    raise InputError(
-        f"this algorithm learns from whole trajectories, and the recordings of the dataset (sha256 {fingerprint[:12]}...) are "
-        f"neither in DSRL's cache nor bundled: name the file with --trajectories FILE"
-    )
-
-
-def _candidates(task: Task) -> list[Path]:
-    cached = dsrl.cached(task)
-    bundled = Path(sources.__file__).parent / "recordings"
-    return ([cached] if cached is not None else []) + sorted(bundled.glob(f"{task.name}*.hdf5"))
+    episodes = sources.load(str(file), task) if file is not None else sources.find(task, fingerprint)
+    if episodes is None:
+        raise InputError(
+            f"this algorithm learns from whole trajectories, and the recordings of the dataset (sha256 {fingerprint[:12]}...) "
+            f"are neither in DSRL's cache nor bundled: name the file with --trajectories FILE"
+        )
+    return episodes

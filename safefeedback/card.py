@@ -1,4 +1,4 @@
-"""The dataset card, made from the manifest alone."""
+"""The dataset card, made from the manifests of the dataset and of its label sets, and the names of its figures."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from safefeedback.files import replace_text
 from safefeedback.tasks import tasks
 
 PRESA_CITATION = """@inproceedings{gong2026presa,
@@ -24,14 +25,21 @@ ORIGINS = {
 }
 
 
-def render(manifest: dict[str, Any]) -> str:
-    """README.md of the dataset that the manifest (recipe.json) describes: Hub metadata, numbers, history, terms."""
-    recipe, shape, source = manifest["recipe"], manifest["shape"], manifest["source"]
+YOURS = "<!-- What stands below this line is kept when the card is written anew. -->\n"
+
+
+def render(manifest: dict[str, Any], sets: dict[str, dict[str, Any]] | None = None) -> str:
+    """README.md of the dataset that the manifest (recipe.json) describes: Hub metadata, numbers, history, terms.
+
+    Args:
+        manifest: of the dataset.
+        sets: the manifests of its label sets, by name.
+    """
+    recipe, shape, source, sets = manifest["recipe"], manifest["shape"], manifest["source"], sets or {}
     history = {entry["stage"]: entry for entry in manifest["history"]}
-    noisy = recipe["noise"] > 0 or recipe["preference_noise"] > 0
     template = Template(Path(__file__).with_name("card_template.md").read_text(encoding="utf-8"))
     return template.substitute(
-        metadata=_metadata(manifest),
+        metadata=_metadata(manifest, sets),
         pretty_name=_pretty_name(manifest),
         task=recipe["task"],
         domain=manifest["task"]["domain"],
@@ -40,16 +48,29 @@ def render(manifest: dict[str, Any]) -> str:
         numbers="\n".join(f"| {name} | {value} |" for name, value in _numbers(manifest)),
         command=command(manifest),
         steps="\n".join(f"- {line}" for line in describe_history(manifest["history"])),
+        label_sets=_label_sets(sets),
         source_file=manifest["not_hashed"]["source_file"],
         source_sha256=source["sha256"],
         content_sha256=manifest["content"]["sha256"],
-        noise_sentence=", with labels flipped at random on purpose" if noisy else ", without error",
+        noise_sentence=_noise_sentence(recipe),
         cost_limit=f"{recipe['cost_limit']:g}",
         horizon=history["label"]["horizon"],
         segment_cost_limit=f"{history['label']['segment_cost_limit']:g}",
         attribution=_attribution(source),
         citation="\n\n".join(text for text in (PRESA_CITATION, source["citation"].strip()) if text),
+        yours=YOURS,
     )
+
+
+def refresh(folder: Path, manifest: dict[str, Any], sets: dict[str, dict[str, Any]]) -> None:
+    """Writes the card of a dataset's folder anew; what somebody wrote below its last line stays.
+
+    Raises:
+        InputError: if it cannot be written.
+    """
+    path = folder / "README.md"
+    old = path.read_text(encoding="utf-8") if path.is_file() else ""
+    replace_text(path, render(manifest, sets) + old.partition(YOURS)[2])
 
 
 def command(manifest: dict[str, Any]) -> str:
@@ -60,15 +81,34 @@ def command(manifest: dict[str, Any]) -> str:
     own = known is None or known.to_dict() != manifest["task"]
     task = "recipe.json" if own else recipe["task"]
     words = ["safefeedback", "build", "--task", task, "--pairs", str(recipe["pairs"])]
-    words += ["--length", str(recipe["length"]), "--cost-limit", repr(recipe["cost_limit"])]
-    words += ["--noise", repr(recipe["noise"]), "--preference-noise", repr(recipe["preference_noise"])]
-    words += ["--horizon", str(recipe["horizon"]), "--test-fraction", repr(recipe["test_fraction"])]
-    words += [word for name in recipe["filters"] for word in ("--filter", name)]
-    words += ["--seed", str(recipe["seed"]), "--source", source]
+    words += ["--length", str(recipe["length"])]
+    words += ["--test-fraction", repr(recipe["test_fraction"]), "--sampler", recipe["sampler"]]
+    words += [*_label_words(recipe), "--source", source]
     if kind == "file":
         terms = ((name, manifest["source"][name]) for name in ("license", "author", "citation"))
         words += [word for name, text in terms if text for word in (f"--{name}", text)]
     return shlex.join(words)
+
+
+def label_set_command(manifest: dict[str, Any]) -> str:
+    """The command that makes the same label set again, in the dataset's folder."""
+    recipe = manifest["recipe"]
+    if "answers_sha256" in recipe:
+        words = ["safefeedback", "labels", "import", ".", recipe["file"], "--consensus", recipe["consensus"]]
+        words += ["--cost-limit", repr(recipe["cost_limit"])]
+    else:
+        words = ["safefeedback", "relabel", ".", *_label_words(recipe)]
+    return shlex.join([*words, "--name", manifest["name"]])
+
+
+def _label_words(recipe: dict[str, Any]) -> list[str]:
+    """The options that choose the labels."""
+    words = ["--cost-limit", repr(recipe["cost_limit"]), "--horizon", str(recipe["horizon"])]
+    words += ["--teacher", recipe["teacher"], "--safety-noise", recipe["safety_noise"]]
+    words += ["--advantages", "advantages.hdf5"] if recipe["advantages"] else []
+    words += ["--noise", repr(recipe["noise"]), "--preference-noise", repr(recipe["preference_noise"])]
+    words += [word for name in recipe["filters"] for word in ("--filter", name)]
+    return [*words, "--seed", str(recipe["seed"])]
 
 
 def describe_history(history: list[dict[str, Any]]) -> list[str]:
@@ -102,6 +142,28 @@ def _noise(entry: dict[str, Any]) -> str:
     return f"noise flipped {entry['safety_flips']:,} safety labels and {entry['preference_flips']:,} preferences"
 
 
+def _teach(entry: dict[str, Any]) -> str:
+    return (
+        f"preferences by the teacher `{entry['teacher']}`: {entry['mistaken']:,} mistakes, {entry['skipped']:,} pairs skipped, "
+        f"{entry['equal']:,} called equal"
+    )
+
+
+def _annotate(entry: dict[str, Any]) -> str:
+    return (
+        f"safety labels by the annotators `{entry['safety_noise']}`: {entry['misses']:,} misses (unsafe called safe), "
+        f"{entry['false_alarms']:,} false alarms, {entry['unanswered']:,} unanswered"
+    )
+
+
+def _answers(entry: dict[str, Any]) -> str:
+    return (
+        f"{entry['answers']:,} answers of {entry['annotators']:,} annotators about {entry['pairs']:,} pairs imported, one "
+        f"label from them by `{entry['consensus']}`: {entry['unanswered_preferences']:,} preferences and "
+        f"{entry['unanswered_safety']:,} safety labels stay without an answer"
+    )
+
+
 def _filter(entry: dict[str, Any]) -> str:
     return (
         f"filter `{entry['filter']}` removed {entry['removed']:,} of {entry['pairs_before']:,} pairs "
@@ -109,10 +171,63 @@ def _filter(entry: dict[str, Any]) -> str:
     )
 
 
-_SENTENCES = {"source": _source, "sample": _sample, "label": _label, "noise": _noise, "filter": _filter}
+_SENTENCES = {
+    "source": _source,
+    "sample": _sample,
+    "label": _label,
+    "teach": _teach,
+    "annotate": _annotate,
+    "answers": _answers,
+    "noise": _noise,
+    "filter": _filter,
+}
 
 
-def _metadata(manifest: dict[str, Any]) -> str:
+def _noise_sentence(recipe: dict[str, Any]) -> str:
+    taught = recipe["teacher"] != "oracle" or recipe["safety_noise"] != "none"
+    flipped = recipe["noise"] > 0 or recipe["preference_noise"] > 0
+    words = ["by simulated annotators who err on purpose"] if taught else []
+    words += ["with labels flipped at random on purpose"] if flipped else []
+    return f", {' and '.join(words)}" if words else ", without error"
+
+
+def _label_sets(sets: dict[str, dict[str, Any]]) -> str:
+    if not sets:
+        return ""
+    lines = [
+        "## Label sets",
+        "",
+        'More labels over the same pairs, joined by `pair_id`: `load_dataset(..., "<name>")` has the labels, `"<name>-oracle"`',
+        'the truth about them, `safefeedback.read(..., labels="<name>")` segments and labels together.',
+        "",
+        "| name | pairs | segments safe | decided pairs whose preferred segment is unsafe | made by |",
+        "|---|---|---|---|---|",
+    ]
+    for name, manifest in sets.items():
+        numbers, rows = manifest["statistics"], sum(manifest["splits"].values())
+        shares = (_percent(numbers["segments_safe"]), _percent(numbers["preferred_is_unsafe"]))
+        lines.append(f"| `{name}` | {rows:,} | {shares[0]} | {shares[1]} | `{label_set_command(manifest)}` |")
+    return "\n".join(lines) + "\n\n"
+
+
+def _configs(manifest: dict[str, Any], sets: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """The Hub's configs block: what each name opens."""
+    tables = [("pairs", "pairs", manifest["splits"]), ("oracle", "oracle", manifest["splits"])]
+    for name, labels in sets.items():
+        tables += [(name, f"labels/{name}", labels["splits"]), (f"{name}-oracle", f"labels/{name}/oracle", labels["splits"])]
+        if "answers_sha256" in labels["recipe"]:
+            tables.append((f"{name}-answers", f"labels/{name}/answers", labels["splits"]))
+    return [
+        {
+            "config_name": config,
+            "data_files": [{"split": split, "path": f"{folder}/{split}-*.parquet"} for split in splits],
+            **({"default": True} if config == "pairs" else {}),
+        }
+        for config, folder, splits in tables
+    ]
+
+
+def _metadata(manifest: dict[str, Any], sets: dict[str, dict[str, Any]]) -> str:
     import yaml
 
     source = manifest["source"]
@@ -123,14 +238,7 @@ def _metadata(manifest: dict[str, Any]) -> str:
         + (["dsrl"] if source["kind"] == "dsrl" else []),
         "annotations_creators": ["machine-generated"],
         "size_categories": [_size_category(sum(manifest["splits"].values()))],
-        "configs": [
-            {
-                "config_name": config,
-                "data_files": [{"split": split, "path": f"{config}/{split}-*.parquet"} for split in manifest["splits"]],
-                **({"default": True} if config == "pairs" else {}),
-            }
-            for config in ("pairs", "oracle")
-        ],
+        "configs": _configs(manifest, sets),
     }
     return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=1000)
 

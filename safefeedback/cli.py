@@ -10,6 +10,7 @@ import typer
 
 from safefeedback import __version__
 from safefeedback.errors import InputError
+from safefeedback.label_commands import ADVANTAGES_HELP, SAFETY_HELP, TEACHER_HELP, labels, relabel, steps_or_word
 from safefeedback.recorder.command import collect
 from safefeedback.terminal import Progress, run
 
@@ -49,6 +50,12 @@ def build(
     horizon: Annotated[
         str, typer.Option(help="Steps the cost limit belongs to: task, longest (recorded episode), or a number.")
     ] = "task",
+    sampler: Annotated[
+        str, typer.Option(help="uniform, windows, stratified:safe=0.5, near-limit:scale=1, cover:bins=10 or same-start.")
+    ] = "uniform",
+    teacher: Annotated[str, typer.Option(help=TEACHER_HELP)] = "oracle",
+    safety_noise: Annotated[str, typer.Option(help=SAFETY_HELP)] = "none",
+    advantages: Annotated[Path | None, typer.Option(help=ADVANTAGES_HELP)] = None,
     noise: Annotated[float, typer.Option(help="Share of the safety labels to flip.")] = 0.0,
     preference_noise: Annotated[float, typer.Option(help="Share of the preferences to flip.")] = 0.0,
     filter: Annotated[
@@ -70,6 +77,7 @@ def build(
     import time
 
     from safefeedback.build import Recipe
+    from safefeedback.files import file_sha256
     from safefeedback.pipeline import build_dataset
     from safefeedback.screen import STAGES, print_built, summary
     from safefeedback.tasks import find_task
@@ -80,7 +88,11 @@ def build(
         pairs=pairs,
         length=length,
         cost_limit=cost_limit,
-        horizon=int(horizon) if horizon.isascii() and horizon.isdigit() and len(horizon) < 12 else horizon,
+        horizon=steps_or_word(horizon),
+        sampler=sampler,
+        teacher=teacher,
+        safety_noise=safety_noise,
+        advantages=file_sha256(advantages) if advantages is not None else "",
         noise=noise,
         preference_noise=preference_noise,
         filters=tuple(filter or ()),
@@ -90,7 +102,7 @@ def build(
     terms = {"license": license, "author": author, "citation": _text_or_file(citation, ".bib")}
     with Progress("building", quiet=as_json) as progress:
         folder, manifest = build_dataset(
-            recipe, source, out, overwrite, terms, lambda stage, done, total: progress(done, total, STAGES[stage])
+            recipe, source, out, overwrite, terms, lambda stage, done, total: progress(done, total, STAGES[stage]), advantages
         )
     result = summary(folder, manifest, time.perf_counter() - started)
     if as_json:
@@ -163,6 +175,8 @@ def doctor(as_json: Json = False) -> None:
         raise typer.Exit(1)
 
 
+app.command()(relabel)
+app.add_typer(labels, name="labels")
 app.command()(collect)
 
 

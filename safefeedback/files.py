@@ -29,8 +29,27 @@ def file_sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
+def write_text(path: Path, text: str) -> None:
+    """Writes a file and waits until it is on the disk."""
+    with open(path, "w", encoding="utf-8", newline="\n") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Puts a whole new file in a file's place."""
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        write_text(partial, text)
+        os.replace(partial, path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise InputError(f"cannot write {path}: {error.strerror}") from None
+
+
 @contextmanager
-def new_folder(target: Path, overwrite: bool = False) -> Iterator[Path]:
+def new_folder(target: Path, overwrite: bool = False, option: str = "--out") -> Iterator[Path]:
     """Yields an empty folder beside `target` that takes its name when the block ends well, and vanishes otherwise.
 
     A process that is killed outright leaves a hidden `.<name>.*.partial` folder, and, at the moment of overwriting, the old
@@ -43,7 +62,7 @@ def new_folder(target: Path, overwrite: bool = False) -> Iterator[Path]:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         _sweep(target)
-        check_new(target, overwrite)
+        check_new(target, overwrite, option)
         partial, lock = _locked_folder(target)
     except OSError as error:
         raise InputError(f"cannot write into {target.parent}: {error.strerror}") from None
@@ -51,7 +70,7 @@ def new_folder(target: Path, overwrite: bool = False) -> Iterator[Path]:
         yield partial
         os.chmod(partial, 0o777 & ~_umask())
         _sync(partial)
-        check_new(target, overwrite)
+        check_new(target, overwrite, option)
         _put(partial, target)
     except OSError as error:
         if error.errno is None:
@@ -62,20 +81,20 @@ def new_folder(target: Path, overwrite: bool = False) -> Iterator[Path]:
         _unlock(lock)
 
 
-def check_new(target: Path, overwrite: bool) -> None:
-    """Refuses a target that exists, unless it is a dataset's folder and is to be overwritten.
+def check_new(target: Path, overwrite: bool, option: str = "--out") -> None:
+    """Refuses a target that exists, unless it is a folder of ours and is to be overwritten; `option` chooses the place.
 
     Raises:
         InputError: naming the way on.
     """
     if target.is_symlink() or (target.exists() and not target.is_dir()):
-        raise InputError(f"{target} exists and is not a folder: choose another place with --out")
+        raise InputError(f"{target} exists and is not a folder: choose another with {option}")
     if not target.exists():
         return
     if not overwrite:
-        raise InputError(f"{target} exists already: add --overwrite to replace it, or choose another place with --out")
+        raise InputError(f"{target} exists already: add --overwrite to replace it, or choose another with {option}")
     if any(target.iterdir()) and not (target / "recipe.json").is_file():
-        raise InputError(f"{target} is not a dataset of safefeedback and will not be overwritten: choose another --out")
+        raise InputError(f"{target} is not a dataset of safefeedback and will not be overwritten: choose another with {option}")
     if (target / "labels").exists():
         raise InputError(f"{target} holds label sets, which --overwrite would delete: move {target / 'labels'} away first")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 
-def window_sum(values: np.ndarray, rows: np.ndarray, length: int) -> np.ndarray:
+def window_sum(values: np.ndarray, rows: np.ndarray, length: int, gamma: float = 1.0) -> np.ndarray:
     """The sum of `length` consecutive values from each row on, added first to last in float64.
 
     The order of the additions is fixed, so that the result equals a naive loop's to the bit on any machine.
@@ -14,6 +14,7 @@ def window_sum(values: np.ndarray, rows: np.ndarray, length: int) -> np.ndarray:
         values: [T], one number a step.
         rows: int64 of any shape, the row where each window starts.
         length: L, steps in a window.
+        gamma: the value k steps before a window's last counts gamma^k.
 
     Returns:
         float64 in the shape of `rows`.
@@ -21,7 +22,7 @@ def window_sum(values: np.ndarray, rows: np.ndarray, length: int) -> np.ndarray:
     total = np.zeros(rows.shape, np.float64)
     with np.errstate(over="ignore", invalid="ignore"):  # what overflows is infinite or NaN, for the caller to see
         for step in range(length):
-            total += values[rows + step]
+            total = total * gamma + values[rows + step]
     return total
 
 

@@ -22,6 +22,7 @@ def build_dataset(
     overwrite: bool = False,
     terms: dict[str, str] | None = None,
     on_progress: Callable[[str, int, int | None], None] = lambda stage, done, total: None,
+    advantages: Path | None = None,
 ) -> tuple[Path, dict[str, Any]]:
     """Makes a dataset's folder.
 
@@ -32,6 +33,7 @@ def build_dataset(
         overwrite: whether an existing dataset there is replaced.
         terms: license, author and citation of recordings of one's own.
         on_progress: told (stage, done, total or None if unknown); stages are "read", "label" and "write".
+        advantages: the HDF5 file of advantages whose sha256 the recipe names, for the teacher "regret".
 
     Returns:
         The folder, and the manifest as in recipe.json.
@@ -46,6 +48,8 @@ def build_dataset(
     on_progress("read", 0, None)
     episodes = sources.load(source, recipe.task)
     episodes = replace(episodes, source=with_terms(episodes.source, terms or {}))
+    if advantages is not None:
+        episodes = replace(episodes, advantages=sources.read_advantages(advantages, len(episodes.observations)))
     out = out or Path(folder_name(recipe, episodes.source))
     check_new(out, overwrite)
     on_progress("label", 0, None)

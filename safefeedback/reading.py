@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from safefeedback.errors import InputError
+from safefeedback.types import Feedback, Pairs
 
 SIDES = (0, 1)
 CONNECT_SECONDS = 5.0
@@ -30,6 +31,7 @@ class Dataset:
         preference: float32 [N].
         safe: float32 [N, 2].
         recipe: what recipe.json says, or {} where the dataset came without it.
+        labels: what the label set's own recipe.json says, or {} for the published labels.
     """
 
     pair_id: np.ndarray
@@ -40,6 +42,7 @@ class Dataset:
     preference: np.ndarray
     safe: np.ndarray
     recipe: dict[str, Any]
+    labels: dict[str, Any]
 
     def __len__(self) -> int:
         return len(self.pair_id)
@@ -82,29 +85,23 @@ def read(source: str | Path, labels: str | None = None, split: str = "train", re
     """
     if not re.fullmatch(r"\w+", split):
         raise InputError(f"there is no split '{split}'; a dataset has train, and may have test")
-    folder = _folder(source, ["recipe.json", f"pairs/{split}-*", *([f"labels/{labels}/{split}-*"] if labels else [])], revision)
+    light = [f"labels/{labels}/recipe.json", f"labels/{labels}/{split}-*"] if labels else []
+    folder = _folder(source, ["recipe.json", f"pairs/{split}-*", *light], revision)
     files = _files(folder, "pairs", split)
-    recipe = _recipe(folder)
+    recipe = _manifest(folder)
     length, observation_dim, action_dim = _shape(files[0], recipe)
     count = sum(_open(file).metadata.num_rows for file in files)
     arrays = {
-        "pair_id": np.empty(count, np.int64),
-        "episode": np.empty((count, 2), np.int64),
-        "start": np.empty((count, 2), np.int64),
+        **_place_arrays(count),
+        **_label_arrays(count),
         "observations": np.empty((count, 2, length, observation_dim), np.float32),
         "actions": np.empty((count, 2, length, action_dim), np.float32),
-        "preference": np.empty(count, np.float32),
-        "is_safe": np.empty((count, 2), np.float32),
     }
     _fill(arrays, files)
     if labels is not None:
         label_files = _files(folder, f"labels/{labels}", split)
         rows = sum(_open(file).metadata.num_rows for file in label_files)
-        answers = {
-            "pair_id": np.empty(rows, np.int64),
-            "preference": np.empty(rows, np.float32),
-            "is_safe": np.empty((rows, 2), np.float32),
-        }
+        answers = {"pair_id": np.empty(rows, np.int64), **_label_arrays(rows)}
         _fill(answers, label_files)
         index = np.searchsorted(arrays["pair_id"], answers["pair_id"])
         known = index < count
@@ -114,26 +111,22 @@ def read(source: str | Path, labels: str | None = None, split: str = "train", re
         if not np.array_equal(index, np.arange(count)):
             arrays = {name: values[index] for name, values in arrays.items()}
         arrays |= answers
-    return Dataset(safe=arrays.pop("is_safe"), recipe=recipe, **arrays)
+    chosen = _manifest(folder / "labels" / labels) if labels is not None else {}
+    return Dataset(safe=arrays.pop("is_safe"), recipe=recipe, labels=chosen, **arrays)
 
 
-def read_oracle(source: str | Path, split: str = "train", revision: str | None = None) -> Oracle:
+def read_oracle(source: str | Path, labels: str | None = None, split: str = "train", revision: str | None = None) -> Oracle:
     """Reads the truth about a split's rows, in the same order as `read` does.
+
+    Args:
+        source, labels, split, revision: as in `read`; a label set has a truth of its own.
 
     Raises:
         InputError: as `read` does.
     """
-    files = _files(_folder(source, ["recipe.json", f"oracle/{split}-*"], revision), "oracle", split)
-    count = sum(_open(file).metadata.num_rows for file in files)
-    arrays = {
-        "pair_id": np.empty(count, np.int64),
-        "return": np.empty((count, 2), np.float64),
-        "cost": np.empty((count, 2), np.float64),
-        "clean_preference": np.empty(count, np.float32),
-        "clean_is_safe": np.empty((count, 2), np.float32),
-        "preference_flipped": np.empty(count, bool),
-        "is_safe_flipped": np.empty((count, 2), bool),
-    }
+    config = f"labels/{labels}/oracle" if labels else "oracle"
+    files = _files(_folder(source, ["recipe.json", f"{config}/{split}-*"], revision), config, split)
+    arrays = _truth_arrays(sum(_open(file).metadata.num_rows for file in files))
     _fill(arrays, files)
     return Oracle(
         pair_id=arrays["pair_id"],
@@ -144,6 +137,69 @@ def read_oracle(source: str | Path, split: str = "train", revision: str | None =
         preference_flipped=arrays["preference_flipped"],
         safe_flipped=arrays["is_safe_flipped"],
     )
+
+
+def read_feedback(source: str | Path, revision: str | None = None) -> tuple[Feedback, dict[str, Any]]:
+    """Reads everything but the segments: all splits in draw order, published labels and the truth, and the manifest.
+
+    The marks of simulated teachers and annotators are left out.
+
+    Raises:
+        InputError: as `read` does, and if `pairs` and `oracle` do not hold the same rows.
+    """
+    folder = _folder(source, ["recipe.json", "pairs/*", "oracle/*"], revision)
+    manifest = _manifest(folder)
+    if not manifest:
+        raise InputError(f"{folder} has no recipe.json, which says how its labels were made")
+    merged: dict[str, list[np.ndarray]] = {}
+    for split in manifest.get("splits", {}):
+        light, files = {}, {config: _files(folder, config, split) for config in ("pairs", "oracle")}
+        counts = {config: sum(_open(file).metadata.num_rows for file in found) for config, found in files.items()}
+        light["pairs"] = {**_place_arrays(counts["pairs"]), **_label_arrays(counts["pairs"])}
+        light["oracle"] = _truth_arrays(counts["oracle"])
+        for config, arrays in light.items():
+            _fill(arrays, files[config])
+        if not np.array_equal(light["pairs"]["pair_id"], light["oracle"]["pair_id"]):
+            raise InputError(f"{folder}: pairs and oracle do not hold the same rows in split {split}")
+        rows = {**light["oracle"], **light["pairs"], "test": np.full(counts["pairs"], split == "test")}
+        for name, values in rows.items():
+            merged.setdefault(name, []).append(values)
+    joined = {name: np.concatenate(values) for name, values in merged.items()}
+    order = np.argsort(joined["pair_id"], kind="stable")
+    joined = {name: values[order] for name, values in joined.items()}
+    pairs = Pairs(joined["episode"], joined["start"], manifest["shape"]["length"], joined["pair_id"], joined["test"])
+    truth = (joined["return"], joined["cost"], joined["clean_preference"], joined["clean_is_safe"])
+    return Feedback(pairs, *truth, joined["preference"], joined["is_safe"], tuple(manifest["history"])), manifest
+
+
+def label_sets(folder: Path) -> dict[str, dict[str, Any]]:
+    """The manifests of a dataset's label sets, by name, in alphabetical order."""
+    found = sorted(path for path in (folder / "labels").glob("*") if path.is_dir() and not path.name.startswith("."))
+    return {path.name: manifest for path in found if (manifest := _manifest(path))}
+
+
+def _place_arrays(count: int) -> dict[str, np.ndarray]:
+    return {
+        "pair_id": np.empty(count, np.int64),
+        "episode": np.empty((count, 2), np.int64),
+        "start": np.empty((count, 2), np.int64),
+    }
+
+
+def _label_arrays(count: int) -> dict[str, np.ndarray]:
+    return {"preference": np.empty(count, np.float32), "is_safe": np.empty((count, 2), np.float32)}
+
+
+def _truth_arrays(count: int) -> dict[str, np.ndarray]:
+    return {
+        "pair_id": np.empty(count, np.int64),
+        "return": np.empty((count, 2), np.float64),
+        "cost": np.empty((count, 2), np.float64),
+        "clean_preference": np.empty(count, np.float32),
+        "clean_is_safe": np.empty((count, 2), np.float32),
+        "preference_flipped": np.empty(count, bool),
+        "is_safe_flipped": np.empty((count, 2), bool),
+    }
 
 
 def has_split(source: str | Path, config: str, split: str, revision: str | None = None) -> bool:
@@ -190,15 +246,18 @@ def _files(folder: Path, config: str, split: str) -> list[Path]:
     if files:
         return files
     if config.startswith("labels/"):
-        known = sorted(path.name for path in (folder / "labels").glob("*") if path.is_dir())
-        raise InputError(f"{folder} has no label set '{config[7:]}'; it has {', '.join(known) if known else 'none'}")
+        known = sorted(path.name for path in (folder / "labels").glob("*") if path.is_dir() and not path.name.startswith("."))
+        wanted = config.split("/")[1]
+        if wanted not in known:
+            raise InputError(f"{folder} has no label set '{wanted}'; it has {', '.join(known) if known else 'none'}")
     known = sorted({path.name.split("-")[0] for path in (folder / config).glob("*.parquet")})
     if known:
         raise InputError(f"{folder} has no split '{split}'; it has {', '.join(known)}")
     raise InputError(f"{folder} is not a dataset of safefeedback: it holds no {config}/*.parquet")
 
 
-def _recipe(folder: Path) -> dict[str, Any]:
+def _manifest(folder: Path) -> dict[str, Any]:
+    """What recipe.json says, {} where there is none."""
     try:
         return json.loads((folder / "recipe.json").read_text(encoding="utf-8"))
     except FileNotFoundError:

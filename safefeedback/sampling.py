@@ -1,7 +1,7 @@
 """Which windows are compared.
 
-A sampler is `sampler(episodes, among, count, length, rng) -> (episode [count, 2], start [count, 2])`, and its first n
-pairs do not depend on `count`.
+A sampler is a frozen dataclass of its settings, called as `sampler(windows, episodes, length, limit)`; it returns how
+candidate pairs are drawn. Whatever it is, no pair comes twice and the first n pairs do not depend on how many are asked for.
 """
 
 from __future__ import annotations
@@ -13,112 +13,131 @@ from dataclasses import dataclass
 import numpy as np
 
 from safefeedback.errors import InputError
-from safefeedback.randomness import choose, stream, uniforms
+from safefeedback.labels import window_sum
+from safefeedback.randomness import choose, stream
 from safefeedback.types import Episodes, Pairs
-
-BATCH = 1 << 20  # candidates drawn at once, which bounds memory
-ENUMERABLE = 1 << 24  # so many possible pairs can be listed one by one
-MOST_DRAWS = 1 << 28  # without reaching the count: minutes
+from safefeedback.variants import check_share, parse
+from safefeedback.windows import Proposal, Windows, draw, independent_pairs, weighted
 
 
 @dataclass(frozen=True)
-class Windows:
-    """The windows of `length` steps inside the episodes `among` (those long enough), numbered from 0."""
+class Uniform:
+    """Episode uniform, start uniform (PreSa's appendix does not say; CPL and TraC draw so)."""
 
-    episode: np.ndarray  # int64 [K], the usable episodes
-    count: np.ndarray  # int64 [K], windows in each
-    first: np.ndarray  # int64 [K + 1], the number of each episode's first window, and the number of windows
+    def __call__(self, windows: Windows, episodes: Episodes, length: int, limit: float) -> Proposal:
+        def propose(drawn: np.ndarray) -> np.ndarray:
+            index = (drawn[..., 0] * len(windows.episode)).astype(np.int64)
+            return windows.first[index] + (drawn[..., 1] * windows.count[index]).astype(np.int64)
 
-    @staticmethod
-    def of(episodes: Episodes, among: np.ndarray, length: int) -> Windows:
-        lengths = episodes.lengths[among]
-        usable = among[lengths >= length]
-        count = episodes.lengths[usable] - length + 1
-        return Windows(usable, count, np.concatenate([[0], np.cumsum(count)]))
-
-    @property
-    def total(self) -> int:
-        return int(self.first[-1])
-
-    @property
-    def pairs(self) -> int:
-        """How many different unordered pairs of different windows there are."""
-        return self.total * (self.total - 1) // 2
-
-    def locate(self, window: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The episode and the start of each numbered window, in the window array's shape."""
-        index = np.searchsorted(self.first, window, side="right") - 1
-        return self.episode[index], window - self.first[index]
+        weight = np.repeat(1.0 / windows.count, windows.count)
+        return Proposal(propose, windows.pairs, lambda: independent_pairs(np.arange(windows.total), weight))
 
 
-def uniform(
-    episodes: Episodes, among: np.ndarray, count: int, length: int, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs of different windows: episode uniform, start uniform, each side on its own, no pair twice.
+@dataclass(frozen=True)
+class EveryWindow:
+    """Every window equally likely, so that long episodes are drawn more often."""
 
-    Drawing again what was drawn before and leaving it out is sampling without replacement. It gets slow when most of the
-    possible pairs are wanted, so that after 2 draws for each possible pair the rest are listed and put in the same
-    random order by exponential keys (Efraimidis and Spirakis, 2006).
-
-    Args:
-        episodes: the recordings.
-        among: int64 [K], the episodes to draw from; those shorter than `length` are passed over.
-        count: N, pairs wanted.
-        length: L, steps in a window.
-        rng: the stream to draw from.
-
-    Returns:
-        episode int64 [N, 2] and start int64 [N, 2].
-
-    Raises:
-        InputError: if N different pairs do not exist.
-    """
-    windows = Windows.of(episodes, among, length)
-    if count > windows.pairs:
-        raise InputError(
-            f"{count:,} pairs of {length} steps asked for, but {len(windows.episode):,} episodes that long hold only "
-            f"{windows.pairs:,} different pairs"
-        )
-    chosen = np.empty((0, 2), np.int64)
-    seen = np.empty(0, np.int64)
-    draws_left = 2 * windows.pairs if windows.pairs <= ENUMERABLE else MOST_DRAWS + 100 * count
-    while len(chosen) < count and draws_left > 0:
-        size = min(BATCH, draws_left, 2 * (count - len(chosen)) + 64)
-        draws_left -= size
-        drawn = uniforms(rng, size, 2, 2)
-        index = (drawn[..., 0] * len(windows.episode)).astype(np.int64)
-        window = windows.first[index] + (drawn[..., 1] * windows.count[index]).astype(np.int64)
-        key = _key(window, windows.total)
-        first = np.unique(key, return_index=True)[1]
-        first = np.sort(first[(window[first, 0] != window[first, 1]) & ~np.isin(key[first], seen)])
-        chosen = np.concatenate([chosen, window[first]])
-        seen = np.concatenate([seen, key[first]])
-    if len(chosen) < count and windows.pairs > ENUMERABLE:
-        raise InputError(
-            f"only {len(chosen):,} of {count:,} different pairs could be drawn: most possible pairs lie in a few long "
-            "episodes, which are drawn no more often than short ones; ask for fewer pairs"
-        )
-    if len(chosen) < count:
-        chosen = np.concatenate([chosen, _rest(windows, seen, rng)])
-    return windows.locate(chosen[:count])
+    def __call__(self, windows: Windows, episodes: Episodes, length: int, limit: float) -> Proposal:
+        return weighted(windows, np.ones(windows.total))
 
 
-def _rest(windows: Windows, seen: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Every pair not yet seen, in the order in which further draws would bring them."""
-    pair = np.stack(np.triu_indices(windows.total, 1), axis=1)
-    pair = pair[~np.isin(_key(pair, windows.total), seen)]
-    weight = np.repeat(1.0 / windows.count, windows.count)
-    drawn = uniforms(rng, len(pair), 2)
-    order = np.argsort(-np.log1p(-drawn[:, 0]) / (weight[pair[:, 0]] * weight[pair[:, 1]]), kind="stable")
-    return np.where(drawn[:, 1:] < 0.5, pair, pair[:, ::-1])[order]
+@dataclass(frozen=True)
+class Stratified:
+    """A segment is safe with probability `safe`; among the safe and among the unsafe, every window is equally likely."""
+
+    safe: float = 0.5
+
+    def __post_init__(self) -> None:
+        check_share("safe", self.safe)
+
+    def __call__(self, windows: Windows, episodes: Episodes, length: int, limit: float) -> Proposal:
+        is_safe = window_sum(episodes.costs, windows.rows(episodes), length) <= limit
+        count = int(is_safe.sum())
+        for share, there, name in ((self.safe, count, "safe"), (1 - self.safe, windows.total - count, "unsafe")):
+            if share > 0 and there == 0:
+                raise InputError(
+                    f"the recordings hold no {name} segment at a cost limit of {limit:g} a segment, so --sampler stratified "
+                    f"cannot draw a share of {share:g}: choose another --cost-limit or another sampler"
+                )
+        weight = np.where(is_safe, self.safe / max(count, 1), (1 - self.safe) / max(windows.total - count, 1))
+        return weighted(windows, weight)
 
 
-def _key(window: np.ndarray, total: int) -> np.ndarray:
-    """One number for each unordered pair of windows [n, 2]."""
-    return window.min(axis=1) * total + window.max(axis=1)
+@dataclass(frozen=True)
+class NearLimit:
+    """A segment whose cost is d away from its limit has weight 1 / (1 + (d / scale)^2); `scale` in units of cost."""
+
+    scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.scale < math.inf:
+            raise InputError(f"scale must be positive, not {self.scale}")
+
+    def __call__(self, windows: Windows, episodes: Episodes, length: int, limit: float) -> Proposal:
+        distance = (window_sum(episodes.costs, windows.rows(episodes), length) - limit) / self.scale
+        return weighted(windows, 1 / (1 + distance * distance))
 
 
-SAMPLERS: dict[str, Callable[..., tuple[np.ndarray, np.ndarray]]] = {"uniform": uniform}
+@dataclass(frozen=True)
+class Cover:
+    """The plane of return and cost is cut into `bins` x `bins` cells; every cell that holds a window is equally likely."""
+
+    bins: int = 10
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.bins <= 1000:
+            raise InputError(f"bins must lie between 1 and 1000, not {self.bins}")
+
+    def __call__(self, windows: Windows, episodes: Episodes, length: int, limit: float) -> Proposal:
+        rows = windows.rows(episodes)
+        cell = np.zeros(windows.total, np.int64)
+        for values in (episodes.rewards, episodes.costs):
+            sums = window_sum(values, rows, length)
+            low, high = sums.min(), sums.max()
+            place = (sums - low) / (high - low) if high > low else np.zeros(windows.total)
+            cell = cell * self.bins + np.minimum((place * self.bins).astype(np.int64), self.bins - 1)
+        return weighted(windows, 1 / np.bincount(cell)[cell])
+
+
+@dataclass(frozen=True)
+class SameStart:
+    """Both segments start in the same observation, equal to the bit; every window that has a partner is equally likely."""
+
+    def __call__(self, windows: Windows, episodes: Episodes, length: int, limit: float) -> Proposal:
+        states = np.ascontiguousarray(episodes.observations[windows.rows(episodes)] + np.float32(0))  # -0.0 becomes 0.0
+        key = states.view(np.dtype((np.void, states.itemsize * states.shape[1]))).ravel()
+        group, size = np.unique(key, return_inverse=True, return_counts=True)[1:]
+        order = np.argsort(group, kind="stable")
+        order = order[size[group[order]] > 1]  # windows with a partner, group by group
+        if not len(order):
+            raise InputError("no two windows of the recordings start in the same state: choose another --sampler")
+        members = size[size > 1]
+        first = np.concatenate([[0], np.cumsum(members)])
+
+        def propose(drawn: np.ndarray) -> np.ndarray:
+            one = (drawn[:, 0, 0] * len(order)).astype(np.int64)
+            home = np.searchsorted(first, one, side="right") - 1
+            step = 1 + (drawn[:, 1, 0] * (members[home] - 1)).astype(np.int64)
+            other = first[home] + (one - first[home] + step) % members[home]
+            return np.stack([order[one], order[other]], axis=1)
+
+        def listing() -> tuple[np.ndarray, np.ndarray]:
+            lists = [independent_pairs(part, np.ones(windows.total))[0] for part in np.split(order, first[1:-1])]
+            weight = np.repeat(1 / (members - 1), [len(pairs) for pairs in lists])
+            return np.concatenate(lists), weight
+
+        return Proposal(propose, int((members * (members - 1) // 2).sum()), listing)
+
+
+Sampler = Callable[[Windows, Episodes, int, float], Proposal]
+SAMPLERS: dict[str, Sampler] = {
+    "uniform": Uniform(),
+    "windows": EveryWindow(),
+    "stratified": Stratified(),
+    "near-limit": NearLimit(),
+    "cover": Cover(),
+    "same-start": SameStart(),
+}
 
 
 def held_out_episodes(episodes: Episodes, length: int, fraction: float, seed: int) -> np.ndarray:
@@ -140,8 +159,19 @@ def held_out_episodes(episodes: Episodes, length: int, fraction: float, seed: in
     return held_out
 
 
-def sample(episodes: Episodes, count: int, length: int, seed: int, test_fraction: float, sampler: str) -> Pairs:
+def sample(
+    episodes: Episodes, count: int, length: int, seed: int, test_fraction: float, sampler: str, limit: float = math.inf
+) -> Pairs:
     """N pairs, of which floor(N * test_fraction) lie in held-out episodes, spread evenly over the draw order.
+
+    Args:
+        episodes: the recordings.
+        count: N.
+        length: L, steps in a segment.
+        seed: of every draw.
+        test_fraction: share of the episodes and of the pairs that is held out.
+        sampler: one of SAMPLERS, with settings, as in `safefeedback.variants`.
+        limit: what a segment may cost to be safe, for samplers that ask.
 
     Raises:
         InputError: if no episode is long enough, N different pairs do not exist, or a split would be empty.
@@ -152,6 +182,7 @@ def sample(episodes: Episodes, count: int, length: int, seed: int, test_fraction
             f"{file}: no episode has {length} steps; the longest of {len(episodes):,} has {episodes.lengths.max()}: "
             "ask for shorter segments with --length"
         )
+    chosen: Sampler = parse(sampler, SAMPLERS, "--sampler")
     held_out = held_out_episodes(episodes, length, test_fraction, seed)
     counts = {"test": math.floor(count * test_fraction)}
     counts["train"] = count - counts["test"]
@@ -160,7 +191,7 @@ def sample(episodes: Episodes, count: int, length: int, seed: int, test_fraction
         if test_fraction > 0 and wanted == 0:
             raise InputError(f"--test-fraction {test_fraction:g} of {count} pairs leaves the {split} split without a pair")
         there_are = Windows.of(episodes, among[split], length).pairs
-        if wanted > there_are:
+        if wanted > there_are:  # before arrays of that size are made
             raise InputError(
                 f"{file}: {wanted:,} pairs of {length} steps asked for in the {split} split, but there are only "
                 f"{there_are:,} different pairs: ask for fewer pairs or shorter segments"
@@ -170,7 +201,11 @@ def sample(episodes: Episodes, count: int, length: int, seed: int, test_fraction
     episode, start = np.empty((count, 2), np.int64), np.empty((count, 2), np.int64)
     for split, name in (("train", "pairs"), ("test", "test-pairs")):
         if counts[split]:
-            drawn = SAMPLERS[sampler](episodes, among[split], counts[split], length, stream(seed, name))
+            windows = Windows.of(episodes, among[split], length)
             rows = test == (split == "test")
-            episode[rows], start[rows] = drawn
+            try:
+                drawn = draw(windows, chosen(windows, episodes, length, limit), counts[split], stream(seed, name))
+            except InputError as error:
+                raise InputError(f"{file}, {split} split, segments of {length} steps: {error}") from None
+            episode[rows], start[rows] = windows.locate(drawn)
     return Pairs(episode, start, length, np.arange(count), test)

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from safefeedback.types import Episodes, Feedback
+from safefeedback.types import Feedback
 
 
-def statistics(feedback: Feedback, episodes: Episodes) -> dict[str, Any]:
+def statistics(feedback: Feedback, episodes_in_source: int) -> dict[str, Any]:
     """What a person needs to judge a dataset, as JSON-ready values.
 
     Shares are of the published labels that were answered; None where there is nothing to count.
@@ -31,7 +31,7 @@ def statistics(feedback: Feedback, episodes: Episodes) -> dict[str, Any]:
         "preferences_flipped": int(feedback.preference_flipped.sum()),
         "safety_flipped": int(feedback.safe_flipped.sum()),
         "episodes_used": len(used),
-        "episodes_in_source": len(episodes),
+        "episodes_in_source": episodes_in_source,
         "segment_return": _quantiles(feedback.returns),
         "segment_cost": _quantiles(feedback.costs),
     }

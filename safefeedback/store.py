@@ -3,7 +3,8 @@
     README.md                      the card; its `configs:` block drives `load_dataset`
     pairs/{train,test}-*.parquet   segments and published labels
     oracle/{train,test}-*.parquet  the same rows: returns, costs, clean labels, which labels noise flipped
-    labels/<set>/...               more labels over the same pairs, joined by pair_id
+    labels/<set>/...               more labels over the same pairs, joined by pair_id: {train,test}-*.parquet, oracle/..., for
+                                   labels that people gave answers/..., and a recipe.json of its own
     recipe.json                    how it was made, content hash, sha256 of every file; written last
 
 Every Parquet file says its segments' shape in its schema metadata under the key `safefeedback`.
@@ -20,11 +21,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from safefeedback import __version__
-from safefeedback.build import Recipe
-from safefeedback.files import file_sha256
+from safefeedback.build import Labelling, Recipe
+from safefeedback.files import file_sha256, write_text
 from safefeedback.stats import statistics
 from safefeedback.types import Episodes, Feedback
 
@@ -32,19 +34,33 @@ FORMAT_VERSION = 1
 GROUP_ROWS = 1000  # rows in a row group, fewer where that would pass GROUP_BYTES
 GROUP_BYTES = 64 << 20
 SHARD_BYTES = 256 << 20  # of uncompressed segments in one file
+LIGHT_BYTES = 64  # of a row without segments
 SPLITS = ("train", "test")
 UNFINISHED = ".unfinished"  # ends the names of tables until the manifest is written: a killed build must not load
 
+Table = Callable[[Feedback], pa.Table]
 
-def recipe_hash(recipe: Recipe, fingerprint: str) -> str:
-    """The sha256 of format version, recipe, task and source: two datasets with one hash have the same content."""
+
+def recipe_hash(choices: Labelling, origin: str) -> str:
+    """The sha256 of format version, choices, task and origin: two datasets (or label sets) with one hash have the same content.
+
+    Args:
+        choices: a recipe, or a label set's labelling.
+        origin: what they were applied to: the sha256 of the source file, or the content hash of the labelled dataset.
+    """
     identity = {
         "format_version": FORMAT_VERSION,
-        "recipe": recipe.to_dict(),
-        "task": recipe.task.to_dict(),
-        "source": fingerprint,
+        "recipe": choices.to_dict(),
+        "task": choices.task.to_dict(),
+        "source": origin,
     }
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+
+
+def tables(episodes: Episodes, recipe: Recipe) -> dict[str, tuple[Table, int]]:
+    """The tables of a dataset: name -> (rows of labelled pairs as they are stored, bytes a row)."""
+    segment_bytes = 2 * recipe.length * (episodes.observations.shape[1] + episodes.actions.shape[1]) * 4
+    return {"pairs": (_segments_table(episodes, recipe), segment_bytes), "oracle": (oracle_table, LIGHT_BYTES)}
 
 
 def write(
@@ -68,49 +84,113 @@ def write(
     Returns:
         The manifest, as in recipe.json.
     """
-    columns: dict[str, str] = {}
-    parts = {split: feedback.take(feedback.pairs.test == (split == "test")) for split in SPLITS}
-    parts = {split: part for split, part in parts.items() if len(part)}
-    for config, table, bytes_per_row in (
-        ("pairs", _segments_table(episodes, recipe), _segment_bytes(episodes, recipe)),
-        ("oracle", _oracle_table, 64),
-    ):
-        for split, part in parts.items():
-            digests = _write_split(folder / config, split, part, table, bytes_per_row, recipe, advance)
-            columns |= {f"{config}/{split}/{name}": digest for name, digest in digests.items()}
+    source = episodes.source
     manifest = {
         "format_version": FORMAT_VERSION,
         "recipe": recipe.to_dict(),
         "task": recipe.task.to_dict(),
         "source": {
-            "kind": episodes.source.kind,
-            "sha256": episodes.source.fingerprint,
-            "license": episodes.source.license,
-            "author": episodes.source.author,
-            "citation": episodes.source.citation,
-            "credit": episodes.source.credit,
+            "kind": source.kind,
+            "sha256": source.fingerprint,
+            "license": source.license,
+            "author": source.author,
+            "citation": source.citation,
+            "credit": source.credit,
         },
-        "recipe_sha256": recipe_hash(recipe, episodes.source.fingerprint),
+        "recipe_sha256": recipe_hash(recipe, source.fingerprint),
         "shape": recipe.shape,
-        "splits": {split: len(part) for split, part in parts.items()},
-        "history": list(feedback.history),
-        "statistics": statistics(feedback, episodes),
-        "content": {"sha256": content_hash(columns), "columns": columns},
-        "not_hashed": {"safefeedback": __version__, "pyarrow": pa.__version__, "source_file": episodes.source.file},
+        **_facts(feedback, len(episodes)),
+        **_write_tables(folder, feedback, tables(episodes, recipe), recipe.shape, advance),
+        "not_hashed": {"safefeedback": __version__, "pyarrow": pa.__version__, "source_file": source.file},
     }
-    _write_text(folder / "README.md", card(manifest))
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    write_text(folder / "README.md", card(manifest))
+    _finish(folder, manifest)
+    return manifest
+
+
+def label_tables(answers: pa.Table | None = None) -> dict[str, tuple[Table, int]]:
+    """The tables of a label set: the labels, the truth about them, and where people gave them, their answers."""
+    light: dict[str, tuple[Table, int]] = {"": (labels_table, LIGHT_BYTES), "oracle": (oracle_table, LIGHT_BYTES)}
+    if answers is not None:
+        light["answers"] = (lambda feedback: _answers_to(answers, feedback.pairs.pair_id), LIGHT_BYTES)
+    return light
+
+
+def write_labels(
+    folder: Path, name: str, base: dict[str, Any], feedback: Feedback, choices: dict[str, Any], answers: pa.Table | None = None
+) -> dict[str, Any]:
+    """Writes a label set into an existing empty folder, its manifest last.
+
+    Args:
+        folder: where to, `labels/<name>` of the dataset in the end.
+        name: of the set.
+        base: the dataset's manifest.
+        feedback: the labelled pairs.
+        choices: `recipe`, how the labels were made, and `recipe_sha256`.
+        answers: every single answer, where annotators gave the labels: pair_id, annotator, preference, is_safe_0, is_safe_1.
+
+    Returns:
+        The label set's manifest, as in its recipe.json.
+    """
+    manifest = {
+        "format_version": FORMAT_VERSION,
+        "name": name,
+        "base": {"content_sha256": base["content"]["sha256"], "recipe_sha256": base["recipe_sha256"]},
+        **choices,
+        **_facts(feedback, base["statistics"]["episodes_in_source"]),
+        **_write_tables(folder, feedback, label_tables(answers), base["shape"], lambda rows: None),
+        "not_hashed": {"safefeedback": __version__, "pyarrow": pa.__version__},
+    }
+    _finish(folder, manifest)
+    return manifest
+
+
+def _facts(feedback: Feedback, episodes_in_source: int) -> dict[str, Any]:
+    return {
+        "splits": {split: len(part) for split, part in parts(feedback).items()},
+        "history": list(feedback.history),
+        "statistics": statistics(feedback, episodes_in_source),
+    }
+
+
+def parts(feedback: Feedback) -> dict[str, Feedback]:
+    """The rows of each split that has any."""
+    split = {name: feedback.take(feedback.pairs.test == (name == "test")) for name in SPLITS}
+    return {name: part for name, part in split.items() if len(part)}
+
+
+def _write_tables(
+    folder: Path,
+    feedback: Feedback,
+    tables: dict[str, tuple[Table, int]],
+    shape: dict[str, int],
+    advance: Callable[[int], None],
+) -> dict[str, Any]:
+    """Writes every table, a split after the other; returns the hashes of their content."""
+    columns: dict[str, str] = {}
+    split_rows = parts(feedback)
+    for name, (table, bytes_per_row) in tables.items():
+        for split, part in split_rows.items():
+            digests = _write_split(folder / name, split, part, table, bytes_per_row, shape, advance)
+            columns |= {"/".join(filter(None, (name, split, column))): digest for column, digest in digests.items()}
+    return {"content": {"sha256": content_hash(columns), "columns": columns}}
+
+
+def _finish(folder: Path, manifest: dict[str, Any]) -> None:
+    """Adds what every table file weighs to the manifest, writes it, and only then gives the tables their names.
+
+    The card is not among the files: it changes with every label set, and says nothing that the manifests do not.
+    """
     manifest["files"] = {
         path.relative_to(folder).as_posix().removesuffix(UNFINISHED): {
             "bytes": path.stat().st_size,
             "sha256": file_sha256(path),
         }
-        for path in files
+        for path in sorted(folder.rglob(f"*{UNFINISHED}"))
     }
-    _write_text(folder / "recipe.json", json.dumps(manifest, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(folder / "recipe.json", json.dumps(manifest, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
     for path in folder.rglob(f"*{UNFINISHED}"):
         path.rename(path.with_name(path.name.removesuffix(UNFINISHED)))
-    return manifest
 
 
 def content_hash(columns: dict[str, str]) -> str:
@@ -121,7 +201,10 @@ def content_hash(columns: dict[str, str]) -> str:
 
 def column_bytes(array: pa.Array) -> Iterator[bytes | memoryview]:
     """What a column's sha256 runs over, in row order: its values, little-endian (false and 0.0 where null), then, where
-    there are nulls, one byte a row that is 1 for an answer and 0 for null."""
+    there are nulls, one byte a row that is 1 for an answer and 0 for null. Of words, each as JSON on a line."""
+    if pa.types.is_string(array.type):
+        yield "".join(json.dumps(value) + "\n" for value in array.to_pylist()).encode()
+        return
     valid = array.is_valid().to_numpy(zero_copy_only=False)
     values = array.fill_null(False if pa.types.is_boolean(array.type) else 0) if array.null_count else array
     if pa.types.is_fixed_size_list(values.type):
@@ -132,22 +215,18 @@ def column_bytes(array: pa.Array) -> Iterator[bytes | memoryview]:
         yield valid.astype(np.uint8).tobytes()
 
 
-def _segment_bytes(episodes: Episodes, recipe: Recipe) -> int:
-    return 2 * recipe.length * (episodes.observations.shape[1] + episodes.actions.shape[1]) * 4
-
-
 def _write_split(
     folder: Path,
     split: str,
     feedback: Feedback,
-    table: Callable[[Feedback], pa.Table],
+    table: Table,
     bytes_per_row: int,
-    recipe: Recipe,
+    shape: dict[str, int],
     advance: Callable[[int], None],
 ) -> dict[str, str]:
     """Writes one split as shards of row groups; returns the sha256 of every column's content."""
     folder.mkdir(exist_ok=True)
-    metadata = {"safefeedback": json.dumps({"format_version": FORMAT_VERSION, **recipe.shape})}
+    metadata = {"safefeedback": json.dumps({"format_version": FORMAT_VERSION, **shape})}
     group = max(1, min(GROUP_ROWS, GROUP_BYTES // bytes_per_row))
     shard = max(1, SHARD_BYTES // (group * bytes_per_row)) * group
     shards = -(-len(feedback) // shard)
@@ -187,7 +266,7 @@ def _encoding(schema: pa.Schema) -> dict[str, Any]:
     }
 
 
-def _segments_table(episodes: Episodes, recipe: Recipe) -> Callable[[Feedback], pa.Table]:
+def _segments_table(episodes: Episodes, recipe: Recipe) -> Table:
     observations = _windows(episodes.observations, recipe.length)
     actions = _windows(episodes.actions, recipe.length)
 
@@ -204,31 +283,53 @@ def _segments_table(episodes: Episodes, recipe: Recipe) -> Callable[[Feedback], 
                 "observations_1": _lists(observations[rows[:, 1]]),
                 "actions_0": _lists(actions[rows[:, 0]]),
                 "actions_1": _lists(actions[rows[:, 1]]),
-                "preference": _nullable(feedback.preference),
-                "is_safe_0": _nullable(feedback.safe[:, 0], bool),
-                "is_safe_1": _nullable(feedback.safe[:, 1], bool),
+                **_labels(feedback),
             }
         )
 
     return table
 
 
-def _oracle_table(feedback: Feedback) -> pa.Table:
-    return pa.table(
-        {
-            "pair_id": pa.array(feedback.pairs.pair_id, pa.int64()),
-            "return_0": feedback.returns[:, 0],
-            "return_1": feedback.returns[:, 1],
-            "cost_0": feedback.costs[:, 0],
-            "cost_1": feedback.costs[:, 1],
-            "clean_preference": _nullable(feedback.clean_preference),
-            "clean_is_safe_0": _nullable(feedback.clean_safe[:, 0], bool),
-            "clean_is_safe_1": _nullable(feedback.clean_safe[:, 1], bool),
-            "preference_flipped": feedback.preference_flipped,
-            "is_safe_0_flipped": feedback.safe_flipped[:, 0],
-            "is_safe_1_flipped": feedback.safe_flipped[:, 1],
-        }
-    )
+def labels_table(feedback: Feedback) -> pa.Table:
+    """The published labels of pairs."""
+    return pa.table({"pair_id": pa.array(feedback.pairs.pair_id, pa.int64()), **_labels(feedback)})
+
+
+def oracle_table(feedback: Feedback) -> pa.Table:
+    """The truth about pairs, which labels were flipped, and what teachers and annotators did."""
+    columns = {
+        "pair_id": pa.array(feedback.pairs.pair_id, pa.int64()),
+        "return_0": feedback.returns[:, 0],
+        "return_1": feedback.returns[:, 1],
+        "cost_0": feedback.costs[:, 0],
+        "cost_1": feedback.costs[:, 1],
+        "clean_preference": _nullable(feedback.clean_preference),
+        "clean_is_safe_0": _nullable(feedback.clean_safe[:, 0], bool),
+        "clean_is_safe_1": _nullable(feedback.clean_safe[:, 1], bool),
+        "preference_flipped": feedback.preference_flipped,
+        "is_safe_0_flipped": feedback.safe_flipped[:, 0],
+        "is_safe_1_flipped": feedback.safe_flipped[:, 1],
+    }
+    for name, values in feedback.marks.items():
+        if values.ndim == 1:
+            columns[name] = values
+        else:
+            sides = {name.replace("is_safe", f"is_safe_{side}"): values[:, side] for side in (0, 1)}
+            columns |= {side: _lists(part) if part.ndim == 2 else part for side, part in sides.items()}
+    return pa.table(columns)
+
+
+def _labels(feedback: Feedback) -> dict[str, pa.Array]:
+    return {
+        "preference": _nullable(feedback.preference),
+        "is_safe_0": _nullable(feedback.safe[:, 0], bool),
+        "is_safe_1": _nullable(feedback.safe[:, 1], bool),
+    }
+
+
+def _answers_to(answers: pa.Table, pair_id: np.ndarray) -> pa.Table:
+    """The answers to the given pairs, in the pairs' order."""
+    return answers.filter(pc.is_in(answers["pair_id"], pa.array(pair_id))).combine_chunks()
 
 
 def _windows(values: np.ndarray, length: int) -> np.ndarray:
@@ -245,10 +346,3 @@ def _nullable(labels: np.ndarray, kind: type = np.float32) -> pa.Array:
     """Labels with NaN as null."""
     missing = np.isnan(labels)
     return pa.array(np.where(missing, 0, labels).astype(kind), mask=missing)
-
-
-def _write_text(path: Path, text: str) -> None:
-    with open(path, "w", encoding="utf-8", newline="\n") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())

@@ -12,7 +12,7 @@ N pairs, two sides to a pair, L steps to a segment, E episodes, T steps in all, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -55,6 +55,7 @@ class Episodes:
         costs: float64 [T], cost of each step, never negative.
         bounds: int64 [E + 1]; episode e is rows bounds[e] to bounds[e + 1].
         source: where they came from.
+        advantages: float64 [T], advantage of each step's action, where they were given.
 
     Raises:
         InputError: if the arrays do not agree in length, or the bounds do not fit them.
@@ -67,6 +68,7 @@ class Episodes:
     costs: np.ndarray
     bounds: np.ndarray
     source: Source
+    advantages: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         steps = len(self.observations)
@@ -129,6 +131,7 @@ class Feedback:
         preference: float32 [N], the published preference.
         safe: float32 [N, 2], the published safety labels.
         history: what was done to the pairs and labels, in order, as JSON-ready entries.
+        marks: what simulated teachers and annotators did, row by row: name -> [N] or, a side each, [N, 2, ...].
     """
 
     pairs: Pairs
@@ -139,19 +142,20 @@ class Feedback:
     preference: np.ndarray
     safe: np.ndarray
     history: tuple[dict, ...] = ()
+    marks: dict[str, np.ndarray] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.pairs)
 
     @property
     def preference_flipped(self) -> np.ndarray:
-        """Where the published preference differs from the clean one, bool [N]."""
-        return _differs(self.preference, self.clean_preference)
+        """Where the published preference names the other segment than the clean one, bool [N]."""
+        return (self.preference - 0.5) * (self.clean_preference - 0.5) < 0
 
     @property
     def safe_flipped(self) -> np.ndarray:
-        """Where a published safety label differs from the clean one, bool [N, 2]."""
-        return _differs(self.safe, self.clean_safe)
+        """Where a published safety label is the other than the clean one, bool [N, 2]."""
+        return (self.safe - 0.5) * (self.clean_safe - 0.5) < 0
 
     def take(self, keep: np.ndarray) -> Feedback:
         """The rows selected by a mask or by indices; the history stays."""
@@ -164,8 +168,5 @@ class Feedback:
             clean_safe=self.clean_safe[keep],
             preference=self.preference[keep],
             safe=self.safe[keep],
+            marks={name: values[keep] for name, values in self.marks.items()},
         )
-
-
-def _differs(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    return (one != other) & ~(np.isnan(one) & np.isnan(other))

@@ -365,12 +365,12 @@ def test_what_a_killed_build_leaves_does_not_load(ball_file: Path, tmp_path: Pat
         "import os, signal, sys\n"
         "from safefeedback import store\n"
         "from safefeedback.cli import main\n"
-        "write = store._write_text\n"
+        "write = store.write_text\n"
         "def kill(path, text):\n"
         "    if path.name == 'recipe.json':\n"
         "        os.kill(os.getpid(), signal.SIGKILL)\n"
         "    write(path, text)\n"
-        "store._write_text = kill\n"
+        "store.write_text = kill\n"
         "main(sys.argv[1:])\n"
     )
     words = ["build", "--task", "BallCircle", "--pairs", "20", "--source", str(ball_file), "--out", str(tmp_path / "out")]

@@ -160,7 +160,7 @@ def test_manifest_names_every_file_with_its_sha256(ball_file: Path, tmp_path: Pa
     folder = build(tmp_path, "--task", "BallCircle", "--source", ball_file, "--pairs", 20)
     manifest = json.loads((folder / "recipe.json").read_text())
     files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
-    assert set(files) == {*manifest["files"], "recipe.json"}
+    assert set(files) == {*manifest["files"], "recipe.json", "README.md"}
     for name, entry in manifest["files"].items():
         assert entry == {"bytes": files[name].stat().st_size, "sha256": file_sha256(files[name])}
     assert manifest["source"]["sha256"] == file_sha256(ball_file)

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from safefeedback.errors import InputError
-from safefeedback.sampling import Windows, sample, uniform
+from safefeedback.sampling import SAMPLERS, sample
 from safefeedback.tasks import tasks
 from safefeedback.types import Episodes, Source
+from safefeedback.windows import Windows, draw
 
 
 def episodes(lengths: list[int]) -> Episodes:
@@ -58,7 +59,8 @@ def test_every_pair_there_is_can_be_had_and_no_more():
 def test_rare_windows_come_last_but_come():
     data = episodes([64] * 60 + [264])  # 60 episodes of one window, one of 201: most pairs are rare
     windows = Windows.of(data, np.arange(61), 64)
-    episode, _start = uniform(data, np.arange(61), windows.pairs, 64, np.random.default_rng(0))
+    proposal = SAMPLERS["uniform"](windows, data, 64, np.inf)
+    episode, _start = windows.locate(draw(windows, proposal, windows.pairs, np.random.default_rng(0)))
     long = (episode == 60).all(axis=1)
     assert long[: windows.pairs // 20].mean() < 0.05 < 0.5 < long[windows.pairs // 2 :].mean()
 
@@ -66,10 +68,10 @@ def test_rare_windows_come_last_but_come():
 def test_most_pairs_of_very_uneven_episodes_can_be_had(monkeypatch):
     data = episodes([64] * 20 + [364])
     windows = Windows.of(data, np.arange(21), 64)
-    monkeypatch.setattr("safefeedback.sampling.ENUMERABLE", 10)
-    monkeypatch.setattr("safefeedback.sampling.MOST_DRAWS", 1000)
-    with pytest.raises(InputError, match="most possible pairs lie in a few long episodes"):
-        uniform(data, np.arange(21), windows.pairs, 64, np.random.default_rng(0))
+    monkeypatch.setattr("safefeedback.windows.ENUMERABLE", 10)
+    monkeypatch.setattr("safefeedback.windows.MOST_DRAWS", 1000)
+    with pytest.raises(InputError, match="most possible pairs are drawn too rarely"):
+        draw(windows, SAMPLERS["uniform"](windows, data, 64, np.inf), windows.pairs, np.random.default_rng(0))
 
 
 def test_episodes_and_starts_are_uniform():

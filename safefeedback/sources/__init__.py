@@ -6,12 +6,13 @@ import warnings
 from pathlib import Path
 
 from safefeedback.errors import InputError
+from safefeedback.files import file_sha256
 from safefeedback.sources import dsrl
-from safefeedback.sources.hdf5 import read_hdf5
+from safefeedback.sources.hdf5 import read_advantages, read_hdf5
 from safefeedback.tasks import Task, tasks
 from safefeedback.types import Episodes, Source
 
-__all__ = ["load", "recordings_file"]
+__all__ = ["find", "load", "read_advantages", "recordings_file"]
 
 RECORDINGS = Path(__file__).with_name("recordings")
 
@@ -49,6 +50,15 @@ def load(source: str, task: Task) -> Episodes:
     if not benchmark:
         return read_hdf5(path, task, Source("file", "", ""))
     return read_hdf5(path, task, Source("dsrl", "", "", dsrl.LICENSE, dsrl.AUTHOR, dsrl.CITATION))
+
+
+def find(task: Task, fingerprint: str) -> Episodes | None:
+    """The recordings whose file has the given sha256, if they are on this machine: DSRL's cached file, or one shipped here."""
+    cached = dsrl.cached(task)
+    for file in [*([cached] if cached is not None else []), *sorted(RECORDINGS.glob(f"{task.name}*.hdf5"))]:
+        if file_sha256(file) == fingerprint:
+            return read_hdf5(file, task, Source("file", "", ""))
+    return None
 
 
 def recordings_file(task: Task) -> Path | None:

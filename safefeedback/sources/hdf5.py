@@ -67,6 +67,19 @@ def read_hdf5(path: Path, task: Task, source: Source) -> Episodes:
     return Episodes(task, observations, actions, rewards, costs, bounds, source)
 
 
+def read_advantages(path: Path, steps: int) -> np.ndarray:
+    """The key `advantages` of an HDF5 file: float64 [steps], the advantage of the action at every recorded step.
+
+    Raises:
+        InputError: naming the file, if it is missing, of another length, not finite, or the file cannot be read.
+    """
+    with _explained(path), h5py.File(path, "r") as file:
+        values = _read(file, path, "advantages", None, np.float64)
+    if len(values) != steps:
+        raise InputError(f"{path}: advantages has {len(values)} steps but the recordings have {steps}")
+    return values
+
+
 def _text(value: object) -> str:
     """A text attribute; anything else counts as nothing stated."""
     if isinstance(value, bytes):
