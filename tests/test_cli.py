@@ -27,6 +27,7 @@ HEAVY = {
     "safety_gymnasium",
     "mujoco",
     "dsrl",
+    "matplotlib",
 }
 # every module or folder of safefeedback, in the order in which imports may point: to the same layer or one above
 LAYERS = [
@@ -34,10 +35,11 @@ LAYERS = [
     {"tasks", "terminal"},
     {"types"},
     {"sources", "simulator", "labels", "noise", "filters", "sampling", "doctor"},
-    {"build", "stats"},
+    {"build", "stats", "plots"},
     {"store", "card", "reading"},
     {"pipeline", "recorder"},
     {"screen"},
+    {"inspection"},
     {"cli"},
     {"__main__"},
 ]

@@ -1,0 +1,139 @@
+"""Everything about one file of recordings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from safefeedback import sources
+from safefeedback.errors import InputError
+from safefeedback.inspection.labels import quantiles, share
+from safefeedback.inspection.values import report, values_of
+from safefeedback.inspection.windows import around, safe_per_limit
+from safefeedback.labels import safe_by_cost, window_sum
+from safefeedback.plots.view import Clip, View
+from safefeedback.tasks import Task, find_task, tasks
+from safefeedback.types import Episodes
+
+CLIPS = 4  # of two windows each
+
+
+def task_of(file: Path) -> Task | None:
+    """The task that a file says it records, in its attribute `task` or in its name as DSRL's files do, or None."""
+    try:
+        with h5py.File(file, "r") as opened:
+            stated = opened.attrs.get("task")
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError):
+        stated = None  # loading says what is wrong
+    for name, task in tasks().items():
+        if stated == name or file.name == task.file or file.name.startswith(f"Safety{name}-") or file.stem == name:
+            return task
+    return None
+
+
+def inspect_recordings(file: Path, task: str | None, length: int = 64) -> tuple[dict[str, Any], View]:
+    """Numbers about recordings, JSON-ready, and what its pictures show.
+
+    Args:
+        file: HDF5 in DSRL's schema.
+        task: what was recorded; None takes it from the file.
+        length: L, steps in a window.
+
+    Raises:
+        InputError: if the task cannot be told, the file cannot be trusted, or no episode is as long as a window.
+    """
+    known = find_task(task) if task is not None else task_of(file)
+    if known is None:
+        raise InputError(f"{file} does not say which task it records: give it with --task NAME")
+    if length < 1:
+        raise InputError(f"--length must be at least 1, not {length}")
+    episodes = sources.load(str(file), known)
+    lengths, bounds = episodes.lengths, episodes.bounds
+    if lengths.max() < length:
+        raise InputError(f"{file}: no episode has {length} steps; the longest has {lengths.max()}: give a smaller --length")
+    returns, costs = _sums(episodes.rewards, bounds), _sums(episodes.costs, bounds)
+    windows = _windows(episodes, length)
+    window_costs = window_sum(episodes.costs, windows, length)
+    if not np.isfinite(returns).all() or not np.isfinite(costs).all():
+        raise InputError(f"{file}: rewards or costs are so large that their sum over an episode is infinite")
+    limits = around(known.cost_limits, None)
+    steps = int(bounds[-1])
+    result = {
+        "file": str(file),
+        "sha256": episodes.source.fingerprint,
+        "task": known.name,
+        "length": length,
+        "horizon": known.horizon,
+        "episodes": len(episodes),
+        "steps": steps,
+        "episodes_too_short": int((lengths < length).sum()),
+        "episodes_full_length": share(lengths == known.horizon),
+        "episode_length": quantiles(lengths),
+        "episode_return": quantiles(returns),
+        "episode_cost": quantiles(costs),
+        "windows": len(windows),
+        "limits": [
+            {**entry, "episodes_safe": share(costs <= entry["cost_limit"])}
+            for entry in safe_per_limit(window_costs, length, known.horizon, limits)
+        ],
+        **report(values_of(episodes.observations[:steps], episodes.actions[:steps])),
+    }
+    return result, _view(episodes, windows, window_costs, length)
+
+
+def _windows(episodes: Episodes, length: int) -> np.ndarray:
+    """The row where each whole window starts, int64 [W]."""
+    rows = np.arange(episodes.bounds[-1])
+    last = np.repeat(episodes.bounds[1:], episodes.lengths) - length
+    return rows[rows <= last]
+
+
+def _sums(values: np.ndarray, bounds: np.ndarray) -> np.ndarray:
+    """The sum of each episode, float64 [E]."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.add.reduceat(values[: bounds[-1]], bounds[:-1])
+
+
+def _view(episodes: Episodes, windows: np.ndarray, costs: np.ndarray, length: int) -> View:
+    """All windows, and eight of them from the cheapest to the costliest."""
+    task = episodes.task
+    limit = task.default_cost_limit
+    returns = window_sum(episodes.rewards, windows, length)
+    safe = safe_by_cost(costs, limit, length, task.horizon)
+    chosen = np.argsort(costs, kind="stable")[np.arange(2 * CLIPS) * (len(costs) - 1) // (2 * CLIPS - 1)].reshape(CLIPS, 2)
+    number = np.searchsorted(episodes.bounds, windows[chosen], side="right") - 1
+    names = [
+        [f"episode {e}, step {s}" for e, s in zip(row, start, strict=True)]
+        for row, start in zip(number, windows[chosen] - episodes.bounds[number], strict=True)
+    ]
+    clips = tuple(
+        Clip(
+            name="",
+            sides=(names[index][0], names[index][1]),
+            observations=np.stack([episodes.observations[start : start + length] for start in windows[pair]]),
+            preference=np.nan,
+            safe=safe[pair],
+            flipped=np.zeros(2, bool),
+            returns=returns[pair],
+            costs=costs[pair],
+        )
+        for index, pair in enumerate(chosen)
+    )
+    return View(
+        title=f"{episodes.source.file}, {len(windows):,} windows of {length} steps",
+        task=task.name,
+        length=length,
+        horizon=task.horizon,
+        cost_limit=limit,
+        cost_limits=task.cost_limits,
+        returns=returns,
+        costs=costs,
+        safe=safe,
+        clean_safe=safe,
+        margins=np.empty(0),
+        agrees=np.empty(0),
+        clips=clips,
+    )
