@@ -10,6 +10,7 @@ import typer
 
 from safefeedback import __version__
 from safefeedback.errors import InputError
+from safefeedback.inspection.command import inspect
 from safefeedback.recorder.command import collect
 from safefeedback.terminal import Progress, run
 
@@ -164,6 +165,7 @@ def doctor(as_json: Json = False) -> None:
 
 
 app.command()(collect)
+app.command()(inspect)
 
 
 def _text_or_file(value: str, ending: str) -> str:

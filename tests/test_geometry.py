@@ -42,7 +42,7 @@ def test_positions_are_the_simulators(name: str) -> None:
     assert len(places) > 10 and np.ptp(places, axis=0).max() > 0.02  # it moved
     np.testing.assert_allclose(geometry.positions(name, observations), places, atol=2e-5 if name in geometry.BULLET else 2e-2)
     assert np.array_equal(geometry.costly(name, observations), costs > 0)
-    world = geometry.arena(name)
+    world = geometry.arena(name, observations.shape[-1])
     if name in geometry.BULLET:
         assert world.circle == (inner.task.circle.radius if "Circle" in name else None)
         assert world.x_limit == getattr(inner.task, "x_lim", None) and world.y_limit == getattr(inner.task, "y_lim", None)
@@ -90,4 +90,4 @@ def test_the_dims_of_every_navigation_task_fit_its_lidars() -> None:
 
 def test_no_lidar_where_there_is_none() -> None:
     assert geometry.lidars("AntVelocity", np.zeros(27)) == {} and geometry.lidars("BallCircle", np.zeros(8)) == {}
-    assert geometry.arena("AntVelocity") is None
+    assert geometry.arena("AntVelocity", 27) is None and geometry.arena("BallCircle", 9) is None

@@ -24,7 +24,6 @@ Advance = Callable[[int, int | None], None]
 def inspect_dataset(
     source: str | Path,
     labels: str | None = None,
-    revision: str | None = None,
     on_progress: Advance = lambda done, total: None,
 ) -> tuple[dict[str, Any], View]:
     """Numbers about a dataset's splits, JSON-ready, and what its pictures show (the first split's).
@@ -32,14 +31,13 @@ def inspect_dataset(
     Args:
         source: a dataset's folder, or a Hub repository "user/name".
         labels: a label set of the dataset; None for the published labels.
-        revision: branch, tag or commit of a repository.
         on_progress: told how many pairs were looked at, of how many.
 
     Raises:
         InputError: if there is no such dataset, or its content is not what it should be.
     """
-    held_out = has_split(source, f"labels/{labels}" if labels else "pairs", "test", revision)
-    splits = {split: read(source, labels, split, revision, segments=False) for split in ("train", "test")[: 1 + held_out]}
+    held_out = has_split(source, f"labels/{labels}" if labels else "pairs", "test")
+    splits = {split: read(source, labels, split, segments=False) for split in ("train", "test")[: 1 + held_out]}
     context = _context(splits["train"].recipe, str(source), custom=labels is not None)
     done, total = 0, sum(len(data) for data in splits.values())
 
@@ -53,11 +51,13 @@ def inspect_dataset(
     for split, data in splits.items():
         where = f"{source}, split {split}"
         _check(data, where)
-        truth = _truth(source, split, revision, data, where)
+        truth = _truth(source, split, data, where)
         shown = {int(data.pair_id[row]): row for row in ([] if views else _clip_rows(data))}
-        values, length, segments = _scan(read_segments(source, split, revision), data.pair_id, set(shown), where, advance)
+        values, length, segments = _scan(read_segments(source, split), data.pair_id, set(shown), where, advance)
         numbers[split] = _split_numbers(data, truth, values, length, context)
-        views.append(_view(str(source), labels, data, truth, {shown[key]: segments[key] for key in shown}, length, context))
+        views.append(
+            _view(str(source), split, labels, data, truth, {shown[key]: segments[key] for key in shown}, length, context)
+        )
     result = {
         "dataset": str(source),
         "labels": labels,
@@ -146,11 +146,11 @@ def _check(data: Dataset, where: str) -> None:
         raise InputError(f"{where}: an episode or start is negative")
 
 
-def _truth(source: str | Path, split: str, revision: str | None, data: Dataset, where: str) -> Oracle | None:
+def _truth(source: str | Path, split: str, data: Dataset, where: str) -> Oracle | None:
     """The truth about the rows of `data`, in their order."""
-    if not has_split(source, "oracle", split, revision):
+    if not has_split(source, "oracle", split):
         return None
-    truth = read_oracle(source, split, revision)
+    truth = read_oracle(source, split)
     order = np.argsort(truth.pair_id, kind="stable")
     at = np.minimum(np.searchsorted(truth.pair_id, data.pair_id, sorter=order), len(order) - 1) if len(order) else None
     if at is None or not np.array_equal(truth.pair_id[order[at]], data.pair_id):
@@ -165,6 +165,7 @@ def _split_numbers(data: Dataset, truth: Oracle | None, values: Values, length: 
     limits = truth is not None and context["horizon"] is not None
     return {
         "pairs": len(data),
+        "length": length,
         "safety": count.safety(data.safe),
         "preference": count.preferences(data.preference),
         "agreement": None
@@ -198,6 +199,7 @@ def _clip_rows(data: Dataset) -> list[int]:
 
 def _view(
     where: str,
+    split: str,
     labels: str | None,
     data: Dataset,
     truth: Oracle | None,
@@ -230,7 +232,7 @@ def _view(
             np.sign(data.preference - 0.5) == np.sign(truth.clean_preference - 0.5),
         )
     return View(
-        title=f"{name}, {len(data):,} pairs" + (f", labels {labels}" if labels else ""),
+        title=f"{name}, {len(data):,} pairs ({split})" + (f", labels {labels}" if labels else ""),
         task=name,
         length=length,
         horizon=context["horizon"],

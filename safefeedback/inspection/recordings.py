@@ -14,6 +14,7 @@ from safefeedback.inspection.labels import quantiles, share
 from safefeedback.inspection.values import report, values_of
 from safefeedback.inspection.windows import around, safe_per_limit
 from safefeedback.labels import safe_by_cost, window_sum
+from safefeedback.plots import geometry
 from safefeedback.plots.view import Clip, View
 from safefeedback.tasks import Task, find_task, tasks
 from safefeedback.types import Episodes
@@ -79,9 +80,28 @@ def inspect_recordings(file: Path, task: str | None, length: int = 64) -> tuple[
             {**entry, "episodes_safe": share(costs <= entry["cost_limit"])}
             for entry in safe_per_limit(window_costs, length, known.horizon, limits)
         ],
+        "first_step": first_step(known.name, episodes),
         **report(values_of(episodes.observations[:steps], episodes.actions[:steps])),
     }
     return result, _view(episodes, windows, window_costs, length)
+
+
+def first_step(task: str, episodes: Episodes) -> dict[str, float] | None:
+    """How far the first step of an episode goes, in metres, beside the farthest of all other steps; None where observations
+    do not tell the place. In DSRL's Bullet files the first observation is often what the episode before it ended with."""
+    if geometry.arena(task, episodes.observations.shape[1]) is None or episodes.lengths.max() < 3:
+        return None
+    way = np.linalg.norm(np.diff(geometry.positions(task, episodes.observations), axis=0), axis=1)
+    first = episodes.bounds[:-1][episodes.lengths > 1]
+    inside = np.ones(len(way), bool)
+    inside[episodes.bounds[1:][episodes.bounds[1:] <= len(way)] - 1] = False
+    inside[first] = False
+    farthest = float(way[: episodes.bounds[-1] - 1][inside[: episodes.bounds[-1] - 1]].max())
+    return {
+        "median": float(np.median(way[first])),
+        "farthest_other": farthest,
+        "episodes_jumping": round(float((way[first] > 1.5 * farthest).mean()), 6),
+    }
 
 
 def _windows(episodes: Episodes, length: int) -> np.ndarray:
@@ -97,13 +117,20 @@ def _sums(values: np.ndarray, bounds: np.ndarray) -> np.ndarray:
         return np.add.reduceat(values[: bounds[-1]], bounds[:-1])
 
 
+def _by_return(rows: np.ndarray, returns: np.ndarray) -> np.ndarray:
+    """CLIPS of these windows, evenly from the lowest return to the highest; of all windows where there are none."""
+    rows = rows if len(rows) else np.arange(len(returns))
+    ordered = rows[np.argsort(returns[rows], kind="stable")]
+    return ordered[np.arange(CLIPS) * (len(ordered) - 1) // (CLIPS - 1)]
+
+
 def _view(episodes: Episodes, windows: np.ndarray, costs: np.ndarray, length: int) -> View:
-    """All windows, and eight of them from the cheapest to the costliest."""
+    """All windows, and safe ones beside unsafe ones, each from the lowest to the highest return."""
     task = episodes.task
     limit = task.default_cost_limit
     returns = window_sum(episodes.rewards, windows, length)
     safe = safe_by_cost(costs, limit, length, task.horizon)
-    chosen = np.argsort(costs, kind="stable")[np.arange(2 * CLIPS) * (len(costs) - 1) // (2 * CLIPS - 1)].reshape(CLIPS, 2)
+    chosen = np.stack([_by_return(np.flatnonzero(safe == value), returns) for value in (1, 0)], axis=1)
     number = np.searchsorted(episodes.bounds, windows[chosen], side="right") - 1
     names = [
         [f"episode {e}, step {s}" for e, s in zip(row, start, strict=True)]

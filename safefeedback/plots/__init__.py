@@ -6,6 +6,7 @@ import os
 from importlib.util import find_spec
 from pathlib import Path
 
+from safefeedback.errors import InputError
 from safefeedback.plots import distributions, lidar, strips
 from safefeedback.plots.style import plain, save
 from safefeedback.plots.view import View
@@ -36,8 +37,18 @@ def draw_all(view: View, folder: Path) -> list[tuple[str, str]]:
 
     Returns:
         (file name, one-sentence caption) of each, in the order in which to show them.
+
+    Raises:
+        InputError: if the folder cannot be written to.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return _draw_all(view, folder)
+    except OSError as error:
+        raise InputError(f"plots cannot be written into {folder}: {error.strerror}; choose another place with --out") from None
+
+
+def _draw_all(view: View, folder: Path) -> list[tuple[str, str]]:
     drawn = []
     with plain():
         for name, draw in PICTURES.items():

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 POINTS = 5000  # drawn at most; more hide one another
+FEW = 200  # are drawn larger
 CURVE = 401
 
 
@@ -30,19 +31,20 @@ def return_cost(view: View) -> tuple[Figure, str] | None:
     spread = (uniforms(stream(0, "jitter"), len(drawn)) - 0.5) * (0.7 if whole else 0.0)
     x, y, safe = view.costs[drawn] + spread, view.returns[drawn], view.safe[drawn]
     kinds = (("safe", 1.0, SAFE), ("unsafe", 0.0, UNSAFE))
+    size, alpha = (7, 0.35) if len(drawn) > FEW else (24, 0.8)
     for name, value, colour in kinds:
         count = int((view.safe == value).sum())
-        axes.scatter(x[safe == value], y[safe == value], s=7, color=colour, alpha=0.35, linewidths=0)
+        axes.scatter(x[safe == value], y[safe == value], s=size, color=colour, alpha=alpha, linewidths=0)
         axes.scatter([], [], s=24, color=colour, label=f"labelled {name} ({count:,})")
     unanswered = np.isnan(view.safe)
     if unanswered.any():
-        axes.scatter(x[np.isnan(safe)], y[np.isnan(safe)], s=7, color=OTHER, alpha=0.5, linewidths=0)
+        axes.scatter(x[np.isnan(safe)], y[np.isnan(safe)], s=size, color=OTHER, alpha=alpha, linewidths=0)
         axes.scatter([], [], s=24, color=OTHER, label=f"unanswered ({int(unanswered.sum()):,})")
     wrong = (view.safe != view.clean_safe) & ~unanswered
     if wrong.any():
         at = wrong[drawn]
         axes.scatter(
-            x[at], y[at], s=16, marker="x", color=ACCENT, linewidths=0.7, label=f"label is wrong ({int(wrong.sum()):,})"
+            x[at], y[at], s=size + 3, marker="x", color=ACCENT, linewidths=0.5, label=f"label is wrong ({int(wrong.sum()):,})"
         )
     limit = view.segment_cost_limit
     for panel in (axes, above):
@@ -60,8 +62,11 @@ def return_cost(view: View) -> tuple[Figure, str] | None:
             beside.hist(view.returns[rows], bins[1], histtype="step", color=colour, orientation="horizontal")
     for panel in (above, beside):
         panel.tick_params(labelbottom=panel is beside, labelleft=panel is above)
-    above.set_yscale("log")
-    beside.set_xscale("log")
+    for scale, axis in ((above.set_yscale, above.yaxis), (beside.set_xscale, beside.xaxis)):
+        scale("log")
+        axis.set_minor_formatter("")
+    above.set_ylim(bottom=0.7)
+    beside.set_xlim(left=0.7)
     above.set_ylabel("segments")
     beside.set_xlabel("segments")
     axes.set_xlabel(f"cost of a segment of {view.length} steps")
@@ -70,7 +75,7 @@ def return_cost(view: View) -> tuple[Figure, str] | None:
     figure.suptitle(view.title, fontsize=10)
     figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
     said = f"{len(drawn):,} of {len(view.costs):,} segments" if len(drawn) < len(view.costs) else "All segments"
-    caption = f"{said} by cost and return, coloured by their published safety label"
+    caption = f"{said} by cost and return, coloured by their safety label"
     caption += "; crosses mark labels that differ from the truth" if wrong.any() else ""
     return figure, caption + ("; whole costs are spread a little to be seen." if whole else ".")
 
@@ -104,6 +109,7 @@ def margins(view: View) -> tuple[Figure, str] | None:
         upper.set_xlabel("relative to the root mean square")
     axes.set_xlabel("|difference of the two returns| of a pair")
     axes.set_ylabel("pairs")
+    axes.yaxis.get_major_locator().set_params(integer=True)
     axes.legend(frameon=False)
     figure.suptitle(view.title, fontsize=10)
     return figure, "Preference margins: the difference of a pair's returns, by whether the published preference is right."
@@ -126,7 +132,7 @@ def safe_share(view: View) -> tuple[Figure, str] | None:
         axes.axvline(limit, color=OTHER, linestyle=":", linewidth=1)
         left = limit > 0.8 * highest
         axes.annotate(
-            f"{share(limit):.0%} at {limit:g}",
+            f"{share(limit):.0%}",
             (limit, float(share(limit))),
             (-5 if left else 5, -11),
             textcoords="offset points",
@@ -137,7 +143,16 @@ def safe_share(view: View) -> tuple[Figure, str] | None:
     )
     answered = view.safe[~np.isnan(view.safe)]
     if view.cost_limit is not None and len(answered) and (view.safe != view.clean_safe).any():
-        axes.plot(view.cost_limit, answered.mean(), "D", color=UNSAFE, label="labels as published", linestyle="none")
+        axes.plot(
+            view.cost_limit,
+            answered.mean(),
+            "D",
+            markersize=10,
+            markerfacecolor="none",
+            color=UNSAFE,
+            label="labels as published",
+            linestyle="none",
+        )
     axes.set(xlabel="cost limit of an episode", ylabel="share of safe segments", ylim=(-0.03, 1.06), xlim=(0, highest))
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     axes.grid(alpha=0.25, linewidth=0.5)
@@ -149,11 +164,11 @@ def safe_share(view: View) -> tuple[Figure, str] | None:
 
 
 def _edges(values: np.ndarray, whole: bool) -> np.ndarray:
-    """Edges of at most 60 bins; whole numbers lie in the middle of theirs."""
+    """Edges of at most 60 bins, fewer for few values; whole numbers lie in the middle of theirs."""
     low, high = float(values.min()), float(values.max())
     if whole:
         width = max(1, -(-int(high - low + 1) // 60))
         return np.arange(low - 0.5, high + width, width)
     if high == low:
         high = low + 1
-    return np.linspace(low, high, 51)
+    return np.linspace(low, high, int(np.clip(4 * np.sqrt(len(values)), 8, 50)) + 1)

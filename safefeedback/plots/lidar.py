@@ -25,6 +25,7 @@ COLOURS = {
     "pillars": "#0072B2",
     "push box": "#000000",
 }
+NAMES = {"circle": "centre of the circle"}
 
 
 def rings(view: View) -> tuple[Figure, str] | None:
@@ -35,7 +36,7 @@ def rings(view: View) -> tuple[Figure, str] | None:
         return None
     rows = [(clip, side) for clip in view.clips[:CLIPS] for side in (0, 1)]
     steps = np.linspace(0, view.length - 1, min(INSTANTS, view.length)).astype(int)
-    figure = new_figure(1.75 * len(steps) + 0.4, 1.9 * len(rows) + 0.7)
+    figure = new_figure(1.45 * len(steps) + 0.4, 1.65 * len(rows) + 0.7)
     panels = figure.subplots(len(rows), len(steps), squeeze=False, subplot_kw={"projection": "polar"})
     angle, width = (np.arange(LIDAR_BINS) + 0.5) * 2 * np.pi / LIDAR_BINS, 2 * np.pi / LIDAR_BINS
     for row, (clip, side) in enumerate(rows):
@@ -52,7 +53,7 @@ def rings(view: View) -> tuple[Figure, str] | None:
             if row == len(rows) - 1:
                 axes.set_xlabel(f"step {step}", fontsize=8)
         title(panels[row, 0], clip, side)
-    handles = [Patch(color=COLOURS[kind], label=kind) for kind in seen]
+    handles = [Patch(color=COLOURS[kind], label=NAMES.get(kind, kind)) for kind in seen]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)
     figure.suptitle(f"{view.title}: lidar, front upwards", fontsize=10)
     return figure, "What the lidars see around the body at a few steps of two pairs; the fuller the colour, the nearer."

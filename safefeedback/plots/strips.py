@@ -9,7 +9,6 @@ import numpy as np
 from safefeedback.plots import geometry
 from safefeedback.plots.style import ACCENT, CIRCLE, OTHER, OUTSIDE, SAFE, TIME, UNSAFE, bare, new_figure
 from safefeedback.plots.view import Clip, View
-from safefeedback.tasks import tasks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,8 +22,7 @@ def pairs(view: View) -> tuple[Figure, str] | None:
     """The view's clips, in the manner that fits the task."""
     if not view.clips:
         return None
-    known = tasks().get(view.task)
-    world = geometry.arena(view.task) if known and known.observation_dim == view.clips[0].observations.shape[-1] else None
+    world = geometry.arena(view.task, view.clips[0].observations.shape[-1])
     if world is None:
         figure = _curves(view)
         caption = "A few pairs of segments as the observation dims that vary most, over time."
@@ -33,7 +31,9 @@ def pairs(view: View) -> tuple[Figure, str] | None:
         caption = "A few pairs of segments from above, with the circle to follow and the boundaries that cost to cross."
     else:
         figure = _tracks(view, world)
-        caption = "A few pairs of segments from above, with the boundaries; crossing them or going too fast costs."
+        caption = (
+            "A few pairs of segments from above (x stretched), with the boundaries; to cross them or to be too fast costs."
+        )
     figure.suptitle(view.title, fontsize=10)
     return figure, caption
 
@@ -48,14 +48,14 @@ def title(axes: Axes, clip: Clip, side: int) -> None:
     better = not np.isnan(clip.preference) and clip.preference != 0.5 and int(clip.preference > 0.5) == side
     name = f"{clip.name}, {clip.sides[side]}" if clip.name else clip.sides[side]
     words = ("preferred, " if better else "tie, " if clip.preference == 0.5 else "") + verdict
-    axes.set_title(f"{name}\n{words}", color=colour, fontsize=8, fontweight="bold" if better else "normal")
+    axes.set_title(f"{name}\n{words}{_truth(clip, side)}", color=colour, fontsize=8, fontweight="bold" if better else "normal")
     axes.spines[:].set(color=colour, linewidth=2.5 if better else 0.8)
 
 
 def _truth(clip: Clip, side: int) -> str:
     if np.isnan(clip.returns[side]):
         return ""
-    return f"return {clip.returns[side]:.1f}, cost {clip.costs[side]:g}"
+    return f"\nreturn {clip.returns[side]:.3g}, cost {clip.costs[side]:.3g}"
 
 
 def _rooms(view: View, world: geometry.Arena) -> Figure:
@@ -63,7 +63,7 @@ def _rooms(view: View, world: geometry.Arena) -> Figure:
     from matplotlib.patches import Circle, Rectangle
 
     count = len(view.clips)
-    figure = new_figure(max(5.4, 2.15 * count + 0.8), 5.6)
+    figure = new_figure(max(5.4, 2.15 * count + 0.8), 5.9)
     panels = figure.subplots(2, count, squeeze=False, sharex=True, sharey=True)
     places = [geometry.positions(view.task, clip.observations) for clip in view.clips]
     assert world.circle is not None
@@ -81,9 +81,9 @@ def _rooms(view: View, world: geometry.Arena) -> Figure:
             axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
             axes.tick_params(labelsize=7)
             title(axes, clip, side)
-            axes.set_xlabel(_truth(clip, side) + ("\nx in metres" if side else ""), fontsize=8)
-        panels[0, 0].set_ylabel("y in metres", fontsize=8)
-        panels[1, 0].set_ylabel("y in metres", fontsize=8)
+        panels[1, column].set_xlabel("x in metres", fontsize=8)
+    for row in panels:
+        row[0].set_ylabel("y in metres", fontsize=8)
     _legend(figure, panels, points, view, circle=True)
     return figure
 
@@ -91,7 +91,7 @@ def _rooms(view: View, world: geometry.Arena) -> Figure:
 def _tracks(view: View, world: geometry.Arena) -> Figure:
     """One row a pair, one column a segment; the way along x is drawn shorter than the way across."""
     count = len(view.clips)
-    figure = new_figure(7.4, 1.25 * count + 1.3)
+    figure = new_figure(7.4, 1.55 * count + 1.0)
     panels = figure.subplots(count, 2, squeeze=False, sharey=True)
     places = [geometry.positions(view.task, clip.observations) for clip in view.clips]
     assert world.y_limit is not None
@@ -106,11 +106,12 @@ def _tracks(view: View, world: geometry.Arena) -> Figure:
                 axes.axhline(line, color=ACCENT, linestyle="--", linewidth=0.8)
             points = _path(axes, place[side], geometry.costly(view.task, clip.observations[side]))
             middle = float(place[side][:, 0].min() + place[side][:, 0].max()) / 2
-            half = 0.55 * max(longest, 1.0)
+            half = max(0.55 * longest, world.y_limit)
             axes.set(xlim=(middle - half, middle + half), ylim=(-reach, reach))
             axes.tick_params(labelsize=7)
             title(axes, clip, side)
-            axes.set_xlabel(_truth(clip, side) + ("\nx in metres" if row == count - 1 else ""), fontsize=8)
+            if row == count - 1:
+                axes.set_xlabel("x in metres", fontsize=8)
         panels[row, 0].set_ylabel("y in metres", fontsize=8)
     _legend(figure, panels, points, view, circle=False, speed=world.speed_limit)
     return figure
@@ -119,9 +120,9 @@ def _tracks(view: View, world: geometry.Arena) -> Figure:
 def _path(axes: Axes, place: np.ndarray, costly: np.ndarray) -> object:
     """A way [L, 2] coloured by time, with its start and its costly steps [L]; the points, for a colour bar."""
     axes.plot(place[:, 0], place[:, 1], color=OTHER, linewidth=0.6)
-    points = axes.scatter(place[:, 0], place[:, 1], c=np.arange(len(place)), cmap=TIME, s=9, linewidths=0, zorder=3)
-    axes.scatter(place[costly, 0], place[costly, 1], marker="x", color=UNSAFE, s=14, linewidths=0.8, zorder=4)
-    axes.scatter(place[:1, 0], place[:1, 1], marker="o", s=38, facecolor="white", edgecolor=ACCENT, zorder=5)
+    axes.scatter(place[costly, 0], place[costly, 1], color=UNSAFE, s=34, linewidths=0, zorder=2)
+    points = axes.scatter(place[:, 0], place[:, 1], c=np.arange(len(place)), cmap=TIME, s=6, linewidths=0, zorder=3)
+    axes.scatter(place[:1, 0], place[:1, 1], marker="D", s=30, facecolor="none", edgecolor=ACCENT, zorder=4)
     return points
 
 
@@ -130,10 +131,10 @@ def _legend(figure: Figure, panels: np.ndarray, points: object, view: View, circ
 
     bar = figure.colorbar(points, ax=panels, shrink=0.7, pad=0.02, aspect=30)  # type: ignore[arg-type]
     bar.set_label(f"step of the {view.length}")
-    costs = "step that cost" + (f" (outside, or faster than {speed:g} m/s)" if speed else "")
+    costs = "place that cost" + (f" (outside, or faster than {speed:g} m/s)" if speed else "")
     handles = [
-        Line2D([], [], marker="o", markerfacecolor="white", markeredgecolor=ACCENT, linestyle="none", label="start"),
-        Line2D([], [], marker="x", color=UNSAFE, linestyle="none", label=costs),
+        Line2D([], [], marker="D", markerfacecolor="none", markeredgecolor=ACCENT, linestyle="none", label="start"),
+        Line2D([], [], marker="o", color=UNSAFE, linestyle="none", label=costs),
         *([Line2D([], [], color=CIRCLE, label="circle to follow")] if circle else []),
         Line2D([], [], color=ACCENT, linestyle="--", linewidth=0.8, label="boundary"),
     ]
@@ -158,7 +159,7 @@ def _curves(view: View) -> Figure:
                 axes.plot(values, color=colour, linestyle=dash, linewidth=1, label=f"observation {dim}")
             axes.tick_params(labelsize=7)
             title(axes, clip, side)
-            axes.set_xlabel(_truth(clip, side) + ("\nstep" if side else ""), fontsize=8)
+        panels[1, column].set_xlabel("step", fontsize=8)
     for row in panels:
         row[0].set_ylabel("standardised", fontsize=8)
     handles, names = panels[0, 0].get_legend_handles_labels()
