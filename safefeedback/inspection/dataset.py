@@ -157,6 +157,9 @@ def _truth(source: str | Path, split: str, data: Dataset, where: str) -> Oracle 
         raise InputError(f"{where}: oracle does not hold the pairs that are labelled")
     if not np.isfinite(truth.returns).all() or not np.isfinite(truth.costs).all():
         raise InputError(f"{where}: oracle holds a return or cost that is null")
+    with np.errstate(over="ignore"):
+        if not np.isfinite(truth.returns[:, 1] - truth.returns[:, 0]).all():
+            raise InputError(f"{where}: returns are so large that their difference is infinite")
     rows = order[at]
     return replace(truth, **{name: getattr(truth, name)[rows] for name in Oracle.__dataclass_fields__})
 

@@ -68,7 +68,8 @@ def agreement(published: np.ndarray, clean: np.ndarray, classes: dict[str, float
 def margins(returns: np.ndarray) -> dict[str, Any]:
     """|difference of the two returns| of each pair [N, 2], in return units and in units of its root mean square."""
     margin = np.abs(returns[:, 1] - returns[:, 0])
-    scale = float(np.sqrt(np.mean(margin**2))) if len(margin) else 0.0
+    largest = float(margin.max(initial=0.0))
+    scale = largest * float(np.sqrt(np.mean((margin / largest) ** 2))) if largest else 0.0  # a square alone may be infinite
     spread = quantiles(margin)
     return {
         "rms": scale,

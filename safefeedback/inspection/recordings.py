@@ -29,13 +29,14 @@ def task_of(file: Path) -> Task | None:
             stated = opened.attrs.get("task")
     except (OSError, RuntimeError, KeyError, ValueError, TypeError):
         stated = None  # loading says what is wrong
+    stated = stated if isinstance(stated, str) else None
     for name, task in tasks().items():
         if stated == name or file.name == task.file or file.name.startswith(f"Safety{name}-") or file.stem == name:
             return task
     return None
 
 
-def inspect_recordings(file: Path, task: str | None, length: int = 64) -> tuple[dict[str, Any], View]:
+def inspect_recordings(file: Path, task: str | None = None, length: int = 64) -> tuple[dict[str, Any], View]:
     """Numbers about recordings, JSON-ready, and what its pictures show.
 
     Args:
@@ -57,8 +58,8 @@ def inspect_recordings(file: Path, task: str | None, length: int = 64) -> tuple[
         raise InputError(f"{file}: no episode has {length} steps; the longest has {lengths.max()}: give a smaller --length")
     returns, costs = _sums(episodes.rewards, bounds), _sums(episodes.costs, bounds)
     windows = _windows(episodes, length)
-    window_costs = window_sum(episodes.costs, windows, length)
-    if not np.isfinite(returns).all() or not np.isfinite(costs).all():
+    window_returns, window_costs = (window_sum(values, windows, length) for values in (episodes.rewards, episodes.costs))
+    if not all(np.isfinite(sums).all() for sums in (returns, costs, window_returns, window_costs)):
         raise InputError(f"{file}: rewards or costs are so large that their sum over an episode is infinite")
     limits = around(known.cost_limits, None)
     steps = int(bounds[-1])
@@ -83,7 +84,7 @@ def inspect_recordings(file: Path, task: str | None, length: int = 64) -> tuple[
         "first_step": first_step(known.name, episodes),
         **report(values_of(episodes.observations[:steps], episodes.actions[:steps])),
     }
-    return result, _view(episodes, windows, window_costs, length)
+    return result, _view(episodes, windows, window_returns, window_costs, length)
 
 
 def first_step(task: str, episodes: Episodes) -> dict[str, float] | None:
@@ -124,11 +125,10 @@ def _by_return(rows: np.ndarray, returns: np.ndarray) -> np.ndarray:
     return ordered[np.arange(CLIPS) * (len(ordered) - 1) // (CLIPS - 1)]
 
 
-def _view(episodes: Episodes, windows: np.ndarray, costs: np.ndarray, length: int) -> View:
+def _view(episodes: Episodes, windows: np.ndarray, returns: np.ndarray, costs: np.ndarray, length: int) -> View:
     """All windows, and safe ones beside unsafe ones, each from the lowest to the highest return."""
     task = episodes.task
     limit = task.default_cost_limit
-    returns = window_sum(episodes.rewards, windows, length)
     safe = safe_by_cost(costs, limit, length, task.horizon)
     chosen = np.stack([_by_return(np.flatnonzero(safe == value), returns) for value in (1, 0)], axis=1)
     number = np.searchsorted(episodes.bounds, windows[chosen], side="right") - 1

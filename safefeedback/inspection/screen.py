@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from rich.markup import escape
+
 Table = tuple[tuple[str, ...], list[tuple[str, ...]]]
 RARE = 0.05  # share below which a class is too rare to learn
 SATURATED = 0.2
@@ -17,7 +19,7 @@ def dataset_table(result: dict[str, Any]) -> Table:
     readings = _dataset_readings(first)
     title = " ".join([result["dataset"], *([f"({result['labels']})"] if result["labels"] else [])])
     rows = [(name, *(column[name] for column in columns), readings.get(name, "")) for name in columns[0]]
-    return (title, *splits, "what it means"), rows
+    return (escape(title), *splits, "what it means"), rows
 
 
 def _dataset_column(numbers: dict[str, Any]) -> dict[str, str]:
@@ -80,7 +82,7 @@ def recordings_table(result: dict[str, Any]) -> Table:
     """One column."""
     shares = [result["limits"][index]["segments_safe"] for index in range(len(result["limits"]))]
     rows = {
-        "task": result["task"],
+        "task": escape(result["task"]),
         "episodes": f"{result['episodes']:,}",
         "steps": f"{result['steps']:,}",
         "episode length": _range(result["episode_length"]),
@@ -106,10 +108,8 @@ def recordings_table(result: dict[str, Any]) -> Table:
         **_value_readings(result),
     }
     if jump is not None and jump["episodes_jumping"]:
-        readings["first step"] = (
-            f"of {percent(jump['episodes_jumping'])} of the episodes the first observation is of another place"
-        )
-    return (result["file"], "recordings", "what it means"), [
+        readings["first step"] = f"{percent(jump['episodes_jumping'])} of the episodes begin with an observation from elsewhere"
+    return (escape(result["file"]), "recordings", "what it means"), [
         (name, text, readings.get(name, "")) for name, text in rows.items()
     ]
 

@@ -86,7 +86,8 @@ def margins(view: View) -> tuple[Figure, str] | None:
         return None
     figure = new_figure(6.4, 3.6)
     axes = bare(figure.add_subplot())
-    scale = float(np.sqrt(np.mean(view.margins**2)))
+    largest = float(view.margins.max())
+    scale = largest * float(np.sqrt(np.mean((view.margins / largest) ** 2))) if largest else 0.0
     edges = _edges(np.r_[0.0, view.margins], False)
     kinds = (
         ("prefers the larger return", view.agrees == 1, SAFE),
