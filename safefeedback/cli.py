@@ -10,6 +10,7 @@ import typer
 
 from safefeedback import __version__
 from safefeedback.errors import InputError
+from safefeedback.inspection.command import inspect
 from safefeedback.label_commands import ADVANTAGES_HELP, SAFETY_HELP, TEACHER_HELP, labels, relabel, steps_or_word
 from safefeedback.recorder.command import collect
 from safefeedback.terminal import Progress, run
@@ -178,6 +179,7 @@ def doctor(as_json: Json = False) -> None:
 app.command()(relabel)
 app.add_typer(labels, name="labels")
 app.command()(collect)
+app.command()(inspect)
 
 
 def _text_or_file(value: str, ending: str) -> str:

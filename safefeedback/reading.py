@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from safefeedback.types import Feedback, Pairs
 
 SIDES = (0, 1)
 CONNECT_SECONDS = 5.0
+BATCH = 1000  # pairs read at a time
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,13 @@ class Oracle:
     safe_flipped: np.ndarray
 
 
-def read(source: str | Path, labels: str | None = None, split: str = "train", revision: str | None = None) -> Dataset:
+def read(
+    source: str | Path,
+    labels: str | None = None,
+    split: str = "train",
+    revision: str | None = None,
+    segments: bool = True,
+) -> Dataset:
     """Reads segments and labels; every number is copied once, from Parquet's buffers into the arrays
     (twice for a label set that leaves out or reorders pairs).
 
@@ -79,6 +87,7 @@ def read(source: str | Path, labels: str | None = None, split: str = "train", re
         labels: a label set of the dataset, whose rows and labels then replace the published ones; None for those.
         split: "train" or "test".
         revision: branch, tag or commit of a repository.
+        segments: whether observations and actions are read; without, they have no steps ([N, 2, 0, O] and [N, 2, 0, A]).
 
     Raises:
         InputError: if there is no such dataset, label set or split, or its files are not what they should be.
@@ -90,14 +99,14 @@ def read(source: str | Path, labels: str | None = None, split: str = "train", re
     files = _files(folder, "pairs", split)
     recipe = _manifest(folder)
     length, observation_dim, action_dim = _shape(files[0], recipe)
-    count = sum(_open(file).metadata.num_rows for file in files)
+    count, steps = sum(_open(file).metadata.num_rows for file in files), length if segments else 0
     arrays = {
         **_place_arrays(count),
         **_label_arrays(count),
-        "observations": np.empty((count, 2, length, observation_dim), np.float32),
-        "actions": np.empty((count, 2, length, action_dim), np.float32),
+        "observations": np.empty((count, 2, steps, observation_dim), np.float32),
+        "actions": np.empty((count, 2, steps, action_dim), np.float32),
     }
-    _fill(arrays, files)
+    _fill({name: values for name, values in arrays.items() if segments or values.ndim < 4}, files)
     if labels is not None:
         label_files = _files(folder, f"labels/{labels}", split)
         rows = sum(_open(file).metadata.num_rows for file in label_files)
@@ -200,6 +209,37 @@ def _truth_arrays(count: int) -> dict[str, np.ndarray]:
         "preference_flipped": np.empty(count, bool),
         "is_safe_flipped": np.empty((count, 2), bool),
     }
+
+
+def read_segments(
+    source: str | Path, split: str = "train", revision: str | None = None
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Reads the segments of a split a thousand pairs at a time, for datasets that do not fit into memory.
+
+    Yields:
+        pair_id int64 [n], observations float32 [n, 2, L, O] and actions float32 [n, 2, L, A] of the next n pairs.
+
+    Raises:
+        InputError: as `read` does.
+    """
+    folder = _folder(source, ["recipe.json", f"pairs/{split}-*"], revision)
+    files = _files(folder, "pairs", split)
+    length, *dims = _shape(files[0], _manifest(folder))
+    for path in files:
+        file = _open(path)
+        columns = _columns(["pair_id", "observations", "actions"], file.schema_arrow.names, path)
+        try:
+            for batch in file.iter_batches(BATCH, columns=[name for names in columns.values() for name in names]):
+                table = pa.Table.from_batches([batch])
+                pair_id = np.empty(len(table), np.int64)
+                _copy(table["pair_id"], pair_id, path, "pair_id")
+                observations, actions = (np.empty((len(table), 2, length, dim), np.float32) for dim in dims)
+                for name, values in (("observations", observations), ("actions", actions)):
+                    for side in SIDES:
+                        _copy(table[columns[name][side]], values[:, side], path, columns[name][side])
+                yield pair_id, observations, actions
+        except (OSError, pa.ArrowException) as error:
+            raise InputError(f"{path} is damaged: {str(error).splitlines()[0]}") from None
 
 
 def has_split(source: str | Path, config: str, split: str, revision: str | None = None) -> bool:
@@ -332,6 +372,8 @@ def _copy(column: pa.ChunkedArray, target: np.ndarray, path: Path, name: str) ->
             part[...] = chunk.cast(pa.float32()).to_numpy(zero_copy_only=False)
         else:
             part[...] = chunk.to_numpy(zero_copy_only=False)
+            if part.dtype.kind == "f" and np.isfinite(part).sum() != len(part) - chunk.null_count:
+                raise InputError(f"{path}: {name} holds NaN or infinity; unanswered is null")
         at += len(chunk)
 
 

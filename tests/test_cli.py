@@ -27,6 +27,7 @@ HEAVY = {
     "safety_gymnasium",
     "mujoco",
     "dsrl",
+    "matplotlib",
 }
 # every module or folder of safefeedback, in the order in which imports may point: to the same layer or one above
 LAYERS = [
@@ -35,11 +36,12 @@ LAYERS = [
     {"types"},
     {"sources", "simulator", "labels", "noise", "filters", "teachers", "windows", "doctor"},
     {"sampling", "annotators"},
-    {"build", "stats"},
+    {"build", "stats", "plots"},
     {"store", "card", "reading"},
     {"pipeline", "labelsets", "recorder"},
     {"answers"},
     {"screen", "label_commands"},
+    {"inspection"},
     {"cli"},
     {"__main__"},
 ]

@@ -1,0 +1,259 @@
+"""Everything about one dataset, in bounded memory: labels at once, segments a thousand pairs at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from safefeedback.errors import InputError
+from safefeedback.inspection import labels as count
+from safefeedback.inspection.values import Values, report, values_of
+from safefeedback.inspection.windows import around, coverage, repetition, safe_per_limit
+from safefeedback.labels import segment_cost_limit
+from safefeedback.plots.view import Clip, View
+from safefeedback.reading import Dataset, Oracle, has_split, read, read_oracle, read_segments
+
+CLIPS = 4
+Advance = Callable[[int, int | None], None]
+
+
+def inspect_dataset(
+    source: str | Path,
+    labels: str | None = None,
+    on_progress: Advance = lambda done, total: None,
+) -> tuple[dict[str, Any], View]:
+    """Numbers about a dataset's splits, JSON-ready, and what its pictures show (the first split's).
+
+    Args:
+        source: a dataset's folder, or a Hub repository "user/name".
+        labels: a label set of the dataset; None for the published labels.
+        on_progress: told how many pairs were looked at, of how many.
+
+    Raises:
+        InputError: if there is no such dataset, or its content is not what it should be.
+    """
+    held_out = has_split(source, f"labels/{labels}" if labels else "pairs", "test")
+    splits = {split: read(source, labels, split, segments=False) for split in ("train", "test")[: 1 + held_out]}
+    context = _context(splits["train"], str(source), labels is not None)
+    done, total = 0, sum(len(data) for data in splits.values())
+
+    def advance(pairs: int) -> None:
+        nonlocal done
+        done += pairs
+        on_progress(done, total)
+
+    numbers: dict[str, dict[str, Any]] = {}
+    views: list[View] = []
+    for split, data in splits.items():
+        where = f"{source}, split {split}"
+        _check(data, where)
+        truth = _truth(source, labels, split, data, where)
+        shown = {int(data.pair_id[row]): row for row in ([] if views else _clip_rows(data))}
+        values, length, segments = _scan(read_segments(source, split), data.pair_id, set(shown), where, advance)
+        numbers[split] = _split_numbers(data, truth, values, length, context)
+        views.append(
+            _view(str(source), split, labels, data, truth, {shown[key]: segments[key] for key in shown}, length, context)
+        )
+    result = {
+        "dataset": str(source),
+        "labels": labels,
+        **{key: context[key] for key in ("task", "length", "horizon", "cost_limit", "segment_cost_limit")},
+        "oracle": all(split["margin"] is not None for split in numbers.values()),
+        "splits": numbers,
+    }
+    return result, views[0]
+
+
+def _scan(
+    blocks: Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]],
+    kept: np.ndarray,
+    shown: set[int],
+    where: str,
+    advance: Callable[[int], None],
+) -> tuple[Values, int, dict[int, np.ndarray]]:
+    """One pass over the segments.
+
+    Args:
+        blocks: pair_id, observations and actions of the next pairs.
+        kept: the pair_id of those that are labelled.
+        shown: the pair_id of those whose observations are wanted.
+
+    Returns:
+        What the labelled steps look like, L, and the wanted observations by pair_id.
+    """
+    values, length, segments = None, 0, {}
+    for pair_id, observations, actions in blocks:
+        length = observations.shape[2]
+        for name, array in (("observations", observations), ("actions", actions)):
+            good = np.isfinite(array).all(axis=(1, 2, 3))
+            if not good.all():
+                raise InputError(f"{where}: the {name} of pair {pair_id[~good][0]} hold NaN or infinity")
+        rows = np.isin(pair_id, kept)
+        if rows.any():
+            piece = values_of(observations[rows], actions[rows])
+            values = piece if values is None else values.plus(piece)
+        for row in np.flatnonzero(np.isin(pair_id, list(shown))):
+            segments[int(pair_id[row])] = observations[row].copy()
+        advance(int(rows.sum()))
+    assert values is not None  # there are labelled pairs, and `read` found each among the segments
+    return values, length, segments
+
+
+def _context(data: Dataset, where: str, custom: bool) -> dict[str, Any]:
+    """What the manifests say of the task and the limit, None where they do not; a label set (custom) has a limit of its own."""
+    recipe, labelled = data.recipe, data.labels or ({} if custom else data.recipe)
+    keys = ("task", "length", "horizon", "cost_limit", "segment_cost_limit", "in_source", "cost_limits")
+    context: dict[str, Any] = dict.fromkeys(keys)
+    if not recipe:
+        return context
+    try:
+        stages = {entry["stage"]: entry for entry in recipe["history"]}
+        context |= {
+            "task": str(recipe["task"]["name"]),
+            "length": int(recipe["shape"]["length"]),
+            "horizon": int(stages["label"]["horizon"]),
+            "cost_limits": tuple(float(limit) for limit in recipe["task"]["cost_limits"]),
+            "in_source": int(stages["source"]["episodes"]),
+        }
+        if labelled:
+            limit = float(labelled["recipe"]["cost_limit"])
+            context |= {
+                "cost_limit": limit,
+                "segment_cost_limit": segment_cost_limit(limit, context["length"], context["horizon"]),
+            }
+        if not context["cost_limits"] or context["horizon"] < 1 or context["length"] < 1:
+            raise ValueError
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise InputError(f"{where}: recipe.json is not the manifest of a dataset of safefeedback") from None
+    return context
+
+
+def _check(data: Dataset, where: str) -> None:
+    """Refuses what `read` cannot see is wrong."""
+    if not len(data):
+        raise InputError(f"{where} holds no pairs")
+    answered = data.preference[~np.isnan(data.preference)]
+    if ((answered < 0) | (answered > 1)).any():
+        raise InputError(f"{where}: a preference must lie in [0, 1]")
+    if not np.isin(data.safe[~np.isnan(data.safe)], (0, 1)).all():
+        raise InputError(f"{where}: a safety label must be true, false or null")
+    if len(np.unique(data.pair_id)) < len(data):
+        raise InputError(f"{where}: a pair_id occurs twice")
+    if (data.episode < 0).any() or (data.start < 0).any():
+        raise InputError(f"{where}: an episode or start is negative")
+
+
+def _truth(source: str | Path, labels: str | None, split: str, data: Dataset, where: str) -> Oracle | None:
+    """The truth about the rows of `data`, in their order; a label set without its own is held against the dataset's."""
+    if labels is not None and not has_split(source, f"labels/{labels}/oracle", split):
+        labels = None
+    if not has_split(source, f"labels/{labels}/oracle" if labels else "oracle", split):
+        return None
+    truth = read_oracle(source, labels, split)
+    order = np.argsort(truth.pair_id, kind="stable")
+    at = np.minimum(np.searchsorted(truth.pair_id, data.pair_id, sorter=order), len(order) - 1) if len(order) else None
+    if at is None or not np.array_equal(truth.pair_id[order[at]], data.pair_id):
+        raise InputError(f"{where}: oracle does not hold the pairs that are labelled")
+    if not np.isfinite(truth.returns).all() or not np.isfinite(truth.costs).all():
+        raise InputError(f"{where}: oracle holds a return or cost that is null")
+    with np.errstate(over="ignore"):
+        if not np.isfinite(truth.returns[:, 1] - truth.returns[:, 0]).all():
+            raise InputError(f"{where}: returns are so large that their difference is infinite")
+    rows = order[at]
+    return replace(truth, **{name: getattr(truth, name)[rows] for name in Oracle.__dataclass_fields__})
+
+
+def _split_numbers(data: Dataset, truth: Oracle | None, values: Values, length: int, context: dict[str, Any]) -> dict[str, Any]:
+    limits = truth is not None and context["horizon"] is not None
+    return {
+        "pairs": len(data),
+        "length": length,
+        "safety": count.safety(data.safe),
+        "preference": count.preferences(data.preference),
+        "agreement": None
+        if truth is None
+        else {
+            "preference": count.agreement(data.preference, truth.clean_preference, count.CLASSES["preference"]),
+            "safety": count.agreement(data.safe, truth.clean_safe, count.CLASSES["safety"]),
+        },
+        "margin": None if truth is None else count.margins(truth.returns),
+        "conflict": count.conflict(data.preference, data.safe, None if truth is None else truth.costs),
+        "episodes": coverage(data.episode, context["in_source"]),
+        "windows": repetition(data.episode, data.start, length),
+        "limits": safe_per_limit(truth.costs, length, context["horizon"], around(context["cost_limits"], context["cost_limit"]))
+        if limits and truth is not None
+        else None,
+        **report(values),
+    }
+
+
+def _clip_rows(data: Dataset) -> list[int]:
+    """The first pair of each kind (preferred and safe against unsafe, preferred but unsafe, both safe, both unsafe), then
+    the first others."""
+    decided = count.decided(data.preference)
+    better = (data.preference > 0.5).astype(np.int64)
+    rows = np.arange(len(data))
+    chosen, other = data.safe[rows, better], data.safe[rows, 1 - better]
+    kinds = [decided & (chosen == one) & (other == two) for one, two in ((1, 0), (0, 1), (1, 1), (0, 0))]
+    found = [int(kind.argmax()) for kind in kinds if kind.any()]
+    return sorted({*found, *[row for row in range(min(len(data), 2 * CLIPS)) if row not in found][: CLIPS - len(found)]})
+
+
+def _view(
+    where: str,
+    split: str,
+    labels: str | None,
+    data: Dataset,
+    truth: Oracle | None,
+    segments: dict[int, np.ndarray],
+    length: int,
+    context: dict[str, Any],
+) -> View:
+    """What the pictures show, with the pairs whose observations [2, L, O] are given by row."""
+    unknown = np.full(2, np.nan)
+    clips = tuple(
+        Clip(
+            name=f"pair {data.pair_id[row]}",
+            sides=("segment 0", "segment 1"),
+            observations=observations,
+            preference=float(data.preference[row]),
+            safe=data.safe[row],
+            flipped=np.zeros(2, bool) if truth is None else differs(data.safe[row], truth.clean_safe[row]),
+            returns=unknown if truth is None else truth.returns[row],
+            costs=unknown if truth is None else truth.costs[row],
+        )
+        for row, observations in segments.items()
+    )
+    name = context["task"] or Path(where).name
+    empty = np.empty(0)
+    agrees = empty
+    if truth is not None:
+        agrees = np.where(
+            np.isnan(data.preference),
+            np.nan,
+            np.sign(data.preference - 0.5) == np.sign(truth.clean_preference - 0.5),
+        )
+    return View(
+        title=f"{name}, {len(data):,} pairs ({split})" + (f", labels {labels}" if labels else ""),
+        task=name,
+        length=length,
+        horizon=context["horizon"],
+        cost_limit=context["cost_limit"],
+        cost_limits=context["cost_limits"] or (),
+        returns=empty if truth is None else truth.returns.ravel(),
+        costs=empty if truth is None else truth.costs.ravel(),
+        safe=empty if truth is None else data.safe.ravel(),
+        clean_safe=empty if truth is None else truth.clean_safe.ravel(),
+        margins=empty if truth is None else np.abs(truth.returns[:, 1] - truth.returns[:, 0]),
+        agrees=agrees,
+        clips=clips,
+    )
+
+
+def differs(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Where labels differ, both being answered."""
+    return (one != other) & ~np.isnan(one) & ~np.isnan(other)

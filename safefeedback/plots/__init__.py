@@ -1,0 +1,67 @@
+"""Pictures of a dataset or of recordings. Needs matplotlib (the extra `plots`), which is imported only to draw."""
+
+from __future__ import annotations
+
+import os
+from importlib.util import find_spec
+from pathlib import Path
+
+from safefeedback.errors import InputError
+from safefeedback.plots import distributions, lidar, strips
+from safefeedback.plots.style import plain, save
+from safefeedback.plots.view import View
+
+__all__ = ["INSTALL", "available", "draw_all"]
+
+INSTALL = "plots need matplotlib: uv sync --extra plots"
+PICTURES = {
+    "return-cost.png": distributions.return_cost,
+    "margins.png": distributions.margins,
+    "safe-share.png": distributions.safe_share,
+    "pairs.png": strips.pairs,
+    "lidar.png": lidar.rings,
+}
+
+
+def available() -> bool:
+    """Whether matplotlib is installed."""
+    return find_spec("matplotlib") is not None
+
+
+def draw_all(view: View, folder: Path) -> list[tuple[str, str]]:
+    """Draws every picture that the view has something for; an older one that it has nothing for is removed.
+
+    Args:
+        view: what to show, from `safefeedback.inspection`.
+        folder: where the PNGs go, made if it is missing; each appears whole or not at all.
+
+    Returns:
+        (file name, one-sentence caption) of each, in the order in which to show them.
+
+    Raises:
+        InputError: if the folder cannot be written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return _draw_all(view, folder)
+    except OSError as error:
+        raise InputError(f"plots cannot be written into {folder}: {error.strerror}; choose another place with --out") from None
+
+
+def _draw_all(view: View, folder: Path) -> list[tuple[str, str]]:
+    drawn = []
+    with plain():
+        for name, draw in PICTURES.items():
+            picture = draw(view)
+            if picture is None:
+                (folder / name).unlink(missing_ok=True)
+                continue
+            figure, caption = picture
+            partial = folder / f".{name}.{os.getpid()}.partial"
+            try:
+                save(figure, partial)
+                partial.replace(folder / name)
+            finally:
+                partial.unlink(missing_ok=True)
+            drawn.append((name, caption))
+    return drawn
