@@ -6,7 +6,8 @@ uninterrupted one draws, and no generator's state has to be kept.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,11 +15,12 @@ import torch
 from torch import Tensor
 
 from presa.algorithms.base import Examples, Training
+from presa.backprop import Backprop
 from presa.networks import Parameters, log_probability, mean_action
 from safefeedback.errors import InputError
 from safefeedback.randomness import stream, uniforms
 
-CHUNK_STEPS = 1 << 16  # steps of segments evaluated in one go outside of training
+CHUNK_STEPS = 1 << 12  # steps of segments evaluated in one go outside of training, so that they fit the cache
 DECAYS, EPSILON = (0.9, 0.999), 1e-8  # of Adam
 
 
@@ -59,21 +61,25 @@ def fit(
         InputError: naming the step, if the loss is not finite.
     """
     device = examples.observations.device
-    parameters = {name: value.detach().clone().requires_grad_() for name, value in start.parameters.items()}
-    moments = {name: value.clone() for name, value in (start.moments or adam_start(start.parameters)).items()}
-    batches = Batches(len(examples), algorithm.batch_size * examples.per_pair, seed, stage)
+    size = algorithm.batch_size * examples.per_pair
+    adam = Adam(start.parameters, start.moments)
+    leaves = {name: value[None].requires_grad_() for name, value in adam.parameters.items()}
+    network = Backprop(leaves, size * math.prod(examples.observations.shape[1:-1]), algorithm.dropout)
+    batches = Batches(len(examples), size, seed, stage)
     generator = torch.Generator(device)
     state = start.state
     tally = Tally()
     failed = torch.full((), -1, dtype=torch.int64, device=device)
     for step in range(start.step, algorithm.own_steps):
         index = torch.from_numpy(batches.index(step)).to(device)
-        generator.manual_seed(_word(seed, stage, step))
-        mean = mean_action(parameters, examples.observations[index], algorithm.dropout, generator)
-        scores = log_probability(mean, examples.actions[index])
-        loss, info, state = algorithm.loss(scores, {name: label[index] for name, label in examples.labels.items()}, state)
-        gradients = dict(zip(parameters, torch.autograd.grad(loss, list(parameters.values())), strict=True))
-        adam_step(parameters, gradients, moments, algorithm.rate(step), step + 1)
+        actions = examples.actions.index_select(0, index)
+        states = examples.observations.index_select(0, index)
+        network.draw([generator.manual_seed(_word(seed, stage, step))])
+        mean = network.mean_action(leaves, states.flatten(0, -2)[None])
+        scores = log_probability(mean.view_as(actions), actions)
+        labels = {name: label.index_select(0, index) for name, label in examples.labels.items()}
+        loss, info, state = algorithm.loss(scores, labels, state)
+        adam.step(torch.autograd.grad(loss, list(leaves.values())), algorithm.rate(step), step + 1)
         failed = torch.where((failed < 0) & ~loss.detach().isfinite(), step, failed)
         tally.add({"loss": loss.detach(), **info})
         if (step + 1) % report_every == 0 or step + 1 == algorithm.own_steps:
@@ -81,32 +87,37 @@ def fit(
                 raise InputError(
                     f"the loss was not finite at step {at + 1} of stage {stage}: lower learning_rate or look at the data"
                 )
-            yield Snapshot(step + 1, _copy(parameters), _copy(moments), state), tally.take()
+            yield Snapshot(step + 1, _copy(adam.parameters), _copy(adam.moments), state), tally.take()
 
 
-def adam_start(parameters: Parameters) -> dict[str, Tensor]:
-    """Adam's moments before the first step: zeros."""
-    return {f"{moment}/{name}": torch.zeros_like(value) for moment in ("first", "second") for name, value in parameters.items()}
+class Adam:
+    """Adam (arXiv 1412.6980, algorithm 1) over one vector of all parameters, of which `parameters` and `moments` are views.
 
-
-@torch.no_grad()
-def adam_step(parameters: Parameters, gradients: Parameters, moments: dict[str, Tensor], rate: float, step: int) -> None:
-    """One step of Adam (arXiv 1412.6980, algorithm 1), the only function here that changes its arguments.
-
-    Written out because `torch.optim` takes seconds to load; being elementwise, it allows runs stacked in front.
-
-    Args:
-        parameters, moments: changed in place.
-        gradients: of the loss, by the parameters' names.
-        rate: learning rate.
-        step: counted from 1.
+    Written out because `torch.optim` takes seconds to load and steps tensor by tensor.
     """
-    first_scale, second_scale = (1 - decay**step for decay in DECAYS)
-    for name, gradient in gradients.items():
-        first, second = moments[f"first/{name}"], moments[f"second/{name}"]
-        first.lerp_(gradient, 1 - DECAYS[0])
-        second.mul_(DECAYS[1]).addcmul_(gradient, gradient, value=1 - DECAYS[1])
-        parameters[name].sub_(first / first_scale / ((second / second_scale).sqrt() + EPSILON) * rate)
+
+    def __init__(self, parameters: Parameters, moments: dict[str, Tensor]) -> None:
+        """Copies the parameters, and the moments "first/weight_0" and so on; {} for those before the first step."""
+        self.vector, self.first, self.second = (torch.cat([p.flatten() for p in parameters.values()]) for _ in range(3))
+        self.spare, self.gradient = torch.empty_like(self.vector), torch.empty_like(self.vector)
+        self.parameters = _views(self.vector, parameters)
+        self.moments = {
+            f"{moment}/{name}": view
+            for moment in ("first", "second")
+            for name, view in _views(getattr(self, moment), parameters).items()
+        }
+        for name, view in self.moments.items():
+            view.copy_(moments[name]) if moments else view.zero_()
+
+    @torch.no_grad()
+    def step(self, gradients: Sequence[Tensor], rate: float, step: int) -> None:
+        """One step, counted from 1, along the gradients of the parameters in their order; changes parameters and moments."""
+        first_scale, second_scale = (1 - decay**step for decay in DECAYS)
+        torch.cat([gradient.flatten() for gradient in gradients], out=self.gradient)
+        self.first.lerp_(self.gradient, 1 - DECAYS[0])
+        self.second.mul_(DECAYS[1]).addcmul_(self.gradient, self.gradient, value=1 - DECAYS[1])
+        torch.sqrt(self.second, out=self.spare).mul_(second_scale**-0.5).add_(EPSILON).mul_(first_scale)
+        self.vector.addcdiv_(self.first, self.spare, value=-rate)
 
 
 class Batches:
@@ -137,22 +148,25 @@ class Tally:
     """Sums of numbers, kept on the device until they are taken; those that are NaN are not counted."""
 
     def __init__(self) -> None:
-        self.sums: dict[str, Tensor] = {}
-        self.counts: dict[str, Tensor] = {}
+        self.names: list[str] = []
+        self.sums, self.counts = torch.empty(0), torch.empty(0)
 
     def add(self, numbers: dict[str, Tensor]) -> None:
-        for name, value in numbers.items():
-            self.sums[name] = self.sums.get(name, 0.0) + value.nan_to_num(0.0)
-            self.counts[name] = self.counts.get(name, 0) + ~value.isnan()
+        """Counts one step's numbers, which are of the same names every time."""
+        values = torch.stack(list(numbers.values())).double()
+        if not self.names:
+            self.names = list(numbers)
+            self.sums, self.counts = torch.zeros_like(values), torch.zeros_like(values)
+        self.counts += values == values
+        self.sums += values.nan_to_num_(0.0, math.inf, -math.inf)
 
     def take(self) -> dict[str, float]:
         """The means, NaN where nothing was counted; starts anew."""
-        if not self.sums:
+        if not self.names:
             return {}
-        means = (torch.stack([s.double() for s in self.sums.values()]) / torch.stack(list(self.counts.values()))).tolist()
-        names = list(self.sums)
-        self.sums, self.counts = {}, {}
-        return dict(zip(names, means, strict=True))
+        means = dict(zip(self.names, (self.sums / self.counts).tolist(), strict=True))
+        self.names = []
+        return means
 
 
 @torch.no_grad()
@@ -167,6 +181,12 @@ def with_reference(examples: Examples, parameters: Parameters) -> Examples:
     """The examples with the label `reference`: log pi_ref of every action, computed once and frozen."""
     reference = segment_log_probability(parameters, examples.observations, examples.actions)
     return replace(examples, labels={**examples.labels, "reference": reference})
+
+
+def _views(vector: Tensor, like: Parameters) -> Parameters:
+    """A vector cut and shaped as the parameters."""
+    parts = vector.split([value.numel() for value in like.values()])
+    return {name: part.view_as(value) for part, (name, value) in zip(parts, like.items(), strict=True)}
 
 
 def _copy(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
