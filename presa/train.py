@@ -14,14 +14,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from presa.algorithms.base import Examples, Training
+from presa.adam import Adam
+from presa.algorithms.base import Examples, Step, Training
 from presa.backprop import Backprop
-from presa.networks import Parameters, log_probability, mean_action
+from presa.networks import Parameters, log_probability, mean_action, word
 from safefeedback.errors import InputError
 from safefeedback.randomness import stream, uniforms
 
 CHUNK_STEPS = 1 << 12  # steps of segments evaluated in one go outside of training, so that they fit the cache
-DECAYS, EPSILON = (0.9, 0.999), 1e-8  # of Adam
 
 
 @dataclass(frozen=True)
@@ -41,83 +41,99 @@ class Snapshot:
     state: dict[str, Tensor]
 
 
+Outcome = tuple[Snapshot, dict[str, float]] | InputError
+
+
 def fit(
     algorithm: Training, examples: Examples, start: Snapshot, seed: int, stage: str, report_every: int
 ) -> Iterator[tuple[Snapshot, dict[str, float]]]:
-    """Trains from `start` to the algorithm's last step.
+    """`fit_stack` of one run; raises its InputError."""
+    for (outcome,) in fit_stack(algorithm, [examples], [start], [seed], stage, report_every):
+        if isinstance(outcome, InputError):
+            raise outcome
+        yield outcome
+
+
+def fit_stack(
+    algorithm: Training,
+    examples: Sequence[Examples],
+    starts: Sequence[Snapshot],
+    seeds: Sequence[int],
+    stage: str,
+    report_every: int,
+) -> Iterator[list[Outcome]]:
+    """Trains R runs side by side from `starts` to the algorithm's last step, each as if it were alone.
 
     Args:
         algorithm: see `presa.algorithms.base`.
-        examples: what to draw batches from.
-        start: the state to go on from; it is not changed.
-        seed: of the run.
+        examples: what each run draws batches from; tensors may be shared.
+        starts: the states to go on from, all at the same step; they are not changed.
+        seeds: of the runs.
         stage: names the stage's random streams.
         report_every: steps between reports; numbers leave the device only then.
 
     Yields:
-        At every report and at the end: a copy of the state, and the means of the algorithm's numbers since the last report.
-
-    Raises:
-        InputError: naming the step, if the loss is not finite.
+        At every report and at the end, for each run: a copy of the state and the means of the algorithm's numbers since the
+        last report, or an InputError that names the step if the loss is not finite. Such a run harms no other.
     """
-    device = examples.observations.device
-    size = algorithm.batch_size * examples.per_pair
-    adam = Adam(start.parameters, start.moments)
-    leaves = {name: value[None].requires_grad_() for name, value in adam.parameters.items()}
-    network = Backprop(leaves, size * math.prod(examples.observations.shape[1:-1]), algorithm.dropout)
-    batches = Batches(len(examples), size, seed, stage)
-    generator = torch.Generator(device)
-    state = start.state
+    adam = Adam(_stacked([start.parameters for start in starts]), _stacked([start.moments for start in starts]))
+    leaves = {name: value.requires_grad_() for name, value in adam.parameters.items()}
+    batches = _Stack(algorithm, examples, seeds, stage, leaves)
+    state = _stacked([start.state for start in starts])
     tally = Tally()
-    failed = torch.full((), -1, dtype=torch.int64, device=device)
-    for step in range(start.step, algorithm.own_steps):
-        index = torch.from_numpy(batches.index(step)).to(device)
-        actions = examples.actions.index_select(0, index)
-        states = examples.observations.index_select(0, index)
-        network.draw([generator.manual_seed(_word(seed, stage, step))])
-        mean = network.mean_action(leaves, states.flatten(0, -2)[None])
-        scores = log_probability(mean.view_as(actions), actions)
-        labels = {name: label.index_select(0, index) for name, label in examples.labels.items()}
-        loss, info, state = algorithm.loss(scores, labels, state)
-        adam.step(torch.autograd.grad(loss, list(leaves.values())), algorithm.rate(step), step + 1)
+    failed = torch.full((len(seeds),), -1, dtype=torch.int64, device=batches.device)
+    for step in range(starts[0].step, algorithm.own_steps):
+        scores, labels = batches.scores(step)
+        loss, info, state = losses_of_runs(algorithm, scores, labels, state)
+        adam.step(torch.autograd.grad(loss.sum(), list(leaves.values())), algorithm.rate(step), step + 1)
         failed = torch.where((failed < 0) & ~loss.detach().isfinite(), step, failed)
         tally.add({"loss": loss.detach(), **info})
         if (step + 1) % report_every == 0 or step + 1 == algorithm.own_steps:
-            if (at := int(failed)) >= 0:
-                raise InputError(
-                    f"the loss was not finite at step {at + 1} of stage {stage}: lower learning_rate or look at the data"
-                )
-            yield Snapshot(step + 1, _copy(adam.parameters), _copy(adam.moments), state), tally.take()
+            means, steps = tally.take(), failed.tolist()
+            yield [
+                _not_finite(at, stage)
+                if at >= 0
+                else (Snapshot(step + 1, _one(adam.parameters, run), _one(adam.moments, run), _one(state, run)), means[run])
+                for run, at in enumerate(steps)
+            ]
 
 
-class Adam:
-    """Adam (arXiv 1412.6980, algorithm 1) over one vector of all parameters, of which `parameters` and `moments` are views.
+class _Stack:
+    """Batches of R runs, and the log-probabilities of their actions under dropout."""
 
-    Written out because `torch.optim` takes seconds to load and steps tensor by tensor.
-    """
+    def __init__(
+        self, algorithm: Training, examples: Sequence[Examples], seeds: Sequence[int], stage: str, parameters: Parameters
+    ) -> None:
+        self.examples, self.seeds, self.stage, self.parameters = examples, seeds, stage, parameters
+        self.device = examples[0].observations.device
+        size = algorithm.batch_size * examples[0].per_pair
+        self.batches = [Batches(len(one), size, seed, stage) for one, seed in zip(examples, seeds, strict=True)]
+        self.generators = [torch.Generator(self.device) for _ in seeds]
+        rows = size * math.prod(examples[0].observations.shape[1:-1])
+        self.network = Backprop(parameters, rows, algorithm.dropout)
 
-    def __init__(self, parameters: Parameters, moments: dict[str, Tensor]) -> None:
-        """Copies the parameters, and the moments "first/weight_0" and so on; {} for those before the first step."""
-        self.vector, self.first, self.second = (torch.cat([p.flatten() for p in parameters.values()]) for _ in range(3))
-        self.spare, self.gradient = torch.empty_like(self.vector), torch.empty_like(self.vector)
-        self.parameters = _views(self.vector, parameters)
-        self.moments = {
-            f"{moment}/{name}": view
-            for moment in ("first", "second")
-            for name, view in _views(getattr(self, moment), parameters).items()
-        }
-        for name, view in self.moments.items():
-            view.copy_(moments[name]) if moments else view.zero_()
+    def scores(self, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """log pi of the batch's actions, [R, B, ...], and the batch's labels."""
+        index = [torch.from_numpy(batches.index(step)).to(self.device) for batches in self.batches]
 
-    @torch.no_grad()
-    def step(self, gradients: Sequence[Tensor], rate: float, step: int) -> None:
-        """One step, counted from 1, along the gradients of the parameters in their order; changes parameters and moments."""
-        first_scale, second_scale = (1 - decay**step for decay in DECAYS)
-        torch.cat([gradient.flatten() for gradient in gradients], out=self.gradient)
-        self.first.lerp_(self.gradient, 1 - DECAYS[0])
-        self.second.mul_(DECAYS[1]).addcmul_(self.gradient, self.gradient, value=1 - DECAYS[1])
-        torch.sqrt(self.second, out=self.spare).mul_(second_scale**-0.5).add_(EPSILON).mul_(first_scale)
-        self.vector.addcdiv_(self.first, self.spare, value=-rate)
+        def batch(values: Sequence[Tensor]) -> Tensor:
+            return torch.stack([one.index_select(0, rows) for one, rows in zip(values, index, strict=True)])
+
+        for generator, seed in zip(self.generators, self.seeds, strict=True):
+            generator.manual_seed(word(seed, f"{self.stage}-step-{step}"))
+        self.network.draw(self.generators)
+        states, actions = batch([one.observations for one in self.examples]), batch([one.actions for one in self.examples])
+        mean = self.network.mean_action(self.parameters, states.flatten(1, -2))
+        labels = {name: batch([one.labels[name] for one in self.examples]) for name in self.examples[0].labels}
+        return log_probability(mean.view_as(actions), actions), labels
+
+
+def losses_of_runs(algorithm: Training, scores: Tensor, labels: dict[str, Tensor], state: dict[str, Tensor]) -> Step:
+    """The algorithm's loss of every run: all tensors have the axis of the runs in front, the algorithm sees one run."""
+    if len(scores) > 1:
+        return torch.vmap(algorithm.loss)(scores, labels, state)
+    loss, info, after = algorithm.loss(scores[0], _first(labels), _first(state))
+    return loss[None], {name: value[None] for name, value in info.items()}, {name: value[None] for name, value in after.items()}
 
 
 class Batches:
@@ -152,7 +168,7 @@ class Tally:
         self.sums, self.counts = torch.empty(0), torch.empty(0)
 
     def add(self, numbers: dict[str, Tensor]) -> None:
-        """Counts one step's numbers, which are of the same names every time."""
+        """Counts one step's numbers, [R] each and of the same names every time."""
         values = torch.stack(list(numbers.values())).double()
         if not self.names:
             self.names = list(numbers)
@@ -160,11 +176,9 @@ class Tally:
         self.counts += values == values
         self.sums += values.nan_to_num_(0.0, math.inf, -math.inf)
 
-    def take(self) -> dict[str, float]:
-        """The means, NaN where nothing was counted; starts anew."""
-        if not self.names:
-            return {}
-        means = dict(zip(self.names, (self.sums / self.counts).tolist(), strict=True))
+    def take(self) -> list[dict[str, float]]:
+        """The means of each run, NaN where nothing was counted; starts anew."""
+        means = [dict(zip(self.names, run, strict=True)) for run in (self.sums / self.counts).T.tolist()]
         self.names = []
         return means
 
@@ -183,15 +197,18 @@ def with_reference(examples: Examples, parameters: Parameters) -> Examples:
     return replace(examples, labels={**examples.labels, "reference": reference})
 
 
-def _views(vector: Tensor, like: Parameters) -> Parameters:
-    """A vector cut and shaped as the parameters."""
-    parts = vector.split([value.numel() for value in like.values()])
-    return {name: part.view_as(value) for part, (name, value) in zip(parts, like.items(), strict=True)}
+def _stacked(runs: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
+    return {name: torch.stack([run[name] for run in runs]) for name in runs[0]}
 
 
-def _copy(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name: value.detach().clone() for name, value in tensors.items()}
+def _first(stacked: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value[0] for name, value in stacked.items()}
 
 
-def _word(seed: int, stage: str, step: int) -> int:
-    return int(stream(seed, f"{stage}-step-{step}").bit_generator.random_raw() >> 1)
+def _one(stacked: dict[str, Tensor], run: int) -> dict[str, Tensor]:
+    """A copy of one run's part."""
+    return {name: value[run].detach().clone() for name, value in stacked.items()}
+
+
+def _not_finite(step: int, stage: str) -> InputError:
+    return InputError(f"the loss was not finite at step {step + 1} of stage {stage}: lower learning_rate or look at the data")
