@@ -1,6 +1,6 @@
 """The policy network as pure functions of a dict of tensors.
 
-A policy is tanh of a multi-layer perceptron with ReLU and dropout. Its parameters are `weight_0` [..., in, out], `bias_0`
+A policy is tanh of a multi-layer perceptron with ReLU. Its parameters are `weight_0` [..., in, out], `bias_0`
 [..., out], `weight_1` and so on; axes in front, such as one of many runs trained at once, pass through.
 """
 
@@ -37,16 +37,12 @@ def initial_parameters(observation_dim: int, action_dim: int, hidden: tuple[int,
     return parameters
 
 
-def mean_action(
-    parameters: Parameters, observations: Tensor, dropout: float = 0.0, generator: torch.Generator | None = None
-) -> Tensor:
-    """The policy's action in each state.
+def mean_action(parameters: Parameters, observations: Tensor) -> Tensor:
+    """The policy's action in each state; `presa.backprop` has the same with dropout, for training.
 
     Args:
         parameters: of the policy.
         observations: float32 [..., M, O].
-        dropout: share of the hidden units that are dropped, in training; 0 in evaluation.
-        generator: where the dropped units are drawn from, on the observations' device.
 
     Returns:
         float32 [..., M, A] in (-1, 1).
@@ -55,22 +51,9 @@ def mean_action(
     hidden = observations
     for layer in range(layers):
         bias = parameters[f"bias_{layer}"]
-        hidden = torch.matmul(hidden, parameters[f"weight_{layer}"]) + (bias if bias.ndim == 1 else bias[..., None, :])
-        if layer < layers - 1:
-            hidden = hidden.relu()
-            if dropout > 0:
-                hidden = hidden * (keep_mask(hidden.shape, dropout, generator, hidden.device) / (1 - dropout))
-    return hidden.tanh()
-
-
-def keep_mask(shape: torch.Size, dropout: float, generator: torch.Generator | None, device: torch.device) -> Tensor:
-    """True where a unit stays, independently with probability 1 - dropout (to 1/65536); bool [shape].
-
-    Four masks' numbers are cut from one 64-bit draw, which takes a fifth of the time of `bernoulli_` on a CPU.
-    """
-    count = shape.numel()
-    words = torch.empty((count + 3) // 4, dtype=torch.int64, device=device).random_(-(2**63), None, generator=generator)
-    return (words.view(torch.int16)[:count] >= round(dropout * 65536) - 32768).view(shape)
+        hidden = torch.matmul(hidden, parameters[f"weight_{layer}"]).add_(bias if bias.ndim == 1 else bias[..., None, :])
+        hidden = hidden.relu_() if layer < layers - 1 else hidden.tanh_()
+    return hidden
 
 
 def log_probability(mean: Tensor, action: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ from presa.networks import Parameters
 from presa.tensors import load_tensors, save_tensors
 
 REPORT_EVERY = 500  # fixed, as the kept lines are shared by runs that report at other times
-KEPT_VERSION = 1
+KEPT_VERSION = 2
 
 
 @dataclass(frozen=True)

@@ -6,20 +6,22 @@ uninterrupted one draws, and no generator's state has to be kept.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from presa.algorithms.base import Examples, Training
-from presa.networks import Parameters, log_probability, mean_action
+from presa.adam import Adam
+from presa.algorithms.base import Examples, Step, Training
+from presa.backprop import Backprop
+from presa.networks import Parameters, log_probability, mean_action, word
 from safefeedback.errors import InputError
 from safefeedback.randomness import stream, uniforms
 
-CHUNK_STEPS = 1 << 16  # steps of segments evaluated in one go outside of training
-DECAYS, EPSILON = (0.9, 0.999), 1e-8  # of Adam
+CHUNK_STEPS = 1 << 12  # steps of segments evaluated in one go outside of training, so that they fit the cache
 
 
 @dataclass(frozen=True)
@@ -39,74 +41,99 @@ class Snapshot:
     state: dict[str, Tensor]
 
 
+Outcome = tuple[Snapshot, dict[str, float]] | InputError
+
+
 def fit(
     algorithm: Training, examples: Examples, start: Snapshot, seed: int, stage: str, report_every: int
 ) -> Iterator[tuple[Snapshot, dict[str, float]]]:
-    """Trains from `start` to the algorithm's last step.
+    """`fit_stack` of one run; raises its InputError."""
+    for (outcome,) in fit_stack(algorithm, [examples], [start], [seed], stage, report_every):
+        if isinstance(outcome, InputError):
+            raise outcome
+        yield outcome
+
+
+def fit_stack(
+    algorithm: Training,
+    examples: Sequence[Examples],
+    starts: Sequence[Snapshot],
+    seeds: Sequence[int],
+    stage: str,
+    report_every: int,
+) -> Iterator[list[Outcome]]:
+    """Trains R runs side by side from `starts` to the algorithm's last step, each as if it were alone.
 
     Args:
         algorithm: see `presa.algorithms.base`.
-        examples: what to draw batches from.
-        start: the state to go on from; it is not changed.
-        seed: of the run.
+        examples: what each run draws batches from; tensors may be shared.
+        starts: the states to go on from, all at the same step; they are not changed.
+        seeds: of the runs.
         stage: names the stage's random streams.
         report_every: steps between reports; numbers leave the device only then.
 
     Yields:
-        At every report and at the end: a copy of the state, and the means of the algorithm's numbers since the last report.
-
-    Raises:
-        InputError: naming the step, if the loss is not finite.
+        At every report and at the end, for each run: a copy of the state and the means of the algorithm's numbers since the
+        last report, or an InputError that names the step if the loss is not finite. Such a run harms no other.
     """
-    device = examples.observations.device
-    parameters = {name: value.detach().clone().requires_grad_() for name, value in start.parameters.items()}
-    moments = {name: value.clone() for name, value in (start.moments or adam_start(start.parameters)).items()}
-    batches = Batches(len(examples), algorithm.batch_size * examples.per_pair, seed, stage)
-    generator = torch.Generator(device)
-    state = start.state
+    adam = Adam(_stacked([start.parameters for start in starts]), _stacked([start.moments for start in starts]))
+    leaves = {name: value.requires_grad_() for name, value in adam.parameters.items()}
+    batches = _Stack(algorithm, examples, seeds, stage, leaves)
+    state = _stacked([start.state for start in starts])
     tally = Tally()
-    failed = torch.full((), -1, dtype=torch.int64, device=device)
-    for step in range(start.step, algorithm.own_steps):
-        index = torch.from_numpy(batches.index(step)).to(device)
-        generator.manual_seed(_word(seed, stage, step))
-        mean = mean_action(parameters, examples.observations[index], algorithm.dropout, generator)
-        scores = log_probability(mean, examples.actions[index])
-        loss, info, state = algorithm.loss(scores, {name: label[index] for name, label in examples.labels.items()}, state)
-        gradients = dict(zip(parameters, torch.autograd.grad(loss, list(parameters.values())), strict=True))
-        adam_step(parameters, gradients, moments, algorithm.rate(step), step + 1)
+    failed = torch.full((len(seeds),), -1, dtype=torch.int64, device=batches.device)
+    for step in range(starts[0].step, algorithm.own_steps):
+        scores, labels = batches.scores(step)
+        loss, info, state = losses_of_runs(algorithm, scores, labels, state)
+        adam.step(torch.autograd.grad(loss.sum(), list(leaves.values())), algorithm.rate(step), step + 1)
         failed = torch.where((failed < 0) & ~loss.detach().isfinite(), step, failed)
         tally.add({"loss": loss.detach(), **info})
         if (step + 1) % report_every == 0 or step + 1 == algorithm.own_steps:
-            if (at := int(failed)) >= 0:
-                raise InputError(
-                    f"the loss was not finite at step {at + 1} of stage {stage}: lower learning_rate or look at the data"
-                )
-            yield Snapshot(step + 1, _copy(parameters), _copy(moments), state), tally.take()
+            means, steps = tally.take(), failed.tolist()
+            yield [
+                _not_finite(at, stage)
+                if at >= 0
+                else (Snapshot(step + 1, _one(adam.parameters, run), _one(adam.moments, run), _one(state, run)), means[run])
+                for run, at in enumerate(steps)
+            ]
 
 
-def adam_start(parameters: Parameters) -> dict[str, Tensor]:
-    """Adam's moments before the first step: zeros."""
-    return {f"{moment}/{name}": torch.zeros_like(value) for moment in ("first", "second") for name, value in parameters.items()}
+class _Stack:
+    """Batches of R runs, and the log-probabilities of their actions under dropout."""
+
+    def __init__(
+        self, algorithm: Training, examples: Sequence[Examples], seeds: Sequence[int], stage: str, parameters: Parameters
+    ) -> None:
+        self.examples, self.seeds, self.stage, self.parameters = examples, seeds, stage, parameters
+        self.device = examples[0].observations.device
+        size = algorithm.batch_size * examples[0].per_pair
+        self.batches = [Batches(len(one), size, seed, stage) for one, seed in zip(examples, seeds, strict=True)]
+        self.generators = [torch.Generator(self.device) for _ in seeds]
+        rows = size * math.prod(examples[0].observations.shape[1:-1])
+        self.network = Backprop(parameters, rows, algorithm.dropout)
+
+    def scores(self, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """log pi of the batch's actions, [R, B, ...], and the batch's labels."""
+        index = [torch.from_numpy(batches.index(step)).to(self.device) for batches in self.batches]
+
+        def batch(values: Sequence[Tensor]) -> Tensor:
+            return torch.stack([one.index_select(0, rows) for one, rows in zip(values, index, strict=True)])
+
+        for generator, seed in zip(self.generators, self.seeds, strict=True):
+            generator.manual_seed(word(seed, f"{self.stage}-step-{step}"))
+        self.network.draw(self.generators)
+        states, actions = batch([one.observations for one in self.examples]), batch([one.actions for one in self.examples])
+        mean = self.network.mean_action(self.parameters, states.flatten(1, -2))
+        labels = {name: batch([one.labels[name] for one in self.examples]) for name in self.examples[0].labels}
+        return log_probability(mean.view_as(actions), actions), labels
 
 
-@torch.no_grad()
-def adam_step(parameters: Parameters, gradients: Parameters, moments: dict[str, Tensor], rate: float, step: int) -> None:
-    """One step of Adam (arXiv 1412.6980, algorithm 1), the only function here that changes its arguments.
-
-    Written out because `torch.optim` takes seconds to load; being elementwise, it allows runs stacked in front.
-
-    Args:
-        parameters, moments: changed in place.
-        gradients: of the loss, by the parameters' names.
-        rate: learning rate.
-        step: counted from 1.
-    """
-    first_scale, second_scale = (1 - decay**step for decay in DECAYS)
-    for name, gradient in gradients.items():
-        first, second = moments[f"first/{name}"], moments[f"second/{name}"]
-        first.lerp_(gradient, 1 - DECAYS[0])
-        second.mul_(DECAYS[1]).addcmul_(gradient, gradient, value=1 - DECAYS[1])
-        parameters[name].sub_(first / first_scale / ((second / second_scale).sqrt() + EPSILON) * rate)
+def losses_of_runs(algorithm: Training, scores: Tensor, labels: dict[str, Tensor], state: dict[str, Tensor]) -> Step:
+    """The algorithm's loss of every run: all tensors have the axis of the runs in front, the algorithm sees one run."""
+    if len(scores) > 1:
+        return torch.vmap(algorithm.loss)(scores, labels, state)
+    loss, info, after = algorithm.loss(scores[0], _first(labels), _first(state))
+    return loss[None], {name: value[None] for name, value in info.items()}, {name: value[None] for name, value in after.items()}
 
 
 class Batches:
@@ -137,22 +164,23 @@ class Tally:
     """Sums of numbers, kept on the device until they are taken; those that are NaN are not counted."""
 
     def __init__(self) -> None:
-        self.sums: dict[str, Tensor] = {}
-        self.counts: dict[str, Tensor] = {}
+        self.names: list[str] = []
+        self.sums, self.counts = torch.empty(0), torch.empty(0)
 
     def add(self, numbers: dict[str, Tensor]) -> None:
-        for name, value in numbers.items():
-            self.sums[name] = self.sums.get(name, 0.0) + value.nan_to_num(0.0)
-            self.counts[name] = self.counts.get(name, 0) + ~value.isnan()
+        """Counts one step's numbers, [R] each and of the same names every time."""
+        values = torch.stack(list(numbers.values())).double()
+        if not self.names:
+            self.names = list(numbers)
+            self.sums, self.counts = torch.zeros_like(values), torch.zeros_like(values)
+        self.counts += values == values
+        self.sums += values.nan_to_num_(0.0, math.inf, -math.inf)
 
-    def take(self) -> dict[str, float]:
-        """The means, NaN where nothing was counted; starts anew."""
-        if not self.sums:
-            return {}
-        means = (torch.stack([s.double() for s in self.sums.values()]) / torch.stack(list(self.counts.values()))).tolist()
-        names = list(self.sums)
-        self.sums, self.counts = {}, {}
-        return dict(zip(names, means, strict=True))
+    def take(self) -> list[dict[str, float]]:
+        """The means of each run, NaN where nothing was counted; starts anew."""
+        means = [dict(zip(self.names, run, strict=True)) for run in (self.sums / self.counts).T.tolist()]
+        self.names = []
+        return means
 
 
 @torch.no_grad()
@@ -169,9 +197,18 @@ def with_reference(examples: Examples, parameters: Parameters) -> Examples:
     return replace(examples, labels={**examples.labels, "reference": reference})
 
 
-def _copy(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name: value.detach().clone() for name, value in tensors.items()}
+def _stacked(runs: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
+    return {name: torch.stack([run[name] for run in runs]) for name in runs[0]}
 
 
-def _word(seed: int, stage: str, step: int) -> int:
-    return int(stream(seed, f"{stage}-step-{step}").bit_generator.random_raw() >> 1)
+def _first(stacked: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value[0] for name, value in stacked.items()}
+
+
+def _one(stacked: dict[str, Tensor], run: int) -> dict[str, Tensor]:
+    """A copy of one run's part."""
+    return {name: value[run].detach().clone() for name, value in stacked.items()}
+
+
+def _not_finite(step: int, stage: str) -> InputError:
+    return InputError(f"the loss was not finite at step {step + 1} of stage {stage}: lower learning_rate or look at the data")

@@ -1,4 +1,4 @@
-"""The policy network against NumPy, and what its masks and initial weights promise."""
+"""The policy network against NumPy and against autograd, and what its masks and initial weights promise."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from presa import networks  # noqa: E402
+from presa.backprop import Backprop  # noqa: E402
 
 
 def small(seed: int = 0) -> dict:
@@ -52,26 +53,61 @@ def test_the_mean_action_against_numpy_and_against_the_policy_that_acts() -> Non
     np.testing.assert_allclose(policy.act(observations[0]), hidden[0], atol=1e-6)
 
 
-def test_dropout_drops_its_share_scales_the_rest_and_repeats_by_seed() -> None:
-    shape = torch.Size((1001, 301))
-    mask = networks.keep_mask(shape, 0.25, torch.Generator().manual_seed(3), torch.device("cpu"))
-    assert mask.shape == shape and mask.float().mean().item() == pytest.approx(0.75, abs=0.003)
-    columns, rows = mask.float().mean(0), mask.float().mean(1)
+def stack(runs: list[dict]) -> dict:
+    return {name: torch.stack([run[name] for run in runs]).requires_grad_() for name in runs[0]}
+
+
+def test_dropout_drops_its_share_of_every_unit_and_state_and_repeats_by_seed() -> None:
+    network = Backprop(stack([networks.initial_parameters(5, 3, (301, 30), 0)]), 1001, 0.25)
+
+    def masks(seed: int) -> list:
+        network.draw([torch.Generator().manual_seed(seed)])
+        return network.kept()
+
+    first, second = masks(3)
+    assert first.shape == (1, 1001, 301) and second.shape == (1, 1001, 30)
+    assert first.float().mean().item() == pytest.approx(0.75, abs=0.003)
+    assert second.float().mean().item() == pytest.approx(0.75, abs=0.01)
+    columns, rows = first[0].float().mean(0), first[0].float().mean(1)
     assert abs(columns - 0.75).max() < 0.07 and abs(rows - 0.75).max() < 0.13
-    again = networks.keep_mask(shape, 0.25, torch.Generator().manual_seed(3), torch.device("cpu"))
-    assert torch.equal(mask, again)
-    parameters, states = small(), torch.randn(1, 5, generator=torch.Generator().manual_seed(0)).expand(20_000, 5)
-    linear = {**parameters, "weight_2": parameters["weight_2"] * 1e-3, "bias_2": parameters["bias_2"] * 0}
-    noisy = networks.mean_action(linear, states, 0.25, torch.Generator().manual_seed(0))
-    assert noisy.std(0).min() > 0  # the masks differ from row to row
-    one_hidden = {
-        "weight_0": torch.eye(5),
-        "bias_0": torch.ones(5) * 9,
-        "weight_1": torch.eye(5) * 1e-4,
-        "bias_1": torch.zeros(5),
-    }
-    mean = networks.mean_action(one_hidden, states, 0.25, torch.Generator().manual_seed(0)).mean(0)
-    torch.testing.assert_close(mean, networks.mean_action(one_hidden, states[:1])[0], rtol=0.02, atol=0)  # unbiased
+    assert (first[..., :30] != second).float().mean().item() == pytest.approx(2 * 0.25 * 0.75, abs=0.01)  # independent layers
+    assert all(torch.equal(mask, again) for mask, again in zip([first, second], masks(3), strict=True))
+    assert not torch.equal(first, masks(4)[0])
+
+
+def test_dropout_keeps_the_mean_of_a_linear_network() -> None:
+    ones = {"weight_0": torch.eye(5), "bias_0": torch.ones(5) * 9, "weight_1": torch.eye(5) * 1e-4, "bias_1": torch.zeros(5)}
+    states = torch.randn(1, 5, generator=torch.Generator().manual_seed(0))
+    network = Backprop(stack([ones]), 20_000, 0.25)
+    network.draw([torch.Generator().manual_seed(0)])
+    mean = network.mean_action(stack([ones]), states.expand(1, 20_000, 5))[0]
+    assert mean.std(0).min() > 0  # the masks differ from state to state
+    torch.testing.assert_close(mean.mean(0), networks.mean_action(ones, states)[0], rtol=0.02, atol=0)
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+@pytest.mark.parametrize("hidden", [(8, 6), (12,), (3, 8, 8)])
+def test_the_gradient_is_the_one_autograd_gives_under_the_same_masks(hidden: tuple, dropout: float) -> None:
+    parameters = stack([networks.initial_parameters(5, 3, hidden, seed) for seed in (1, 2)])
+    parameters = {name: (value.detach() + 0.05).requires_grad_() for name, value in parameters.items()}
+    states, weights = torch.randn(2, 2, 50, 5, generator=torch.Generator().manual_seed(0))[..., :5]
+    network = Backprop(parameters, 50, dropout)
+    network.draw([torch.Generator().manual_seed(seed) for seed in (1, 2)])
+    values, last = states.double(), len(hidden)
+    leaves = {name: value.detach().double().requires_grad_() for name, value in parameters.items()}
+    for layer in range(last + 1):
+        values = values @ leaves[f"weight_{layer}"] + leaves[f"bias_{layer}"][:, None]
+        if layer < last:
+            values = values.relu() * (network.kept()[layer] / (1 - dropout) if dropout else 1)
+    mean = network.mean_action(parameters, states)
+    torch.testing.assert_close(mean.double(), values.tanh(), atol=1e-6, rtol=1e-5)
+
+    def gradients(mean: torch.Tensor, parameters: dict) -> tuple:
+        return torch.autograd.grad((mean * weights[..., :3]).square().sum(), list(parameters.values()))
+
+    for found, expected in zip(gradients(mean, parameters), gradients(values.tanh(), leaves), strict=True):
+        torch.testing.assert_close(found.double(), expected, atol=1e-5, rtol=1e-5)
+        assert expected.abs().max() > 1e-3
 
 
 def test_runs_stacked_on_a_leading_axis() -> None:

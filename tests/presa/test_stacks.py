@@ -1,0 +1,90 @@
+"""Runs trained side by side: each as if it were alone, whatever becomes of the others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from feedback_cases import TINY, write_dataset  # noqa: E402
+
+from presa.algorithms import ALGORITHMS, configure  # noqa: E402
+from presa.algorithms.base import Examples, Training  # noqa: E402
+from presa.algorithms.cloning import Cloning  # noqa: E402
+from presa.data import Data, load_data  # noqa: E402
+from presa.networks import initial_parameters  # noqa: E402
+from presa.train import Snapshot, fit, fit_stack, with_reference  # noqa: E402
+from safefeedback.errors import InputError  # noqa: E402
+
+SEEDS = (0, 1, 5)
+
+
+@pytest.fixture
+def datas(tmp_path: Path, ball_file: Path) -> list[Data]:
+    """The same segments under labels of three limits."""
+    data = load_data(write_dataset(tmp_path / "data", ball_file))
+    other = (data.train.safe.roll(1, 0), 1 - data.train.safe)
+    return [data, *(replace(data, train=replace(data.train, safe=safe)) for safe in other)]
+
+
+def begin(algorithm: Training, data: Data, seed: int) -> tuple[Examples, Snapshot]:
+    parameters = initial_parameters(8, 2, algorithm.hidden, seed)
+    examples = algorithm.examples(data)
+    if algorithm.uses_reference:
+        examples = with_reference(examples, initial_parameters(8, 2, algorithm.hidden, seed + 100))
+    return examples, Snapshot(0, parameters, {}, algorithm.state(examples))
+
+
+@pytest.mark.parametrize("name", ["cloning", *(name for name in ALGORITHMS if name not in ("bc-all", "bc-safe"))])
+def test_a_run_in_a_stack_is_the_run_alone(name: str, datas: list[Data]) -> None:
+    torch.set_num_threads(1)
+    tiny = TINY | {"steps": 100, "bc_steps": 0, "z_ref": "ema", "rate_after_bc": "flat", "learning_rate": 1e-3}
+    known = Cloning() if name == "cloning" else configure(name)
+    settings = {key: value for key, value in tiny.items() if key in known.__dataclass_fields__}
+    algorithm = replace(known, **settings)  # type: ignore[arg-type]
+    examples, starts = zip(*(begin(algorithm, data, seed) for data, seed in zip(datas, SEEDS, strict=True)), strict=True)
+    stacked = list(fit_stack(algorithm, examples, starts, SEEDS, "main", 1))
+    for run, seed in enumerate(SEEDS):
+        alone = list(fit(algorithm, examples[run], starts[run], seed, "main", 1))
+        for at, first, second in ((0, 1e-5, 1e-5), (99, 1e-3, 1e-3)):
+            outcome = stacked[at][run]
+            assert not isinstance(outcome, InputError)
+            for key, value in alone[at][0].parameters.items():
+                torch.testing.assert_close(outcome[0].parameters[key], value, atol=second, rtol=0)
+            for key, value in alone[at][0].moments.items():  # after one step, a tenth of the gradient, and its square
+                torch.testing.assert_close(outcome[0].moments[key], value, atol=first / 10, rtol=0)
+            assert outcome[1] == pytest.approx(alone[at][1], rel=1e-4, abs=1e-5, nan_ok=True)
+        moved = alone[99][0].parameters["weight_0"] - starts[run].parameters["weight_0"]
+        assert moved.abs().max() > 0.01
+    different = [outcome[0].parameters["weight_0"] for outcome in stacked[99]]  # type: ignore[index]
+    assert not torch.allclose(different[0], different[1], atol=1e-2)
+
+
+@dataclass(frozen=True)
+class FailsWhereTold(Training):
+    """Least squares whose loss is NaN from the step in the state on."""
+
+    def loss(self, log_probability: torch.Tensor, batch: dict, state: dict) -> tuple:
+        loss = -log_probability.mean() * torch.where(state["left"] <= 0, torch.nan, 1.0)
+        return loss, {}, {"left": state["left"] - 1}
+
+
+def test_a_run_that_fails_harms_no_other(datas: list[Data]) -> None:
+    algorithm = FailsWhereTold(steps=12, batch_size=4, hidden=(8,))
+    examples = Examples(datas[0].train.observations, datas[0].train.actions, {}, 1)
+    starts = [Snapshot(0, initial_parameters(8, 2, (8,), seed), {}, {"left": torch.tensor(left)}) for seed, left in
+              zip(SEEDS, (99, 7, 99), strict=True)]  # fmt: skip
+    reports = list(fit_stack(algorithm, [examples] * 3, starts, SEEDS, "main", 4))
+    assert [[isinstance(outcome, InputError) for outcome in report] for report in reports] == [
+        [False, False, False], [False, True, False], [False, True, False],
+    ]  # fmt: skip
+    assert "step 8 of stage main" in str(reports[1][1])
+    for run in (0, 2):
+        *_, (alone, numbers) = fit(algorithm, examples, starts[run], SEEDS[run], "main", 4)
+        outcome = reports[-1][run]
+        assert not isinstance(outcome, InputError) and outcome[1] == pytest.approx(numbers)
+        for key, value in alone.parameters.items():
+            torch.testing.assert_close(outcome[0].parameters[key], value, atol=1e-6, rtol=0)
