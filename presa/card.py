@@ -22,11 +22,12 @@ def render(folder: Path) -> str:
     """The card as Markdown."""
     config, lines = read_config(folder), read_metrics(folder)
     task, data = config["task"], config["data"]
+    acts_by = config.get("acts_by", "the mean of a tanh MLP")
     parts = [
         f"# {config['algorithm']} on {task['name']}, cost limit {config['cost_limit']:g}, seed {config['seed']}",
         *[f"> **{warning}.**" for warning in warnings(lines)],
         f"A policy learnt offline by `presa`'s `{config['algorithm']}` from {data['pairs']:,} pairs of {data['length']}-step "
-        f'segments of {task["name"]} ({task["domain"]}). It acts by the mean of a tanh MLP; `presa.load("<this folder>")` '
+        f'segments of {task["name"]} ({task["domain"]}). It acts by {acts_by}; `presa.load("<this folder>")` '
         "gives it, with `reset(n)` and `act(observations [n, O]) -> actions [n, A]`.",
         "## Evaluation\n\n" + _evaluation(folder),
         "## Training\n\n```\n" + command(config) + "\n```",

@@ -21,7 +21,8 @@ app = typer.Typer(
 )
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout, and nothing else.")]
 ALGORITHM_HELP = (
-    "presa, preference, safety, binary-alignment, bc-safe-seg, unified-comparison, bc-all, bc-safe, or package.module:Class."
+    "presa, preference, safety, binary-alignment, bc-safe-seg, unified-comparison, bc-all, bc-safe, cdt, "
+    "or package.module:Class."
 )
 
 
@@ -47,7 +48,7 @@ def train(
     labels: Annotated[str | None, typer.Option(help="A label set of the dataset. (default: the published labels)")] = None,
     trajectories: Annotated[
         Path | None,
-        typer.Option(help="Recordings for bc-all and bc-safe. (default: the dataset's own source)"),
+        typer.Option(help="Recordings for the algorithms that need whole trajectories. (default: the dataset's own source)"),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, ...")] = "auto",
@@ -83,7 +84,7 @@ def train(
         episodes = find_episodes(loaded.task, loaded.identity["source_sha256"], trajectories)
         loaded = replace(loaded.with_episodes(episodes))
     elif trajectories is not None:
-        raise InputError(f"--trajectories is for bc-all and bc-safe; {algorithm} learns from the dataset alone")
+        raise InputError(f"--trajectories is for bc-all, bc-safe and cdt; {algorithm} learns from the dataset alone")
     folder = out or Path(f"{Path(data).resolve().name}-{algorithm.replace(':', '.')}-seed{seed}")
     with Progress(f"training {algorithm}", quiet=as_json) as progress, log_to_tensorboard(folder, tensorboard) as log:
         warned = False
@@ -159,7 +160,7 @@ def evaluate(
             from presa.card import write_card
 
             write_card(Path(run))
-    frames = film(name, played, seed, min(video_episodes, episodes), video) if video is not None else 0
+    frames = film(name, played, limit, seed, min(video_episodes, episodes), video) if video is not None else 0
     if as_json:
         print(json.dumps(result))
         return

@@ -71,6 +71,26 @@ class Data:
         return replace(self, episodes=episodes, identity={**self.identity, "trajectories_sha256": episodes.source.fingerprint})
 
 
+@dataclass(frozen=True)
+class Examples:
+    """M examples, each a pair of segments, a segment, or a step; the first axis of every tensor is M.
+
+    Attributes:
+        observations: float32 [M, ..., O].
+        actions: float32 [M, ..., A].
+        labels: name -> [M, ...].
+        per_pair: how many examples weigh as much as one pair in the batch size: 1 for pairs, 2 for segments, 2 L for steps.
+    """
+
+    observations: Tensor
+    actions: Tensor
+    labels: dict[str, Tensor]
+    per_pair: int
+
+    def __len__(self) -> int:
+        return len(self.observations)
+
+
 def load_data(source: str | Path, labels: str | None = None, pairs: int | None = None, device: str = "cpu") -> Data:
     """Reads a dataset.
 

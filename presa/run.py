@@ -19,8 +19,7 @@ from presa.algorithms import changed, configuration
 from presa.algorithms.base import Examples, Training
 from presa.checkpoints import resume, save_checkpoint
 from presa.data import Data, Split
-from presa.networks import Parameters, fold_normalization, initial_parameters, word
-from presa.offline import behaviour, held_out
+from presa.networks import Parameters, fold_normalization, word
 from presa.policy import POLICY_FILE
 from presa.records import FORMAT_VERSION, Settings, open_folder, read_metrics, warnings, write_metrics
 from presa.tensors import load_tensors, save_tensors
@@ -98,6 +97,7 @@ def describe(name: str, algorithm: Training, data: Data, seed: int, settings: Se
         "data": data.identity,
         "watching": asdict(settings),
         "device": str(data.train.observations.device),
+        **({} if algorithm.acts_by == Training.acts_by else {"acts_by": algorithm.acts_by}),
         "versions": {
             "presa": __version__,
             "python": platform.python_version(),
@@ -136,6 +136,7 @@ class _Run:
             parameters = self._reference(parameters)
             if self.test is not None:
                 test_reference = segment_log_probability(parameters, self.test.observations, self.test.actions)
+        self.policy_facts = self.algorithm.policy_facts(self.data, examples)
         examples = self._normalized(examples)
         if self.algorithm.uses_reference:
             examples = with_reference(examples, parameters)
@@ -148,8 +149,7 @@ class _Run:
             self._save_policy(self.folder / POLICY_FILE, last.parameters)
 
     def _start(self) -> Parameters:
-        task = self.data.task
-        parameters = initial_parameters(task.observation_dim, task.action_dim, self.algorithm.hidden, self.seed)
+        parameters = self.algorithm.initial_parameters(self.data, self.seed)
         return {name: value.to(self.device) for name, value in parameters.items()}
 
     def _reference(self, parameters: Parameters) -> Parameters:
@@ -180,9 +180,8 @@ class _Run:
         report_every = settings.report_every if stage == "main" else pretraining.REPORT_EVERY
         for snapshot, numbers in fit(algorithm, examples, start, self.seed, stage, report_every):
             line: dict[str, Any] = {"stage": stage, "step": offset + snapshot.step, **numbers}
-            line |= behaviour(snapshot.parameters, self.train)
-            if stage == "main" and self.test is not None:
-                line |= held_out(snapshot.parameters, self.test, test_reference, getattr(algorithm, "discount", 1.0))
+            test = self.test if stage == "main" else None
+            line |= algorithm.report(snapshot.parameters, examples, self.train, test, test_reference)
             if stage == "main" and _passed(settings.evaluate_every, start.step, snapshot.step, algorithm.own_steps):
                 line |= self._rollouts(snapshot)
             line = {key: None if isinstance(value, float) and value != value else value for key, value in line.items()}
@@ -213,12 +212,13 @@ class _Run:
 
     def _save_policy(self, path: Path, parameters: Parameters) -> None:
         if self.shift is not None and self.scale is not None:
-            parameters = fold_normalization(parameters, self.shift, self.scale)
+            parameters = fold_normalization(parameters, self.shift, self.scale, self.algorithm.input_layer)
         facts = {
             "algorithm": self.config["algorithm"],
             "task": self.data.task.to_dict(),
             "cost_limit": self.data.cost_limit,
             "seed": self.seed,
+            **self.policy_facts,
         }
         save_tensors(path, parameters, facts)
 

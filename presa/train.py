@@ -69,11 +69,9 @@ def fit(
     for step in range(start.step, algorithm.own_steps):
         index = torch.from_numpy(batches.index(step)).to(device)
         generator.manual_seed(_word(seed, stage, step))
-        mean = mean_action(parameters, examples.observations[index], algorithm.dropout, generator)
-        scores = log_probability(mean, examples.actions[index])
-        loss, info, state = algorithm.loss(scores, {name: label[index] for name, label in examples.labels.items()}, state)
+        loss, info, state = algorithm.objective(parameters, examples, index, generator, state)
         gradients = dict(zip(parameters, torch.autograd.grad(loss, list(parameters.values())), strict=True))
-        adam_step(parameters, gradients, moments, algorithm.rate(step), step + 1)
+        adam_step(parameters, algorithm.gradients(gradients), moments, algorithm.rate(step), step + 1, algorithm.decay(step))
         failed = torch.where((failed < 0) & ~loss.detach().isfinite(), step, failed)
         tally.add({"loss": loss.detach(), **info})
         if (step + 1) % report_every == 0 or step + 1 == algorithm.own_steps:
@@ -90,7 +88,9 @@ def adam_start(parameters: Parameters) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
-def adam_step(parameters: Parameters, gradients: Parameters, moments: dict[str, Tensor], rate: float, step: int) -> None:
+def adam_step(
+    parameters: Parameters, gradients: Parameters, moments: dict[str, Tensor], rate: float, step: int, decay: float = 0.0
+) -> None:
     """One step of Adam (arXiv 1412.6980, algorithm 1), the only function here that changes its arguments.
 
     Written out because `torch.optim` takes seconds to load; being elementwise, it allows runs stacked in front.
@@ -100,12 +100,15 @@ def adam_step(parameters: Parameters, gradients: Parameters, moments: dict[str, 
         gradients: of the loss, by the parameters' names.
         rate: learning rate.
         step: counted from 1.
+        decay: share of every parameter that is taken off first (AdamW, arXiv 1711.05101).
     """
-    first_scale, second_scale = (1 - decay**step for decay in DECAYS)
+    first_scale, second_scale = (1 - share**step for share in DECAYS)
     for name, gradient in gradients.items():
         first, second = moments[f"first/{name}"], moments[f"second/{name}"]
         first.lerp_(gradient, 1 - DECAYS[0])
         second.mul_(DECAYS[1]).addcmul_(gradient, gradient, value=1 - DECAYS[1])
+        if decay:
+            parameters[name].mul_(1 - decay)
         parameters[name].sub_(first / first_scale / ((second / second_scale).sqrt() + EPSILON) * rate)
 
 

@@ -109,7 +109,7 @@ def test_the_reference_is_frozen_without_dropout(folder: Path) -> None:
     assert score.abs().max() < 1e-5
 
 
-@pytest.mark.parametrize("algorithm", [name for name in ALGORITHMS if name not in ("bc-all", "bc-safe")])
+@pytest.mark.parametrize("algorithm", [name for name, kind in ALGORITHMS.items() if not kind.needs_trajectories])
 def test_every_algorithm_trains_and_the_same_seed_repeats_it(algorithm: str, folder: Path, tmp_path: Path) -> None:
     summary = train(folder, tmp_path / "one", algorithm)
     shutil.rmtree(tmp_path / "cache", ignore_errors=True)
