@@ -53,7 +53,8 @@ class ContextPolicy:
         self.steps += 1
         if self.models[0]:
             both = np.concatenate([states, action], 1)
-            self.to_go = self.to_go - np.stack([step_value(model, both) for model in self.models], 1)
+            reward, cost = (step_value(model, both) for model in self.models)
+            self.to_go = self.to_go - np.stack([reward, np.logaddexp(0, cost)], 1)  # a cost is its softplus
         return action
 
     def observe(self, rewards: np.ndarray, costs: np.ndarray) -> None:
@@ -95,14 +96,12 @@ def mean_action(parameters: Parameters, window: list[list[np.ndarray]], first: i
 
 
 def step_value(model: Parameters, inputs: np.ndarray) -> np.ndarray:
-    """What a reward or cost model says of n steps [n, O + A]: float64 [n]; see `presa.step_models`."""
+    """The output of a reward or cost model for n steps [n, O + A]: float64 [n]; see `presa.algorithms.step_models`."""
     hidden, layers = inputs, sum(name.startswith("weight_") for name in model)
     for layer in range(layers):
         hidden = hidden @ model[f"weight_{layer}"] + model[f"bias_{layer}"]
         hidden = np.maximum(hidden, 0) if layer < layers - 1 else hidden
-    value = hidden[:, 0].astype(np.float64)
-    value = np.logaddexp(0, value) if "softplus" in model else value
-    return value
+    return hidden[:, 0].astype(np.float64)
 
 
 def _linear(parameters: Parameters, name: str, values: np.ndarray) -> np.ndarray:

@@ -14,6 +14,7 @@ from presa.algorithms.cdt import CDT
 from presa.algorithms.cloning import BCAll, BCSafe, BCSafeSeg
 from presa.algorithms.preference import Preference
 from presa.algorithms.presa import Presa
+from presa.algorithms.safe_rlhf import SafeRLHF, SafeRLHFBinary
 from presa.algorithms.safety import Safety
 from presa.algorithms.unified_comparison import UnifiedComparison
 from presa.policy import load_object
@@ -29,6 +30,8 @@ ALGORITHMS: dict[str, type[Training]] = {
     "bc-all": BCAll,
     "bc-safe": BCSafe,
     "cdt": CDT,
+    "safe-rlhf-cdt": SafeRLHF,
+    "safe-rlhf-cdt-binary": SafeRLHFBinary,
 }
 
 # Table 4 of arXiv 2512.20173; an algorithm takes the lines it has a setting for.

@@ -57,9 +57,11 @@ class Training:
 
     uses_reference: ClassVar[bool] = False
     needs_trajectories: ClassVar[bool] = False
+    needs_oracle: ClassVar[bool] = False
     takes_presets: ClassVar[bool] = True
     input_layer: ClassVar[tuple[str, str]] = ("weight_0", "bias_0")  # which weights read the observations
     acts_by: ClassVar[str] = "the mean of a tanh MLP"
+    notes: ClassVar[tuple[str, ...]] = ()  # what every result must say
     choices: ClassVar[dict[str, tuple[str, ...]]] = {"selection": ("last", "best")}
     ranges: ClassVar[dict[str, Range]] = {
         "steps": AT_LEAST_ONE,
@@ -120,6 +122,14 @@ class Training:
     def initial_parameters(self, data: Data, seed: int) -> Parameters:
         """What training starts from, on the CPU."""
         return initial_parameters(data.task.observation_dim, data.task.action_dim, self.hidden, seed)
+
+    def preparations(self) -> dict[str, Training]:
+        """Models that are trained first, by name; their steps are `steps` of theirs."""
+        return {}
+
+    def prepared(self, data: Data, results: dict[str, Parameters]) -> Data:
+        """The data to train on, given the trained models."""
+        return data
 
     def report(
         self, parameters: Parameters, examples: Examples, train: Split, test: Split | None, reference: Tensor | None
