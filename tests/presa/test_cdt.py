@@ -281,7 +281,7 @@ def test_what_a_policy_asks_for() -> None:
     with_models = {name: value.numpy() for name, value in network().items()}
     for name, last in (("reward_model", 3.0), ("cost_model", 0.0)):
         with_models |= {f"{name}/weight_0": np.zeros((5, 1), np.float32), f"{name}/bias_0": np.full(1, last, np.float32)}
-    policy = ContextPolicy(with_models | {"cost_model/softplus": np.ones(1)}, facts())
+    policy = ContextPolicy(with_models, facts())
     policy.act(np.zeros((1, 3)))
     policy.observe(np.array([99.0]), np.array([99.0]))  # what the simulator says is not listened to
     assert policy.to_go.tolist() == [[197, pytest.approx(20 - math.log(2))]]
@@ -364,5 +364,10 @@ def test_a_run_gives_a_policy_that_asks_for_its_limit(data: Data, tmp_path: Path
 def test_a_models_value_by_hand() -> None:
     model = {"weight_0": np.array([[1.0], [2.0]]), "bias_0": np.array([0.5])}
     assert step_value(model, np.array([[1.0, -1.0]])).tolist() == [-0.5]
-    positive = step_value(model | {"softplus": np.ones(1)}, np.array([[1.0, -1.0]]))
-    assert positive.tolist() == pytest.approx([math.log(1 + math.exp(-0.5))])
+    deep = {
+        "weight_0": np.array([[1.0, -1.0]]),
+        "bias_0": np.zeros(2),
+        "weight_1": np.array([[2.0], [3.0]]),
+        "bias_1": np.ones(1),
+    }
+    assert step_value(deep, np.array([[1.5], [-1.0]])).tolist() == [4.0, 4.0]  # 2 relu(x) + 3 relu(-x) + 1
