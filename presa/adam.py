@@ -32,12 +32,17 @@ class Adam:
             view.copy_(moments[name]) if moments else view.zero_()
 
     @torch.no_grad()
-    def step(self, gradients: Sequence[Tensor], rate: float, step: int) -> None:
-        """One step, counted from 1, along the gradients of the parameters in their order; changes parameters and moments."""
-        first_scale, second_scale = (1 - decay**step for decay in DECAYS)
+    def step(self, gradients: Sequence[Tensor], rate: float, step: int, decay: float = 0.0) -> None:
+        """One step, counted from 1, along the gradients of the parameters in their order; changes parameters and moments.
+
+        `decay` is the share of every parameter that is taken off first (AdamW, arXiv 1711.05101).
+        """
+        first_scale, second_scale = (1 - share**step for share in DECAYS)
         torch.cat([gradient.flatten() for gradient in gradients], out=self.gradient)
         self.first.lerp_(self.gradient, 1 - DECAYS[0])
         self.second.mul_(DECAYS[1]).addcmul_(self.gradient, self.gradient, value=1 - DECAYS[1])
+        if decay:
+            self.vector.mul_(1 - decay)
         torch.sqrt(self.second, out=self.spare).mul_(second_scale**-0.5).add_(EPSILON).mul_(first_scale)
         self.vector.addcdiv_(self.first, self.spare, value=-rate)
 

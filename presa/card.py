@@ -22,16 +22,18 @@ def render(folder: Path) -> str:
     """The card as Markdown."""
     config, lines = read_config(folder), read_metrics(folder)
     task, data = config["task"], config["data"]
+    acts_by = config.get("acts_by", "the mean of a tanh MLP")
     parts = [
         f"# {config['algorithm']} on {task['name']}, cost limit {config['cost_limit']:g}, seed {config['seed']}",
-        *[f"> **{warning}.**" for warning in warnings(lines)],
+        *[f"> **{warning}.**" for warning in (*warnings(lines), *config.get("notes", ()))],
         f"A policy learnt offline by `presa`'s `{config['algorithm']}` from {data['pairs']:,} pairs of {data['length']}-step "
-        f'segments of {task["name"]} ({task["domain"]}). It acts by the mean of a tanh MLP; `presa.load("<this folder>")` '
+        f'segments of {task["name"]} ({task["domain"]}). It acts by {acts_by}; `presa.load("<this folder>")` '
         "gives it, with `reset(n)` and `act(observations [n, O]) -> actions [n, A]`.",
         "## Evaluation\n\n" + _evaluation(folder),
         "## Training\n\n```\n" + command(config) + "\n```",
         _table(config["configuration"] | {"seed": config["seed"], "device": config["device"]}),
         "Data: " + ", ".join(f"{key} `{value}`" for key, value in data.items() if value is not None) + ".",
+        *[f"Model of {stage}, last report:\n\n" + _table(numbers) for stage, numbers in _models(lines).items()],
         "Last report:\n\n" + _table({key: lines[-1][key] for key in SHOWN if lines[-1].get(key) is not None}) if lines else "",
         "![learning curve](learning_curve.png)" if (folder / "learning_curve.png").is_file() else "",
         "## Limits\n\nIt was judged by simulated episodes of one task only. A cost within the limit on average says "
@@ -39,6 +41,16 @@ def render(folder: Path) -> str:
         "Versions: " + ", ".join(f"{name} {version}" for name, version in config["versions"].items()) + ".",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _models(lines: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The last numbers of each model that was trained before the policy."""
+    last = {line["stage"]: line for line in lines if line["stage"] not in ("bc", "main")}
+    told = {"stage", "step"}
+    return {
+        stage: {name: value for name, value in line.items() if name not in told and value is not None}
+        for stage, line in last.items()
+    }
 
 
 def command(config: dict[str, Any]) -> str:

@@ -20,12 +20,15 @@ def save_checkpoint(folder: Path, stage: str, offset: int, snapshot: Snapshot) -
     save_tensors(path, tensors, {"stage": stage, "step": snapshot.step, "overall_step": offset + snapshot.step})
 
 
-def resume(folder: Path, stage: str, device: str) -> Snapshot | None:
-    """The last checkpoint if it is the stage's, else None; metrics of what was done after it are dropped."""
+def resume(folder: Path, stage: str, device: str, earlier: tuple[str, ...] = ()) -> Snapshot | None:
+    """The last checkpoint if it is the stage's, else None; metrics of what was done after it are dropped.
+
+    `earlier` names the stages that are done.
+    """
     found = last_checkpoint(folder)
     tensors, facts = load_tensors(found, device) if found else ({}, {"stage": None})
     if facts["stage"] != stage:
-        write_metrics(folder, [line for line in read_metrics(folder) if stage == "main" and line["stage"] == "bc"])
+        write_metrics(folder, [line for line in read_metrics(folder) if line["stage"] in earlier])
         return None
     kept = [line for line in read_metrics(folder) if line["stage"] != stage or line["step"] <= facts["overall_step"]]
     write_metrics(folder, kept)

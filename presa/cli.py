@@ -21,7 +21,8 @@ app = typer.Typer(
 )
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout, and nothing else.")]
 ALGORITHM_HELP = (
-    "presa, preference, safety, binary-alignment, bc-safe-seg, unified-comparison, bc-all, bc-safe, or package.module:Class."
+    "presa, preference, safety, binary-alignment, bc-safe-seg, unified-comparison, bc-all, bc-safe, cdt, safe-rlhf-cdt, "
+    "safe-rlhf-cdt-binary, or package.module:Class."
 )
 
 
@@ -47,7 +48,7 @@ def train(
     labels: Annotated[str | None, typer.Option(help="A label set of the dataset. (default: the published labels)")] = None,
     trajectories: Annotated[
         Path | None,
-        typer.Option(help="Recordings for bc-all and bc-safe. (default: the dataset's own source)"),
+        typer.Option(help="Recordings for the algorithms that need whole trajectories. (default: the dataset's own source)"),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, ...")] = "auto",
@@ -78,12 +79,14 @@ def train(
     given |= {name: value for name, value in (("steps", steps), ("bc_steps", bc_steps)) if value is not None}
     chosen = configure(algorithm, preset, given)
     settings = Settings(report_every, checkpoint_every, evaluate_every, evaluate_episodes)
-    loaded = load_data(data, labels, pairs, resolve_device(device))
+    loaded = load_data(data, labels, pairs, resolve_device(device), chosen.needs_oracle)
     if chosen.needs_trajectories:
         episodes = find_episodes(loaded.task, loaded.identity["source_sha256"], trajectories)
         loaded = replace(loaded.with_episodes(episodes))
     elif trajectories is not None:
-        raise InputError(f"--trajectories is for bc-all and bc-safe; {algorithm} learns from the dataset alone")
+        raise InputError(f"--trajectories is for algorithms that need whole trajectories; {algorithm} learns from pairs alone")
+    if chosen.notes and not as_json:
+        print(*(f"note: {note}" for note in chosen.notes), sep="\n")
     folder = out or Path(f"{Path(data).resolve().name}-{algorithm.replace(':', '.')}-seed{seed}")
     with Progress(f"training {algorithm}", quiet=as_json) as progress, log_to_tensorboard(folder, tensorboard) as log:
         warned = False
@@ -151,6 +154,8 @@ def evaluate(
     with Progress("playing", quiet=as_json) as progress:
         labels = {"algorithm": facts["algorithm"], "seed": facts["seed"]}
         result = judge(name, played, limit, episodes, seed, processes, labels, progress)
+    if notes := facts.get("notes"):
+        result["summary"]["notes"] = notes
     if run is not None and Path(run).is_dir():
         from presa.files import write_json
 
@@ -159,7 +164,7 @@ def evaluate(
             from presa.card import write_card
 
             write_card(Path(run))
-    frames = film(name, played, seed, min(video_episodes, episodes), video) if video is not None else 0
+    frames = film(name, played, limit, seed, min(video_episodes, episodes), video) if video is not None else 0
     if as_json:
         print(json.dumps(result))
         return

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from safefeedback.errors import InputError
-from safefeedback.reading import Dataset, has_split, read
+from safefeedback.labels import segment_cost_limit
+from safefeedback.reading import Dataset, has_split, read, read_oracle
 from safefeedback.tasks import Task
 from safefeedback.types import Episodes
 
@@ -28,12 +29,14 @@ class Split:
         actions: float32 [N, 2, L, A].
         preference: float32 [N].
         safe: float32 [N, 2].
+        costs: float32 [N, 2], true costs of the segments, from the oracle; None unless they were asked for.
     """
 
     observations: Tensor
     actions: Tensor
     preference: Tensor
     safe: Tensor
+    costs: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.preference)
@@ -50,6 +53,7 @@ class Data:
         test: held-out pairs, or None where the dataset, or its label set, has none.
         held_out: the episodes of the published test split's segments, whichever of them a label set labels.
         identity: which data these are, as JSON-ready values: hashes, label set, number of pairs.
+        segment_limit: the cost up to which a segment is safe.
         episodes: the recordings themselves, for algorithms that are given true costs; None otherwise.
     """
 
@@ -59,6 +63,7 @@ class Data:
     test: Split | None
     held_out: frozenset[int]
     identity: dict[str, Any]
+    segment_limit: float
     episodes: Episodes | None = None
 
     @property
@@ -71,7 +76,29 @@ class Data:
         return replace(self, episodes=episodes, identity={**self.identity, "trajectories_sha256": episodes.source.fingerprint})
 
 
-def load_data(source: str | Path, labels: str | None = None, pairs: int | None = None, device: str = "cpu") -> Data:
+@dataclass(frozen=True)
+class Examples:
+    """M examples, each a pair of segments, a segment, or a step; the first axis of every tensor is M.
+
+    Attributes:
+        observations: float32 [M, ..., O].
+        actions: float32 [M, ..., A].
+        labels: name -> [M, ...].
+        per_pair: how many examples weigh as much as one pair in the batch size: 1 for pairs, 2 for segments, 2 L for steps.
+    """
+
+    observations: Tensor
+    actions: Tensor
+    labels: dict[str, Tensor]
+    per_pair: int
+
+    def __len__(self) -> int:
+        return len(self.observations)
+
+
+def load_data(
+    source: str | Path, labels: str | None = None, pairs: int | None = None, device: str = "cpu", oracle: bool = False
+) -> Data:
     """Reads a dataset.
 
     Args:
@@ -79,6 +106,7 @@ def load_data(source: str | Path, labels: str | None = None, pairs: int | None =
         labels: a label set of the dataset; None for the published labels.
         pairs: how many of the training pairs to use, the first in draw order; None for all.
         device: where the tensors go.
+        oracle: whether to read the segments' true costs as well; the identity then says so.
 
     Raises:
         InputError: if it cannot be read, has another layout, or does not fit its task.
@@ -104,14 +132,21 @@ def load_data(source: str | Path, labels: str | None = None, pairs: int | None =
         "pairs": len(dataset),
         "pairs_test": 0 if test is None else len(test),
         "length": dataset.observations.shape[2],
+        **({"oracle": "true costs of the segments"} if oracle else {}),
+    }
+    true_costs = {
+        split: _true_costs(source, rows, split, device)
+        for split, rows in (("train", dataset), ("test", test))
+        if oracle and rows is not None
     }
     return Data(
         task=task,
         cost_limit=float((dataset.labels or dataset.recipe)["recipe"]["cost_limit"]),
-        train=_split(dataset, device),
-        test=None if test is None else _split(test, device),
+        train=_split(dataset, device, true_costs.get("train")),
+        test=None if test is None else _split(test, device, true_costs.get("test")),
         held_out=frozenset(np.unique(published.episode).tolist()) if published is not None else frozenset(),
         identity=identity,
+        segment_limit=_segment_limit(dataset, task),
     )
 
 
@@ -162,10 +197,23 @@ def _take(dataset: Dataset, rows: np.ndarray) -> Dataset:
     return replace(dataset, **{name: getattr(dataset, name)[rows] for name in names})
 
 
-def _split(dataset: Dataset, device: str) -> Split:
-    return Split(
-        *(torch.from_numpy(getattr(dataset, name)).to(device) for name in ("observations", "actions", "preference", "safe"))
-    )
+def _split(dataset: Dataset, device: str, costs: Tensor | None = None) -> Split:
+    names = ("observations", "actions", "preference", "safe")
+    observations, actions, preference, safe = (torch.from_numpy(getattr(dataset, name)).to(device) for name in names)
+    return Split(observations, actions, preference, safe, costs)
+
+
+def _true_costs(source: str | Path, dataset: Dataset, split: str, device: str) -> Tensor:
+    """The oracle's costs of those rows, float32 [N, 2]."""
+    truth = read_oracle(source, split)
+    return torch.from_numpy(truth.costs[np.searchsorted(truth.pair_id, dataset.pair_id)].astype(np.float32)).to(device)
+
+
+def _segment_limit(dataset: Dataset, task: Task) -> float:
+    """kappa L / T as the labels were made with it."""
+    made = [entry["segment_cost_limit"] for entry in dataset.recipe.get("history", []) if "segment_cost_limit" in entry]
+    limit, length = float(dataset.recipe["recipe"]["cost_limit"]), dataset.observations.shape[2]
+    return float(made[-1]) if made else segment_cost_limit(limit, length, task.horizon)
 
 
 def _hash(*arrays: np.ndarray) -> str:

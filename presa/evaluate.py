@@ -61,7 +61,9 @@ def evaluate(
         raise InputError(f"--cost-limit must be 0 or a positive number, not {cost_limit}")
     if (reason := can_simulate(task)) is not None:
         raise InputError(reason)
-    played = play_all(policy, task, episode_seeds(seed, episodes), processes or default_processes(episodes), on_episode)
+    played = play_all(
+        policy, task, episode_seeds(seed, episodes), processes or default_processes(episodes), on_episode, cost_limit
+    )
     tags = {"algorithm": None, "task": task.name, "cost_limit": cost_limit, "seed": None, **(labels or {})}
     rows = [{**tags, "episode": k, **row, **normalized(row, task, cost_limit)} for k, row in enumerate(played)]
     return {"rows": rows, "summary": {**tags, **summarize(rows, task, cost_limit), "evaluation_seed": seed}}
@@ -111,7 +113,12 @@ def default_processes(episodes: int) -> int:
 
 
 def play_all(
-    policy: str, task: Task, seeds: list[int], processes: int, on_episode: Callable[[int, int], None] = lambda done, total: None
+    policy: str,
+    task: Task,
+    seeds: list[int],
+    processes: int,
+    on_episode: Callable[[int, int], None] = lambda done, total: None,
+    cost_limit: float | None = None,
 ) -> list[dict[str, Any]]:
     """Plays one episode a seed, spread over processes as they get free; the results are in the seeds' order.
 
@@ -123,7 +130,7 @@ def play_all(
         todo.put(job)
     results: list[dict[str, Any]] = [{}] * len(seeds)
     done, stop = queue.SimpleQueue(), threading.Event()  # type: ignore[var-annotated]
-    players = [Player(policy, task) for _ in range(processes)]
+    players = [Player(policy, task, cost_limit) for _ in range(processes)]
 
     def work(player: Player) -> None:
         try:
@@ -160,7 +167,7 @@ def play_all(
 class Player:
     """A process that plays episodes."""
 
-    def __init__(self, policy: str, task: Task) -> None:
+    def __init__(self, policy: str, task: Task, cost_limit: float | None = None) -> None:
         self.printed = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
         self.process = subprocess.Popen(
             [sys.executable, "-m", "presa.play"],
@@ -170,7 +177,7 @@ class Player:
             env={**os.environ, **ONE_THREAD},
             text=True,
         )
-        self._say({"policy": policy, "task": task.to_dict()})
+        self._say({"policy": policy, "task": task.to_dict(), "cost_limit": cost_limit})
 
     def ready(self) -> None:
         """Waits until the policy and the simulator are loaded."""

@@ -57,6 +57,26 @@ def preference_loss(score: Tensor, preference: Tensor, bias: float = 1.0) -> Ten
     return _mean(loss, answered)
 
 
+def cost_model_loss(cost: Tensor, safe: Tensor, limit: float, costlier: Tensor | None = None) -> Tensor:
+    """-log sigmoid(C_worse - C_better) - sum over both of log sigmoid(s (C - limit)), mean over pairs (Safe-RLHF, eq. 6,
+    arXiv 2310.12773).
+
+    s is +1 for an unsafe and -1 for a safe segment. Unanswered labels are left out; equal costs are half of each order.
+
+    Args:
+        cost: [..., B, 2], what the model says a segment costs.
+        safe: [..., B, 2].
+        limit: the cost up to which a segment is safe.
+        costlier: [..., B], the index of the segment that truly costs more; None to fit the safety labels alone.
+
+    Returns:
+        [...].
+    """
+    sign = (1 - 2 * safe).nan_to_num(0.0)
+    loss = -torch.where(safe.isnan(), 0.0, logsigmoid(sign * (cost - limit))).sum(-1).mean(-1)
+    return loss if costlier is None else loss + preference_loss(cost, costlier)
+
+
 def reference_point(psi: Tensor, safe: Tensor, mode: str, previous: Tensor, decay: float = 0.99) -> Tensor:
     """z_ref, the point that gains and losses are measured from (below eq. 7); without gradient, not clamped.
 

@@ -68,10 +68,15 @@ def log_probability(mean: Tensor, action: Tensor) -> Tensor:
     return -(mean - action.clamp(-ACTION_BOUND, ACTION_BOUND)).square().sum(-1)
 
 
-def fold_normalization(parameters: Parameters, shift: Tensor, scale: Tensor) -> Parameters:
-    """The same policy for raw observations, given one that was trained on (observation - shift) / scale; both [O]."""
-    weight = parameters["weight_0"] / scale[:, None]
-    return {**parameters, "weight_0": weight, "bias_0": parameters["bias_0"] - shift @ weight}
+def fold_normalization(
+    parameters: Parameters, shift: Tensor, scale: Tensor, layer: tuple[str, str] = ("weight_0", "bias_0")
+) -> Parameters:
+    """The same policy for raw observations, given one that was trained on (observation - shift) / scale; both [O].
+
+    `layer` names the weight [O, ...] and the bias that read the observations.
+    """
+    weight = parameters[layer[0]] / scale[:, None]
+    return {**parameters, layer[0]: weight, layer[1]: parameters[layer[1]] - shift @ weight}
 
 
 def to_numpy(parameters: Parameters) -> dict[str, np.ndarray]:

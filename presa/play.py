@@ -51,8 +51,8 @@ def play(env: Any, policy: Any, seed: int, watch: Callable[[], None] = lambda: N
     return {"return": total, "cost": cost, "length": length}
 
 
-def find_policy(name: str) -> Any:
-    """A run's policy by its folder, or what the function `package.module:function` returns.
+def find_policy(name: str, cost_limit: float | None = None) -> Any:
+    """A run's policy by its folder, or what the function `package.module:function` returns, told of the cost limit.
 
     Raises:
         InputError: if there is none, or it lacks reset or act.
@@ -60,23 +60,30 @@ def find_policy(name: str) -> Any:
     from presa.policy import load, load_object
 
     if ":" not in name or os.path.exists(name):
-        return load(name)
+        return _aimed(load(name), cost_limit)
     policy = load_object(name)()
     missing = [method for method in ("reset", "act") if not callable(getattr(policy, method, None))]
     if missing:
         raise InputError(f"what {name} returned has no {' and no '.join(missing)}: a policy needs both reset(n) and act")
+    return _aimed(policy, cost_limit)
+
+
+def _aimed(policy: Any, cost_limit: float | None) -> Any:
+    """The policy, told of the cost limit if it listens."""
+    if cost_limit is not None and callable(aim := getattr(policy, "aim", None)):
+        aim(cost_limit)
     return policy
 
 
 def main() -> None:
-    """Reads {"policy", "task"}, answers {} when ready; then reads {"seed"} and answers an episode, until there is no more."""
+    """Reads {"policy", "task", "cost_limit"}, answers {} when ready; then reads {"seed"} and answers an episode, and so on."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever a simulator or a policy prints must not mix with the answers
     order = json.loads(sys.stdin.readline())
     try:
         from safefeedback.simulator import make
 
-        policy, env = find_policy(order["policy"]), make(Task.from_dict(order["task"]))
+        policy, env = find_policy(order["policy"], order["cost_limit"]), make(Task.from_dict(order["task"]))
         _answer(answers, {})
         for line in sys.stdin:
             _answer(answers, play(env, policy, json.loads(line)["seed"]))

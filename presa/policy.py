@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -44,11 +44,22 @@ class MlpPolicy:
         return np.tanh(hidden)
 
 
-def load(run: str | Path) -> MlpPolicy:
+class Policy(Protocol):
+    """What acts; see `load`."""
+
+    @property
+    def facts(self) -> dict[str, Any]: ...
+
+    def reset(self, n: int) -> None: ...
+
+    def act(self, observations: np.ndarray) -> np.ndarray: ...
+
+
+def load(run: str | Path) -> Policy:
     """The policy of a run's folder, or of one policy file.
 
     A policy has `reset(n)` and `act(observations [n, O]) -> actions [n, A]`; if it also has `observe(rewards [n],
-    costs [n])`, the evaluator tells it what the last step brought.
+    costs [n])`, the evaluator tells it what the last step brought, and if it has `aim(cost_limit)`, what it is judged by.
 
     Raises:
         InputError: if there is none, or it cannot be read.
@@ -62,6 +73,10 @@ def load(run: str | Path) -> MlpPolicy:
     try:
         with safe_open(path, "np") as file:
             facts = json.loads((file.metadata() or {})["presa"])
+            if "context" in facts:
+                from presa.context_policy import ContextPolicy
+
+                return ContextPolicy({name: file.get_tensor(name) for name in file.keys()}, facts)  # noqa: SIM118
             layers = range(len(list(file.keys())) // 2)
             weights, biases = (tuple(file.get_tensor(f"{kind}_{layer}") for layer in layers) for kind in ("weight", "bias"))
     except (OSError, SafetensorError, ValueError, KeyError) as error:

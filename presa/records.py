@@ -82,8 +82,8 @@ def warnings(lines: list[dict[str, Any]]) -> list[str]:
 
 
 def oversaturated(line: dict[str, Any]) -> bool:
-    """Whether actions pile up at the bounds, and do so more than the recorded ones."""
-    return line["saturated"] > max(OVERSATURATED, line["saturated_recorded"] + 0.2)
+    """Whether actions pile up at the bounds, and do so more than the recorded ones; a model of reward has none."""
+    return "saturated" in line and line["saturated"] > max(OVERSATURATED, line["saturated_recorded"] + 0.2)
 
 
 def open_folder(folder: Path, config: dict[str, Any], overwrite: bool = False) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import platform
 import time
@@ -19,8 +20,7 @@ from presa.algorithms import changed, configuration
 from presa.algorithms.base import Examples, Training
 from presa.checkpoints import resume, save_checkpoint
 from presa.data import Data, Split
-from presa.networks import Parameters, fold_normalization, initial_parameters, word
-from presa.offline import behaviour, held_out
+from presa.networks import Parameters, fold_normalization, word
 from presa.policy import POLICY_FILE
 from presa.records import FORMAT_VERSION, Settings, open_folder, read_metrics, warnings, write_metrics
 from presa.tensors import load_tensors, save_tensors
@@ -64,7 +64,8 @@ def train(
         raise InputError("selection=best chooses by rollouts in the simulator: give --evaluate-every as well")
     if settings.evaluate_every and (reason := can_simulate(data.task)) is not None:
         raise InputError(reason)
-    examples = algorithm.examples(data)
+    first = algorithm.preparations() or {"main": algorithm}
+    examples = {name: stage.examples(data) for name, stage in first.items()}
     config = describe(name, algorithm, data, seed, settings)
     started = time.perf_counter()
     began_at = open_folder(folder, config, overwrite)
@@ -98,6 +99,8 @@ def describe(name: str, algorithm: Training, data: Data, seed: int, settings: Se
         "data": data.identity,
         "watching": asdict(settings),
         "device": str(data.train.observations.device),
+        **({} if algorithm.acts_by == Training.acts_by else {"acts_by": algorithm.acts_by}),
+        **({"notes": list(algorithm.notes)} if algorithm.notes else {}),
         "versions": {
             "presa": __version__,
             "python": platform.python_version(),
@@ -127,19 +130,27 @@ class _Run:
         self.test = None if data.test is None else self._normalized(data.test)
         self.device = data.train.observations.device
         self.cloning_steps = algorithm.steps - algorithm.own_steps
+        self.models: dict[str, Tensor] = {}  # what the policy's file holds beside the policy
 
-    def go(self, examples: Examples) -> None:
-        """Runs what is left of the run."""
+    def go(self, first: dict[str, Examples]) -> None:
+        """Runs what is left of the run; `first` holds the examples of its preparations, or of the algorithm itself."""
+        results = {name: self._prepare(name, stage, first[name]) for name, stage in self.algorithm.preparations().items()}
+        if results:
+            self.data = self.algorithm.prepared(self.data, results)
+            self.models = {f"{name}_model/{key}": value for name, model in results.items() for key, value in model.items()}
+        examples = self.algorithm.examples(self.data) if results else first["main"]
         parameters = self._start()
         test_reference = None
         if self.algorithm.uses_reference:
             parameters = self._reference(parameters)
             if self.test is not None:
                 test_reference = segment_log_probability(parameters, self.test.observations, self.test.actions)
+        self.policy_facts = self.algorithm.policy_facts(self.data, examples)
         examples = self._normalized(examples)
         if self.algorithm.uses_reference:
             examples = with_reference(examples, parameters)
-        start = resume(self.folder, "main", str(self.device)) or Snapshot(0, parameters, {}, self.algorithm.state(examples))
+        start = resume(self.folder, "main", str(self.device), tuple(self._before("main")))
+        start = start or Snapshot(0, parameters, {}, self.algorithm.state(examples))
         last = self._stage("main", self.algorithm, examples, start, test_reference)
         chosen = self.folder / "best.safetensors"
         if self.algorithm.selection == "best" and chosen.is_file():
@@ -148,9 +159,27 @@ class _Run:
             self._save_policy(self.folder / POLICY_FILE, last.parameters)
 
     def _start(self) -> Parameters:
-        task = self.data.task
-        parameters = initial_parameters(task.observation_dim, task.action_dim, self.algorithm.hidden, self.seed)
+        parameters = self.algorithm.initial_parameters(self.data, self.seed)
         return {name: value.to(self.device) for name, value in parameters.items()}
+
+    def _prepare(self, name: str, model: Training, examples: Examples) -> Parameters:
+        """One of the models that are trained first: of this run's folder, or trained now."""
+        path = self.folder / f"{name}.safetensors"
+        if not path.is_file():
+            parameters = {key: value.to(self.device) for key, value in model.initial_parameters(self.data, self.seed).items()}
+            start = resume(self.folder, name, str(self.device), tuple(self._before(name)))
+            last = self._stage(name, model, examples, start or Snapshot(0, parameters, {}, model.state(examples)), None)
+            save_tensors(path, last.parameters, {"stage": name})
+        return load_tensors(path, str(self.device))[0]
+
+    def _before(self, stage: str) -> dict[str, int]:
+        """The stages before one, and how many steps each takes."""
+        if stage == "bc":
+            return {}
+        if self.algorithm.uses_reference:
+            return {"bc": self.cloning_steps}
+        steps = {name: model.steps for name, model in self.algorithm.preparations().items()}
+        return dict(itertools.takewhile(lambda item: item[0] != stage, steps.items()))
 
     def _reference(self, parameters: Parameters) -> Parameters:
         """The policy cloned from all segments: of this run, kept from another run, or cloned now."""
@@ -176,13 +205,12 @@ class _Run:
         self, stage: str, algorithm: Training, examples: Examples, start: Snapshot, test_reference: Tensor | None
     ) -> Snapshot:
         """Trains one stage from `start` to its end, and records every report."""
-        offset, settings = (self.cloning_steps if stage == "main" else 0), self.settings
-        report_every = settings.report_every if stage == "main" else pretraining.REPORT_EVERY
+        offset, settings = sum(self._before(stage).values()), self.settings
+        report_every = settings.report_every if stage != "bc" else pretraining.REPORT_EVERY
+        train, test = (self.data.train, self.data.test) if stage not in ("bc", "main") else (self.train, self.test)
         for snapshot, numbers in fit(algorithm, examples, start, self.seed, stage, report_every):
             line: dict[str, Any] = {"stage": stage, "step": offset + snapshot.step, **numbers}
-            line |= behaviour(snapshot.parameters, self.train)
-            if stage == "main" and self.test is not None:
-                line |= held_out(snapshot.parameters, self.test, test_reference, getattr(algorithm, "discount", 1.0))
+            line |= algorithm.report(snapshot.parameters, examples, train, None if stage == "bc" else test, test_reference)
             if stage == "main" and _passed(settings.evaluate_every, start.step, snapshot.step, algorithm.own_steps):
                 line |= self._rollouts(snapshot)
             line = {key: None if isinstance(value, float) and value != value else value for key, value in line.items()}
@@ -213,14 +241,16 @@ class _Run:
 
     def _save_policy(self, path: Path, parameters: Parameters) -> None:
         if self.shift is not None and self.scale is not None:
-            parameters = fold_normalization(parameters, self.shift, self.scale)
+            parameters = fold_normalization(parameters, self.shift, self.scale, self.algorithm.input_layer)
         facts = {
             "algorithm": self.config["algorithm"],
             "task": self.data.task.to_dict(),
             "cost_limit": self.data.cost_limit,
             "seed": self.seed,
+            **({"notes": list(self.algorithm.notes)} if self.algorithm.notes else {}),
+            **self.policy_facts,
         }
-        save_tensors(path, parameters, facts)
+        save_tensors(path, parameters | self.models, facts)
 
     def _normalized(self, values: Any) -> Any:
         """Split or Examples with its observations shifted and scaled, if the algorithm asks for it."""

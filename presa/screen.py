@@ -14,6 +14,9 @@ SHOWN = {
     "saturated": "saturated",
     "data_mse": "mse",
     "test_preference_accuracy": "test_pref",
+    "test_cost_preference_accuracy": "test_cost_pref",
+    "test_safety_accuracy": "test_safety",
+    "true_correlation": "correlation",
     "evaluated_reward": "reward",
     "evaluated_cost": "cost",
 }
@@ -40,3 +43,5 @@ def print_evaluation(summary: dict[str, Any]) -> None:
     verdict = "SAFE" if summary["safe"] else "UNSAFE"
     print(f"  cost    {summary['normalized_cost']:.3f} normalised ({summary['cost']:.2f} raw)   {verdict}")
     print(f"  length  {summary['length']:.1f} steps")
+    for note in summary.get("notes", ()):
+        print(f"  note    {note}")

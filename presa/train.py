@@ -78,14 +78,14 @@ def fit_stack(
     """
     adam = Adam(_stacked([start.parameters for start in starts]), _stacked([start.moments for start in starts]))
     leaves = {name: value.requires_grad_() for name, value in adam.parameters.items()}
-    batches = _Stack(algorithm, examples, seeds, stage, leaves)
+    batches = (_Stack if algorithm.stackable else _Alone)(algorithm, examples, seeds, stage, leaves)
     state = _stacked([start.state for start in starts])
     tally = Tally()
-    failed = torch.full((len(seeds),), -1, dtype=torch.int64, device=batches.device)
+    failed = torch.full((len(seeds),), -1, dtype=torch.int64, device=examples[0].observations.device)
     for step in range(starts[0].step, algorithm.own_steps):
-        scores, labels = batches.scores(step)
-        loss, info, state = losses_of_runs(algorithm, scores, labels, state)
-        adam.step(torch.autograd.grad(loss.sum(), list(leaves.values())), algorithm.rate(step), step + 1)
+        loss, info, state = batches.losses(step, state)
+        gradients = dict(zip(leaves, torch.autograd.grad(loss.sum(), list(leaves.values())), strict=True))
+        adam.step(list(algorithm.gradients(gradients).values()), algorithm.rate(step), step + 1, algorithm.decay(step))
         failed = torch.where((failed < 0) & ~loss.detach().isfinite(), step, failed)
         tally.add({"loss": loss.detach(), **info})
         if (step + 1) % report_every == 0 or step + 1 == algorithm.own_steps:
@@ -104,13 +104,18 @@ class _Stack:
     def __init__(
         self, algorithm: Training, examples: Sequence[Examples], seeds: Sequence[int], stage: str, parameters: Parameters
     ) -> None:
-        self.examples, self.seeds, self.stage, self.parameters = examples, seeds, stage, parameters
+        self.algorithm, self.examples, self.seeds, self.stage = algorithm, examples, seeds, stage
+        self.parameters = parameters
         self.device = examples[0].observations.device
         size = algorithm.batch_size * examples[0].per_pair
         self.batches = [Batches(len(one), size, seed, stage) for one, seed in zip(examples, seeds, strict=True)]
         self.generators = [torch.Generator(self.device) for _ in seeds]
         rows = size * math.prod(examples[0].observations.shape[1:-1])
         self.network = Backprop(parameters, rows, algorithm.dropout)
+
+    def losses(self, step: int, state: dict[str, Tensor]) -> Step:
+        """The loss of every run [R], its numbers, and the state after the step."""
+        return losses_of_runs(self.algorithm, *self.scores(step), state)
 
     def scores(self, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """log pi of the batch's actions, [R, B, ...], and the batch's labels."""
@@ -128,11 +133,37 @@ class _Stack:
         return log_probability(mean.view_as(actions), actions), labels
 
 
+class _Alone:
+    """Batches of one run of an algorithm that has a network of its own."""
+
+    def __init__(
+        self, algorithm: Training, examples: Sequence[Examples], seeds: Sequence[int], stage: str, parameters: Parameters
+    ) -> None:
+        (self.examples,), (self.seed,) = examples, seeds
+        self.algorithm, self.stage, self.parameters = algorithm, stage, parameters
+        size = algorithm.batch_size * self.examples.per_pair
+        self.batches = Batches(len(self.examples), size, self.seed, stage)
+        self.generator = torch.Generator(self.examples.observations.device)
+
+    def losses(self, step: int, state: dict[str, Tensor]) -> Step:
+        """As `_Stack.losses`, of one run."""
+        index = torch.from_numpy(self.batches.index(step)).to(self.examples.observations.device)
+        self.generator.manual_seed(word(self.seed, f"{self.stage}-step-{step}"))
+        return _stacked_step(
+            self.algorithm.objective(_first(self.parameters), self.examples, index, self.generator, _first(state))
+        )
+
+
 def losses_of_runs(algorithm: Training, scores: Tensor, labels: dict[str, Tensor], state: dict[str, Tensor]) -> Step:
     """The algorithm's loss of every run: all tensors have the axis of the runs in front, the algorithm sees one run."""
     if len(scores) > 1:
         return torch.vmap(algorithm.loss)(scores, labels, state)
-    loss, info, after = algorithm.loss(scores[0], _first(labels), _first(state))
+    return _stacked_step(algorithm.loss(scores[0], _first(labels), _first(state)))
+
+
+def _stacked_step(step: Step) -> Step:
+    """A step of one run with the axis of the runs in front."""
+    loss, info, after = step
     return loss[None], {name: value[None] for name, value in info.items()}, {name: value[None] for name, value in after.items()}
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 
+from presa.data import Data
 from safefeedback import sources
 from safefeedback.errors import InputError
 from safefeedback.tasks import Task
@@ -25,3 +28,27 @@ def find_episodes(task: Task, fingerprint: str, file: Path | None = None) -> Epi
             f"are neither in DSRL's cache nor bundled: name the file with --trajectories FILE"
         )
     return episodes
+
+
+def training_episodes(data: Data, admits: Callable[[int], bool] = lambda episode: True) -> list[int]:
+    """The episodes to learn from: those that are admitted and not held out; at least one.
+
+    Episodes of the test split are held out if the dataset was cut from this very file; of another file none is, with a
+    warning.
+
+    Raises:
+        InputError: if the data come without episodes, or none is left.
+    """
+    if data.episodes is None:
+        raise InputError("this algorithm needs whole trajectories: give them with Data.with_episodes")
+    held_out = data.held_out
+    if held_out and data.episodes.source.fingerprint != data.identity["source_sha256"]:
+        held_out = frozenset()  # they number the episodes of another file
+        warnings.warn(
+            f"{data.episodes.source.file} is not the file the dataset was cut from: no episode is held out",
+            stacklevel=2,
+        )
+    chosen = [e for e in range(len(data.episodes)) if e not in held_out and admits(e)]
+    if not chosen:
+        raise InputError(f"no episode of {data.episodes.source.file} is left to learn from at cost limit {data.cost_limit:g}")
+    return chosen

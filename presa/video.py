@@ -31,11 +31,11 @@ def check_film(file: Path, episodes: int) -> None:
         raise InputError(f"--video-episodes must be at least 1, not {episodes}")
 
 
-def film(policy: str, task: Task, seed: int, episodes: int, file: Path, every: int = 2) -> int:
+def film(policy: str, task: Task, cost_limit: float, seed: int, episodes: int, file: Path, every: int = 2) -> int:
     """Films an evaluation's first episodes, one after another.
 
     Args:
-        policy, task, seed: as in `presa.evaluate.evaluate`.
+        policy, task, cost_limit, seed: as in `presa.evaluate.evaluate`.
         episodes: how many.
         file: a .gif or .mp4.
         every: steps between frames.
@@ -51,7 +51,7 @@ def film(policy: str, task: Task, seed: int, episodes: int, file: Path, every: i
         import imageio.v2 as imageio
     except ImportError:
         raise InputError('--video needs the package imageio: pip install "imageio[ffmpeg]"') from None
-    env, actor = make(task), find_policy(policy)
+    env, actor = make(task), find_policy(policy, cost_limit)
     draw, calls = _drawer(env), 0
     frames: list[Any] = []
 

@@ -10,9 +10,11 @@ from typing import Any
 
 from presa.algorithms.base import Training
 from presa.algorithms.binary_alignment import BinaryAlignment
+from presa.algorithms.cdt import CDT
 from presa.algorithms.cloning import BCAll, BCSafe, BCSafeSeg
 from presa.algorithms.preference import Preference
 from presa.algorithms.presa import Presa
+from presa.algorithms.safe_rlhf import SafeRLHF, SafeRLHFBinary
 from presa.algorithms.safety import Safety
 from presa.algorithms.unified_comparison import UnifiedComparison
 from presa.policy import load_object
@@ -27,6 +29,9 @@ ALGORITHMS: dict[str, type[Training]] = {
     "unified-comparison": UnifiedComparison,
     "bc-all": BCAll,
     "bc-safe": BCSafe,
+    "cdt": CDT,
+    "safe-rlhf-cdt": SafeRLHF,
+    "safe-rlhf-cdt-binary": SafeRLHFBinary,
 }
 
 # Table 4 of arXiv 2512.20173; an algorithm takes the lines it has a setting for.
@@ -96,6 +101,8 @@ def configure(name: str, preset: str | None = None, settings: dict[str, Any] | N
     known = {field.name: known[field.name] for field in fields(algorithm)}
     if preset is not None and preset not in PRESETS:
         raise InputError(f"there is no preset '{preset}': choose from {', '.join(PRESETS)}")
+    if preset is not None and not algorithm.takes_presets:
+        raise InputError(f"--preset is Table 4, the settings of PreSa; {name} has its own paper's as defaults")
     values = {key: value for key, value in PRESETS.get(preset or "", {}).items() if key in known}
     for key, value in (settings or {}).items():
         if key not in known:

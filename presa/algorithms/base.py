@@ -11,6 +11,9 @@ methods:
 `log_probability` [B, ...] is of the batch's actions under the policy, `batch` is a dict of the labels of the B examples,
 in it `reference`, the log-probabilities [B, ...] under the frozen reference. `info` holds scalar tensors without gradient
 that are averaged until the next report. Nothing may be mutated.
+
+The policy is a tanh MLP on one state. An algorithm with a network of its own says `stackable = False` and has
+`initial_parameters`, `objective` in place of `loss`, `report`, and `policy_facts` as well; see Training.
 """
 
 from __future__ import annotations
@@ -18,12 +21,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from presa.data import Data
+from presa.data import Data, Examples, Split
+from presa.networks import Parameters, initial_parameters
 from safefeedback.errors import InputError
 
 Step = tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]
@@ -34,26 +38,6 @@ NOT_NEGATIVE: Range = ("0 or more", lambda value: value >= 0)
 AT_LEAST_ONE: Range = ("at least 1", lambda value: value >= 1)
 UP_TO_ONE: Range = ("more than 0 and at most 1", lambda value: 0 < value <= 1)
 BELOW_ONE: Range = ("at least 0 and less than 1", lambda value: 0 <= value < 1)
-
-
-@dataclass(frozen=True)
-class Examples:
-    """M examples, each a pair of segments, a segment, or a step; the first axis of every tensor is M.
-
-    Attributes:
-        observations: float32 [M, ..., O].
-        actions: float32 [M, ..., A].
-        labels: name -> [M, ...].
-        per_pair: how many examples weigh as much as one pair in the batch size: 1 for pairs, 2 for segments, 2 L for steps.
-    """
-
-    observations: Tensor
-    actions: Tensor
-    labels: dict[str, Tensor]
-    per_pair: int
-
-    def __len__(self) -> int:
-        return len(self.observations)
 
 
 @dataclass(frozen=True)
@@ -71,8 +55,14 @@ class Training:
             the run no longer offline.
     """
 
+    stackable: ClassVar[bool] = True  # False for a network of its own, trained run by run
     uses_reference: ClassVar[bool] = False
     needs_trajectories: ClassVar[bool] = False
+    needs_oracle: ClassVar[bool] = False
+    takes_presets: ClassVar[bool] = True
+    input_layer: ClassVar[tuple[str, str]] = ("weight_0", "bias_0")  # which weights read the observations
+    acts_by: ClassVar[str] = "the mean of a tanh MLP"
+    notes: ClassVar[tuple[str, ...]] = ()  # what every result must say
     choices: ClassVar[dict[str, tuple[str, ...]]] = {"selection": ("last", "best")}
     ranges: ClassVar[dict[str, Range]] = {
         "steps": AT_LEAST_ONE,
@@ -117,6 +107,42 @@ class Training:
         """The loss of a batch, numbers to report, and the state after the step."""
         raise NotImplementedError
 
+    def objective(
+        self,
+        parameters: Parameters,
+        examples: Examples,
+        index: Tensor,
+        generator: torch.Generator,
+        state: dict[str, Tensor],
+    ) -> Step:
+        """The loss of the examples of that index [B], numbers to report, and the state after the step."""
+        raise NotImplementedError
+
+    def initial_parameters(self, data: Data, seed: int) -> Parameters:
+        """What training starts from, on the CPU."""
+        return initial_parameters(data.task.observation_dim, data.task.action_dim, self.hidden, seed)
+
+    def preparations(self) -> dict[str, Training]:
+        """Models that are trained first, by name; their steps are `steps` of theirs."""
+        return {}
+
+    def prepared(self, data: Data, results: dict[str, Parameters]) -> Data:
+        """The data to train on, given the trained models."""
+        return data
+
+    def report(
+        self, parameters: Parameters, examples: Examples, train: Split, test: Split | None, reference: Tensor | None
+    ) -> dict[str, float]:
+        """Numbers about the policy that need no simulator; `reference` is of the held-out pairs `test`."""
+        from presa.offline import behaviour, held_out  # they need the loop, which needs this file
+
+        numbers = behaviour(parameters, train)
+        return numbers if test is None else numbers | held_out(parameters, test, reference, getattr(self, "discount", 1.0))
+
+    def policy_facts(self, data: Data, examples: Examples) -> dict[str, Any]:
+        """JSON-ready facts that the policy's file needs to act; {} for an MLP."""
+        return {}
+
     @property
     def own_steps(self) -> int:
         """Steps of the algorithm itself, after any stage before it."""
@@ -125,6 +151,14 @@ class Training:
     def rate(self, step: int) -> float:
         """The learning rate of the algorithm's own step, counted from 0."""
         return self.learning_rate
+
+    def decay(self, step: int) -> float:
+        """The share of every parameter that is taken off at that step (decoupled weight decay)."""
+        return 0.0
+
+    def gradients(self, gradients: Parameters) -> Parameters:
+        """The gradients as Adam is given them."""
+        return gradients
 
 
 @dataclass(frozen=True)

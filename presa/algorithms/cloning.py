@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -12,6 +11,7 @@ from torch import Tensor
 
 from presa.algorithms.base import Examples, Step, Training, pair_examples
 from presa.data import Data
+from presa.trajectories import training_episodes
 from safefeedback.errors import InputError
 
 
@@ -53,18 +53,8 @@ class BCAll(Cloning):
 
     def spans(self, data: Data) -> list[tuple[int, int]]:
         """First row and end of each episode to clone."""
-        if data.episodes is None:
-            raise InputError("this algorithm needs whole trajectories: give them with Data.with_episodes")
-        held_out = data.held_out
-        if held_out and data.episodes.source.fingerprint != data.identity["source_sha256"]:
-            held_out = frozenset()  # they number the episodes of another file
-            warnings.warn(
-                f"{data.episodes.source.file} is not the file the dataset was cut from: no episode is held out",
-                stacklevel=2,
-            )
-        chosen = [e for e in range(len(data.episodes)) if e not in held_out and self.admits(data, e)]
-        if not chosen:
-            raise InputError(f"no episode of {data.episodes.source.file} is left to clone at cost limit {data.cost_limit:g}")
+        chosen = training_episodes(data, lambda episode: self.admits(data, episode))
+        assert data.episodes is not None
         bounds = data.episodes.bounds.tolist()
         return [(bounds[e], bounds[e + 1]) for e in chosen]
 

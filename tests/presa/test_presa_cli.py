@@ -153,7 +153,7 @@ def test_the_algorithms_with_trajectories_and_the_same_command_again(
         (["train", "data", "--pairs", "0"], "--pairs must lie between 1 and"),
         (["train", "data", "--seed", "-1"], "--seed must be 0 or more"),
         (["train", "data", "--report-every", "0"], "--report-every must be at least 1"),
-        (["train", "data", "--trajectories", "x.hdf5"], "--trajectories is for bc-all and bc-safe"),
+        (["train", "data", "--trajectories", "x.hdf5"], "--trajectories is for algorithms that need"),
         (["train", "data", "--set", "selection=best"], "give --evaluate-every as well"),
         (["train", "data", "--device", "moon"], "--device moon cannot be used here"),
         (["evaluate"], "give either the folder of a run, or --policy"),
