@@ -205,7 +205,7 @@ def _split(dataset: Dataset, device: str, costs: Tensor | None = None) -> Split:
 
 def _true_costs(source: str | Path, dataset: Dataset, split: str, device: str) -> Tensor:
     """The oracle's costs of those rows, float32 [N, 2]."""
-    truth = read_oracle(source, split)
+    truth = read_oracle(source, split=split)
     return torch.from_numpy(truth.costs[np.searchsorted(truth.pair_id, dataset.pair_id)].astype(np.float32)).to(device)
 
 

@@ -15,6 +15,7 @@ torch = pytest.importorskip("torch")
 from feedback_cases import write_dataset  # noqa: E402
 
 from presa import run as runs  # noqa: E402
+from presa.adam import Adam  # noqa: E402
 from presa.algorithms import configure  # noqa: E402
 from presa.context_policy import ContextPolicy, step_value  # noqa: E402
 from presa.data import Data, load_data  # noqa: E402
@@ -23,7 +24,7 @@ from presa.policy import load  # noqa: E402
 from presa.records import Settings, read_metrics  # noqa: E402
 from presa.sequences import Sequences, augment, draws, to_go  # noqa: E402
 from presa.targets import Targets, find_targets, from_episodes  # noqa: E402
-from presa.train import Snapshot, adam_start, adam_step, fit  # noqa: E402
+from presa.train import Snapshot, fit  # noqa: E402
 from presa.trajectories import find_episodes  # noqa: E402
 from presa.transformer import attention_mask, initial_transformer, predict  # noqa: E402
 from safefeedback.errors import InputError  # noqa: E402
@@ -224,9 +225,9 @@ def test_gradients_are_cut_weights_decay_and_the_rate_warms_up() -> None:
     assert algorithm.gradients(small)["a"].item() == pytest.approx(0.1)
     assert [algorithm.rate(step) for step in (0, 4, 9)] == pytest.approx([0.002, 0.01, 0.01])
     assert algorithm.decay(0) == pytest.approx(0.0002)
-    parameters = {"a": torch.tensor([2.0])}
-    adam_step(parameters, {"a": torch.tensor([5.0])}, adam_start(parameters), 0.01, 1, decay=0.1)
-    assert parameters["a"].item() == pytest.approx(2 * 0.9 - 0.01)  # Adam's first step is the rate
+    adam = Adam({"a": torch.tensor([2.0])}, {})
+    adam.step([torch.tensor([5.0])], 0.01, 1, decay=0.1)
+    assert adam.parameters["a"].item() == pytest.approx(2 * 0.9 - 0.01)  # Adam's first step is the rate
     with pytest.raises(InputError, match="Table 4"):
         configure("cdt", "paper-bullet")
     with pytest.raises(InputError, match="multiple of heads"):

@@ -102,7 +102,7 @@ def test_models_are_judged_by_held_out_answers_and_true_steps(folder: Path, ball
 def test_only_the_oracle_knows_costs(folder: Path, ball_file: Path) -> None:
     told = read(folder, ball_file)
     np.testing.assert_allclose(told.train.costs.numpy(), read_oracle(folder).costs)
-    np.testing.assert_allclose(told.test.costs.numpy(), read_oracle(folder, "test").costs)
+    np.testing.assert_allclose(told.test.costs.numpy(), read_oracle(folder, split="test").costs)
     assert told.identity["oracle"] == "true costs of the segments"
     untold = read(folder, ball_file, oracle=False)
     assert untold.train.costs is None and "oracle" not in untold.identity
