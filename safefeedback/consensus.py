@@ -1,7 +1,7 @@
 """One label from the answers of several annotators.
 
 A consensus is `consensus(votes) -> labels`: float32 [M, K], NaN where annotator k did not answer item m -> float32 [M], NaN
-where nobody answered or the vote is split. Written here, and not taken from crowd-kit (with which it agrees), because that
+where nobody answered or the vote is split. Written here, and not taken from crowd-kit, because that
 needs scikit-learn and transformers for thirty lines, and what it gives enters the content of datasets.
 """
 
