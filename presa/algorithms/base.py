@@ -60,6 +60,7 @@ class Training:
     needs_trajectories: ClassVar[bool] = False
     needs_oracle: ClassVar[bool] = False
     takes_presets: ClassVar[bool] = True
+    ignores_limit: ClassVar[bool] = False  # True if what is learnt does not depend on the cost limit
     input_layer: ClassVar[tuple[str, str]] = ("weight_0", "bias_0")  # which weights read the observations
     acts_by: ClassVar[str] = "the mean of a tanh MLP"
     notes: ClassVar[tuple[str, ...]] = ()  # what every result must say

@@ -52,6 +52,7 @@ class CDT(Training):
     needs_trajectories: ClassVar[bool] = True
     stackable: ClassVar[bool] = False
     takes_presets: ClassVar[bool] = False
+    ignores_limit: ClassVar[bool] = True
     input_layer: ClassVar[tuple[str, str]] = ("state/weight", "state/bias")
     acts_by: ClassVar[str] = "the mean of a causal transformer over the last steps, asked for the return and cost of its limit"
     ranges: ClassVar[dict[str, Range]] = {

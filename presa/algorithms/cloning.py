@@ -43,6 +43,7 @@ class BCAll(Cloning):
     """Cloning of whole recorded episodes, those of the test split left out if the dataset was cut from this very file."""
 
     needs_trajectories: ClassVar[bool] = True
+    ignores_limit: ClassVar[bool] = True
 
     def examples(self, data: Data) -> Examples:
         rows = torch.from_numpy(np.concatenate([np.arange(*span) for span in self.spans(data)]))
@@ -66,6 +67,8 @@ class BCAll(Cloning):
 @dataclass(frozen=True)
 class BCSafe(BCAll):
     """Cloning of the episodes whose true cost is within the limit."""
+
+    ignores_limit: ClassVar[bool] = False
 
     def admits(self, data: Data, episode: int) -> bool:
         assert data.episodes is not None

@@ -21,6 +21,7 @@ class Preference(FromReference):
         bias: CPL's lambda on the segment that is not preferred; 1 is the paper's equation.
     """
 
+    ignores_limit: ClassVar[bool] = True
     ranges: ClassVar[dict[str, Range]] = {**FromReference.ranges, "alpha": POSITIVE}
 
     alpha: float = 0.2

@@ -35,6 +35,7 @@ class SafeRLHFBinary(CDT):
         return_quantile: of the relabelled returns of the episodes within a limit, the return to ask for.
     """
 
+    ignores_limit: ClassVar[bool] = False
     ranges: ClassVar[dict[str, Range]] = {
         **CDT.ranges,
         "model_steps": AT_LEAST_ONE,

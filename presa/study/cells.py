@@ -1,0 +1,155 @@
+"""One cell of a study: its runs are trained as a stack and rolled out in the simulator.
+
+cells/<hash>/cell.json             what it is; the hash is of this
+             limit20-seed0/ ...    the runs, each an ordinary one
+             rows.parquet          a row for each run and episode
+             result.json           seconds, failures; a cell that has it is finished, well or not
+             attempts.txt          a line for each process that began and was not there to end it
+cells/<hash>.lock                  held by the process that works on it, and let go when that dies
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from filelock import FileLock, Timeout
+
+from presa.algorithms import configure
+from presa.data import resolve_device
+from presa.files import write_json
+from presa.judge import judge_run
+from presa.limits import load_limits
+from presa.records import Settings
+from presa.run import grid, train_all
+from presa.study.grid import Cell
+from presa.study.prepare import dataset_folder, label_set
+from presa.trajectories import find_episodes
+from safefeedback.errors import InputError
+
+ATTEMPTS = 3  # of a cell whose process dies
+EVALUATION_SEED = 0
+REPORTS = 20  # of a run, over its length
+RUN_SCHEMA = pa.schema(
+    [
+        ("cell", pa.string()),
+        ("algorithm", pa.string()),
+        ("task", pa.string()),
+        ("cost_limit", pa.float64()),
+        ("seed", pa.int64()),
+        ("episode", pa.int64()),
+        ("return", pa.float64()),
+        ("cost", pa.float64()),
+        ("length", pa.int64()),
+        ("normalized_return", pa.float64()),
+        ("normalized_cost", pa.float64()),
+    ]
+)
+
+
+def cell_folder(root: Path, cell: Cell) -> Path:
+    """Where a cell's work is, below the study's folder."""
+    return root / "cells" / cell.hash
+
+
+def result(root: Path, cell: Cell) -> dict[str, Any] | None:
+    """What result.json says, None while the cell is not finished."""
+    path = cell_folder(root, cell) / "result.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
+def forget_failure(root: Path, cell: Cell) -> None:
+    """Makes a failed cell one that is to be done; its finished runs stay."""
+    found = result(root, cell)
+    if found is not None and found["failures"]:
+        for name in ("result.json", "attempts.txt"):
+            (cell_folder(root, cell) / name).unlink(missing_ok=True)
+
+
+@contextmanager
+def claimed(root: Path, cell: Cell) -> Iterator[bool]:
+    """Whether the cell is this process's to work on, until the block ends or the process dies."""
+    lock = FileLock(root / "cells" / f"{cell.hash}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        yield False
+        return
+    try:
+        yield result(root, cell) is None
+    finally:
+        lock.release()
+
+
+def run_cell(root: Path, cell: Cell, device: str = "auto") -> dict[str, Any] | None:
+    """Does a cell unless it is finished or another process is at it.
+
+    A run whose loss is not finite, and any error, are recorded as failures; the other runs of the cell count.
+
+    Returns:
+        What is in result.json; None if another process is at it.
+    """
+    folder = cell_folder(root, cell)
+    folder.mkdir(parents=True, exist_ok=True)
+    with claimed(root, cell) as mine:
+        if not mine:
+            return result(root, cell)
+        write_json(folder / "cell.json", asdict(cell))
+        attempts = folder / "attempts.txt"
+        began = attempts.read_text() if attempts.is_file() else ""
+        attempts.write_text(began + time.strftime("%Y-%m-%d %H:%M:%S\n"))
+        try:
+            if began.count("\n") >= ATTEMPTS:
+                raise InputError(f"{ATTEMPTS} processes that worked on it died")
+            seconds, failures = _work(root, cell, folder, device)
+        except Exception as error:
+            text = "".join(traceback.format_exception(error))
+            (folder / "traceback.txt").write_text(text, encoding="utf-8")
+            seconds, failures = {}, {"": " ".join(str(error).split()) or type(error).__name__}
+        except BaseException:
+            attempts.write_text(began)  # interrupted, not died
+            raise
+        found = {"seconds": seconds, "failures": failures}
+        write_json(folder / "result.json", found)
+        attempts.unlink()
+        return found
+
+
+def _work(root: Path, cell: Cell, folder: Path, device: str) -> tuple[dict[str, float], dict[str, str]]:
+    """Trains and evaluates; returns seconds of both, and why runs failed."""
+    algorithm = configure(cell.algorithm, cell.preset, cell.settings)
+    limits = cell.trained_limits
+    dataset, labels = dataset_folder(root, cell), label_set(cell, limits[0])
+    started = time.perf_counter()
+    data = load_limits(dataset, limits, labels, cell.pairs, resolve_device(device), algorithm.needs_oracle)
+    if algorithm.needs_trajectories:
+        episodes = find_episodes(data[0].task, data[0].identity["source_sha256"])
+        data = [one.with_episodes(episodes) for one in data]
+    jobs = grid(data, cell.seeds, folder)
+    every = max(1, algorithm.steps // REPORTS)
+    settings = Settings(report_every=every, checkpoint_every=max(every, 5_000), evaluate_every=cell.evaluate_every)
+    summaries = train_all(cell.algorithm, algorithm, jobs, settings)
+    failures = {Path(one["folder"]).name: one["failed"] for one in summaries if "failed" in one}
+    trained = time.perf_counter()
+    rows: list[dict[str, Any]] = []
+    for job in jobs:
+        if job.folder.name in failures:
+            continue
+        for limit in (job.data.cost_limit,) if limits == cell.cost_limits else cell.cost_limits:
+            judged = judge_run(job.folder, cell.episodes, EVALUATION_SEED, limit, processes=1)
+            rows += [{"cell": cell.hash, **row} for row in judged["rows"]]
+        shutil.rmtree(job.folder / "checkpoints")
+    partial = folder / ".rows.parquet.partial"
+    pq.write_table(pa.Table.from_pylist(rows, RUN_SCHEMA), partial)
+    partial.replace(folder / "rows.parquet")
+    evaluated = time.perf_counter()
+    return {"training": round(trained - started, 3), "evaluation": round(evaluated - trained, 3)}, failures

@@ -1,0 +1,147 @@
+"""The command `presa study`; cli.py registers it."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from safefeedback.errors import InputError
+
+if TYPE_CHECKING:
+    from presa.study.grid import Cell
+
+NAMES = "table1, baselines, modules, lengths, sizes, noise, filters, alpha, beta, eta, delta, zref"
+
+
+def study(
+    name: Annotated[str, typer.Argument(help=f"{NAMES}.")],
+    source: Annotated[str, typer.Option(help="dsrl, or recordings: those shipped with safefeedback, for the Bullet tasks.")],
+    tasks: Annotated[str, typer.Option(help="Names with commas; bullet, safetygym, or all: the paper's.")] = "bullet",
+    out: Annotated[Path | None, typer.Option(help="Folder of the studies of that source. (default: named after it)")] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="One seed and limit, 200 steps, 2 episodes, 200 pairs: does it all work?")
+    ] = False,
+    seeds: Annotated[int | None, typer.Option(help="How many, from 0. (default: 3)")] = None,
+    cost_limits: Annotated[
+        str | None, typer.Option(help="K,K,..., middle, or all of each task's. (default: all, the paper's protocol)")
+    ] = None,
+    steps: Annotated[int | None, typer.Option(help="Gradient steps in all. (default: the paper's)")] = None,
+    bc_steps: Annotated[int | None, typer.Option(help="How many of them clone. (default: the paper's)")] = None,
+    cdt_steps: Annotated[int | None, typer.Option(help="Steps of the transformers. (default: --steps)")] = None,
+    cdt_batch_size: Annotated[int | None, typer.Option(help="Windows in a batch of theirs. (default: 2048)")] = None,
+    pairs: Annotated[int | None, typer.Option(help="In every dataset. (default: 10000)")] = None,
+    episodes: Annotated[int | None, typer.Option(help="Of each run's evaluation. (default: 20)")] = None,
+    evaluate_every: Annotated[
+        int | None, typer.Option(help="Steps between rollouts, for curves. (default: none)")
+    ] = None,
+    processes: Annotated[int | None, typer.Option(help="Cells at once on this machine. (default: one a core)")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, ...")] = "auto",
+    ray: Annotated[str | None, typer.Option(help="A Ray cluster in place of this machine: auto, or its address.")] = None,
+    gpus: Annotated[float, typer.Option(help="Share of a GPU that each cell takes on the cluster.")] = 0.0,
+    prepare_only: Annotated[
+        bool, typer.Option("--prepare", help="Only make the datasets, where there is a network; --shard then needs none.")
+    ] = False,
+    part: Annotated[str | None, typer.Option("--shard", help="I/N: only the I-th of N parts, for job arrays.")] = None,
+    retry: Annotated[bool, typer.Option("--retry", help="Do failed cells again.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout, and nothing else.")] = False,
+) -> None:
+    """Run one of the paper's experiments: build its datasets, train and evaluate its grid, and write a row for each episode.
+
+    The same command again goes on where it was interrupted. A cell that fails is recorded, and the rest goes on.
+    """
+    from filelock import FileLock
+
+    from presa.study.cells import forget_failure, result
+    from presa.study.grid import QUICK, Scope, find_study, find_tasks
+    from presa.study.manifest import open_root, shard, write_study
+    from presa.study.on_ray import run_on_ray
+    from presa.study.prepare import prepare
+    from presa.study.rows import collect, write_rows
+    from presa.study.workers import run_here
+    from safefeedback.terminal import Progress
+
+    if source not in ("dsrl", "recordings"):
+        raise InputError(f"--source must be dsrl or recordings, not '{source}': a study never mixes them")
+    if ray is not None and part is not None:
+        raise InputError("--ray spreads the cells itself: leave --shard out")
+    found, given = find_study(name), {"seeds": seeds, "steps": steps, "bc_steps": bc_steps, "cdt_steps": cdt_steps}
+    given |= {"cdt_batch_size": cdt_batch_size, "pairs": pairs, "episodes": episodes, "evaluate_every": evaluate_every}
+    for option, value in {**given, "processes": processes}.items():
+        if value is not None and value < (0 if option in ("evaluate_every", "bc_steps") else 1):
+            raise InputError(f"--{option.replace('_', '-')} must be at least 1, not {value}")
+    chosen: dict[str, Any] = {**(QUICK if quick else {}), **{key: value for key, value in given.items() if value is not None}}
+    if cost_limits is not None:
+        chosen["cost_limits"] = _limits(cost_limits)
+    scope = Scope(find_tasks(tasks), source, **chosen)
+    root = out or Path(f"studies-{source}")
+    open_root(root, source)
+    cells = write_study(root, found, scope)
+    mine = shard(cells, part)
+    with Progress(f"study {name}", quiet=as_json) as progress:
+        with FileLock(root / "datasets.lock"):
+            prepare(root, cells, progress)
+        if prepare_only:
+            print(f"{root}/datasets is ready for {len(cells)} cells")
+            return
+        if retry:
+            for cell in mine:
+                forget_failure(root, cell)
+        done = sum(result(root, cell) is not None for cell in mine)
+        if not as_json and done:
+            progress.say(f"{done} of {len(mine)} cells were finished already")
+        progress(done, len(mine), f"study {name}")
+
+        def on_cell(cell: Cell, how: dict[str, Any]) -> None:
+            nonlocal done
+            done += 1
+            progress(done, len(mine), f"study {name}")
+            if not as_json:
+                progress.say(f"[{done}/{len(mine)}] {_told(cell, how)}")
+
+        todo = [cell for cell in mine if result(root, cell) is None]
+        if ray is not None:
+            run_on_ray(root, todo, ray, gpus, on_cell)
+        else:
+            run_here(root, name, todo, processes or len(os.sched_getaffinity(0)), device, part, on_cell)
+    table = collect(root, cells)
+    place = write_rows(root, name, table)
+    failures = {f"{cell.task} {cell.column} {cell.level}".strip(): how["failures"] for cell, how in _failed(root, mine)}
+    if as_json:
+        print(json.dumps({"folder": str(root), "rows": str(place), "cells": len(mine), "failures": failures}))
+    else:
+        print(f"{place}: {table.num_rows:,} rows of {len(mine)} cells; read it with: presa report {root}")
+        for place_of, reasons in failures.items():
+            print(f"FAILED {place_of}: {'; '.join(f'{run} {why}'.strip() for run, why in reasons.items())}")
+    if failures:
+        raise typer.Exit(1)
+
+
+def _failed(root: Path, cells: list[Cell]) -> list[tuple[Cell, dict[str, Any]]]:
+    from presa.study.cells import result
+
+    every = [(cell, result(root, cell)) for cell in cells]
+    return [(cell, how) for cell, how in every if how is not None and how["failures"]]
+
+
+def _told(cell: Cell, how: dict[str, Any]) -> str:
+    where = " ".join(word for word in (cell.task, cell.column, cell.level) if word)
+    if how["failures"] and not how["seconds"]:
+        return f"{where}: FAILED, {next(iter(how['failures'].values()))}"
+    failed = f", {len(how['failures'])} of its runs FAILED" if how["failures"] else ""
+    return f"{where}: {how['seconds']['training']:.0f} s of training, {how['seconds']['evaluation']:.0f} s of rollouts{failed}"
+
+
+def _limits(text: str) -> str | tuple[float, ...]:
+    if text in ("all", "middle"):
+        return text
+    try:
+        limits = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise InputError(f"--cost-limits takes numbers with commas, middle or all, not '{text}'") from None
+    if len(set(limits)) < len(limits) or not all(0 <= limit <= 1e100 for limit in limits):
+        raise InputError(f"--cost-limits takes different numbers, 0 or more, not '{text}'")
+    return limits

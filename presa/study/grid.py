@@ -1,0 +1,277 @@
+"""A study is a grid declared in studies.toml; a cell of it is one column on one task at one level, for all limits and seeds."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from dataclasses import asdict, dataclass, field, fields
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from presa.algorithms import configure, find_algorithm
+from presa.algorithms.base import Training
+from safefeedback.errors import InputError
+from safefeedback.tasks import Task, find_task, tasks
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+PRESETS = {"BulletGym": "paper-bullet", "SafetyGym": "paper-safetygym"}
+PAIRS = 10_000
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a study's table.
+
+    Attributes:
+        name: as it is printed.
+        algorithm: as `presa train --algorithm`.
+        set: settings of the algorithm, over the preset of the task's domain.
+        data: fields of the dataset's recipe that differ.
+        labels: fields of the labels' recipe that differ; see `safefeedback.build.Labelling`.
+        pairs: how many of the pairs to train on; None for all.
+        paper: the paper's name of the column; None for the same name, False where the paper has none.
+    """
+
+    name: str
+    algorithm: str
+    set: dict[str, Any] = field(default_factory=dict)
+    data: dict[str, Any] = field(default_factory=dict)
+    labels: dict[str, Any] = field(default_factory=dict)
+    pairs: int | None = None
+    paper: str | bool | None = None
+
+    @property
+    def papers_name(self) -> str | None:
+        """The paper's name of it, None if it has none."""
+        if self.paper is None:
+            return self.name
+        return self.paper if isinstance(self.paper, str) else None
+
+
+@dataclass(frozen=True)
+class Level:
+    """A change of the labels for every column, such as a share of noise."""
+
+    name: str = ""
+    labels: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Study:
+    """A grid; `paper` names the paper's tables that hold the same cells, `sweep` what its columns or levels sweep over."""
+
+    name: str
+    title: str
+    columns: tuple[Column, ...]
+    levels: tuple[Level, ...] = (Level(),)
+    paper: tuple[str, ...] = ()
+    sweep: str | None = None
+
+
+@dataclass(frozen=True)
+class Scope:
+    """How much of a study is run; the defaults are the paper's.
+
+    Attributes:
+        tasks: names.
+        source: "dsrl" or "recordings"; never both in one study.
+        seeds: how many, from 0.
+        cost_limits: "all" of each task's three, "middle", or numbers.
+        steps, bc_steps: of every column, None for the preset's; `cdt_steps` and `cdt_batch_size` of the transformers.
+        pairs: in every dataset.
+        episodes: of each run's evaluation.
+        evaluate_every: steps between rollouts while training, for learning curves; 0 for none.
+    """
+
+    tasks: tuple[str, ...]
+    source: str
+    seeds: int = 3
+    cost_limits: str | tuple[float, ...] = "all"
+    steps: int | None = None
+    bc_steps: int | None = None
+    cdt_steps: int | None = None
+    cdt_batch_size: int | None = None
+    pairs: int = PAIRS
+    episodes: int = 20
+    evaluate_every: int = 0
+
+
+QUICK: dict[str, Any] = {
+    "seeds": 1,
+    "cost_limits": "middle",
+    "steps": 200,
+    "bc_steps": 60,
+    "cdt_batch_size": 64,
+    "pairs": 200,
+    "episodes": 2,
+}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One unit of work; its hash is the name of its folder.
+
+    Attributes:
+        task: name.
+        column, level: where it stands in the table; not part of the hash, so that studies share what they have in common.
+        algorithm: name.
+        preset: of the task's domain, None if the algorithm takes none.
+        settings: by name, over the preset.
+        data: fields of the dataset's recipe.
+        source: of the recordings.
+        labels: fields of the labels' recipe, the cost limit excepted.
+        pairs: how many to train on, None for all.
+        cost_limits, seeds: a run for each combination.
+        episodes, evaluate_every: see Scope.
+    """
+
+    task: str
+    column: str
+    level: str
+    algorithm: str
+    preset: str | None
+    settings: dict[str, Any]
+    data: dict[str, Any]
+    source: str
+    labels: dict[str, Any]
+    pairs: int | None
+    cost_limits: tuple[float, ...]
+    seeds: tuple[int, ...]
+    episodes: int
+    evaluate_every: int
+
+    @property
+    def hash(self) -> str:
+        """Sixteen digits that name what is computed, whatever table it stands in."""
+        work = {key: value for key, value in asdict(self).items() if key not in ("column", "level")}
+        return hashlib.sha256(json.dumps(work, sort_keys=True).encode()).hexdigest()[:16]
+
+    @property
+    def trained_limits(self) -> tuple[float, ...]:
+        """The limits that are trained for: one, where what is learnt does not depend on it."""
+        if find_algorithm(self.algorithm).ignores_limit and not self.labels.get("filters"):
+            return self.cost_limits[:1]
+        return self.cost_limits
+
+    @property
+    def cost(self) -> float:
+        """How long it takes, roughly, in steps of a small batch; transformers are slow."""
+        algorithm = configure(self.algorithm, self.preset, self.settings)
+        return (
+            algorithm.steps
+            * algorithm.batch_size
+            * (1.0 if algorithm.stackable else 5.0)
+            * len(self.trained_limits)
+            * len(self.seeds)
+        )
+
+    def command(self, cost_limit: float, seed: int) -> str:
+        """What trains one of its runs again, the dataset given."""
+        words = ["presa train DATASET", f"--algorithm {self.algorithm}", f"--cost-limits {cost_limit:g}", f"--seed {seed}"]
+        words += [f"--preset {self.preset}"] if self.preset else []
+        words += [f"--pairs {self.pairs}"] if self.pairs else []
+        return " ".join([*words, *(f"--set {name}={value}" for name, value in self.settings.items())])
+
+
+def find_study(name: str) -> Study:
+    """The study of that name.
+
+    Raises:
+        InputError: if there is none.
+    """
+    if name not in studies():
+        close = get_close_matches(name, studies(), n=1)
+        hint = f"did you mean {close[0]}? " if close else ""
+        raise InputError(f"there is no study '{name}': {hint}choose from {', '.join(studies())}")
+    return studies()[name]
+
+
+@cache
+def studies() -> dict[str, Study]:
+    """Every study by name, in the order of studies.toml."""
+    with Path(__file__).with_name("studies.toml").open("rb") as file:
+        return {name: _study(name, entry) for name, entry in tomllib.load(file).items()}
+
+
+def _study(name: str, entry: dict[str, Any]) -> Study:
+    paper = entry.get("paper", ())
+    return Study(
+        name=name,
+        title=entry["title"],
+        columns=tuple(Column(**column) for column in entry["columns"]),
+        levels=tuple(Level(**level) for level in entry.get("levels", [{}])),
+        paper=(paper,) if isinstance(paper, str) else tuple(paper),
+        sweep=entry.get("sweep"),
+    )
+
+
+def find_tasks(text: str) -> tuple[str, ...]:
+    """Names of tasks from a list with commas; `bullet`, `safetygym` and `all` stand for the paper's.
+
+    Raises:
+        InputError: for a task that is not known.
+    """
+    bullet, safetygym = ([task.name for task in tasks().values() if task.domain == domain] for domain in PRESETS)
+    groups = {"bullet": bullet, "safetygym": safetygym, "all": [*bullet, *safetygym]}
+    names = [name for word in text.split(",") for name in groups.get(word.strip().lower(), [word.strip()])]
+    return tuple(dict.fromkeys(find_task(name).name for name in names))
+
+
+def cells(study: Study, scope: Scope) -> list[Cell]:
+    """Every cell of a study, in the order of the table; those longer than an episode of their task are left out."""
+    found = []
+    for name in scope.tasks:
+        task = find_task(name)
+        for level in study.levels:
+            for column in study.columns:
+                if column.pairs is not None and column.pairs > scope.pairs:
+                    continue  # the table has a gap there, which says so
+                if column.data.get("length", 64) <= task.horizon:
+                    found.append(_cell(task, column, level, scope))
+    return found
+
+
+def _cell(task: Task, column: Column, level: Level, scope: Scope) -> Cell:
+    algorithm = find_algorithm(column.algorithm)
+    preset = PRESETS.get(task.domain) if algorithm.takes_presets else None
+    settings = {**_cut(algorithm, scope), **column.set}
+    named = {"all": task.cost_limits, "middle": (task.default_cost_limit,)}
+    limits = named[scope.cost_limits] if isinstance(scope.cost_limits, str) else scope.cost_limits
+    return Cell(
+        task=task.name,
+        column=column.name,
+        level=level.name,
+        algorithm=column.algorithm,
+        preset=preset,
+        settings=changed_settings(column.algorithm, preset, settings),
+        data={"pairs": scope.pairs, "length": 64, **column.data},
+        source=scope.source,
+        labels={**level.labels, **column.labels},
+        pairs=None if column.pairs == scope.pairs else column.pairs,
+        cost_limits=tuple(float(limit) for limit in limits),
+        seeds=tuple(range(scope.seeds)),
+        episodes=scope.episodes,
+        evaluate_every=scope.evaluate_every,
+    )
+
+
+def _cut(algorithm: type[Training], scope: Scope) -> dict[str, Any]:
+    """The settings that a scope cuts short: steps of every kind, and the transformers' batch."""
+    known = {one.name for one in fields(algorithm)}
+    steps = scope.steps if algorithm.takes_presets or scope.cdt_steps is None else scope.cdt_steps
+    given = {"steps": steps, "bc_steps": scope.bc_steps, "model_steps": None if steps is None else max(1, steps // 4)}
+    given |= {} if algorithm.takes_presets else {"batch_size": scope.cdt_batch_size}
+    return {name: value for name, value in given.items() if value is not None and name in known}
+
+
+def changed_settings(algorithm: str, preset: str | None, settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings without those that say what the preset says, so that equal work has an equal hash."""
+    plain, own = configure(algorithm, preset), configure(algorithm, preset, settings)
+    return {name: value for name, value in settings.items() if getattr(plain, name) != getattr(own, name)}

@@ -1,0 +1,119 @@
+"""The folder of studies: its datasets and cells are shared by every study in it.
+
+studies.json         which recordings: DSRL's or our own, never both
+<study>.json         what was asked for, and the cells that come of it
+<study>.parquet      what was found so far
+<study>/             the report
+datasets/ cells/ cache/
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from presa.files import write_json
+from presa.study.grid import Cell, Scope, Study, cells, find_study
+from safefeedback.errors import InputError
+
+FORMAT_VERSION = 1
+
+
+def open_root(root: Path, source: str) -> None:
+    """Makes the folder, or finds studies of the same recordings in it.
+
+    Raises:
+        InputError: if something else is there.
+    """
+    path = root / "studies.json"
+    wanted = {"format_version": FORMAT_VERSION, "source": source}
+    if path.is_file():
+        if (found := _read(path)) != wanted:
+            raise InputError(f"{root} holds studies of source {found.get('source')}, not {source}: choose another --out")
+        return
+    if root.exists() and (not root.is_dir() or any(root.iterdir())):
+        raise InputError(f"{root} exists and is not a folder of studies: choose another --out")
+    try:
+        (root / "cells").mkdir(parents=True)
+        write_json(path, wanted)
+    except OSError as error:
+        raise InputError(f"cannot write {root}: {error.strerror}") from None
+
+
+def write_study(root: Path, study: Study, scope: Scope) -> list[Cell]:
+    """Records what is asked for; returns the cells of it.
+
+    Raises:
+        InputError: if nothing is left of the study in that scope.
+    """
+    chosen = cells(study, scope)
+    if not chosen:
+        raise InputError(f"study {study.name} has no cell within that: more tasks, or more --pairs")
+    write_json(root / f"{study.name}.json", {"study": study.name, "scope": asdict(scope), "cells": [asdict(c) for c in chosen]})
+    return chosen
+
+
+def read_study(root: Path, name: str) -> tuple[Study, Scope, list[Cell]]:
+    """A study that was asked for in that folder.
+
+    Raises:
+        InputError: if it was not.
+    """
+    path = root / f"{name}.json"
+    if not path.is_file():
+        known = studies_in(root)
+        there = f"it holds {', '.join(known)}" if known else "it holds none"
+        raise InputError(f"{root} holds no study {name} ({there}): `presa study {name} --out {root}` makes it")
+    found = _read(path)
+    return find_study(name), Scope(**_tuples(found["scope"])), [cell_from(one) for one in found["cells"]]
+
+
+def cell_from(fields: dict[str, Any]) -> Cell:
+    """A cell from its fields as JSON has them."""
+    return Cell(**_tuples(fields))
+
+
+def studies_in(root: Path) -> list[str]:
+    """Names of the studies in a folder.
+
+    Raises:
+        InputError: if it is not a folder of studies.
+    """
+    if not (root / "studies.json").is_file():
+        raise InputError(f"{root} is not a folder of `presa study`")
+    return sorted(path.stem for path in root.glob("*.json") if path.name != "studies.json")
+
+
+def source_of(root: Path) -> str:
+    """Which recordings the studies of a folder are about: "dsrl" or "recordings"."""
+    return _read(root / "studies.json")["source"]
+
+
+def shard(found: Sequence[Cell], part: str | None) -> list[Cell]:
+    """The cells of one part of a study, "3/64" being the third of 64, costly ones dealt out first.
+
+    Raises:
+        InputError: unless the text reads so.
+    """
+    ordered = sorted(found, key=lambda cell: -cell.cost)
+    if part is None:
+        return ordered
+    index, slash, count = part.partition("/")
+    if not (slash and index.isdecimal() and count.isdecimal() and 1 <= int(index) <= int(count)):
+        raise InputError(f"--shard takes the part and how many there are, such as 3/64, counted from 1; not '{part}'")
+    return ordered[int(index) - 1 :: int(count)]
+
+
+def _tuples(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a dataclass of ours as JSON has them, with tuples for lists."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read: {error}") from None

@@ -1,0 +1,63 @@
+"""The datasets and label sets that a study's cells learn from: made once, found again by their folder's name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from presa.study.grid import Cell
+from safefeedback.build import Labelling, Recipe
+from safefeedback.labelsets import relabel, set_name
+from safefeedback.pipeline import build_dataset
+from safefeedback.tasks import find_task
+
+SEED = 0  # of every dataset
+
+
+def dataset_folder(root: Path, cell: Cell) -> Path:
+    """Where a cell's dataset is, below the study's folder."""
+    return root / "datasets" / "-".join([cell.task, *(f"{name}{value}" for name, value in sorted(cell.data.items()))])
+
+
+def label_set(cell: Cell, cost_limit: float) -> str | None:
+    """The name of the labels of a cell at one limit; None for the published ones."""
+    labelling = _labelling(cell, cost_limit)
+    return None if labelling == _labelling(cell) else set_name(labelling, SEED)
+
+
+def _labelling(cell: Cell, cost_limit: float | None = None) -> Labelling:
+    """At a limit, with the cell's changes; without a limit, what the dataset is published with."""
+    task = find_task(cell.task)
+    if cost_limit is None:
+        return Labelling(task, seed=SEED)
+    return Labelling.from_dict({**Labelling(task, seed=SEED).to_dict(), "cost_limit": cost_limit, **cell.labels}, task)
+
+
+def prepare(root: Path, cells: Sequence[Cell], on_progress: Callable[[int, int, str], None]) -> None:
+    """Builds what is missing.
+
+    Args:
+        root: the study's folder.
+        cells: all of them.
+        on_progress: told (datasets done, in all, the present one).
+
+    Raises:
+        InputError: as `safefeedback.build_dataset` and `safefeedback.labelsets.relabel` do.
+    """
+    wanted: dict[Path, list[Cell]] = {}
+    for cell in cells:
+        wanted.setdefault(dataset_folder(root, cell), []).append(cell)
+    for done, (folder, users) in enumerate(wanted.items()):
+        on_progress(done, len(wanted), f"dataset {folder.name}")
+        if not folder.is_dir():
+            recipe = Recipe(find_task(users[0].task), seed=SEED, **users[0].data)
+            build_dataset(recipe, users[0].source, folder)
+        sets: dict[str, dict[str, Any]] = {}
+        for cell in users:
+            for limit in cell.trained_limits:
+                if (name := label_set(cell, limit)) is not None and not (folder / "labels" / name).is_dir():
+                    sets[name] = {"cost_limit": limit, **cell.labels}
+        if sets:
+            relabel(folder, list(sets.values()))
+    on_progress(len(wanted), len(wanted), "datasets")

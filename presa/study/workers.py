@@ -1,0 +1,91 @@
+"""The cells of a study on this machine: a process for each core, which takes one cell after another until none is left.
+
+Run as `python -m presa.study.workers FOLDER STUDY [--shard I/N] [--device D]`. Processes, and machines that share the folder,
+need not know of one another: a cell is locked by whoever works on it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from presa.evaluate import ONE_THREAD
+from presa.study.grid import Cell
+
+POLL = 0.2  # seconds between looks at what is finished
+OnCell = Callable[[Cell, dict[str, Any]], None]
+
+
+def run_here(
+    root: Path, study: str, cells: Sequence[Cell], processes: int, device: str, part: str | None, on_cell: OnCell
+) -> None:
+    """Works until every cell is finished, by this call's processes or by others.
+
+    Args:
+        root: the folder of studies.
+        study: its name.
+        cells: this call's, of that study.
+        processes: how many at once.
+        device: see `presa train`.
+        part: the shard that the cells are.
+        on_cell: told every cell that is finished meanwhile, and its result.
+    """
+    from presa.study.cells import result
+
+    words = [sys.executable, "-m", "presa.study.workers", str(root), study, "--device", device]
+    words += ["--shard", part] if part is not None else []
+    environment = {**os.environ, **ONE_THREAD, "PRESA_CACHE": str((root / "cache").resolve())}
+    todo = {cell.hash: cell for cell in cells if result(root, cell) is None}
+    workers: list[subprocess.Popen[bytes]] = []
+    try:
+        while todo:
+            for name, cell in list(todo.items()):
+                if (found := result(root, cell)) is not None:
+                    del todo[name]
+                    on_cell(cell, found)
+            workers = [worker for worker in workers if worker.poll() is None]
+            while len(workers) < min(processes, len(todo)):  # one that died is replaced; the cell's attempts are counted
+                workers.append(subprocess.Popen(words, env=environment, stdout=subprocess.DEVNULL, start_new_session=True))
+            time.sleep(POLL)
+    finally:
+        for worker in workers:
+            worker.send_signal(signal.SIGTERM)
+        for worker in workers:
+            worker.wait()
+
+
+def work(root: Path, cells: Sequence[Cell], device: str) -> None:
+    """Does every cell that nobody else is at."""
+    import torch
+
+    from presa.study.cells import run_cell
+
+    torch.set_num_threads(1)
+    for cell in cells:
+        run_cell(root, cell, device)
+
+
+def main() -> None:
+    """The process of its own."""
+    from presa.study.manifest import read_study, shard
+
+    parser = argparse.ArgumentParser()
+    parser.add_argument("root", type=Path)
+    parser.add_argument("study")
+    parser.add_argument("--shard")
+    parser.add_argument("--device", default="auto")
+    given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(130))
+    _, _, cells = read_study(given.root, given.study)
+    work(given.root, shard(cells, given.shard), given.device)
+
+
+if __name__ == "__main__":
+    main()
