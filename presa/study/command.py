@@ -35,9 +35,7 @@ def study(
     cdt_batch_size: Annotated[int | None, typer.Option(help="Windows in a batch of theirs. (default: 2048)")] = None,
     pairs: Annotated[int | None, typer.Option(help="In every dataset. (default: 10000)")] = None,
     episodes: Annotated[int | None, typer.Option(help="Of each run's evaluation. (default: 20)")] = None,
-    evaluate_every: Annotated[
-        int | None, typer.Option(help="Steps between rollouts, for curves. (default: none)")
-    ] = None,
+    evaluate_every: Annotated[int | None, typer.Option(help="Steps between rollouts, for curves. (default: none)")] = None,
     processes: Annotated[int | None, typer.Option(help="Cells at once on this machine. (default: one a core)")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, ...")] = "auto",
     ray: Annotated[str | None, typer.Option(help="A Ray cluster in place of this machine: auto, or its address.")] = None,

@@ -172,13 +172,6 @@ class Cell:
             * len(self.seeds)
         )
 
-    def command(self, cost_limit: float, seed: int) -> str:
-        """What trains one of its runs again, the dataset given."""
-        words = ["presa train DATASET", f"--algorithm {self.algorithm}", f"--cost-limits {cost_limit:g}", f"--seed {seed}"]
-        words += [f"--preset {self.preset}"] if self.preset else []
-        words += [f"--pairs {self.pairs}"] if self.pairs else []
-        return " ".join([*words, *(f"--set {name}={value}" for name, value in self.settings.items())])
-
 
 def find_study(name: str) -> Study:
     """The study of that name.

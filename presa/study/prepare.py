@@ -26,6 +26,17 @@ def label_set(cell: Cell, cost_limit: float) -> str | None:
     return None if labelling == _labelling(cell) else set_name(labelling, SEED)
 
 
+def command(cell: Cell) -> str:
+    """What trains a cell's runs again, in the study's folder."""
+    words = [f"presa train {dataset_folder(Path(), cell)}", f"--algorithm {cell.algorithm}"]
+    words += [f"--preset {cell.preset}"] if cell.preset else []
+    words += [f"--labels {name}"] if (name := label_set(cell, cell.trained_limits[0])) else []
+    words += [f"--pairs {cell.pairs}"] if cell.pairs else []
+    words += [f"--set {name}={value}" for name, value in cell.settings.items()]
+    limits = ",".join(f"{limit:g}" for limit in cell.trained_limits)
+    return " ".join([*words, f"--cost-limits {limits}", f"--seeds {len(cell.seeds)}"])
+
+
 def _labelling(cell: Cell, cost_limit: float | None = None) -> Labelling:
     """At a limit, with the cell's changes; without a limit, what the dataset is published with."""
     task = find_task(cell.task)

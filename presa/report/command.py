@@ -1,0 +1,78 @@
+"""The command `presa report`; cli.py registers it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from safefeedback.errors import InputError
+
+if TYPE_CHECKING:
+    from presa.study.grid import Scope
+
+
+def report(
+    folder: Annotated[Path, typer.Argument(help="The folder of `presa study`.")],
+    study: Annotated[str | None, typer.Option(help="One of its studies. (default: all)")] = None,
+) -> None:
+    """Set what studies found beside the paper: Markdown, LaTeX, figures, and one page to look at, for each study."""
+    from presa.files import write_bytes
+    from presa.report.figures import draw
+    from presa.report.latex import to_latex
+    from presa.report.markdown import to_markdown
+    from presa.report.page import to_page
+    from presa.report.tables import make_table
+    from presa.study.cells import result
+    from presa.study.manifest import read_study, source_of, studies_in
+    from presa.study.rows import collect, write_rows
+    from safefeedback.plots.style import save
+
+    names = [study] if study is not None else studies_in(folder)
+    if not names:
+        raise InputError(f"{folder} holds no study yet: `presa study table1 --out {folder}` makes one")
+    for name in names:
+        found, scope, cells = read_study(folder, name)
+        rows = collect(folder, cells)
+        if rows.num_rows == 0:
+            raise InputError(f"no cell of study {name} in {folder} is finished yet")
+        write_rows(folder, name, rows)
+        results = [result(folder, cell) for cell in cells]
+        table = make_table(found, cells, rows, source_of(folder))
+        facts = tell(scope, results)
+        place = folder / name
+        place.mkdir(exist_ok=True)
+        figures = draw(table, folder, cells)
+        for title, figure, _ in figures:
+            partial = place / f".{title}.partial"
+            save(figure, partial)
+            partial.replace(place / f"{title}.png")
+        shown = [(f"{title}.png", caption) for title, _, caption in figures]
+        write_bytes(place / "report.md", to_markdown(table, facts, shown).encode())
+        write_bytes(place / "report.tex", to_latex(table).encode())
+        write_bytes(place / "report.html", to_page(table, facts, figures).encode())
+        print(f"{place}/report.html, report.md, report.tex: {sum(one is not None for one in results)} of {len(cells)} cells")
+
+
+def tell(scope: Scope, results: list[dict[str, Any] | None]) -> list[str]:
+    """What was run, in sentences."""
+    made = "DSRL's recordings" if scope.source == "dsrl" else "the recordings shipped with safefeedback, which are not DSRL's"
+    steps = "as many steps as the paper" if scope.steps is None else f"{scope.steps:,} steps"
+    steps += f", {scope.bc_steps:,} of them cloning" if scope.bc_steps is not None else ""
+    if scope.cdt_steps or scope.cdt_batch_size:
+        parts = [f"{scope.cdt_steps:,} steps"] if scope.cdt_steps else []
+        parts += [f"batches of {scope.cdt_batch_size}"] if scope.cdt_batch_size else []
+        steps += f" (transformers: {', '.join(parts)})"
+    limits = scope.cost_limits if isinstance(scope.cost_limits, str) else ", ".join(f"{limit:g}" for limit in scope.cost_limits)
+    limits = {"all": "each task's three cost limits", "middle": "each task's middle cost limit"}.get(
+        limits, f"cost limit {limits}"
+    )
+    known = [one for one in results if one is not None]
+    failed = sum(bool(one["failures"]) for one in known)
+    seconds = sum(sum(one["seconds"].values()) for one in known)
+    return [
+        f"Learnt from {made}: {scope.pairs:,} pairs a task",
+        f"{scope.seeds} seed{'s' * (scope.seeds > 1)}, {limits}, {steps}, {scope.episodes} episodes a run",
+        f"{len(known)} of {len(results)} cells are finished, {failed} of them with failures; {seconds / 3600:.1f} hours of work in all",
+    ]

@@ -1,0 +1,180 @@
+"""The paper's figures from a study's table: ratio of safe agents, reward against cost, sweeps, learning curves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from presa.records import read_metrics
+from presa.report.tables import Table
+from presa.study.cells import cell_folder
+from presa.study.grid import Cell
+from safefeedback.plots.style import ACCENT, OTHER, SAFE, UNSAFE, bare, new_figure, plain
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
+Drawn = tuple[str, "Figure", str]
+
+
+def draw(table: Table, root: Path, cells: Sequence[Cell]) -> list[Drawn]:
+    """(name, figure, caption) of every figure that the table has something for."""
+    found: list[Drawn] = []
+    with plain():
+        for maker in (ratio, scatter, sweep):
+            if (made := maker(table)) is not None:
+                found.append(made)
+        if (made := curves(table, root, cells)) is not None:
+            found.append(made)
+    return found
+
+
+def ratio(table: Table) -> Drawn | None:
+    """Share of safe tasks of each column (Figure 2); None where there are levels, which `sweep` shows."""
+    if len(table.study.levels) > 1 or not any(entry.runs for line in table.lines for entry in line.entries):
+        return None
+    names = [column.name for column in table.study.columns]
+    figure = new_figure(max(4.0, 1.1 * len(names)), 3.0)
+    axes = bare(figure.add_subplot())
+    for shift, colour, label, counts in (
+        (-0.2, SAFE, "ours", [table.safe_count(index, "") for index in range(len(names))]),
+        (0.2, OTHER, "paper", [table.papers_safe_count(index, "") for index in range(len(names))]),
+    ):
+        shares = [safe / of if of else 0.0 for safe, of in counts]
+        axes.bar(np.arange(len(names)) + shift, shares, 0.38, color=colour, label=label)
+        for x, (safe, of) in enumerate(counts):
+            axes.text(x + shift, (safe / of if of else 0) + 0.02, f"{safe}/{of}" if of else "-", ha="center", fontsize=7)
+    axes.set_xticks(range(len(names)), [name.replace(" ", "\n", 1) for name in names], fontsize=8)
+    axes.set(ylim=(0, 1.12), ylabel="share of tasks within the cost limit")
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
+    return "safe-ratio", figure, "Share of tasks whose mean cost keeps the limit (the paper's Figure 2), ours and as printed."
+
+
+def scatter(table: Table) -> Drawn | None:
+    """Reward against cost, a dot a task, a panel a column (Figure 3)."""
+    if len(table.study.levels) > 1:
+        return None
+    columns = [index for index in range(len(table.study.columns)) if any(line.entries[index].runs for line in table.lines)]
+    if not columns:
+        return None
+    wide = min(4, len(columns))
+    figure = new_figure(2.6 * wide, 2.5 * -(-len(columns) // wide))
+    every = [entry for line in table.lines for entry in line.entries if entry.runs]
+    right = 1.15 * max(1.2, *(entry.cost or 0 for entry in every))
+    low, high = (f(entry.reward or 0 for entry in every) for f in (min, max))
+    first = None
+    for place, index in enumerate(columns):
+        axes = bare(figure.add_subplot(-(-len(columns) // wide), wide, place + 1, sharex=first, sharey=first))
+        first = first or axes
+        for line in table.lines:
+            entry = line.entries[index]
+            if entry.reward is None or entry.cost is None:
+                continue
+            axes.scatter(entry.cost, entry.reward, color=SAFE if entry.safe else UNSAFE, s=22)
+            axes.annotate(line.task, (entry.cost, entry.reward), fontsize=6, xytext=(3, 2), textcoords="offset points")
+        axes.axvline(1, color=ACCENT, linestyle=":", linewidth=1)
+        axes.set(title=table.study.columns[index].name, xlim=(-0.05 * right, right), ylim=(low - 0.1, high + 0.1))
+        axes.set(xlabel="cost", ylabel="reward" if place % wide == 0 else "")
+    return "reward-cost", figure, "Normalised reward against cost, a dot a task; left of the dotted line is safe (Figure 3)."
+
+
+def sweep(table: Table) -> Drawn | None:
+    """Reward and cost over what is swept, with 95% intervals over runs, the mean of all tasks (Figure 4)."""
+    study = table.study
+    if study.sweep is None:
+        return None
+    over_levels = len(study.levels) > 1
+    figure = new_figure(7.5, 3.0)
+    for place, what in enumerate(("reward", "cost")):
+        axes = bare(figure.add_subplot(1, 2, place + 1))
+        if over_levels:
+            for index, column in enumerate(study.columns):
+                _band(
+                    axes, table, [(level.name, index, level.name) for level in study.levels], what, column.name, COLOURS[index]
+                )
+        else:
+            _band(axes, table, [(column.name, index, "") for index, column in enumerate(study.columns)], what, "ours", SAFE)
+            _printed(axes, table, what)
+        if what == "cost":
+            axes.axhline(1, color=ACCENT, linestyle=":", linewidth=1)
+        axes.set(xlabel=study.sweep, ylabel=f"normalised {what}")
+        axes.tick_params(axis="x", labelrotation=45 if len(study.columns) > 5 and not over_levels else 0)
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
+    tasks = len({line.task for line in table.lines})
+    return (
+        "sweep",
+        figure,
+        f"Interquartile mean over runs of {tasks} tasks and its 95% bootstrap interval; the dotted line is the limit.",
+    )
+
+
+def _band(axes: Axes, table: Table, points: list[tuple[str, int, str]], what: str, label: str, colour: str) -> None:
+    known = [(name, found) for name, index, level in points if (found := table.interval(index, level, what)) is not None]
+    if known:
+        names, found = [name for name, _ in known], [interval for _, interval in known]
+        axes.plot(names, [one.value for one in found], marker="o", markersize=4, color=colour, label=label)
+        axes.fill_between(names, [one.low for one in found], [one.high for one in found], color=colour, alpha=0.18, linewidth=0)
+
+
+def _printed(axes: Axes, table: Table, what: str) -> None:
+    """The mean of the paper's numbers for the same tasks."""
+    means = []
+    for index, column in enumerate(table.study.columns):
+        values = [getattr(line.entries[index].paper, what) for line in table.lines if line.entries[index].paper]
+        if values and len(values) == len(table.lines):
+            means.append((column.name, float(np.mean(values))))
+    if means:
+        axes.plot(*zip(*means, strict=True), marker="s", markersize=4, color=OTHER, linestyle="--", label="paper (mean)")
+
+
+def curves(table: Table, root: Path, cells: Sequence[Cell]) -> Drawn | None:
+    """Reward and cost of rollouts while training (Figures 6-9), where they were asked for."""
+    series = [(cell, points) for cell in cells if cell.evaluate_every and (points := _rollouts(root, cell)) is not None]
+    tasks = list(dict.fromkeys(cell.task for cell, _ in series))
+    if not series:
+        return None
+    columns = [column.name for column in table.study.columns]
+    figure = new_figure(2.6 * min(4, len(tasks)), 4.0 * -(-len(tasks) // 4))
+    wide, high = min(4, len(tasks)), 2 * -(-len(tasks) // 4)
+    for place, task in enumerate(tasks):
+        for offset, what in enumerate(("reward", "cost")):
+            axes = bare(figure.add_subplot(high, wide, (2 * (place // wide) + offset) * wide + place % wide + 1))
+            for cell, (steps, values, cloned) in series:
+                if cell.task == task:
+                    mean, deviation = values[what].mean(0), values[what].std(0)
+                    colour = COLOURS[columns.index(cell.column) % len(COLOURS)]
+                    axes.plot(steps, mean, color=colour, label=f"{cell.column} {cell.level}".strip(), linewidth=1)
+                    axes.fill_between(steps, mean - deviation, mean + deviation, color=colour, alpha=0.15, linewidth=0)
+                    if cloned:
+                        axes.axvline(cloned, color=OTHER, linestyle=":", linewidth=1)
+            if what == "cost":
+                axes.axhline(1, color=ACCENT, linestyle=":", linewidth=1)
+            axes.set(title=task if what == "reward" else "", ylabel=what if place % wide == 0 else "")
+    axes.legend(fontsize=6, frameon=False)
+    return (
+        "curves",
+        figure,
+        "Rollouts while training, mean and deviation over runs; the vertical line is where cloning ends (Figures 6-9).",
+    )
+
+
+def _rollouts(root: Path, cell: Cell) -> tuple[list[int], dict[str, np.ndarray], int] | None:
+    """Steps, reward and cost [runs, steps], and where cloning ended; None if there are none."""
+    by_run: list[list[dict[str, float]]] = []
+    cloned = 0
+    for run in sorted(cell_folder(root, cell).glob("limit*-seed*")):
+        lines = read_metrics(run)
+        cloned = max([cloned, *(line["step"] for line in lines if line["stage"] == "bc")])
+        by_run.append([line for line in lines if line.get("evaluated_reward") is not None])
+    steps = sorted(set.intersection(*({int(line["step"]) for line in lines} for lines in by_run))) if by_run else []
+    if not steps:
+        return None
+    pick: Callable[[str], np.ndarray] = lambda key: np.array(  # noqa: E731
+        [[line[key] for line in lines if line["step"] in steps] for lines in by_run]
+    )
+    return steps, {"reward": pick("evaluated_reward"), "cost": pick("evaluated_cost")}, cloned

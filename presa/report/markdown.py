@@ -1,0 +1,84 @@
+"""The report as Markdown."""
+
+from __future__ import annotations
+
+from presa.report.paper import footnotes
+from presa.report.tables import Entry, Line, Table
+from presa.study.prepare import command
+
+WHAT = "normalised reward / normalised cost, means over runs (limits x seeds) of means over episodes; **bold** is safe: cost at most 1"
+
+
+def to_markdown(table: Table, facts: list[str], figures: list[tuple[str, str]]) -> str:
+    """The whole report; `facts` say what was run, `figures` are (file name, caption)."""
+    study = table.study
+    head = ["task", *(["level"] if len(study.levels) > 1 else []), *(column.name for column in study.columns)]
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    for line in (*table.lines, *table.averages):
+        place = [name_of(line), *([line.level] if len(study.levels) > 1 else [])]
+        lines.append("| " + " | ".join([*place, *(_cell(entry, table.compared) for entry in line.entries)]) + " |")
+    orientation = "and the difference" if table.compared else "for orientation: these are not the paper's recordings"
+    notes = footnotes(study.paper)
+    cells = [entry.cell for line in table.lines for entry in line.entries if entry.cell and entry.runs]
+    parts = [
+        f"# {study.title}",
+        "\n".join(f"- {fact}" for fact in facts),
+        f"Each cell: {WHAT}. In brackets the paper's ({', '.join(study.paper)}), {orientation}.",
+        "\n".join(lines),
+        "## Safe tasks\n\n" + _counts(table),
+        "## Interquartile means\n\n" + _intervals(table),
+        *(f"![{caption}]({name})\n\n{caption}" for name, caption in figures),
+        "## Commands\n\nIn the folder of the study; then `presa evaluate` of what they write.\n\n```\n"
+        + "\n".join(f"{command(cell)}    # {' '.join((cell.task, cell.column, cell.level)).strip()}" for cell in cells)
+        + "\n```",
+        "## Known inconsistencies of the paper\n\n" + "\n".join(f"- {note}" for note in notes) if notes else "",
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def name_of(line: Line) -> str:
+    """What stands at the beginning of a line."""
+    return f"{line.task}, mean of {line.average}" if line.average else line.task
+
+
+def pair(reward: float | None, cost: float | None) -> str:
+    """0.22 / 0.03"""
+    return "-" if reward is None or cost is None else f"{reward:.2f} / {cost:.2f}"
+
+
+def difference(entry: Entry) -> str:
+    """+0.02 / -0.31, ours minus the paper's."""
+    assert entry.paper is not None and entry.reward is not None and entry.cost is not None
+    return f"{entry.reward - entry.paper.reward:+.2f} / {entry.cost - entry.paper.cost:+.2f}"
+
+
+def _cell(entry: Entry, compared: bool) -> str:
+    ours = pair(entry.reward, entry.cost)
+    ours = f"**{ours}**" if entry.safe else ours
+    ours += f" ({entry.missing} runs missing)" if entry.missing and entry.runs else ""
+    if entry.paper is None:
+        return ours
+    theirs = pair(*entry.paper)
+    return f"{ours} ({theirs}{f'; {difference(entry)}' if compared and entry.runs else ''})"
+
+
+def _counts(table: Table) -> str:
+    lines = ["| | ours | paper, same tasks |", "|---|---|---|"]
+    for level in table.study.levels:
+        for index, column in enumerate(table.study.columns):
+            (ours, of), (theirs, known) = table.safe_count(index, level.name), table.papers_safe_count(index, level.name)
+            name = f"{column.name}, {level.name}" if level.name else column.name
+            lines.append(f"| {name} | {f'{ours} of {of}' if of else '-'} | {f'{theirs} of {known}' if known else '-'} |")
+    return "\n".join(lines)
+
+
+def _intervals(table: Table) -> str:
+    lines = ["Over all runs and tasks, with 95% stratified bootstrap intervals.\n", "| | reward | cost |", "|---|---|---|"]
+    for level in table.study.levels:
+        for index, column in enumerate(table.study.columns):
+            shown = []
+            for what in ("reward", "cost"):
+                found = table.interval(index, level.name, what)
+                shown.append("-" if found is None else f"{found.value:.2f} ({found.low:.2f} to {found.high:.2f})")
+            lines.append(f"| {f'{column.name}, {level.name}' if level.name else column.name} | {shown[0]} | {shown[1]} |")
+    return "\n".join(lines)

@@ -1,0 +1,78 @@
+"""The report as one page that needs nothing else: figures are inside it, and every number opens what it is made of."""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from presa.report.markdown import difference, name_of
+from presa.report.paper import footnotes
+from presa.report.tables import Entry, Line, Table
+from presa.study.prepare import command
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def to_page(table: Table, facts: list[str], figures: list[tuple[str, Figure, str]]) -> str:
+    """The page; `facts` say what was run, `figures` are (name, figure, caption)."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    folder = Path(__file__).parent
+    environment = Environment(loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    return environment.get_template("page.html.jinja").render(
+        study=table.study,
+        facts=facts,
+        compared=table.compared,
+        leveled=len(table.study.levels) > 1,
+        lines=[_line(table, line) for line in (*table.lines, *table.averages)],
+        counts=_counts(table),
+        figures=[(svg(figure), caption) for _, figure, caption in figures],
+        notes=footnotes(table.study.paper),
+    )
+
+
+def svg(figure: Figure) -> str:
+    """A figure as SVG to stand in a page, with the same bytes for the same figure."""
+    import matplotlib
+
+    text = io.StringIO()
+    with matplotlib.rc_context({"svg.hashsalt": "presa", "svg.fonttype": "none"}):
+        figure.savefig(text, format="svg", metadata={"Date": None})
+    return re.sub(r"^.*?(?=<svg)", "", text.getvalue(), flags=re.DOTALL)
+
+
+def _line(table: Table, line: Line) -> dict[str, Any]:
+    entries = [_entry(table, entry, column.name) for entry, column in zip(line.entries, table.study.columns, strict=True)]
+    return {"name": name_of(line), "level": line.level, "average": line.average, "entries": entries}
+
+
+def _entry(table: Table, entry: Entry, column: str) -> dict[str, Any]:
+    return {
+        "column": column,
+        "reward": entry.reward,
+        "cost": entry.cost,
+        "safe": entry.safe,
+        "missing": entry.missing,
+        "paper": entry.paper,
+        "difference": difference(entry) if table.compared and entry.paper and entry.runs else None,
+        "runs": entry.runs if entry.cell else (),
+        "command": command(entry.cell) if entry.cell else None,
+    }
+
+
+def _counts(table: Table) -> list[dict[str, Any]]:
+    """For each column and level how many tasks are safe, and the interquartile means."""
+    return [
+        {
+            "name": f"{column.name}, {level.name}" if level.name else column.name,
+            "ours": table.safe_count(index, level.name),
+            "paper": table.papers_safe_count(index, level.name),
+            "reward": table.interval(index, level.name, "reward"),
+            "cost": table.interval(index, level.name, "cost"),
+        }
+        for level in table.study.levels
+        for index, column in enumerate(table.study.columns)
+    ]

@@ -1,0 +1,42 @@
+"""The numbers that arXiv 2512.20173 printed, and where they do not agree with themselves (paper.json)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+
+class Printed(NamedTuple):
+    """Normalised reward and cost as the paper has them."""
+
+    reward: float
+    cost: float
+
+
+def printed(tables: Sequence[str], task: str, level: str, column: str | None) -> Printed | None:
+    """The cell of the first of the tables that has it; None where none does."""
+    found = (_paper()["tables"][table]["tasks"].get(task, {}).get(level, {}).get(column) for table in tables)
+    return _first(found)
+
+
+def printed_average(tables: Sequence[str], domain: str, column: str | None) -> Printed | None:
+    """The average over a domain's tasks, as printed."""
+    found = (_paper()["tables"][table]["averages"].get(domain, {}).get(column) for table in tables)
+    return _first(found)
+
+
+def footnotes(tables: Sequence[str]) -> list[str]:
+    """What is known to be wrong with those tables."""
+    return [note["text"] for note in _paper()["notes"] if set(note["tables"]) & set(tables)]
+
+
+def _first(found: Any) -> Printed | None:
+    return next((Printed(*pair) for pair in found if pair is not None and None not in pair), None)
+
+
+@cache
+def _paper() -> dict[str, Any]:
+    return json.loads(Path(__file__).with_name("paper.json").read_text(encoding="utf-8"))

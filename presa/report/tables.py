@@ -1,0 +1,166 @@
+"""Rows of episodes -> a table in the paper's layout: a line for each task and level, a column for each method."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from presa.report.paper import Printed, printed, printed_average
+from presa.report.statistics import Interval, stratified_interval
+from presa.study.grid import Cell, Study
+from safefeedback.tasks import find_task
+
+
+@dataclass(frozen=True)
+class Run:
+    """One trained policy: its normalised reward and cost, means over episodes."""
+
+    cost_limit: float
+    seed: int
+    reward: float
+    cost: float
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One number pair of the table.
+
+    Attributes:
+        runs: what it is the mean of.
+        missing: runs that were asked for and are not there.
+        cell: the cell whose work it is, None for an average.
+        paper: what the paper printed.
+    """
+
+    runs: tuple[Run, ...]
+    missing: int
+    cell: Cell | None
+    paper: Printed | None
+
+    @property
+    def reward(self) -> float | None:
+        """Mean over runs."""
+        return float(np.mean([run.reward for run in self.runs])) if self.runs else None
+
+    @property
+    def cost(self) -> float | None:
+        """Mean over runs; at most 1 is safe."""
+        return float(np.mean([run.cost for run in self.runs])) if self.runs else None
+
+    @property
+    def safe(self) -> bool:
+        """Whether the mean cost keeps the limit."""
+        return self.cost is not None and self.cost <= 1
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the table; `average` of how many tasks it is one, 0 for a task's own."""
+
+    task: str
+    level: str
+    entries: tuple[Entry, ...]
+    average: int = 0
+
+
+@dataclass(frozen=True)
+class Table:
+    """A study's results.
+
+    Attributes:
+        study: what was asked.
+        lines: for each task and level.
+        averages: over the tasks of each domain and level; only columns without a gap have one.
+        compared: whether differences from the paper mean anything: the recordings are DSRL's.
+    """
+
+    study: Study
+    lines: tuple[Line, ...]
+    averages: tuple[Line, ...]
+    compared: bool
+
+    def safe_count(self, column: int, level: str) -> tuple[int, int]:
+        """How many tasks a column keeps safe, of how many it has numbers for."""
+        known = [line.entries[column] for line in self.lines if line.level == level and line.entries[column].runs]
+        return sum(entry.safe for entry in known), len(known)
+
+    def papers_safe_count(self, column: int, level: str) -> tuple[int, int]:
+        """The same of the paper's printed numbers, for the tasks that are in this table."""
+        known = [line.entries[column].paper for line in self.lines if line.level == level]
+        return sum(paper.cost < 1 for paper in known if paper), sum(paper is not None for paper in known)
+
+    def interval(self, column: int, level: str, what: str) -> Interval | None:
+        """The interquartile mean of "reward" or "cost" over runs and tasks."""
+        entries = [line.entries[column] for line in self.lines if line.level == level]
+        strata = [np.array([getattr(run, what) for run in entry.runs]) for entry in entries if entry.runs]
+        return stratified_interval(strata) if strata else None
+
+
+def make_table(study: Study, cells: Sequence[Cell], rows: pa.Table, source: str) -> Table:
+    """The table of a study.
+
+    Args:
+        study: whose columns are the table's.
+        cells: of it, as they were asked for.
+        rows: as `presa.study.rows.collect` gives.
+        source: of the recordings.
+    """
+    by_place: dict[tuple[str, str, str], Cell] = {(cell.task, cell.level, cell.column): cell for cell in cells}
+    runs = _runs(rows)
+    lines = []
+    for task in dict.fromkeys(cell.task for cell in cells):
+        for level in study.levels:
+            entries = []
+            for column in study.columns:
+                place = (task, level.name, column.name)
+                cell, found = by_place.get(place), runs.get(place, ())
+                asked = len(cell.cost_limits) * len(cell.seeds) if cell else 0
+                paper = printed(study.paper, task, level.name, column.papers_name)
+                entries.append(Entry(found, asked - len(found), cell, paper))
+            lines.append(Line(task, level.name, tuple(entries)))
+    return Table(study, tuple(lines), tuple(_averages(study, lines)), source == "dsrl")
+
+
+def _runs(rows: pa.Table) -> dict[tuple[str, str, str], tuple[Run, ...]]:
+    """The runs by task, level and column, each the mean of its episodes."""
+    keys = ["task", "level", "column", "cost_limit", "seed"]
+    means = rows.group_by(keys).aggregate([("normalized_return", "mean"), ("normalized_cost", "mean")])
+    found: dict[tuple[str, str, str], list[Run]] = {}
+    for row in means.sort_by([(key, "ascending") for key in keys]).to_pylist():
+        run = Run(row["cost_limit"], row["seed"], row["normalized_return_mean"], row["normalized_cost_mean"])
+        found.setdefault((row["task"], row["level"], row["column"]), []).append(run)
+    return {place: tuple(runs) for place, runs in found.items()}
+
+
+def _averages(study: Study, lines: Sequence[Line]) -> list[Line]:
+    made = []
+    for domain in dict.fromkeys(find_task(line.task).domain for line in lines):
+        for level in study.levels:
+            chosen = [line for line in lines if find_task(line.task).domain == domain and line.level == level.name]
+            if len(chosen) < 2:
+                continue
+            entries = []
+            for index, column in enumerate(study.columns):
+                parts = [line.entries[index] for line in chosen]
+                whole = all(part.runs for part in parts)
+                means = tuple(Run(0, 0, part.reward or 0.0, part.cost or 0.0) for part in parts) if whole else ()
+                entries.append(
+                    Entry(means, sum(part.missing for part in parts), None, _papers_average(study, domain, column, parts))
+                )
+            made.append(Line(domain, level.name, tuple(entries), len(chosen)))
+    return made
+
+
+def _papers_average(study: Study, domain: str, column: Any, parts: list[Entry]) -> Printed | None:
+    """As printed if the table has the tasks that the paper averaged over, else of the printed numbers of these tasks."""
+    known = [part.paper for part in parts if part.paper is not None]
+    average = printed_average(study.paper, domain, column.papers_name)
+    if average is not None and len(known) == {"BulletGym": 8, "SafetyGym": 21}.get(domain):
+        return average
+    if len(known) < len(parts):
+        return None
+    return Printed(*(float(np.mean([getattr(one, what) for one in known])) for what in ("reward", "cost")))
