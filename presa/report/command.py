@@ -74,5 +74,6 @@ def tell(scope: Scope, results: list[dict[str, Any] | None]) -> list[str]:
     return [
         f"Learnt from {made}: {scope.pairs:,} pairs a task",
         f"{scope.seeds} seed{'s' * (scope.seeds > 1)}, {limits}, {steps}, {scope.episodes} episodes a run",
-        f"{len(known)} of {len(results)} cells are finished, {failed} of them with failures; {seconds / 3600:.1f} hours of work in all",
+        f"{len(known)} of {len(results)} cells are finished, {failed} of them with failures",
+        f"{seconds / 3600:.1f} hours of one core's work in all",
     ]

@@ -155,6 +155,7 @@ def curves(table: Table, root: Path, cells: Sequence[Cell]) -> Drawn | None:
             if what == "cost":
                 axes.axhline(1, color=ACCENT, linestyle=":", linewidth=1)
             axes.set(title=task if what == "reward" else "", ylabel=what if place % wide == 0 else "")
+            axes.set(xlabel="step" if what == "cost" else "")
     axes.legend(fontsize=6, frameon=False)
     return (
         "curves",

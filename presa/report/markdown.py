@@ -6,7 +6,10 @@ from presa.report.paper import footnotes
 from presa.report.tables import Entry, Line, Table
 from presa.study.prepare import command
 
-WHAT = "normalised reward / normalised cost, means over runs (limits x seeds) of means over episodes; **bold** is safe: cost at most 1"
+WHAT = (
+    "normalised reward / normalised cost, means over runs (limits x seeds) of means over episodes; "
+    "**bold** is safe: cost at most 1"
+)
 
 
 def to_markdown(table: Table, facts: list[str], figures: list[tuple[str, str]]) -> str:

@@ -27,6 +27,7 @@ from filelock import FileLock, Timeout
 from presa.algorithms import configure
 from presa.data import resolve_device
 from presa.files import write_json
+from presa.finish import finish
 from presa.judge import judge_run
 from presa.limits import load_limits
 from presa.records import Settings
@@ -147,6 +148,7 @@ def _work(root: Path, cell: Cell, folder: Path, device: str) -> tuple[dict[str, 
         for limit in (job.data.cost_limit,) if limits == cell.cost_limits else cell.cost_limits:
             judged = judge_run(job.folder, cell.episodes, EVALUATION_SEED, limit, processes=1)
             rows += [{"cell": cell.hash, **row} for row in judged["rows"]]
+        finish(job.folder)
         shutil.rmtree(job.folder / "checkpoints")
     partial = folder / ".rows.parquet.partial"
     pq.write_table(pa.Table.from_pylist(rows, RUN_SCHEMA), partial)

@@ -1,0 +1,211 @@
+"""Studies end to end: grids as data, cells that are done once, whoever does them, and rows that do not depend on who did."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from presa.study.cells import cell_folder, forget_failure, result, run_cell
+from presa.study.grid import QUICK, Scope, cells, find_study, find_tasks, studies
+from presa.study.manifest import open_root, read_study, shard, write_study
+from presa.study.prepare import command, label_set, prepare
+from presa.study.rows import SCHEMA, collect
+from safefeedback.errors import InputError
+from safefeedback.simulator import can_simulate
+from safefeedback.tasks import find_task
+from tests.conftest import run_cli
+
+TINY = ["--source", "recordings", "--tasks", "BallRun", "--quick", "--steps", "12", "--bc-steps", "4", "--pairs", "40"]
+pytestmark = pytest.mark.skipif(can_simulate(find_task("BallRun")) is not None, reason="BallRun cannot be simulated here")
+
+
+def paper_scope(*tasks: str) -> Scope:
+    return Scope(tasks or find_tasks("bullet"), "recordings")
+
+
+def test_every_study_is_the_papers_grid() -> None:
+    count = {name: len(cells(study, paper_scope())) for name, study in studies().items()}
+    assert count == {
+        "table1": 7 * 8,
+        "baselines": 6 * 8,
+        "modules": 3 * 8,
+        "lengths": 3 * 8 - 1,  # BallRun's episodes are shorter than 128 steps
+        "sizes": 5 * 8,
+        "noise": 4 * 4 * 8,
+        "filters": 4 * 8,
+        "alpha": 4 * 8,
+        "beta": 4 * 8,
+        "eta": 2 * 4 * 8,
+        "delta": 4 * 8,
+        "zref": 4 * 8,
+    }
+    for cell in cells(find_study("table1"), paper_scope("BallRun", "PointGoal1")):
+        assert cell.seeds == (0, 1, 2) and cell.episodes == 20 and cell.data == {"pairs": 10_000, "length": 64}
+        assert cell.cost_limits == ((20.0, 40.0, 80.0) if cell.task == "PointGoal1" else (10.0, 20.0, 40.0))
+
+
+def test_equal_work_has_one_hash_in_all_studies() -> None:
+    def hash_of(study: str, column: str, level: str = "") -> str:
+        found = cells(find_study(study), paper_scope("BallCircle"))
+        return next(cell.hash for cell in found if (cell.column, cell.level) == (column, level))
+
+    same = {hash_of("table1", "PreSa"), hash_of("alpha", "alpha=0.2"), hash_of("eta", "eta=0.1"), hash_of("lengths", "64")}
+    same |= {hash_of("sizes", "10000"), hash_of("noise", "PreSa", "0.0"), hash_of("delta", "delta=0.95")}
+    assert len(same) == 1
+    assert hash_of("eta", "eta=0.1, as printed") not in same and hash_of("noise", "PreSa", "0.1") not in same
+
+
+def test_what_does_not_depend_on_the_limit_is_trained_once() -> None:
+    trained = {cell.column: cell.trained_limits for cell in cells(find_study("table1"), paper_scope("BallCircle"))}
+    assert {name for name, limits in trained.items() if len(limits) == 1} == {"BC-All", "CDT"}
+    filtered = cells(find_study("filters"), paper_scope("BallCircle"))[0]
+    assert filtered.algorithm == "preference" and len(filtered.trained_limits) == 3  # filters look at safety
+
+
+def test_commands_say_what_is_done() -> None:
+    noisy = next(cell for cell in cells(find_study("noise"), paper_scope("BallRun")) if (cell.column, cell.level) == ("PreSa", "0.2"))
+    assert label_set(noisy, 20.0) == "limit20-noise20"
+    assert command(noisy) == (
+        "presa train datasets/BallRun-length64-pairs10000 --algorithm presa --preset paper-bullet --labels limit10-noise20 "
+        "--cost-limits 10,20,40 --seeds 3"
+    )
+
+
+def test_shards_part_the_cells() -> None:
+    every = cells(find_study("table1"), paper_scope())
+    parts = [shard(every, f"{part}/5") for part in range(1, 6)]
+    assert sorted(cell.hash for part in parts for cell in part) == sorted(cell.hash for cell in every)
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1 and parts[0][0].algorithm == "safe-rlhf-cdt"  # the costliest first
+    for text in ("0/5", "6/5", "3", "a/b", "1/0"):
+        with pytest.raises(InputError, match="--shard takes"):
+            shard(every, text)
+
+
+def test_bad_words_are_one_line(tmp_path: Path) -> None:
+    for words, told in (
+        (["tabel1", *TINY], "did you mean table1?"),
+        (["table1", "--source", "auto"], "--source must be dsrl or recordings"),
+        (["table1", "--source", "recordings", "--tasks", "BallRan"], "BallRun"),
+        (["table1", *TINY, "--cost-limits", "ten"], "--cost-limits takes"),
+        (["table1", *TINY, "--shard", "4"], "--shard takes"),
+        (["sizes", *TINY], "no cell within that"),
+    ):
+        answer = run_cli("study", *words, cwd=tmp_path, program="presa")
+        assert answer.returncode == 2 and told in answer.stderr and answer.stderr.count("\n") == 1, answer.stderr
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The study `modules` on one task, three cells, done by two processes."""
+    root = tmp_path_factory.mktemp("study") / "modules"
+    answer = run_cli("study", "modules", *TINY, "--processes", 2, "--out", root, cwd=root.parent, program="presa")
+    assert answer.returncode == 0, answer.stderr
+    assert "6 rows of 3 cells" in answer.stdout and "[3/3]" in answer.stdout
+    return root
+
+
+def test_rows_are_the_runs_evaluations(done: Path) -> None:
+    _, scope, found = read_study(done, "modules")
+    assert scope == Scope(("BallRun",), "recordings", **{**QUICK, "steps": 12, "bc_steps": 4, "pairs": 40})
+    table = pq.read_table(done / "modules.parquet")
+    assert table.schema == SCHEMA and table.column("column").to_pylist()[::2] == ["preference only", "safety only", "PreSa"]
+    by_cell = {cell.column: cell for cell in found}
+    for row in table.to_pylist():
+        cell = by_cell[row["column"]]
+        run = cell_folder(done, cell) / f"limit{row['cost_limit']:g}-seed{row['seed']}"
+        (kept,) = [one for one in json.loads((run / "evaluation.json").read_text())["rows"] if one["episode"] == row["episode"]]
+        assert {**kept, "cell": cell.hash, "column": cell.column, "level": ""} == row
+        config = json.loads((run / "config.json").read_text())
+        assert config["steps"] == 12 and config["configuration"]["bc_steps"] == 4 and config["data"]["pairs"] == 40
+        assert config["data"]["source_sha256"] and (run / "policy.safetensors").is_file() and not (run / "checkpoints").exists()
+
+
+def test_a_finished_cell_is_never_done_again(done: Path) -> None:
+    _, _, found = read_study(done, "modules")
+    before = {path: path.stat().st_mtime_ns for cell in found for path in cell_folder(done, cell).rglob("*")}
+    answer = run_cli("study", "modules", *TINY, "--out", done, cwd=done.parent, program="presa")
+    assert answer.returncode == 0 and "3 of 3 cells were finished already" in answer.stdout
+    assert before == {path: path.stat().st_mtime_ns for cell in found for path in cell_folder(done, cell).rglob("*")}
+    other = run_cli("study", "modules", *TINY, "--source", "dsrl", "--out", done, cwd=done.parent, program="presa")
+    assert other.returncode == 2 and "holds studies of source recordings, not dsrl" in other.stderr
+
+
+def test_a_killed_process_is_replaced_and_the_rows_are_the_same(done: Path, tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "presa", "study", "modules", *TINY, "--processes", "1", "--out", "again"]
+    parent = subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+    killed = _kill_when(lambda: list(tmp_path.glob("again/cells/*/limit*/config.json")), parent.pid)
+    assert killed and parent.wait(240) == 0
+    assert pq.read_table(tmp_path / "again" / "modules.parquet").equals(pq.read_table(done / "modules.parquet"))
+    _, _, found = read_study(tmp_path / "again", "modules")
+    assert not [cell for cell in found if (cell_folder(tmp_path / "again", cell) / "attempts.txt").exists()]
+
+
+def _kill_when(there: object, parent: int) -> bool:
+    """Kills the worker of a study as soon as a condition holds."""
+    for _ in range(6_000):
+        if there():  # type: ignore[operator]
+            for process in Path("/proc").iterdir():
+                if process.name.isdecimal() and _is_worker_of(process, parent):
+                    os.kill(int(process.name), signal.SIGKILL)
+                    return True
+        time.sleep(0.02)
+    return False
+
+
+def _is_worker_of(process: Path, parent: int) -> bool:
+    try:
+        status, words = (process / "stat").read_text(), (process / "cmdline").read_bytes()
+    except OSError:
+        return False
+    return int(status.rpartition(")")[2].split()[1]) == parent and b"presa.study.workers" in words
+
+
+def test_a_failed_cell_is_recorded_and_the_rest_goes_on(tmp_path: Path) -> None:
+    root, study = tmp_path / "study", find_study("modules")
+    open_root(root, "recordings")
+    scope = Scope(("BallRun",), "recordings", **{**QUICK, "steps": 6, "bc_steps": 2, "pairs": 20, "cost_limits": (1e6,)})
+    found = write_study(root, study, scope)
+    prepare(root, found, lambda *_: None)
+    results = {cell.column: run_cell(root, cell, "cpu") for cell in found}
+    assert results["preference only"]["failures"] == {}  # type: ignore[index]
+    for name in ("safety only", "PreSa"):  # at that limit no segment is unsafe
+        assert "unsafe" in results[name]["failures"][""] and results[name]["seconds"] == {}  # type: ignore[index]
+    assert set(collect(root, found).column("column").to_pylist()) == {"preference only"}
+    forget_failure(root, found[0])
+    forget_failure(root, found[2])
+    assert result(root, found[0]) is not None and result(root, found[2]) is None  # only the failed one
+
+
+def test_a_cell_whose_processes_die_is_given_up(tmp_path: Path) -> None:
+    root = tmp_path / "study"
+    open_root(root, "recordings")
+    (cell, *_) = write_study(root, find_study("modules"), replace(paper_scope("BallRun"), **QUICK))
+    cell_folder(root, cell).mkdir()
+    (cell_folder(root, cell) / "attempts.txt").write_text("once\ntwice\nthrice\n")
+    found = run_cell(root, cell, "cpu")
+    assert found is not None and found["failures"] == {"": "3 processes that worked on it died"}
+
+
+def test_two_nodes_of_a_cluster_one_of_them_killed_give_the_same_rows(done: Path, tmp_path: Path) -> None:
+    pytest.importorskip("ray", reason="Ray is not installed")
+    answer = subprocess.run(
+        [sys.executable, str(Path(__file__).with_name("ray_study.py")), str(tmp_path / "cluster"), *TINY],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+        env={**os.environ, "RAY_DISABLE_IMPORT_WARNING": "1", "RAY_USAGE_STATS_ENABLED": "0"},
+    )
+    assert answer.returncode == 0, answer.stderr[-2000:]
+    assert "killed a worker" in answer.stdout and "6 rows of 3 cells" in answer.stdout
+    assert pq.read_table(tmp_path / "cluster" / "modules.parquet").equals(pq.read_table(done / "modules.parquet"))
