@@ -8,7 +8,7 @@ from typing import Any
 
 from presa.files import write_bytes
 from presa.plots import PANELS
-from presa.records import read_config, read_metrics, warnings
+from presa.records import read_config, read_failure, read_metrics, warnings
 
 SHOWN = (*(key for _, keys in PANELS for key in keys), "z_ref")
 
@@ -23,8 +23,10 @@ def render(folder: Path) -> str:
     config, lines = read_config(folder), read_metrics(folder)
     task, data = config["task"], config["data"]
     acts_by = config.get("acts_by", "the mean of a tanh MLP")
+    failure = read_failure(folder)
     parts = [
         f"# {config['algorithm']} on {task['name']}, cost limit {config['cost_limit']:g}, seed {config['seed']}",
+        f"> **Given up: {failure}.**" if failure is not None else "",
         *[f"> **{warning}.**" for warning in (*warnings(lines), *config.get("notes", ()))],
         f"A policy learnt offline by `presa`'s `{config['algorithm']}` from {data['pairs']:,} pairs of {data['length']}-step "
         f'segments of {task["name"]} ({task["domain"]}). It acts by {acts_by}; `presa.load("<this folder>")` '
@@ -66,6 +68,7 @@ def command(config: dict[str, Any]) -> str:
         str(config["seed"]),
     ]
     words += ["--labels", data["labels"]] if data["labels"] else []
+    words += ["--cost-limits", f"{config['cost_limit']:g}"] if "safety_labels" in data else []
     words += ["--trajectories FILE"] if "trajectories_sha256" in data else []
     return " ".join([*words, *(f"--set {name}={value}" for name, value in config["changed"].items())])
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
@@ -51,6 +53,13 @@ def train(
         typer.Option(help="Recordings for the algorithms that need whole trajectories. (default: the dataset's own source)"),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
+    seeds: Annotated[
+        int | None, typer.Option(help="Train N runs at once, with seeds from --seed on, into folders below --out.")
+    ] = None,
+    cost_limits: Annotated[
+        str | None,
+        typer.Option(help="K,K,...: train a run for each limit of cost, and each seed, at once. (default: the labels' own)"),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, ...")] = "auto",
     out: Annotated[Path | None, typer.Option(help="The run's folder. (default: named after data, algorithm and seed)")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Delete a run that is in that folder first.")] = False,
@@ -61,63 +70,77 @@ def train(
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard events into the run's folder.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Train a policy. The same command again continues a run that was interrupted, to the same result."""
-    _need("torch", "safetensors")
-    from dataclasses import replace
+    """Train a policy, or one for each of several seeds and limits of cost, each as if it were alone.
 
+    The same command again continues a training that was interrupted, to the same result.
+    """
+    _need("torch", "safetensors")
     from presa.algorithms import configure
     from presa.data import load_data, resolve_device
     from presa.finish import finish, log_to_tensorboard
+    from presa.limits import load_limits, told
     from presa.records import Settings
-    from presa.run import train as run
-    from presa.screen import report_line, shout
+    from presa.run import Job, grid, train_all
+    from presa.screen import Watch
     from presa.trajectories import find_episodes
 
     if seed < 0:
         raise InputError(f"--seed must be 0 or more, not {seed}")
+    if seeds is not None and seeds < 1:
+        raise InputError(f"--seeds must be at least 1, not {seeds}")
     given: dict[str, Any] = dict(_setting(text) for text in set_ or ())
     given |= {name: value for name, value in (("steps", steps), ("bc_steps", bc_steps)) if value is not None}
     chosen = configure(algorithm, preset, given)
     settings = Settings(report_every, checkpoint_every, evaluate_every, evaluate_episodes)
-    loaded = load_data(data, labels, pairs, resolve_device(device), chosen.needs_oracle)
+    many = seeds is not None or cost_limits is not None
+    where = (labels, pairs, resolve_device(device), chosen.needs_oracle)
+    loaded = [load_data(data, *where)] if cost_limits is None else load_limits(data, _limits(cost_limits), *where)
     if chosen.needs_trajectories:
-        episodes = find_episodes(loaded.task, loaded.identity["source_sha256"], trajectories)
-        loaded = replace(loaded.with_episodes(episodes))
+        episodes = find_episodes(loaded[0].task, loaded[0].identity["source_sha256"], trajectories)
+        loaded = [one.with_episodes(episodes) for one in loaded]
     elif trajectories is not None:
         raise InputError(f"--trajectories is for algorithms that need whole trajectories; {algorithm} learns from pairs alone")
-    if chosen.notes and not as_json:
-        print(*(f"note: {note}" for note in chosen.notes), sep="\n")
-    folder = out or Path(f"{Path(data).resolve().name}-{algorithm.replace(':', '.')}-seed{seed}")
-    with Progress(f"training {algorithm}", quiet=as_json) as progress, log_to_tensorboard(folder, tensorboard) as log:
-        warned = False
-
-        def on_report(line: dict[str, Any]) -> None:
-            nonlocal warned
-            from presa.records import oversaturated, warnings
-
-            log(line)
-            progress(line["step"], chosen.steps)
-            if not as_json:
-                progress.say(report_line(line, chosen.steps))
-            if not warned and oversaturated(line):
-                warned = True
-                shout(warnings([line])[0])
-
-        result = run(algorithm, chosen, loaded, folder, seed, settings, on_report, overwrite)
-    finish(folder)
+    notes = [*(f"note: {note}" for note in chosen.notes), *(told(one) for one in loaded if cost_limits is not None)]
+    if not as_json:
+        print(*notes, sep="\n", end="\n" if notes else "")
+    name = f"{Path(data).resolve().name}-{algorithm.replace(':', '.')}"
+    folder = out or Path(name if many else f"{name}-seed{seed}")
+    jobs = grid(loaded, range(seed, seed + (seeds or 1)), folder) if many else [Job(loaded[0], seed, folder)]
+    with Progress(f"training {algorithm}", quiet=as_json) as progress, ExitStack() as logs:
+        log = {job.folder: logs.enter_context(log_to_tensorboard(job.folder, tensorboard)) for job in jobs}
+        watch = Watch(log, chosen.steps, progress, quiet=as_json)
+        results = train_all(algorithm, chosen, jobs, settings, watch, overwrite)
+    for job in jobs:
+        finish(job.folder)
+    failed = [result for result in results if "failed" in result]
+    if failed and not many:
+        raise InputError(failed[0]["failed"])
     if as_json:
-        print(json.dumps(result))
-        return
-    again = " (it was finished already)" if result["already_finished"] else f" in {result['seconds']:.0f} s"
-    print(f"{folder}: {algorithm}, {chosen.steps:,} steps{again}")
-    for warning in result["warnings"]:
-        shout(warning)
-    print(f"evaluate it with: presa evaluate {folder}")
+        print(json.dumps(results if many else results[0]))
+    else:
+        _print_results(results, folder)
+    for result in failed:
+        print(f"error: {result['folder']}: {result['failed']}", file=sys.stderr)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _print_results(results: list[dict[str, Any]], folder: Path) -> None:
+    from presa.screen import shout
+
+    for result in results:
+        if "failed" in result:
+            continue
+        again = " (it was finished already)" if result["already_finished"] else f" in {result['seconds']:.0f} s"
+        print(f"{result['folder']}: {result['algorithm']}, {result['steps']:,} steps{again}")
+        for warning in result["warnings"]:
+            shout(warning if len(results) == 1 else f"{Path(result['folder']).name}: {warning}")
+    print(f"evaluate {'it' if len(results) == 1 else 'them'} with: presa evaluate {folder}")
 
 
 @app.command()
 def evaluate(
-    run: Annotated[str | None, typer.Argument(help="The folder of a run.")] = None,
+    run: Annotated[str | None, typer.Argument(help="The folder of a run, or of many.")] = None,
     policy: Annotated[
         str | None, typer.Option(help="Anybody's policy instead: package.module:function, called without arguments.")
     ] = None,
@@ -130,10 +153,14 @@ def evaluate(
     video_episodes: Annotated[int, typer.Option(help="How many to film.")] = 2,
     as_json: Json = False,
 ) -> None:
-    """Roll a policy out in the simulator and print its normalised reward and cost; a run keeps it as evaluation.json."""
+    """Roll a policy out in the simulator and print its normalised reward and cost; a run keeps it as evaluation.json.
+
+    Of a folder that holds many runs every one is judged, and a table is printed.
+    """
     from presa.evaluate import evaluate as judge
+    from presa.judge import judge_run, judge_runs, runs_below
     from presa.policy import load
-    from presa.screen import print_evaluation
+    from presa.screen import print_evaluation, print_evaluations
     from presa.video import check_film, film
     from safefeedback.tasks import Task, find_task
 
@@ -147,24 +174,28 @@ def evaluate(
         raise InputError(f"--seed must be 0 or more, not {seed}")
     if video is not None:
         check_film(video, video_episodes)
-    facts: dict[str, Any] = load(run).facts if run is not None else {"algorithm": policy, "seed": None}
-    played = find_task(task) if task is not None else Task.from_dict(facts["task"])
-    limit = cost_limit if cost_limit is not None else facts.get("cost_limit", played.default_cost_limit)
-    name = run if run is not None else str(policy)
+    played = find_task(task) if task is not None else None
+    below = runs_below(Path(run)) if run is not None else []
+    if below and video is not None:
+        raise InputError(f"--video films one run, and {run} holds {len(below)}: name one of them, such as {below[0]}")
     with Progress("playing", quiet=as_json) as progress:
-        labels = {"algorithm": facts["algorithm"], "seed": facts["seed"]}
-        result = judge(name, played, limit, episodes, seed, processes, labels, progress)
-    if notes := facts.get("notes"):
-        result["summary"]["notes"] = notes
-    if run is not None and Path(run).is_dir():
-        from presa.files import write_json
-
-        write_json(Path(run) / "evaluation.json", result)
-        if (Path(run) / "config.json").is_file():
-            from presa.card import write_card
-
-            write_card(Path(run))
-    frames = film(name, played, limit, seed, min(video_episodes, episodes), video) if video is not None else 0
+        if below:
+            results = judge_runs(Path(str(run)), below, episodes, seed, cost_limit, played, processes, progress)
+            summaries = {name: one if isinstance(one, str) else one["summary"] for name, one in results.items()}
+        elif run is not None:
+            result = judge_run(Path(run), episodes, seed, cost_limit, played, processes, progress)
+        else:
+            assert played is not None
+            limit = played.default_cost_limit if cost_limit is None else cost_limit
+            labels = {"algorithm": policy, "seed": None}
+            result = judge(str(policy), played, limit, episodes, seed, processes, labels, progress)
+    if below:
+        print(json.dumps(results)) if as_json else print_evaluations(summaries)
+        return
+    if video is not None:
+        seen = played or Task.from_dict(load(str(run)).facts["task"])
+        limit = result["summary"]["cost_limit"]
+        frames = film(run or str(policy), seen, limit, seed, min(video_episodes, episodes), video)
     if as_json:
         print(json.dumps(result))
         return
@@ -178,6 +209,16 @@ def _setting(text: str) -> tuple[str, str]:
     if not equals:
         raise InputError(f"--set takes NAME=VALUE, not '{text}'")
     return name.strip().replace("-", "_"), value.strip()
+
+
+def _limits(text: str) -> list[float]:
+    try:
+        limits = [float(part) for part in text.split(",")]
+    except ValueError:
+        raise InputError(f"--cost-limits takes numbers with commas, not '{text}'") from None
+    if len(set(limits)) < len(limits) or not all(0 <= limit <= 1e100 for limit in limits):
+        raise InputError(f"--cost-limits takes different numbers, 0 or more, not '{text}'")
+    return limits
 
 
 def _need(*packages: str) -> None:

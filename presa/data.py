@@ -126,9 +126,9 @@ def load_data(
     identity = {
         "content_sha256": dataset.recipe["content"]["sha256"],
         "source_sha256": dataset.recipe["source"]["sha256"],
-        "segments_sha256": _hash(dataset.observations, dataset.actions),
+        "segments_sha256": content_hash(dataset.observations, dataset.actions),
         "labels": labels,
-        "labels_sha256": _hash(dataset.preference, dataset.safe),
+        "labels_sha256": content_hash(dataset.preference, dataset.safe),
         "pairs": len(dataset),
         "pairs_test": 0 if test is None else len(test),
         "length": dataset.observations.shape[2],
@@ -211,12 +211,14 @@ def _true_costs(source: str | Path, dataset: Dataset, split: str, device: str) -
 
 def _segment_limit(dataset: Dataset, task: Task) -> float:
     """kappa L / T as the labels were made with it."""
-    made = [entry["segment_cost_limit"] for entry in dataset.recipe.get("history", []) if "segment_cost_limit" in entry]
-    limit, length = float(dataset.recipe["recipe"]["cost_limit"]), dataset.observations.shape[2]
+    manifest = dataset.labels or dataset.recipe
+    made = [entry["segment_cost_limit"] for entry in manifest.get("history", []) if "segment_cost_limit" in entry]
+    limit, length = float(manifest["recipe"]["cost_limit"]), dataset.observations.shape[2]
     return float(made[-1]) if made else segment_cost_limit(limit, length, task.horizon)
 
 
-def _hash(*arrays: np.ndarray) -> str:
+def content_hash(*arrays: np.ndarray) -> str:
+    """sha256 of numbers, their shapes and kinds."""
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(f"{array.dtype.str} {array.shape}\n".encode())

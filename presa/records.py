@@ -5,6 +5,7 @@ metrics.jsonl          one line a report
 checkpoints/           step-<n>.safetensors, each enough to go on from
 reference.safetensors  the policy cloned from all segments, for algorithms that have one
 policy.safetensors     the result; a run that has it is finished
+failure.json           why and at which step the run was given up; a run has it or the policy
 evaluation.json, learning_curve.png, README.md
 """
 
@@ -21,6 +22,7 @@ from safefeedback.errors import InputError
 
 FORMAT_VERSION = 1
 RUN_KEYS = ("format_version", "algorithm", "configuration", "data")  # a config.json without them is not one of ours
+FAILURE_FILE = "failure.json"
 OVERSATURATED = 0.5  # share of action components at the bounds up to which no run is warned about
 
 
@@ -66,6 +68,17 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
     if not path.is_file():
         return []
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
+
+
+def read_failure(folder: Path) -> str | None:
+    """Why a run was given up, None if it was not."""
+    path = folder / FAILURE_FILE
+    return json.loads(path.read_text(encoding="utf-8"))["error"] if path.is_file() else None
+
+
+def write_failure(folder: Path, error: str) -> None:
+    """Notes that a run is given up, and why."""
+    write_json(folder / FAILURE_FILE, {"error": error})
 
 
 def warnings(lines: list[dict[str, Any]]) -> list[str]:

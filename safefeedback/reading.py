@@ -178,8 +178,9 @@ def read_feedback(source: str | Path, revision: str | None = None) -> tuple[Feed
     return Feedback(pairs, *truth, joined["preference"], joined["is_safe"], tuple(manifest["history"])), manifest
 
 
-def label_sets(folder: Path) -> dict[str, dict[str, Any]]:
-    """The manifests of a dataset's label sets, by name, in alphabetical order."""
+def label_sets(source: str | Path, revision: str | None = None) -> dict[str, dict[str, Any]]:
+    """The manifests of a dataset's label sets, by name, in alphabetical order; the dataset is as in `read`."""
+    folder = _folder(source, ["labels/*/recipe.json"], revision)
     found = sorted(path for path in (folder / "labels").glob("*") if path.is_dir() and not path.name.startswith("."))
     return {path.name: manifest for path in found if (manifest := _manifest(path))}
 

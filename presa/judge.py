@@ -1,0 +1,94 @@
+"""Judges the runs in a folder: rolls their policies out and keeps the result beside each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from presa.card import write_card
+from presa.evaluate import evaluate
+from presa.files import write_json
+from presa.policy import POLICY_FILE, load
+from presa.records import RUN_KEYS, read_config, read_failure
+from safefeedback.errors import InputError
+from safefeedback.tasks import Task
+
+
+def runs_below(folder: Path) -> list[Path]:
+    """The runs in a folder's folders, in the order of their algorithm, cost limit and seed; [] if the folder is a run."""
+    if (folder / "config.json").is_file() or (folder / POLICY_FILE).is_file():
+        return []
+    configs = {path.parent: read_config(path.parent) for path in folder.rglob("config.json")}
+    runs = {place: config for place, config in configs.items() if isinstance(config, dict) and config.keys() >= set(RUN_KEYS)}
+    return sorted(runs, key=lambda place: [runs[place].get(key, 0) for key in ("algorithm", "cost_limit", "seed")])
+
+
+def judge_runs(
+    folder: Path,
+    runs: list[Path],
+    episodes: int,
+    seed: int,
+    cost_limit: float | None = None,
+    task: Task | None = None,
+    processes: int | None = None,
+    on_episode: Callable[[int, int], None] = lambda done, total: None,
+) -> dict[str, dict[str, Any] | str]:
+    """`judge_run` of one run after another.
+
+    Returns:
+        By the run's place in the folder, the evaluation, or why there is none.
+
+    Raises:
+        InputError: if no run has a policy, or one cannot be played.
+    """
+    results: dict[str, dict[str, Any] | str] = {
+        str(run.relative_to(folder)): read_failure(run) or "not finished: the same `presa train` again goes on with it"
+        for run in runs
+    }
+    finished = [run for run in runs if (run / POLICY_FILE).is_file()]
+    if not finished:
+        raise InputError(f"no run in {folder} is finished: the same `presa train` again goes on with them")
+    for index, run in enumerate(finished):
+
+        def on_each(done: int, total: int, before: int = index * episodes) -> None:
+            on_episode(before + done, len(finished) * episodes)
+
+        results[str(run.relative_to(folder))] = judge_run(run, episodes, seed, cost_limit, task, processes, on_each)
+    return results
+
+
+def judge_run(
+    run: Path,
+    episodes: int,
+    seed: int,
+    cost_limit: float | None = None,
+    task: Task | None = None,
+    processes: int | None = None,
+    on_episode: Callable[[int, int], None] = lambda done, total: None,
+) -> dict[str, Any]:
+    """Evaluates a run, or a policy file; a run's folder keeps the result as evaluation.json, and its card is written anew.
+
+    Args:
+        run: the folder or the file.
+        cost_limit, task: to judge by and to play; None for the run's own.
+        episodes, seed, processes, on_episode: as in `presa.evaluate.evaluate`.
+
+    Returns:
+        What `presa.evaluate.evaluate` gives, with the algorithm's notes in the summary.
+
+    Raises:
+        InputError: as `presa.evaluate.evaluate` does, and if there is no policy.
+    """
+    facts = load(run).facts
+    played = task if task is not None else Task.from_dict(facts["task"])
+    limit = cost_limit if cost_limit is not None else facts.get("cost_limit", played.default_cost_limit)
+    labels = {"algorithm": facts["algorithm"], "seed": facts["seed"]}
+    result = evaluate(str(run), played, limit, episodes, seed, processes, labels, on_episode)
+    if notes := facts.get("notes"):
+        result["summary"]["notes"] = notes
+    if run.is_dir():
+        write_json(run / "evaluation.json", result)
+        if (run / "config.json").is_file():
+            write_card(run)
+    return result
