@@ -11,6 +11,8 @@ from typing import Annotated, Any
 
 import typer
 
+from presa.report.command import report
+from presa.study.command import study
 from safefeedback.errors import InputError
 from safefeedback.terminal import Progress
 from safefeedback.terminal import run as run_app
@@ -26,6 +28,10 @@ ALGORITHM_HELP = (
     "presa, preference, safety, binary-alignment, bc-safe-seg, unified-comparison, bc-all, bc-safe, cdt, safe-rlhf-cdt, "
     "safe-rlhf-cdt-binary, or package.module:Class."
 )
+
+
+app.command()(study)
+app.command()(report)
 
 
 @app.callback()

@@ -114,11 +114,11 @@ def sweep(table: Table) -> Drawn | None:
 
 
 def _band(axes: Axes, table: Table, points: list[tuple[str, int, str]], what: str, label: str, colour: str) -> None:
-    known = [(name, found) for name, index, level in points if (found := table.interval(index, level, what)) is not None]
+    known = {name: found for name, index, level in points if (found := table.interval(index, level, what)) is not None}
     if known:
-        names, found = [name for name, _ in known], [interval for _, interval in known]
-        axes.plot(names, [one.value for one in found], marker="o", markersize=4, color=colour, label=label)
-        axes.fill_between(names, [one.low for one in found], [one.high for one in found], color=colour, alpha=0.18, linewidth=0)
+        value, low, high = zip(*known.values(), strict=True)
+        axes.plot(list(known), value, marker="o", markersize=4, color=colour, label=label)
+        axes.fill_between(list(known), low, high, color=colour, alpha=0.18, linewidth=0)
 
 
 def _printed(axes: Axes, table: Table, what: str) -> None:

@@ -55,6 +55,7 @@ def study(
 
     from presa.study.cells import forget_failure, result
     from presa.study.grid import QUICK, Scope, find_study, find_tasks
+    from presa.study.grid import cells as all_cells
     from presa.study.manifest import open_root, shard, write_study
     from presa.study.on_ray import run_on_ray
     from presa.study.prepare import prepare
@@ -76,9 +77,10 @@ def study(
         chosen["cost_limits"] = _limits(cost_limits)
     scope = Scope(find_tasks(tasks), source, **chosen)
     root = out or Path(f"studies-{source}")
-    open_root(root, source)
-    cells = write_study(root, found, scope)
+    cells = all_cells(found, scope)
     mine = shard(cells, part)
+    open_root(root, source)
+    write_study(root, found, scope, cells)
     with Progress(f"study {name}", quiet=as_json) as progress:
         with FileLock(root / "datasets.lock"):
             prepare(root, cells, progress)

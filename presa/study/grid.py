@@ -218,7 +218,11 @@ def find_tasks(text: str) -> tuple[str, ...]:
 
 
 def cells(study: Study, scope: Scope) -> list[Cell]:
-    """Every cell of a study, in the order of the table; those longer than an episode of their task are left out."""
+    """Every cell of a study, in the order of the table; those longer than an episode of their task are left out.
+
+    Raises:
+        InputError: if nothing is left of the study in that scope.
+    """
     found = []
     for name in scope.tasks:
         task = find_task(name)
@@ -228,6 +232,8 @@ def cells(study: Study, scope: Scope) -> list[Cell]:
                     continue  # the table has a gap there, which says so
                 if column.data.get("length", 64) <= task.horizon:
                     found.append(_cell(task, column, level, scope))
+    if not found:
+        raise InputError(f"study {study.name} has no cell within that: more tasks, or more --pairs")
     return found
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from presa.files import write_json
-from presa.study.grid import Cell, Scope, Study, cells, find_study
+from presa.study.grid import Cell, Scope, Study, find_study
 from safefeedback.errors import InputError
 
 FORMAT_VERSION = 1
@@ -43,17 +43,9 @@ def open_root(root: Path, source: str) -> None:
         raise InputError(f"cannot write {root}: {error.strerror}") from None
 
 
-def write_study(root: Path, study: Study, scope: Scope) -> list[Cell]:
-    """Records what is asked for; returns the cells of it.
-
-    Raises:
-        InputError: if nothing is left of the study in that scope.
-    """
-    chosen = cells(study, scope)
-    if not chosen:
-        raise InputError(f"study {study.name} has no cell within that: more tasks, or more --pairs")
-    write_json(root / f"{study.name}.json", {"study": study.name, "scope": asdict(scope), "cells": [asdict(c) for c in chosen]})
-    return chosen
+def write_study(root: Path, study: Study, scope: Scope, cells: Sequence[Cell]) -> None:
+    """Records what is asked for."""
+    write_json(root / f"{study.name}.json", {"study": study.name, "scope": asdict(scope), "cells": [asdict(c) for c in cells]})
 
 
 def read_study(root: Path, name: str) -> tuple[Study, Scope, list[Cell]]:

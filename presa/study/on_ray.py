@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -32,7 +33,7 @@ def run_on_ray(root: Path, cells: Sequence[Cell], address: str, gpus: float, on_
     except ModuleNotFoundError:
         raise InputError("--ray needs Ray: uv sync --extra ray") from None
     try:
-        ray.init(address=address, log_to_driver=False, logging_level="error")
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise InputError(f"no Ray cluster at '{address}': {str(error).splitlines()[0]}") from None
     remote = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=RETRIES)(_do)

@@ -15,8 +15,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from presa.study.cells import cell_folder, forget_failure, result, run_cell
+from presa.study.command import study as run_study
 from presa.study.grid import QUICK, Scope, cells, find_study, find_tasks, studies
-from presa.study.manifest import open_root, read_study, shard, write_study
+from presa.study.manifest import open_root, read_study, shard
 from presa.study.prepare import command, label_set, prepare
 from presa.study.rows import SCHEMA, collect
 from safefeedback.errors import InputError
@@ -72,7 +73,9 @@ def test_what_does_not_depend_on_the_limit_is_trained_once() -> None:
 
 
 def test_commands_say_what_is_done() -> None:
-    noisy = next(cell for cell in cells(find_study("noise"), paper_scope("BallRun")) if (cell.column, cell.level) == ("PreSa", "0.2"))
+    noisy = next(
+        cell for cell in cells(find_study("noise"), paper_scope("BallRun")) if (cell.column, cell.level) == ("PreSa", "0.2")
+    )
     assert label_set(noisy, 20.0) == "limit20-noise20"
     assert command(noisy) == (
         "presa train datasets/BallRun-length64-pairs10000 --algorithm presa --preset paper-bullet --labels limit10-noise20 "
@@ -91,16 +94,20 @@ def test_shards_part_the_cells() -> None:
 
 
 def test_bad_words_are_one_line(tmp_path: Path) -> None:
-    for words, told in (
-        (["tabel1", *TINY], "did you mean table1?"),
-        (["table1", "--source", "auto"], "--source must be dsrl or recordings"),
-        (["table1", "--source", "recordings", "--tasks", "BallRan"], "BallRun"),
-        (["table1", *TINY, "--cost-limits", "ten"], "--cost-limits takes"),
-        (["table1", *TINY, "--shard", "4"], "--shard takes"),
-        (["sizes", *TINY], "no cell within that"),
+    answer = run_cli("study", "tabel1", *TINY, cwd=tmp_path, program="presa")
+    assert answer.returncode == 2 and "did you mean table1?" in answer.stderr and answer.stderr.count("\n") == 1
+    for told, given in (
+        ("--source must be dsrl or recordings", {"source": "auto"}),
+        ("BallRun", {"tasks": "BallRan"}),
+        ("--cost-limits takes", {"cost_limits": "ten"}),
+        ("--shard takes", {"part": "4"}),
+        ("--steps must be at least 1", {"steps": 0}),
+        ("no cell within that", {"name": "sizes", "pairs": 50}),
+        ("leave --shard out", {"ray": "auto", "part": "1/2"}),
     ):
-        answer = run_cli("study", *words, cwd=tmp_path, program="presa")
-        assert answer.returncode == 2 and told in answer.stderr and answer.stderr.count("\n") == 1, answer.stderr
+        with pytest.raises(InputError, match=told):
+            run_study(**{"name": "table1", "source": "recordings", "tasks": "BallRun", "out": tmp_path / told, **given})  # type: ignore[arg-type]
+    assert not list(tmp_path.iterdir())  # nothing half-written
 
 
 @pytest.fixture(scope="module")
@@ -173,7 +180,7 @@ def test_a_failed_cell_is_recorded_and_the_rest_goes_on(tmp_path: Path) -> None:
     root, study = tmp_path / "study", find_study("modules")
     open_root(root, "recordings")
     scope = Scope(("BallRun",), "recordings", **{**QUICK, "steps": 6, "bc_steps": 2, "pairs": 20, "cost_limits": (1e6,)})
-    found = write_study(root, study, scope)
+    found = cells(study, scope)
     prepare(root, found, lambda *_: None)
     results = {cell.column: run_cell(root, cell, "cpu") for cell in found}
     assert results["preference only"]["failures"] == {}  # type: ignore[index]
@@ -188,7 +195,7 @@ def test_a_failed_cell_is_recorded_and_the_rest_goes_on(tmp_path: Path) -> None:
 def test_a_cell_whose_processes_die_is_given_up(tmp_path: Path) -> None:
     root = tmp_path / "study"
     open_root(root, "recordings")
-    (cell, *_) = write_study(root, find_study("modules"), replace(paper_scope("BallRun"), **QUICK))
+    (cell, *_) = cells(find_study("modules"), replace(paper_scope("BallRun"), **QUICK))
     cell_folder(root, cell).mkdir()
     (cell_folder(root, cell) / "attempts.txt").write_text("once\ntwice\nthrice\n")
     found = run_cell(root, cell, "cpu")

@@ -1,0 +1,193 @@
+"""The report: numbers by hand, the paper's beside them, and a page that needs nothing else."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from presa.files import write_json
+from presa.report.command import report
+from presa.report.latex import to_latex
+from presa.report.markdown import to_markdown
+from presa.report.paper import Printed, footnotes, printed, printed_average
+from presa.report.statistics import interquartile_mean, stratified_interval
+from presa.report.tables import Table, make_table
+from presa.study.cells import RUN_SCHEMA, cell_folder
+from presa.study.grid import Cell, Scope, cells, find_study, find_tasks, studies
+from presa.study.manifest import open_root, write_study
+from presa.study.rows import SCHEMA
+from safefeedback.errors import InputError
+
+
+def rows_of(cell: Cell, runs: list[tuple[float, int, list[float], list[float]]]) -> list[dict[str, object]]:
+    """Rows of runs given as (limit, seed, rewards, costs of the episodes)."""
+    return [
+        {
+            "column": cell.column,
+            "level": cell.level,
+            "cell": cell.hash,
+            "algorithm": cell.algorithm,
+            "task": cell.task,
+            "cost_limit": limit,
+            "seed": seed,
+            "episode": episode,
+            "return": 10 * reward,
+            "cost": 20 * cost,
+            "length": 100,
+            "normalized_return": reward,
+            "normalized_cost": cost,
+        }
+        for limit, seed, rewards, costs in runs
+        for episode, (reward, cost) in enumerate(zip(rewards, costs, strict=True))
+    ]
+
+
+def small(source: str = "dsrl") -> tuple[Table, list[Cell], pa.Table]:
+    """Study `modules` on two tasks, two limits, one seed; one cell has no result, one lacks a run."""
+    scope = Scope(("BallRun", "CarRun"), source, seeds=1, cost_limits=(10.0, 20.0))
+    found = cells(find_study("modules"), scope)
+    by_place = {(cell.task, cell.column): cell for cell in found}
+    rows = rows_of(by_place["BallRun", "PreSa"], [(10.0, 0, [0.1, 0.3], [0.0, 1.0]), (20.0, 0, [0.5, 0.7], [2.0, 3.0])])
+    rows += rows_of(by_place["CarRun", "PreSa"], [(10.0, 0, [0.9, 1.0], [0.2, 0.4])])
+    rows += rows_of(by_place["BallRun", "safety only"], [(10.0, 0, [0.0], [0.5]), (20.0, 0, [0.2], [1.5])])
+    table = pa.Table.from_pylist(rows, SCHEMA)
+    return make_table(find_study("modules"), found, table, source), found, table
+
+
+def test_means_are_of_runs_of_episodes() -> None:
+    table, _, _ = small()
+    ball, car = table.lines
+    assert [entry.reward for entry in ball.entries] == [
+        None,
+        pytest.approx(0.1),
+        pytest.approx(0.4),
+    ]  # ((.1+.3)/2 + (.5+.7)/2)/2
+    assert [entry.cost for entry in ball.entries] == [None, 1.0, 1.5] and [entry.safe for entry in ball.entries] == [
+        False,
+        True,
+        False,
+    ]
+    assert [entry.missing for entry in ball.entries] == [2, 0, 0] and [entry.missing for entry in car.entries] == [2, 2, 1]
+    assert car.entries[2].reward == pytest.approx(0.95) and car.entries[2].safe
+    (average,) = table.averages
+    assert (
+        average.average == 2
+        and average.entries[2].reward == pytest.approx(0.675)
+        and average.entries[2].cost == pytest.approx(0.9)
+    )
+    assert average.entries[1].reward is None  # a mean of one of two tasks would mislead
+    assert average.entries[2].paper == Printed(pytest.approx((0.19 + 0.96) / 2), pytest.approx(0.045))
+    assert table.safe_count(2, "") == (1, 2) and table.safe_count(0, "") == (0, 0) and table.papers_safe_count(2, "") == (2, 2)
+
+
+def test_the_papers_numbers() -> None:
+    assert printed(["table1"], "BallRun", "", "PreSa") == Printed(0.19, 0.09)
+    assert printed(["table7"], "BallRun", "0.1", "BC-Safe-Seg") == Printed(0.8, 3.98)
+    assert printed(["table8", "table9"], "BallRun", "", "Safe-RLHF (CDT) (Cost: binary label only)") == Printed(0.31, 1.52)
+    assert printed(["table5"], "BallRun", "", "128") is None  # printed as a dash
+    assert printed(["table1"], "BallRun", "", None) is None
+    assert printed_average(["table1"], "BulletGym", "PreSa") == Printed(0.41, 0.81)
+    assert any("1.93" in note for note in footnotes(["table2"])) and footnotes(["table5"]) == []
+    for study in studies().values():  # every column that claims a number of the paper has one on some task
+        known = {one.name for one in study.columns if one.papers_name is not None}
+        tasks = find_tasks("all")
+        found = {
+            one.name
+            for one in study.columns
+            for level in study.levels
+            if any(printed(study.paper, task, level.name, one.papers_name) for task in tasks)
+        }
+        assert found == known, study.name
+
+
+def test_interquartile_means_and_their_intervals() -> None:
+    rng = np.random.default_rng(0)
+    for count in (1, 3, 4, 9, 24, 25):
+        values = rng.normal(size=count)
+        ordered, cut = sorted(values), count // 4
+        assert interquartile_mean(values) == pytest.approx(sum(ordered[cut : count - cut]) / (count - 2 * cut))
+    assert stratified_interval([np.array([2.0, 2.0]), np.array([2.0])]) == (2.0, 2.0, 2.0)
+    strata = [rng.normal(task, 1, size=40) for task in range(5)]
+    found = stratified_interval(strata)
+    assert found == stratified_interval(strata)  # the same draws every time
+    assert found.low < found.value < found.high
+    naive = []
+    for _ in range(2_000):  # runs are drawn within tasks
+        drawn = np.sort(np.concatenate([values[rng.integers(0, 40, 40)] for values in strata]))
+        naive.append(drawn[50:150].mean())
+    assert np.quantile(naive, [0.025, 0.975]) == pytest.approx([found.low, found.high], abs=0.03)
+
+
+def test_text_shows_both_and_compares_only_what_can_be_compared() -> None:
+    table, _, _ = small()
+    text = to_markdown(table, ["a fact"], [("x.png", "a figure")])
+    assert "| 0.40 / 1.50 (0.19 / 0.09; +0.21 / +1.41) |" in text  # 0.4 - 0.19, 1.5 - 0.09
+    assert "| **0.95 / 0.30** (1 runs missing) (0.96 / 0.00; -0.01 / +0.30) |" in text
+    assert (
+        "presa train datasets/BallRun-length64-pairs10000 --algorithm presa --preset paper-bullet --labels limit10-noise0"
+        in text
+    )
+    assert "- a fact" in text and "![a figure](x.png)" in text and "| PreSa | 1 of 2 | 2 of 2 |" in text
+    other = to_markdown(small("recordings")[0], [], [])
+    assert "| 0.40 / 1.50 (0.19 / 0.09) |" in other and "+0.21" not in other and "for orientation" in other
+    latex = to_latex(table)
+    assert r"\textbf{0.95} & \textbf{0.30} \\" in latex and r"\textcolor{gray}{0.19} & \textcolor{gray}{0.09}" in latex
+    widths = {line.count("&") for line in latex.splitlines() if line.startswith(("BallRun", "CarRun", "BulletGym", "Task"))}
+    assert widths == {6}
+
+
+def folder_of(root: Path, rows: pa.Table, found: list[Cell]) -> None:
+    """A study's folder with those rows."""
+    import pyarrow.parquet as pq
+
+    open_root(root, "dsrl")
+    write_study(root, find_study("modules"), Scope(("BallRun", "CarRun"), "dsrl", seeds=1, cost_limits=(10.0, 20.0)), found)
+    for cell in found:
+        own = rows.filter(pa.compute.equal(rows["cell"], cell.hash)).select(RUN_SCHEMA.names)
+        if own.num_rows:
+            cell_folder(root, cell).mkdir()
+            pq.write_table(own, cell_folder(root, cell) / "rows.parquet")
+            write_json(
+                cell_folder(root, cell) / "result.json", {"seconds": {"training": 1.0, "evaluation": 2.0}, "failures": {}}
+            )
+
+
+def test_the_page_needs_nothing_else_and_repeats(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    _, found, rows = small()
+    folder_of(tmp_path / "study", rows, found)
+    report(tmp_path / "study")
+    assert "3 of 6 cells" in capsys.readouterr().out
+    place = tmp_path / "study" / "modules"
+    page = (place / "report.html").read_text()
+    assert sorted(path.name for path in place.iterdir()) == [
+        "report.html",
+        "report.md",
+        "report.tex",
+        "reward-cost.png",
+        "safe-ratio.png",
+    ]
+    assert not re.search(r"""(src|href)=["'](?!#)""", page) and page.count("<svg") == 2
+    assert "+0.21 / +1.41" in page and page.count("<dialog id=") == 3
+    opened = set(re.findall(r'data-opens="([^"]+)"', page))
+    assert opened == set(re.findall(r'<dialog id="([^"]+)"', page))
+    report(tmp_path / "study")
+    assert (place / "report.html").read_text() == page
+
+
+def test_refusals(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is not a folder of `presa study`"):
+        report(tmp_path)
+    open_root(tmp_path / "empty", "dsrl")
+    with pytest.raises(InputError, match="holds no study yet"):
+        report(tmp_path / "empty")
+    with pytest.raises(InputError, match="holds no study table1"):
+        report(tmp_path / "empty", "table1")
+    _, found, _ = small()
+    folder_of(tmp_path / "study", SCHEMA.empty_table(), found)
+    with pytest.raises(InputError, match="no cell of study modules"):
+        report(tmp_path / "study")
