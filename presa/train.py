@@ -6,6 +6,7 @@ uninterrupted one draws, and no generator's state has to be kept.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -54,6 +55,30 @@ def fit(
         yield outcome
 
 
+def fit_runs(
+    algorithm: Training,
+    examples: Sequence[Examples],
+    starts: Sequence[Snapshot],
+    seeds: Sequence[int],
+    stage: str,
+    report_every: int,
+) -> Iterator[Sequence[Outcome | None]]:
+    """`fit_stack` in the quickest way for the device; None for a run that failed at an earlier report.
+
+    On a CPU runs take turns from report to report: what one of them works on stays in the cache then, which a stack's
+    activations do not, and its numbers are to the bit those of the run alone. Elsewhere they are one stack.
+    """
+    if examples[0].observations.device.type != "cpu":
+        yield from fit_stack(algorithm, examples, starts, seeds, stage, report_every)
+        return
+    runs = [
+        fit_stack(algorithm, [one], [start], [seed], stage, report_every)
+        for one, start, seed in zip(examples, starts, seeds, strict=True)
+    ]
+    for outcomes in itertools.zip_longest(*runs):
+        yield [None if outcome is None else outcome[0] for outcome in outcomes]
+
+
 def fit_stack(
     algorithm: Training,
     examples: Sequence[Examples],
@@ -74,7 +99,8 @@ def fit_stack(
 
     Yields:
         At every report and at the end, for each run: a copy of the state and the means of the algorithm's numbers since the
-        last report, or an InputError that names the step if the loss is not finite. Such a run harms no other.
+        last report, or an InputError that names the step if the loss is not finite. Such a run harms no other; where no run
+        is left, nothing more is done.
     """
     adam = Adam(_stacked([start.parameters for start in starts]), _stacked([start.moments for start in starts]))
     leaves = {name: value.requires_grad_() for name, value in adam.parameters.items()}
@@ -96,6 +122,8 @@ def fit_stack(
                 else (Snapshot(step + 1, _one(adam.parameters, run), _one(adam.moments, run), _one(state, run)), means[run])
                 for run, at in enumerate(steps)
             ]
+            if min(steps) >= 0:
+                return
 
 
 class _Stack:
