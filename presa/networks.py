@@ -47,12 +47,18 @@ def mean_action(parameters: Parameters, observations: Tensor) -> Tensor:
     Returns:
         float32 [..., M, A] in (-1, 1).
     """
+    return perceptron(parameters, observations).tanh()
+
+
+def perceptron(parameters: Parameters, inputs: Tensor) -> Tensor:
+    """The last layer's sums [..., M, A] of a multi-layer perceptron with ReLU on inputs [..., M, O]."""
     layers = len(parameters) // 2
-    hidden = observations
+    hidden = inputs
     for layer in range(layers):
         bias = parameters[f"bias_{layer}"]
         hidden = torch.matmul(hidden, parameters[f"weight_{layer}"]).add_(bias if bias.ndim == 1 else bias[..., None, :])
-        hidden = hidden.relu_() if layer < layers - 1 else hidden.tanh_()
+        if layer < layers - 1:
+            hidden = hidden.relu_()
     return hidden
 
 

@@ -18,7 +18,7 @@ from presa.data import Data
 from presa.journal import Journal, OnReport
 from presa.normalization import Normalization
 from presa.records import Settings, last_checkpoint, read_metrics, write_metrics
-from presa.train import Snapshot, fit_stack, segment_log_probability, with_reference
+from presa.train import Snapshot, fit_runs, segment_log_probability, with_reference
 from safefeedback.errors import InputError
 from safefeedback.simulator import can_simulate
 
@@ -194,16 +194,12 @@ def _train_stage(stage: str, model: Training, begun: Begun) -> dict[Journal, Sna
     for runs in groups.values():
         report_every = runs[0].settings.report_every if stage != "bc" else pretraining.REPORT_EVERY
         examples, starts, seeds = [begun[run][0] for run in runs], [last[run] for run in runs], [run.seed for run in runs]
-        for outcomes in fit_stack(model, examples, starts, seeds, stage, report_every):
+        for outcomes in fit_runs(model, examples, starts, seeds, stage, report_every):
             for run, one, outcome in zip(runs, examples, outcomes, strict=True):
-                if run not in last:
-                    continue
                 if isinstance(outcome, InputError):
                     run.fail(str(outcome))
-                    del last[run]
-                else:
+                    last.pop(run, None)
+                elif outcome is not None:
                     run.report(stage, model, one, last[run].step, *outcome)
                     last[run] = outcome[0]
-            if not any(run in last for run in runs):
-                break
     return last

@@ -71,9 +71,7 @@ class SafeRLHFBinary(CDT):
         values = {}
         for name, model in self.preparations().items():
             assert isinstance(model, RewardModel)
-            with torch.no_grad():
-                parts = [model.values(results[name], part) for part in inputs.split(1 << 16)]
-            values[name] = torch.cat(parts).double().cpu().numpy()
+            values[name] = model.all_values(results[name], inputs).double().cpu().numpy()
         return replace(data, episodes=replace(data.episodes, rewards=values["reward"], costs=values["cost"]))
 
     def targets(self, data: Data, returns: np.ndarray, costs: np.ndarray) -> Targets:

@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from presa.algorithms.base import Examples, Step, Training
+from presa.algorithms.base import Examples, Step, Training, require_preferences
 from presa.data import Data, Split
 from presa.losses import cost_model_loss, preference_loss
-from presa.networks import Parameters, initial_parameters
+from presa.networks import Parameters, initial_parameters, perceptron
 from presa.trajectories import training_episodes
 from safefeedback.errors import InputError
 
@@ -46,8 +46,7 @@ class RewardModel(Training):
     stackable: ClassVar[bool] = False
 
     def examples(self, data: Data) -> Segments:
-        if not bool((~data.train.preference.isnan()).any()):
-            raise InputError("no training pair has an answered preference")
+        require_preferences(data.train.preference)
         return segments(data, "rewards", preference=data.train.preference)
 
     def initial_parameters(self, data: Data, seed: int) -> Parameters:
@@ -68,7 +67,12 @@ class RewardModel(Training):
 
     def values(self, parameters: Parameters, inputs: Tensor) -> Tensor:
         """What each step is worth: [...] of [..., O + A]."""
-        return output(parameters, inputs)
+        return perceptron(parameters, inputs)[..., 0]
+
+    @torch.no_grad()
+    def all_values(self, parameters: Parameters, inputs: Tensor) -> Tensor:
+        """The same of many steps, [P] of [P, O + A], part by part."""
+        return torch.cat([self.values(parameters, part) for part in inputs.split(CHUNK_STEPS)])
 
     def score_loss(self, score: Tensor, batch: dict[str, Tensor], limit: float) -> Tensor:
         """The loss of a batch of pairs' scores [B, 2]."""
@@ -80,8 +84,7 @@ class RewardModel(Training):
     ) -> dict[str, float]:
         """Correlation with the truth over steps, and accuracy on held-out labels."""
         assert isinstance(examples, Segments)
-        values = torch.cat([self.values(parameters, part) for part in examples.probe.split(CHUNK_STEPS)])
-        numbers = {"true_correlation": correlation(values, examples.truth)}
+        numbers = {"true_correlation": correlation(self.all_values(parameters, examples.probe), examples.truth)}
         if test is None:
             return numbers
         pairs = zip(test.observations.split(256), test.actions.split(256), strict=True)
@@ -111,7 +114,7 @@ class BinaryCostModel(RewardModel):
         return parameters | {last: torch.full((1,), float(np.log(np.expm1(per_step))))}
 
     def values(self, parameters: Parameters, inputs: Tensor) -> Tensor:
-        return softplus(output(parameters, inputs))
+        return softplus(super().values(parameters, inputs))
 
     def score_loss(self, score: Tensor, batch: dict[str, Tensor], limit: float) -> Tensor:
         return cost_model_loss(score, batch["safe"], limit, batch.get("costlier"))
@@ -163,15 +166,6 @@ def costlier(costs: Tensor) -> Tensor:
 def step_inputs(observations: Tensor, actions: Tensor) -> Tensor:
     """What a model reads of steps: [..., O + A], actions clipped to +-1."""
     return torch.cat([observations, actions.clamp(-1, 1)], -1)
-
-
-def output(parameters: Parameters, inputs: Tensor) -> Tensor:
-    """The network's output for each step: [...] of [..., O + A]."""
-    layers, hidden = len(parameters) // 2, inputs
-    for layer in range(layers):
-        hidden = hidden @ parameters[f"weight_{layer}"] + parameters[f"bias_{layer}"]
-        hidden = hidden.relu() if layer < layers - 1 else hidden
-    return hidden[..., 0]
 
 
 def correlation(one: Tensor, other: Tensor) -> float:

@@ -165,7 +165,7 @@ def test_the_table_of_many_runs(tmp_path: Path, capsys: pytest.CaptureFixture) -
     (tmp_path / "model" / "config.json").write_text('{"model_type": "bert"}')
     assert [place.name for place in runs_below(tmp_path)] == ["limit5-seed0", "limit20-seed0", "limit20-seed1"]
     assert runs_below(tmp_path / "limit5-seed0") == []
-    with pytest.raises(InputError, match="no run in .* is finished"):
+    with pytest.raises(InputError, match=r"no run in .* is finished"):
         judge_runs(tmp_path, runs_below(tmp_path), 1, 0)
     summaries = {
         "a": {"normalized_return": 0.5, "normalized_cost": 0.25, "safe": True},

@@ -17,7 +17,7 @@ from feedback_cases import write_dataset  # noqa: E402
 
 from presa import run as runs  # noqa: E402
 from presa.algorithms import configure  # noqa: E402
-from presa.algorithms.step_models import BinaryCostModel, RewardModel, correlation, costlier, output, step_inputs  # noqa: E402
+from presa.algorithms.step_models import BinaryCostModel, RewardModel, correlation, costlier, step_inputs  # noqa: E402
 from presa.cli import main  # noqa: E402
 from presa.data import Data, load_data  # noqa: E402
 from presa.losses import cost_model_loss, preference_loss  # noqa: E402
@@ -69,9 +69,9 @@ def test_models_by_hand(folder: Path, ball_file: Path) -> None:
     state, action = examples.observations[0, 1, 2], examples.actions[0, 1, 2].clamp(-1, 1)
     hidden = (torch.cat([state, action]) @ parameters["weight_0"] + parameters["bias_0"]).relu()
     expected = (hidden @ parameters["weight_1"] + parameters["bias_1"])[0]
-    assert output(parameters, step_inputs(examples.observations, examples.actions))[0, 1, 2].item() == pytest.approx(
-        expected.item(), abs=1e-5
-    )
+    assert RewardModel().values(parameters, step_inputs(examples.observations, examples.actions))[
+        0, 1, 2
+    ].item() == pytest.approx(expected.item(), abs=1e-5)
     costs = model.values(parameters, step_inputs(examples.observations, examples.actions))
     assert costs[0, 1, 2].item() == pytest.approx(math.log1p(math.exp(expected.item())), abs=1e-5)
     index = torch.tensor([3, 0])
@@ -79,7 +79,7 @@ def test_models_by_hand(folder: Path, ball_file: Path) -> None:
     assert loss.item() == pytest.approx(cost_model_loss(costs[index].sum(-1), data.train.safe[index], 0.8).item())
     reward = RewardModel(hidden=(8,))
     loss, _, _ = reward.objective(parameters, reward.examples(data), index, torch.Generator(), {})
-    score = output(parameters, step_inputs(examples.observations, examples.actions)).sum(-1)
+    score = RewardModel().values(parameters, step_inputs(examples.observations, examples.actions)).sum(-1)
     assert loss.item() == pytest.approx(preference_loss(score[index], data.train.preference[index]).item())
 
 
@@ -120,7 +120,7 @@ def test_trajectories_are_relabelled_and_the_truth_is_not_learnt_from(folder: Pa
     algorithm = configure("safe-rlhf-cdt-binary", None, SMALL)
     results = {name: model.initial_parameters(data, 1) for name, model in algorithm.preparations().items()}
     relabelled = algorithm.prepared(data, results).episodes
-    raw = output(
+    raw = RewardModel().values(
         results["cost"], step_inputs(torch.from_numpy(data.episodes.observations), torch.from_numpy(data.episodes.actions))
     )
     np.testing.assert_allclose(relabelled.costs, np.log1p(np.exp(raw.numpy())), rtol=1e-4)
@@ -178,6 +178,6 @@ def test_every_result_says_where_cost_preferences_come_from(
     cost, _ = load_tensors(run / "cost.safetensors")
     state = np.ones((1, 8), np.float32)
     action = policy.act(state)
-    said = np.logaddexp(0, output(cost, step_inputs(torch.from_numpy(state), torch.from_numpy(action))).numpy())
+    said = np.logaddexp(0, RewardModel().values(cost, step_inputs(torch.from_numpy(state), torch.from_numpy(action))).numpy())
     policy.observe(np.array([100.0]), np.array([100.0]))
     assert policy.to_go[0, 1] == pytest.approx(20 - said[0], abs=1e-5)
