@@ -31,7 +31,7 @@ HEAVY = {
 }
 # every module or folder of safefeedback, in the order in which imports may point: to the same layer or one above
 LAYERS = [
-    {"__init__", "errors", "randomness", "files", "history"},
+    {"__init__", "errors", "randomness", "files", "history", "content"},
     {"tasks", "terminal", "variants", "consensus", "parquet"},
     {"types", "commands"},
     {"sources", "simulator", "labels", "noise", "filters", "teachers", "windows", "doctor"},
@@ -42,7 +42,7 @@ LAYERS = [
     {"pipeline", "labelsets", "recorder"},
     {"answers"},
     {"screen", "label_commands"},
-    {"inspection"},
+    {"inspection", "verification"},
     {"cli"},
     {"__main__"},
 ]
