@@ -18,6 +18,7 @@ from typing import Any
 
 from presa.evaluate import ONE_THREAD
 from presa.study.grid import Cell
+from safefeedback.errors import InputError
 
 POLL = 0.2  # seconds between looks at what is finished
 OnCell = Callable[[Cell, dict[str, Any]], None]
@@ -36,6 +37,9 @@ def run_here(
         device: see `presa train`.
         part: the shard that the cells are.
         on_cell: told every cell that is finished meanwhile, and its result.
+
+    Raises:
+        InputError: if a process cannot go on, such as on a full disk.
     """
     from presa.study.cells import result
 
@@ -50,7 +54,9 @@ def run_here(
                 if (found := result(root, cell)) is not None:
                     del todo[name]
                     on_cell(cell, found)
-            workers = [worker for worker in workers if worker.poll() is None]
+            if any((worker.poll() or 0) > 0 for worker in workers):  # killed ones have negative codes, and are replaced
+                raise InputError("a process that worked on the cells gave up, for the reason above")
+            workers = [worker for worker in workers if worker.returncode is None]
             while len(workers) < min(processes, len(todo)):  # one that died is replaced; the cell's attempts are counted
                 workers.append(subprocess.Popen(words, env=environment, stdout=subprocess.DEVNULL, start_new_session=True))
             time.sleep(POLL)
@@ -62,14 +68,16 @@ def run_here(
 
 
 def work(root: Path, cells: Sequence[Cell], device: str) -> None:
-    """Does every cell that nobody else is at."""
+    """Works until every cell is finished; takes over those whose process died."""
     import torch
 
     from presa.study.cells import run_cell
 
     torch.set_num_threads(1)
-    for cell in cells:
-        run_cell(root, cell, device)
+    left = list(cells)
+    while left:
+        left = [cell for cell in left if run_cell(root, cell, device) is None]
+        time.sleep(POLL if left else 0)
 
 
 def main() -> None:
@@ -84,7 +92,10 @@ def main() -> None:
     given = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(130))
     _, _, cells = read_study(given.root, given.study)
-    work(given.root, shard(cells, given.shard), given.device)
+    try:
+        work(given.root, shard(cells, given.shard), given.device)
+    except (InputError, OSError) as error:
+        sys.exit(f"error: {error}")
 
 
 if __name__ == "__main__":
