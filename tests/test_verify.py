@@ -179,6 +179,11 @@ def lost_row(folder: Path) -> None:
         rewrite(folder, name, lambda table: pa.concat_tables([table[:6], table[7:]]))
 
 
+def lost_last_row(folder: Path) -> None:
+    for name in ("pairs", "oracle"):
+        rewrite(folder, name, lambda table: table[:-1])
+
+
 def repeated_row(folder: Path) -> None:
     for name in ("pairs", "oracle"):
         rewrite(folder, name, lambda table: pa.concat_tables([table[:7], table[6:7], table[7:]]))
@@ -247,6 +252,7 @@ CORRUPTIONS: dict[Callable[[Path], None], tuple[str, str, str]] = {
     window_over_the_end: ("files tables rows", "rows", "rows content"),
     window_over_a_short_end: ("files tables", "", "rows content"),
     lost_row: ("files tables rows content statistics", "rows content statistics", "rows content"),
+    lost_last_row: ("files tables rows content statistics", "rows content statistics", "rows content"),
     repeated_row: ("files tables rows content statistics", "tables rows content statistics", "tables rows content"),
     row_in_anothers_place: ("files tables content statistics", "content", "content"),
     other_seed: ("manifest content", "content", "content"),
