@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import random
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -321,6 +322,34 @@ def test_another_source_file(bare: Path, place: Path, tmp_path: Path):
 def test_manifests_that_disagree(folder: Path, where: str, change: Callable[[dict[str, Any]], Any], check: str):
     edit(folder / where, change)
     assert check in failed(folder)
+
+
+def places(value: Any, at: tuple = ()) -> Iterator[tuple]:
+    """The way to every value inside of a JSON value."""
+    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in inside:
+        yield (*at, key)
+        yield from places(item, (*at, key))
+
+
+def test_whatever_is_changed_in_a_manifest_is_caught(bare: Path):
+    text, rng = (bare / "recipe.json").read_text(), random.Random(6)
+    ways = [way for way in places(json.loads(text)) if way[0] != "not_hashed"]
+    for _ in range(40):
+        manifest, way = json.loads(text), rng.choice(ways)
+        table = manifest
+        for key in way[:-1]:
+            table = table[key]
+        old, new = table[way[-1]], rng.choice([None, "", "x", -1, 10**9, 2**70, 1.5, [], {}, [1], {"a": 1}, True])
+        if old == new:
+            continue
+        table[way[-1]] = new
+        (bare / "recipe.json").write_text(json.dumps(manifest))
+        if way == ("format_version",) and isinstance(new, int):
+            with pytest.raises(safefeedback.InputError, match="format version"):
+                verify(bare)
+        else:
+            assert failed(bare), (way, old, new)
 
 
 @pytest.mark.parametrize("name", ["few", "people", "noisy", "regret"])

@@ -127,7 +127,7 @@ def _scan(
                     _differ(piece, expected(scan.rows, len(piece)), scan.wrong)
                 scan.rows, last = scan.rows + len(piece), int(pair_id[-1])
                 advance(len(piece))
-        except (InputError, pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, ValueError) as error:
             scan.damaged = True
             scan.problems.append(f"{file.name}: {str(error).splitlines()[0]}")
     return scan
@@ -142,9 +142,9 @@ def _read(file: Path, schema: pa.Schema, shape: dict[str, int]) -> Iterator[pa.R
         others = [field.name for field in found if kinds.get(field.name) != field.type]
         lost = [name for name in kinds if name not in found.names]
         raise InputError(f"its columns are not those of the format: {', '.join([*others, *lost]) or 'their order'}")
-    stated = {key.decode(): value.decode() for key, value in (found.metadata or {}).items()}
-    if stated.get("safefeedback") != schema_metadata(shape)["safefeedback"]:
-        raise InputError(f"its metadata say {stated.get('safefeedback')} about the segments")
+    stated = (found.metadata or {}).get(b"safefeedback")
+    if stated != schema_metadata(shape)["safefeedback"].encode():
+        raise InputError(f"its metadata say {stated!r} about the segments")
     for batch in opened.iter_batches(BATCH):
         if len(batch):
             if batch.column("pair_id").null_count:
