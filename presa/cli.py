@@ -61,6 +61,9 @@ def train(
         typer.Option(help="K,K,...: train a run for each limit of cost, and each seed, at once. (default: the labels' own)"),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, ...")] = "auto",
+    precision: Annotated[
+        str | None, typer.Option(help="Of matrix products: fp32, or bf16 where the processor has them. (default: fp32)")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="The run's folder. (default: named after data, algorithm and seed)")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Delete a run that is in that folder first.")] = False,
     report_every: Annotated[int, typer.Option(help="Steps between reports.")] = 500,
@@ -89,7 +92,8 @@ def train(
     if seeds is not None and seeds < 1:
         raise InputError(f"--seeds must be at least 1, not {seeds}")
     given: dict[str, Any] = dict(_setting(text) for text in set_ or ())
-    given |= {name: value for name, value in (("steps", steps), ("bc_steps", bc_steps)) if value is not None}
+    shortcuts = {"steps": steps, "bc_steps": bc_steps, "precision": precision}
+    given |= {name: value for name, value in shortcuts.items() if value is not None}
     chosen = configure(algorithm, preset, given)
     settings = Settings(report_every, checkpoint_every, evaluate_every, evaluate_episodes)
     many = seeds is not None or cost_limits is not None
