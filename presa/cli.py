@@ -132,11 +132,12 @@ def train(
 def _print_results(results: list[dict[str, Any]], folder: Path) -> None:
     from presa.screen import shout
 
+    took = f" in {results[0]['seconds']:.0f} s" + ("" if len(results) == 1 else ", all runs together")
     for result in results:
         if "failed" in result:
             continue
-        again = " (it was finished already)" if result["already_finished"] else f" in {result['seconds']:.0f} s"
-        print(f"{result['folder']}: {result['algorithm']}, {result['steps']:,} steps{again}")
+        again = " (it was finished already)" if result["already_finished"] else ""
+        print(f"{result['folder']}: {result['algorithm']}, {result['steps']:,} steps{again or took}")
         for warning in result["warnings"]:
             shout(warning if len(results) == 1 else f"{Path(result['folder']).name}: {warning}")
     print(f"evaluate {'it' if len(results) == 1 else 'them'} with: presa evaluate {folder}")
