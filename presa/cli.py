@@ -67,6 +67,9 @@ def train(
         typer.Option(help="K,K,...: train a run for each limit of cost, and each seed, at once. (default: the labels' own)"),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, ...")] = "auto",
+    precision: Annotated[
+        str | None, typer.Option(help="Of matrix products: fp32, or bf16 where the processor has them. (default: fp32)")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="The run's folder. (default: named after data, algorithm and seed)")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Delete a run that is in that folder first.")] = False,
     report_every: Annotated[int, typer.Option(help="Steps between reports.")] = 500,
@@ -95,7 +98,8 @@ def train(
     if seeds is not None and seeds < 1:
         raise InputError(f"--seeds must be at least 1, not {seeds}")
     given: dict[str, Any] = dict(_setting(text) for text in set_ or ())
-    given |= {name: value for name, value in (("steps", steps), ("bc_steps", bc_steps)) if value is not None}
+    shortcuts = {"steps": steps, "bc_steps": bc_steps, "precision": precision}
+    given |= {name: value for name, value in shortcuts.items() if value is not None}
     chosen = configure(algorithm, preset, given)
     settings = Settings(report_every, checkpoint_every, evaluate_every, evaluate_episodes)
     many = seeds is not None or cost_limits is not None
@@ -134,11 +138,12 @@ def train(
 def _print_results(results: list[dict[str, Any]], folder: Path) -> None:
     from presa.screen import shout
 
+    took = f" in {results[0]['seconds']:.0f} s" + ("" if len(results) == 1 else ", all runs together")
     for result in results:
         if "failed" in result:
             continue
-        again = " (it was finished already)" if result["already_finished"] else f" in {result['seconds']:.0f} s"
-        print(f"{result['folder']}: {result['algorithm']}, {result['steps']:,} steps{again}")
+        again = " (it was finished already)" if result["already_finished"] else ""
+        print(f"{result['folder']}: {result['algorithm']}, {result['steps']:,} steps{again or took}")
         for warning in result["warnings"]:
             shout(warning if len(results) == 1 else f"{Path(result['folder']).name}: {warning}")
     print(f"evaluate {'it' if len(results) == 1 else 'them'} with: presa evaluate {folder}")

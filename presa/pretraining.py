@@ -52,6 +52,7 @@ def stage(algorithm: Training, steps: int) -> Cloning:
         dropout=algorithm.dropout,
         learning_rate=algorithm.learning_rate,
         normalize_observations=algorithm.normalize_observations,
+        precision=algorithm.precision,
     )
 
 

@@ -117,6 +117,9 @@ def open_folder(folder: Path, config: dict[str, Any], overwrite: bool = False) -
         known, wanted = _flat(read_config(folder)), _flat(config)
         chooses = wanted.get("configuration.selection") == "best"  # then watching decides the result
         for key, value in wanted.items():
+            stage, _, name = key.partition(".")
+            if key not in known and stage == "configuration" and f"changed.{name}" not in wanted:
+                continue  # a setting that came later; the run has what is the default now
             if known.get(key) != value and (chooses or not key.startswith("watching.")):
                 raise InputError(
                     f"{folder} holds another run ({key} is {known.get(key)}, not {value}): choose another --out or --overwrite"

@@ -14,6 +14,7 @@ from typing import Any
 
 from presa import pretraining
 from presa.algorithms.base import Examples, Training
+from presa.backprop import require_precision
 from presa.data import Data
 from presa.journal import Journal, OnReport
 from presa.normalization import Normalization
@@ -93,6 +94,7 @@ def train_all(
         raise InputError("selection=best chooses by rollouts in the simulator: give --evaluate-every as well")
     if settings.evaluate_every and (reason := can_simulate(jobs[0].data.task)) is not None:
         raise InputError(reason)
+    require_precision(algorithm.precision, str(jobs[0].data.train.observations.device))
     first: dict[int, dict[str, Examples]] = {}
     for data in (job.data for job in jobs):
         first[id(data)] = first.get(id(data)) or _first_examples(algorithm, data)

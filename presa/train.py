@@ -150,7 +150,7 @@ class _Stack:
         self.algorithm, self.examples, self.parameters = algorithm, examples, parameters
         self.draws = [Draws(algorithm, one, seed, stage) for one, seed in zip(examples, seeds, strict=True)]
         rows = self.draws[0].size * math.prod(examples[0].observations.shape[1:-1])
-        self.network = Backprop(parameters, rows, algorithm.dropout)
+        self.network = Backprop(parameters, rows, algorithm.dropout, algorithm.precision)
 
     def losses(self, step: int, state: dict[str, Tensor]) -> Step:
         """The loss of every run [R], its numbers, and the state after the step."""

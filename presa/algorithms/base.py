@@ -53,6 +53,7 @@ class Training:
         normalize_observations: whether observations are shifted and scaled to mean 0 and deviation 1 over the training pairs.
         selection: "last" takes the last policy; "best" the one that did best in `--evaluate-every`'s rollouts, which makes
             the run no longer offline.
+        precision: of the matrix products in training: "fp32", or "bf16" where the processor has them.
     """
 
     stackable: ClassVar[bool] = True  # False for a network of its own, trained run by run
@@ -64,7 +65,7 @@ class Training:
     input_layer: ClassVar[tuple[str, str]] = ("weight_0", "bias_0")  # which weights read the observations
     acts_by: ClassVar[str] = "the mean of a tanh MLP"
     notes: ClassVar[tuple[str, ...]] = ()  # what every result must say
-    choices: ClassVar[dict[str, tuple[str, ...]]] = {"selection": ("last", "best")}
+    choices: ClassVar[dict[str, tuple[str, ...]]] = {"selection": ("last", "best"), "precision": ("fp32", "bf16")}
     ranges: ClassVar[dict[str, Range]] = {
         "steps": AT_LEAST_ONE,
         "batch_size": AT_LEAST_ONE,
@@ -79,6 +80,7 @@ class Training:
     learning_rate: float = 1e-4
     normalize_observations: bool = False
     selection: str = "last"
+    precision: str = "fp32"
 
     def __post_init__(self) -> None:
         for name, allowed in self.choices.items():
@@ -93,6 +95,8 @@ class Training:
             value = getattr(self, name)
             if value is not None and not admits(value):
                 raise InputError(f"{name} must be {wanted}, not {value}")
+        if self.precision != "fp32" and not self.stackable:
+            raise InputError(f"precision {self.precision} is for policies that are a tanh MLP: leave it at fp32")
         if not self.hidden or min(self.hidden) < 1:
             raise InputError(f"hidden must be one or more positive widths, not {self.hidden}")
 

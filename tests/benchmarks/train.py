@@ -4,7 +4,7 @@
 
 1. PreSa's own stage, 32 pairs of 64 steps, 256 x 256 units with dropout 0.1, against a plain loop written as CPL writes it:
    every step makes tensors from NumPy, runs the reference network, drops with `nn.Dropout`, and steps `torch.optim.Adam`
-   along autograd's gradients. Both compute the same loss. They take turns; aim: a median ratio of at least 1.4.
+   along autograd's gradients. All compute the same loss, and take turns; aim: a median ratio of at least 1.4 (fp32).
 2. Nine runs in one process against nine times one run, taking turns; aim: at most 1.0. And the same as one stack.
 3. Reading a dataset's training pairs into tensors against a copy of the same bytes out of `np.memmap`, both after a first time.
 4. Where a step's time goes: time in each part, without the parts that it calls.
@@ -101,9 +101,12 @@ def arrays_of(pairs: int) -> dict[str, np.ndarray]:
     }
 
 
-def begin(arrays: dict[str, np.ndarray], steps: int, runs: int) -> tuple[Any, list[Examples], list[Snapshot]]:
+def begin(
+    arrays: dict[str, np.ndarray], steps: int, runs: int, precision: str = "fp32"
+) -> tuple[Any, list[Examples], list[Snapshot]]:
     tensors = {name: torch.from_numpy(values) for name, values in arrays.items()}
-    algorithm = configure("presa", None, {"steps": steps, "bc_steps": 0, "dropout": DROPOUT, "batch_size": BATCH})
+    settings = {"steps": steps, "bc_steps": 0, "dropout": DROPOUT, "batch_size": BATCH, "precision": precision}
+    algorithm = configure("presa", None, settings)
     labels = {name: tensors[name] for name in ("preference", "safe")}
     examples = Examples(tensors["observations"], tensors["actions"], labels, 1)
     starts = [initial_parameters(OBSERVATIONS, ACTIONS, (256, 256), seed) for seed in range(runs)]
@@ -118,12 +121,15 @@ def seconds(do: Callable[[], object]) -> float:
 
 
 def against_plain(arrays: dict[str, np.ndarray], steps: int, repeats: int) -> None:
-    algorithm, (examples,), (start,) = begin(arrays, steps * (repeats + 1), 1)
-    ours, plain = fit(algorithm, examples, start, 0, "main", steps), Plain(arrays).steps(steps)
-    times = [(seconds(lambda: next(ours)), seconds(lambda: next(plain))) for _ in range(repeats + 1)][1:]
-    one, other = (1e3 * statistics.median(column) / steps for column in zip(*times, strict=True))
-    ratio = statistics.median(slow / quick for quick, slow in times)
-    print(f"  a step: ours {one:.1f} ms, plain loop {other:.1f} ms; ratio {ratio:.2f}, at least 1.4 is wanted")
+    turns = {"plain loop": Plain(arrays).steps(steps)}
+    for precision in ("fp32", "bf16"):
+        algorithm, (examples,), (start,) = begin(arrays, steps * (repeats + 1), 1, precision)
+        turns[precision] = fit(algorithm, examples, start, 0, "main", steps)
+    times = [{name: seconds(lambda turn=turn: next(turn)) for name, turn in turns.items()} for _ in range(repeats + 1)][1:]
+    for name in turns:
+        each = 1e3 * statistics.median(took[name] for took in times) / steps
+        ratio = statistics.median(took["plain loop"] / took[name] for took in times)
+        print(f"  a step: {name:<11}{each:6.1f} ms, {ratio:.2f} times as quick as the plain loop")
 
 
 def nine(arrays: dict[str, np.ndarray], steps: int, repeats: int) -> None:

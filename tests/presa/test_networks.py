@@ -8,7 +8,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from presa import networks  # noqa: E402
-from presa.backprop import Backprop  # noqa: E402
+from presa.backprop import Backprop, require_precision  # noqa: E402
+from safefeedback.errors import InputError  # noqa: E402
 
 
 def small(seed: int = 0) -> dict:
@@ -108,6 +109,30 @@ def test_the_gradient_is_the_one_autograd_gives_under_the_same_masks(hidden: tup
     for found, expected in zip(gradients(mean, parameters), gradients(values.tanh(), leaves), strict=True):
         torch.testing.assert_close(found.double(), expected, atol=1e-5, rtol=1e-5)
         assert expected.abs().max() > 1e-3
+
+
+def test_products_in_bf16_lead_where_those_in_fp32_do() -> None:
+    parameters = {name: value.requires_grad_() for name, value in stack([small(), small(1)]).items()}
+    states = torch.randn(2, 50, 5, generator=torch.Generator().manual_seed(1))
+    network = Backprop(parameters, 50, 0.25, "bf16")
+    network.draw([torch.Generator().manual_seed(seed) for seed in (0, 1)])
+    hidden = states
+    for layer, kept in enumerate(network.kept()):
+        hidden = (hidden @ parameters[f"weight_{layer}"] + parameters[f"bias_{layer}"][:, None]).relu() * kept / 0.75
+    expected = (hidden @ parameters["weight_2"] + parameters["bias_2"][:, None]).tanh()
+    ours = network.mean_action(parameters, states)
+    leaves = list(parameters.values())
+    gradients = zip(*(torch.autograd.grad(mean.square().sum(), leaves) for mean in (ours, expected)), strict=True)
+    for one, other in ((ours, expected), *gradients):
+        assert one.dtype == torch.float32
+        assert 0 < (one - other).norm() < 0.02 * other.norm()
+
+
+def test_what_a_processor_lacks_is_not_pretended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict, raising=False)
+    require_precision("fp32", "cpu")
+    with pytest.raises(InputError, match="precision bf16: cpu has no matrix products of bfloat16"):
+        require_precision("bf16", "cpu")
 
 
 def test_runs_stacked_on_a_leading_axis() -> None:

@@ -152,6 +152,8 @@ def test_the_algorithms_with_trajectories_and_the_same_command_again(
         (["train", "data", "--labels", "mine"], "no label set 'mine'"),
         (["train", "data", "--pairs", "0"], "--pairs must lie between 1 and"),
         (["train", "data", "--seed", "-1"], "--seed must be 0 or more"),
+        (["train", "data", "--precision", "fp16"], "precision must be fp32 or bf16"),
+        (["train", "data", "--precision", "bf16", "--algorithm", "cdt"], "precision bf16 is for policies that are a tanh MLP"),
         (["train", "data", "--seeds", "0"], "--seeds must be at least 1"),
         (["train", "data", "--cost-limits", "10,x"], "--cost-limits takes numbers with commas"),
         (["train", "data", "--cost-limits", "10,10"], "--cost-limits takes different numbers, 0 or more"),

@@ -205,6 +205,17 @@ def test_a_folder_of_another_run_is_refused_and_overwritten_on_request(folder: P
     assert (tmp_path / "other" / "letter.txt").exists()
 
 
+def test_a_run_from_before_a_setting_was_there_goes_on_at_its_default(folder: Path, tmp_path: Path) -> None:
+    train(folder, tmp_path / "run")
+    path = tmp_path / "run" / "config.json"
+    config = json.loads(path.read_text())
+    del config["configuration"]["alpha"]
+    path.write_text(json.dumps(config))
+    assert train(folder, tmp_path / "run")["already_finished"]
+    with pytest.raises(InputError, match=r"another run \(configuration.alpha is None, not 0.5\)"):
+        train(folder, tmp_path / "run", alpha=0.5)
+
+
 def test_overwrite_deletes_nothing_but_runs(folder: Path, tmp_path: Path) -> None:
     for content in ('{"model_type": "bert"}', "[]", '{"format_version": 1, "algorithm": "presa", "data": {}}'):
         model = tmp_path / "model"
