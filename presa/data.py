@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from presa.segments import content_hash, load_segments
 from safefeedback.errors import InputError
 from safefeedback.labels import segment_cost_limit
 from safefeedback.reading import Dataset, has_split, read, read_oracle
@@ -111,42 +111,38 @@ def load_data(
     Raises:
         InputError: if it cannot be read, has another layout, or does not fit its task.
     """
-    dataset = read(source, labels)
-    task = _task(dataset, source)
+    published = read(source, segments=False)
+    task = _task(published, source)
+    dataset = published if labels is None else read(source, labels, segments=False)
     if pairs is not None:
         if not 1 <= pairs <= len(dataset):
             raise InputError(f"--pairs must lie between 1 and the dataset's {len(dataset):,}, not {pairs:,}")
         dataset = _take(dataset, np.arange(pairs))
-    published = read(source, split="test") if dataset.recipe.get("splits", {}).get("test") else None
-    test = published
-    if published is not None and labels is not None:
-        test = read(source, labels, split="test") if has_split(source, f"labels/{labels}", "test") else None
-    if test is not None and len(test) == 0:
-        test = None
+    train, segments_sha256 = _split(source, "train", published, dataset, device, oracle)
+    held_out = read(source, split="test", segments=False) if published.recipe.get("splits", {}).get("test") else None
+    test = None
+    if held_out is not None and (labels is None or has_split(source, f"labels/{labels}", "test")):
+        chosen = held_out if labels is None else read(source, labels, split="test", segments=False)
+        test = _split(source, "test", held_out, chosen, device, oracle)[0] if len(chosen) else None
     identity = {
         "content_sha256": dataset.recipe["content"]["sha256"],
         "source_sha256": dataset.recipe["source"]["sha256"],
-        "segments_sha256": content_hash(dataset.observations, dataset.actions),
+        "segments_sha256": segments_sha256,
         "labels": labels,
         "labels_sha256": content_hash(dataset.preference, dataset.safe),
         "pairs": len(dataset),
         "pairs_test": 0 if test is None else len(test),
-        "length": dataset.observations.shape[2],
+        "length": train.observations.shape[2],
         **({"oracle": "true costs of the segments"} if oracle else {}),
-    }
-    true_costs = {
-        split: _true_costs(source, rows, split, device)
-        for split, rows in (("train", dataset), ("test", test))
-        if oracle and rows is not None
     }
     return Data(
         task=task,
         cost_limit=float((dataset.labels or dataset.recipe)["recipe"]["cost_limit"]),
-        train=_split(dataset, device, true_costs.get("train")),
-        test=None if test is None else _split(test, device, true_costs.get("test")),
-        held_out=frozenset(np.unique(published.episode).tolist()) if published is not None else frozenset(),
+        train=train,
+        test=test,
+        held_out=frozenset(np.unique(held_out.episode).tolist()) if held_out is not None else frozenset(),
         identity=identity,
-        segment_limit=_segment_limit(dataset, task),
+        segment_limit=_segment_limit(dataset, task, train.observations.shape[2]),
     )
 
 
@@ -182,14 +178,7 @@ def _task(dataset: Dataset, source: str | Path) -> Task:
         )
     if len(dataset) == 0:
         raise InputError(f"{source} holds no training pairs")
-    for name, values in (("observations", dataset.observations), ("actions", dataset.actions)):
-        if not np.isfinite(values).all():
-            raise InputError(f"{source}: {name} of pair {_first_bad(dataset, values)} are not finite")
     return task
-
-
-def _first_bad(dataset: Dataset, values: np.ndarray) -> int:
-    return int(dataset.pair_id[~np.isfinite(values).reshape(len(values), -1).all(axis=1)][0])
 
 
 def _take(dataset: Dataset, rows: np.ndarray) -> Dataset:
@@ -197,10 +186,17 @@ def _take(dataset: Dataset, rows: np.ndarray) -> Dataset:
     return replace(dataset, **{name: getattr(dataset, name)[rows] for name in names})
 
 
-def _split(dataset: Dataset, device: str, costs: Tensor | None = None) -> Split:
-    names = ("observations", "actions", "preference", "safe")
-    observations, actions, preference, safe = (torch.from_numpy(getattr(dataset, name)).to(device) for name in names)
-    return Split(observations, actions, preference, safe, costs)
+def _split(source: str | Path, name: str, published: Dataset, chosen: Dataset, device: str, oracle: bool) -> tuple[Split, str]:
+    """The chosen rows of a published split, whole, and the hash of their segments."""
+    segments = load_segments(source, name, device)
+    observations, actions, sha256 = segments.observations, segments.actions, segments.sha256
+    if not np.array_equal(chosen.pair_id, published.pair_id):
+        rows = torch.from_numpy(np.searchsorted(published.pair_id, chosen.pair_id)).to(device)
+        observations, actions = observations[rows], actions[rows]
+        sha256 = content_hash(observations.cpu().numpy(), actions.cpu().numpy())
+    preference, safe = (torch.from_numpy(values).to(device) for values in (chosen.preference, chosen.safe))
+    costs = _true_costs(source, chosen, name, device) if oracle else None
+    return Split(observations, actions, preference, safe, costs), sha256
 
 
 def _true_costs(source: str | Path, dataset: Dataset, split: str, device: str) -> Tensor:
@@ -209,18 +205,8 @@ def _true_costs(source: str | Path, dataset: Dataset, split: str, device: str) -
     return torch.from_numpy(truth.costs[np.searchsorted(truth.pair_id, dataset.pair_id)].astype(np.float32)).to(device)
 
 
-def _segment_limit(dataset: Dataset, task: Task) -> float:
+def _segment_limit(dataset: Dataset, task: Task, length: int) -> float:
     """kappa L / T as the labels were made with it."""
     manifest = dataset.labels or dataset.recipe
     made = [entry["segment_cost_limit"] for entry in manifest.get("history", []) if "segment_cost_limit" in entry]
-    limit, length = float(manifest["recipe"]["cost_limit"]), dataset.observations.shape[2]
-    return float(made[-1]) if made else segment_cost_limit(limit, length, task.horizon)
-
-
-def content_hash(*arrays: np.ndarray) -> str:
-    """sha256 of numbers, their shapes and kinds."""
-    digest = hashlib.sha256()
-    for array in arrays:
-        digest.update(f"{array.dtype.str} {array.shape}\n".encode())
-        digest.update(np.ascontiguousarray(array).data.cast("B"))
-    return digest.hexdigest()
+    return float(made[-1]) if made else segment_cost_limit(float(manifest["recipe"]["cost_limit"]), length, task.horizon)

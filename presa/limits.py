@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from presa.data import Data, Split, content_hash, load_data
+from presa.data import Data, Split, load_data
+from presa.segments import content_hash
 from safefeedback.build import Labelling
 from safefeedback.errors import InputError
 from safefeedback.labels import safe_by_cost, segment_cost_limit

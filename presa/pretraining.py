@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from presa.algorithms import configuration
 from presa.algorithms.base import Training
 from presa.algorithms.cloning import Cloning
 from presa.data import Data
+from presa.files import cache_folder
 from presa.networks import Parameters
 from presa.tensors import load_tensors, save_tensors
 
@@ -67,9 +67,3 @@ def entry(cloning: Cloning, data: Data, seed: int) -> Entry:
     }
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
     return Entry(cache_folder() / "cloned" / f"{digest[:32]}.safetensors")
-
-
-def cache_folder() -> Path:
-    """Where stages are kept: $PRESA_CACHE, or `presa` in the user's cache."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(os.environ.get("PRESA_CACHE") or Path(base) / "presa")

@@ -216,6 +216,15 @@ def read_segments(
         yield piece["pair_id"], piece["observations"], piece["actions"]
 
 
+def split_files(source: str | Path, split: str = "train", revision: str | None = None) -> list[Path]:
+    """The Parquet files that hold the segments of a split, in order.
+
+    Raises:
+        InputError: as `read` does.
+    """
+    return _files(_folder(source, ["recipe.json", f"pairs/{split}-*"], revision), "pairs", split)
+
+
 def has_split(source: str | Path, config: str, split: str, revision: str | None = None) -> bool:
     """Whether a dataset has that split of "pairs", "oracle" or "labels/<set>".
 

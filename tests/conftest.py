@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,8 @@ SHARED = Path(__file__).parents[2] / "shared" / "data"
 # no test needs a network: what would reach for one fails at once, here and in every process a test starts
 OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_ENDPOINT": "http://127.0.0.1:9", "HF_HUB_DISABLE_TELEMETRY": "1"}
 os.environ.update(OFFLINE)
+os.environ["PRESA_CACHE"] = tempfile.mkdtemp(prefix="presa-tests-")  # what a test leaves there is no other run's
+atexit.register(shutil.rmtree, os.environ["PRESA_CACHE"], ignore_errors=True)
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run side by side: more threads would only get in one another's way
 
 

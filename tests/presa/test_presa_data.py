@@ -105,3 +105,25 @@ def test_what_cannot_be_trained_on_is_refused_in_one_line(folder: Path, tmp_path
         load_data(folder, labels="mine")
     with pytest.raises(InputError, match="--device nothing"):
         resolve_device("nothing")
+
+
+def test_segments_are_unpacked_once_and_again_when_a_file_changes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from presa import segments
+
+    first = load_data(folder)
+    monkeypatch.setattr(segments, "read", None)  # nothing is unpacked any more
+    again = load_data(folder)
+    assert again.identity == first.identity
+    for split in ("train", "test"):
+        for name in ("observations", "actions", "preference", "safe"):
+            ours, theirs = (getattr(getattr(data, split), name) for data in (first, again))
+            assert torch.equal(ours, theirs)
+    again.train.observations.zero_()  # a copy: what is kept stays
+    assert torch.equal(load_data(folder).train.observations, first.train.observations)
+    (path,) = (folder / "pairs").glob("train-*.parquet")
+    path.write_bytes(path.read_bytes())
+    with pytest.raises(TypeError):  # it is read anew
+        load_data(folder)
+    monkeypatch.undo()
+    monkeypatch.setenv("PRESA_CACHE", "/dev/null/nowhere")  # no room is no error
+    assert load_data(folder).identity == first.identity
