@@ -5,17 +5,23 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 import pytest
+from hub_server import Hub
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 # no test needs a network: what would reach for one fails at once, here and in every process a test starts
-OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_ENDPOINT": "http://127.0.0.1:9", "HF_HUB_DISABLE_TELEMETRY": "1"}
+OFFLINE = {
+    "HF_HUB_OFFLINE": "1",
+    "HF_ENDPOINT": "http://127.0.0.1:9",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_DISABLE_XET": "1",
+}
 os.environ.update(OFFLINE)
 
 
@@ -60,6 +66,13 @@ def run_cli(
         text=True,
         check=False,
     )
+
+
+@pytest.fixture
+def hub() -> Iterator[Hub]:
+    """A Hub on loopback, without a repository."""
+    with Hub() as server:
+        yield server
 
 
 @pytest.fixture
