@@ -20,11 +20,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from safefeedback.build import Labelling, Recipe, label
+from safefeedback.build import Labelling, Recipe
 from safefeedback.consensus import CONSENSUS
 from safefeedback.errors import InputError
 from safefeedback.files import file_sha256
-from safefeedback.labelsets import add, check_name, read_base
+from safefeedback.labelsets import add, check_name, labelled, read_base, renewed_card
 from safefeedback.store import recipe_hash
 from safefeedback.tasks import Task
 from safefeedback.types import Feedback
@@ -95,7 +95,8 @@ def import_answers(
     identity = Labelling(labelling.task, cost_limit=limit, horizon=labelling.horizon)
     recipe_sha256 = recipe_hash(identity, f"{manifest['content']['sha256']} {how['answers_sha256']} {consensus}")
     made = {"recipe": how, "recipe_sha256": recipe_sha256}
-    return add(folder, name, manifest, feedback, made, answers.table(), overwrite)
+    with renewed_card(folder, manifest, [name]):
+        return add(folder, name, manifest, feedback, made, answers.table(), overwrite)
 
 
 def answered(base: Feedback, answers: Answers, how: dict[str, Any], manifest: dict[str, Any]) -> Feedback:
@@ -114,8 +115,7 @@ def answered(base: Feedback, answers: Answers, how: dict[str, Any], manifest: di
     preference, *safe = (CONSENSUS[how["consensus"]](votes[..., column]) for column in range(3))
     base = base.take(np.isin(base.pairs.pair_id, asked))
     truth = Labelling(Task.from_dict(manifest["task"]), cost_limit=how["cost_limit"], horizon=how["horizon"])
-    source = next(entry for entry in manifest["history"] if entry["stage"] == "source")
-    clean = label(base.pairs, base.returns, base.costs, truth, source["longest_episode"])
+    clean = labelled(base, truth, manifest)
     entry = {
         "stage": "answers",
         "answers": len(answers.pair_id),

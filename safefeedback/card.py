@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-import shlex
 from pathlib import Path
 from string import Template
 from typing import Any
 
-from safefeedback.files import replace_text
-from safefeedback.tasks import tasks
+from safefeedback.commands import command, label_set_command
+from safefeedback.errors import InputError
+from safefeedback.files import replacing, write_text
+from safefeedback.history import describe_history
 
 PRESA_CITATION = """@inproceedings{gong2026presa,
   title     = {Offline Safe Policy Optimization From Heterogeneous Feedback},
@@ -70,117 +71,11 @@ def refresh(folder: Path, manifest: dict[str, Any], sets: dict[str, dict[str, An
     """
     path = folder / "README.md"
     old = path.read_text(encoding="utf-8") if path.is_file() else ""
-    replace_text(path, render(manifest, sets) + old.partition(YOURS)[2])
-
-
-def command(manifest: dict[str, Any]) -> str:
-    """The command that builds the same content again."""
-    recipe, kind = manifest["recipe"], manifest["source"]["kind"]
-    source = manifest["not_hashed"]["source_file"] if kind == "file" else kind
-    known = tasks().get(recipe["task"])
-    own = known is None or known.to_dict() != manifest["task"]
-    task = "recipe.json" if own else recipe["task"]
-    words = ["safefeedback", "build", "--task", task, "--pairs", str(recipe["pairs"])]
-    words += ["--length", str(recipe["length"])]
-    words += ["--test-fraction", repr(recipe["test_fraction"]), "--sampler", recipe["sampler"]]
-    words += [*_label_words(recipe), "--source", source]
-    if kind == "file":
-        terms = ((name, manifest["source"][name]) for name in ("license", "author", "citation"))
-        words += [word for name, text in terms if text for word in (f"--{name}", text)]
-    return shlex.join(words)
-
-
-def label_set_command(manifest: dict[str, Any]) -> str:
-    """The command that makes the same label set again, in the dataset's folder."""
-    recipe = manifest["recipe"]
-    if "answers_sha256" in recipe:
-        words = ["safefeedback", "labels", "import", ".", recipe["file"], "--consensus", recipe["consensus"]]
-        words += ["--cost-limit", repr(recipe["cost_limit"])]
-    else:
-        words = ["safefeedback", "relabel", ".", *_label_words(recipe)]
-    return shlex.join([*words, "--name", manifest["name"]])
-
-
-def _label_words(recipe: dict[str, Any]) -> list[str]:
-    """The options that choose the labels."""
-    words = ["--cost-limit", repr(recipe["cost_limit"]), "--horizon", str(recipe["horizon"])]
-    words += ["--teacher", recipe["teacher"], "--safety-noise", recipe["safety_noise"]]
-    words += ["--advantages", "advantages.hdf5"] if recipe["advantages"] else []
-    words += ["--noise", repr(recipe["noise"]), "--preference-noise", repr(recipe["preference_noise"])]
-    words += [word for name in recipe["filters"] for word in ("--filter", name)]
-    return [*words, "--seed", str(recipe["seed"])]
-
-
-def describe_history(history: list[dict[str, Any]]) -> list[str]:
-    """One sentence for each thing that was done to the data, with how much it discarded or altered."""
-    return [_SENTENCES[entry["stage"]](entry) for entry in history]
-
-
-def _source(entry: dict[str, Any]) -> str:
-    converted = "".join(f"; {text}" for text in entry["converted"])
-    return (
-        f"{entry['steps']:,} steps in {entry['episodes']:,} episodes read; {entry['steps_after_last_episode']:,} steps after "
-        f"the last episode's end and {entry['episodes_too_short']:,} episodes shorter than a segment left out{converted}"
-    )
-
-
-def _sample(entry: dict[str, Any]) -> str:
-    return (
-        f"{entry['pairs']:,} pairs drawn by the sampler `{entry['sampler']}`, "
-        f"{entry['pairs_test']:,} of them for the test split"
-    )
-
-
-def _label(entry: dict[str, Any]) -> str:
-    return (
-        f"labelled: {entry['safe']:,} of {entry['segments']:,} segments safe (cost at most {entry['segment_cost_limit']:g}), "
-        f"{entry['ties']:,} preferences tied"
-    )
-
-
-def _noise(entry: dict[str, Any]) -> str:
-    return f"noise flipped {entry['safety_flips']:,} safety labels and {entry['preference_flips']:,} preferences"
-
-
-def _teach(entry: dict[str, Any]) -> str:
-    return (
-        f"preferences by the teacher `{entry['teacher']}`: {entry['mistaken']:,} mistakes, {entry['skipped']:,} pairs skipped, "
-        f"{entry['equal']:,} called equal"
-    )
-
-
-def _annotate(entry: dict[str, Any]) -> str:
-    return (
-        f"safety labels by the annotators `{entry['safety_noise']}`: {entry['misses']:,} misses (unsafe called safe), "
-        f"{entry['false_alarms']:,} false alarms, {entry['unanswered']:,} unanswered"
-    )
-
-
-def _answers(entry: dict[str, Any]) -> str:
-    return (
-        f"{entry['answers']:,} answers of {entry['annotators']:,} annotators about {entry['pairs']:,} pairs imported, one "
-        f"label from them by `{entry['consensus']}`: {entry['unanswered_preferences']:,} preferences and "
-        f"{entry['unanswered_safety']:,} safety labels stay without an answer"
-    )
-
-
-def _filter(entry: dict[str, Any]) -> str:
-    return (
-        f"filter `{entry['filter']}` removed {entry['removed']:,} of {entry['pairs_before']:,} pairs "
-        f"(alone it would remove {entry['removed_alone']:,})"
-    )
-
-
-_SENTENCES = {
-    "source": _source,
-    "sample": _sample,
-    "label": _label,
-    "teach": _teach,
-    "annotate": _annotate,
-    "answers": _answers,
-    "noise": _noise,
-    "filter": _filter,
-}
+    try:
+        with replacing(path) as partial:
+            write_text(partial, render(manifest, sets) + old.partition(YOURS)[2])
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}") from None
 
 
 def _noise_sentence(recipe: dict[str, Any]) -> str:

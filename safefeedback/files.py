@@ -37,15 +37,17 @@ def write_text(path: Path, text: str) -> None:
         os.fsync(file.fileno())
 
 
-def replace_text(path: Path, text: str) -> None:
-    """Puts a whole new file in a file's place."""
-    partial = path.with_name(f".{path.name}.partial")
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yields a hidden place beside a file; what the block writes there takes the file's name, whole or not at all."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        write_text(partial, text)
-        os.replace(partial, path)
-    except OSError as error:
+        yield partial
+        with open(partial, "rb") as file:
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
         partial.unlink(missing_ok=True)
-        raise InputError(f"cannot write {path}: {error.strerror}") from None
 
 
 @contextmanager

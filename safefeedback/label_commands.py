@@ -102,7 +102,7 @@ def _numbers(text: str | None, option: str) -> list[float]:
 
 
 def _report(folder: Path, made: list[dict[str, Any]], as_json: bool) -> None:
-    from safefeedback.card import describe_history
+    from safefeedback.history import describe_history
 
     if as_json:
         keys = ("name", "recipe", "splits", "history", "statistics")

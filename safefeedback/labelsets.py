@@ -7,7 +7,8 @@ stays as the dataset was labelled, except that no filter is applied unless it is
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -64,23 +65,37 @@ def relabel(
         check_name(folder, one, overwrite)
     episodes: Episodes | None = None
     made = []
-    for done, (one, labelling) in enumerate(zip(names, labellings, strict=True)):
-        on_progress(done, len(names))
-        if labelling.teaching.needs_steps and episodes is None:
-            episodes = recordings(manifest, task, source, advantages)
-        feedback = labelled(base, labelling, manifest, episodes)
-        recipe_sha256 = store.recipe_hash(labelling, manifest["content"]["sha256"])
-        how = {"recipe": labelling.to_dict(), "recipe_sha256": recipe_sha256}
-        made.append(add(folder, one, manifest, feedback, how, overwrite=overwrite))
+    with renewed_card(folder, manifest, names):
+        for done, (one, labelling) in enumerate(zip(names, labellings, strict=True)):
+            on_progress(done, len(names))
+            if labelling.teaching.needs_steps and episodes is None:
+                episodes = recordings(manifest, task, source, advantages)
+            feedback = labelled(base, labelling, manifest, episodes)
+            recipe_sha256 = store.recipe_hash(labelling, manifest["content"]["sha256"])
+            how = {"recipe": labelling.to_dict(), "recipe_sha256": recipe_sha256}
+            made.append(add(folder, one, manifest, feedback, how, overwrite=overwrite))
     on_progress(len(names), len(names))
     return made
 
 
-def labelled(base: Feedback, labelling: Labelling, manifest: dict[str, Any], episodes: Episodes | None) -> Feedback:
+def labelled(base: Feedback, labelling: Labelling, manifest: dict[str, Any], episodes: Episodes | None = None) -> Feedback:
     """The pairs of a dataset labelled anew; `episodes` are its recordings, for teachers who need them."""
     source = next(entry for entry in manifest["history"] if entry["stage"] == "source")
     scores = score(episodes, base.pairs, labelling.teaching) if episodes is not None else None
     return label(base.pairs, base.returns, base.costs, labelling, source["longest_episode"], scores)
+
+
+@contextmanager
+def renewed_card(folder: Path, manifest: dict[str, Any], names: Sequence[str]) -> Iterator[None]:
+    """Around the writing of label sets: the dataset's card has them when the block ends, and none of them before, so that
+    whenever the process is killed, the card says nothing that is not so."""
+    before = label_sets(folder)
+    if before.keys() & set(names):
+        card.refresh(folder, manifest, {name: one for name, one in before.items() if name not in names})
+    try:
+        yield
+    finally:
+        card.refresh(folder, manifest, label_sets(folder))
 
 
 def add(
@@ -92,11 +107,9 @@ def add(
     answers: pa.Table | None = None,
     overwrite: bool = False,
 ) -> dict[str, Any]:
-    """Writes one label set into its dataset's folder, and the card anew; returns the set's manifest."""
+    """Writes one label set into its dataset's folder, within `renewed_card`; returns the set's manifest."""
     with new_folder(folder / "labels" / name, overwrite, "--name") as partial:
-        written = store.write_labels(partial, name, manifest, feedback, how, answers)
-    card.refresh(folder, manifest, label_sets(folder))
-    return written
+        return store.write_labels(partial, name, manifest, feedback, how, answers)
 
 
 def read_base(folder: Path) -> tuple[Feedback, dict[str, Any]]:

@@ -10,15 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from safefeedback.errors import InputError
+from safefeedback.parquet import fill, label_arrays, open_parquet, pieces, place_arrays, shape_of, truth_arrays
 from safefeedback.types import Feedback, Pairs
 
-SIDES = (0, 1)
 CONNECT_SECONDS = 5.0
-BATCH = 1000  # pairs read at a time
 
 
 @dataclass(frozen=True)
@@ -98,20 +95,20 @@ def read(
     folder = _folder(source, ["recipe.json", f"pairs/{split}-*", *light], revision)
     files = _files(folder, "pairs", split)
     recipe = _manifest(folder)
-    length, observation_dim, action_dim = _shape(files[0], recipe)
-    count, steps = sum(_open(file).metadata.num_rows for file in files), length if segments else 0
+    length, observation_dim, action_dim = shape_of(files[0], recipe)
+    count, steps = sum(open_parquet(file).metadata.num_rows for file in files), length if segments else 0
     arrays = {
-        **_place_arrays(count),
-        **_label_arrays(count),
+        **place_arrays(count),
+        **label_arrays(count),
         "observations": np.empty((count, 2, steps, observation_dim), np.float32),
         "actions": np.empty((count, 2, steps, action_dim), np.float32),
     }
-    _fill({name: values for name, values in arrays.items() if segments or values.ndim < 4}, files)
+    fill({name: values for name, values in arrays.items() if segments or values.ndim < 4}, files)
     if labels is not None:
         label_files = _files(folder, f"labels/{labels}", split)
-        rows = sum(_open(file).metadata.num_rows for file in label_files)
-        answers = {"pair_id": np.empty(rows, np.int64), **_label_arrays(rows)}
-        _fill(answers, label_files)
+        rows = sum(open_parquet(file).metadata.num_rows for file in label_files)
+        answers = {"pair_id": np.empty(rows, np.int64), **label_arrays(rows)}
+        fill(answers, label_files)
         index = np.searchsorted(arrays["pair_id"], answers["pair_id"])
         known = index < count
         known[known] = arrays["pair_id"][index[known]] == answers["pair_id"][known]
@@ -135,8 +132,8 @@ def read_oracle(source: str | Path, labels: str | None = None, split: str = "tra
     """
     config = f"labels/{labels}/oracle" if labels else "oracle"
     files = _files(_folder(source, ["recipe.json", f"{config}/{split}-*"], revision), config, split)
-    arrays = _truth_arrays(sum(_open(file).metadata.num_rows for file in files))
-    _fill(arrays, files)
+    arrays = truth_arrays(sum(open_parquet(file).metadata.num_rows for file in files))
+    fill(arrays, files)
     return Oracle(
         pair_id=arrays["pair_id"],
         returns=arrays["return"],
@@ -163,11 +160,11 @@ def read_feedback(source: str | Path, revision: str | None = None) -> tuple[Feed
     merged: dict[str, list[np.ndarray]] = {}
     for split in manifest.get("splits", {}):
         light, files = {}, {config: _files(folder, config, split) for config in ("pairs", "oracle")}
-        counts = {config: sum(_open(file).metadata.num_rows for file in found) for config, found in files.items()}
-        light["pairs"] = {**_place_arrays(counts["pairs"]), **_label_arrays(counts["pairs"])}
-        light["oracle"] = _truth_arrays(counts["oracle"])
+        counts = {config: sum(open_parquet(file).metadata.num_rows for file in found) for config, found in files.items()}
+        light["pairs"] = {**place_arrays(counts["pairs"]), **label_arrays(counts["pairs"])}
+        light["oracle"] = truth_arrays(counts["oracle"])
         for config, arrays in light.items():
-            _fill(arrays, files[config])
+            fill(arrays, files[config])
         if not np.array_equal(light["pairs"]["pair_id"], light["oracle"]["pair_id"]):
             raise InputError(f"{folder}: pairs and oracle do not hold the same rows in split {split}")
         rows = {**light["oracle"], **light["pairs"], "test": np.full(counts["pairs"], split == "test")}
@@ -187,30 +184,6 @@ def label_sets(folder: Path) -> dict[str, dict[str, Any]]:
     return {path.name: manifest for path in found if (manifest := _manifest(path))}
 
 
-def _place_arrays(count: int) -> dict[str, np.ndarray]:
-    return {
-        "pair_id": np.empty(count, np.int64),
-        "episode": np.empty((count, 2), np.int64),
-        "start": np.empty((count, 2), np.int64),
-    }
-
-
-def _label_arrays(count: int) -> dict[str, np.ndarray]:
-    return {"preference": np.empty(count, np.float32), "is_safe": np.empty((count, 2), np.float32)}
-
-
-def _truth_arrays(count: int) -> dict[str, np.ndarray]:
-    return {
-        "pair_id": np.empty(count, np.int64),
-        "return": np.empty((count, 2), np.float64),
-        "cost": np.empty((count, 2), np.float64),
-        "clean_preference": np.empty(count, np.float32),
-        "clean_is_safe": np.empty((count, 2), np.float32),
-        "preference_flipped": np.empty(count, bool),
-        "is_safe_flipped": np.empty((count, 2), bool),
-    }
-
-
 def read_segments(
     source: str | Path, split: str = "train", revision: str | None = None
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
@@ -224,22 +197,17 @@ def read_segments(
     """
     folder = _folder(source, ["recipe.json", f"pairs/{split}-*"], revision)
     files = _files(folder, "pairs", split)
-    length, *dims = _shape(files[0], _manifest(folder))
-    for path in files:
-        file = _open(path)
-        columns = _columns(["pair_id", "observations", "actions"], file.schema_arrow.names, path)
-        try:
-            for batch in file.iter_batches(BATCH, columns=[name for names in columns.values() for name in names]):
-                table = pa.Table.from_batches([batch])
-                pair_id = np.empty(len(table), np.int64)
-                _copy(table["pair_id"], pair_id, path, "pair_id")
-                observations, actions = (np.empty((len(table), 2, length, dim), np.float32) for dim in dims)
-                for name, values in (("observations", observations), ("actions", actions)):
-                    for side in SIDES:
-                        _copy(table[columns[name][side]], values[:, side], path, columns[name][side])
-                yield pair_id, observations, actions
-        except (OSError, pa.ArrowException) as error:
-            raise InputError(f"{path} is damaged: {str(error).splitlines()[0]}") from None
+    length, observation_dim, action_dim = shape_of(files[0], _manifest(folder))
+
+    def arrays(at: int, count: int) -> dict[str, np.ndarray]:
+        return {
+            "pair_id": np.empty(count, np.int64),
+            "observations": np.empty((count, 2, length, observation_dim), np.float32),
+            "actions": np.empty((count, 2, length, action_dim), np.float32),
+        }
+
+    for piece in pieces(files, arrays):
+        yield piece["pair_id"], piece["observations"], piece["actions"]
 
 
 def has_split(source: str | Path, config: str, split: str, revision: str | None = None) -> bool:
@@ -304,82 +272,3 @@ def _manifest(folder: Path) -> dict[str, Any]:
         return {}
     except (OSError, ValueError) as error:
         raise InputError(f"{folder}/recipe.json cannot be read: {str(error).splitlines()[0]}") from None
-
-
-def _open(file: Path) -> pq.ParquetFile:
-    try:
-        return pq.ParquetFile(file)
-    except (OSError, pa.ArrowException) as error:
-        raise InputError(f"{file} is not a whole Parquet file: {str(error).splitlines()[0]}") from None
-
-
-def _shape(file: Path, recipe: dict[str, Any]) -> tuple[int, int, int]:
-    """L, O and A from the Parquet file itself, or else from the recipe."""
-    metadata = _open(file).schema_arrow.metadata or {}
-    shape = json.loads(metadata[b"safefeedback"]) if b"safefeedback" in metadata else recipe.get("shape")
-    if shape is None:
-        raise InputError(f"{file} does not say the shape of its segments, and there is no recipe.json that does")
-    return shape["length"], shape["observation_dim"], shape["action_dim"]
-
-
-def _fill(arrays: dict[str, np.ndarray], files: list[Path]) -> None:
-    """Fills each array from its column, or from its two columns `<name>_0` and `<name>_1` (`is_safe_0_flipped`)."""
-    at = 0
-    for path in files:
-        file = _open(path)
-        columns = _columns(list(arrays), file.schema_arrow.names, path)
-        try:
-            for group in range(file.num_row_groups):
-                table = file.read_row_group(group, columns=[name for names in columns.values() for name in names])
-                rows = slice(at, at + len(table))
-                for name, names in columns.items():
-                    target = arrays[name][rows]
-                    if len(names) == 1:
-                        _copy(table[names[0]], target, path, names[0])
-                    else:
-                        for side in SIDES:
-                            _copy(table[names[side]], target[:, side], path, names[side])
-                at += len(table)
-        except (OSError, pa.ArrowException) as error:
-            raise InputError(f"{path} is damaged: {str(error).splitlines()[0]}") from None
-
-
-def _columns(names: list[str], present: list[str], path: Path) -> dict[str, list[str]]:
-    columns: dict[str, list[str]] = {}
-    for name in names:
-        stem, flipped, _ = name.partition("_flipped")
-        sides = [f"{stem}_{side}{flipped}" for side in SIDES]
-        columns[name] = [name] if name in present else sides
-        for column in columns[name]:
-            if column not in present:
-                raise InputError(f"{path} has no column '{column}'")
-    return columns
-
-
-def _copy(column: pa.ChunkedArray, target: np.ndarray, path: Path, name: str) -> None:
-    """Copies a column into `target`, a list of numbers into the trailing axes; null becomes NaN."""
-    at = 0
-    for chunk in column.chunks:
-        part = target[at : at + len(chunk)]
-        if pa.types.is_fixed_size_list(chunk.type) or pa.types.is_list(chunk.type) or pa.types.is_large_list(chunk.type):
-            values = chunk.flatten()
-            if chunk.null_count or values.null_count or len(values) != part.size or not _even(chunk):
-                raise InputError(f"{path}: the segments in {name} do not all have the shape {target.shape[1:]}")
-            part[...] = values.to_numpy().reshape(part.shape)
-        elif chunk.null_count and part.dtype.kind != "f":
-            raise InputError(f"{path}: {name} must not be null")
-        elif pa.types.is_boolean(chunk.type) and chunk.null_count:
-            part[...] = chunk.cast(pa.float32()).to_numpy(zero_copy_only=False)
-        else:
-            part[...] = chunk.to_numpy(zero_copy_only=False)
-            if part.dtype.kind == "f" and np.isfinite(part).sum() != len(part) - chunk.null_count:
-                raise InputError(f"{path}: {name} holds NaN or infinity; unanswered is null")
-        at += len(chunk)
-
-
-def _even(chunk: pa.Array) -> bool:
-    """Whether every list in the chunk has the same length."""
-    if pa.types.is_fixed_size_list(chunk.type):
-        return True
-    lengths = np.diff(chunk.offsets.to_numpy())
-    return len(lengths) == 0 or bool((lengths == lengths[0]).all())

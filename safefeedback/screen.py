@@ -26,7 +26,7 @@ def summary(folder: Path, manifest: dict[str, Any], seconds: float) -> dict[str,
 
 def print_built(result: dict[str, Any], manifest: dict[str, Any]) -> None:
     """The numbers a person needs after a build, and the line that loads it."""
-    from safefeedback.card import describe_history
+    from safefeedback.history import describe_history
 
     numbers, source = result["statistics"], manifest["not_hashed"]["source_file"]
     splits = ", ".join(f"{split} {rows:,}" for split, rows in result["splits"].items())

@@ -31,13 +31,14 @@ HEAVY = {
 }
 # every module or folder of safefeedback, in the order in which imports may point: to the same layer or one above
 LAYERS = [
-    {"__init__", "errors", "randomness", "files"},
-    {"tasks", "terminal", "variants", "consensus"},
-    {"types"},
+    {"__init__", "errors", "randomness", "files", "history"},
+    {"tasks", "terminal", "variants", "consensus", "parquet"},
+    {"types", "commands"},
     {"sources", "simulator", "labels", "noise", "filters", "teachers", "windows", "doctor"},
     {"sampling", "annotators"},
     {"build", "stats", "plots"},
-    {"store", "card", "reading"},
+    {"tables", "card", "reading"},
+    {"store"},
     {"pipeline", "labelsets", "recorder"},
     {"answers"},
     {"screen", "label_commands"},

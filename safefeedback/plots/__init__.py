@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from importlib.util import find_spec
 from pathlib import Path
 
 from safefeedback.errors import InputError
+from safefeedback.files import replacing
 from safefeedback.plots import distributions, lidar, strips
 from safefeedback.plots.style import plain, save
 from safefeedback.plots.view import View
@@ -57,11 +57,7 @@ def _draw_all(view: View, folder: Path) -> list[tuple[str, str]]:
                 (folder / name).unlink(missing_ok=True)
                 continue
             figure, caption = picture
-            partial = folder / f".{name}.{os.getpid()}.partial"
-            try:
+            with replacing(folder / name) as partial:
                 save(figure, partial)
-                partial.replace(folder / name)
-            finally:
-                partial.unlink(missing_ok=True)
             drawn.append((name, caption))
     return drawn

@@ -6,7 +6,6 @@ The seven datasets are DSRL's, and nothing else is one: its loader reads every d
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ import h5py
 import numpy as np
 
 from safefeedback.errors import InputError
+from safefeedback.files import replacing
 
 
 @dataclass(frozen=True)
@@ -77,26 +77,19 @@ def columns(episodes: list[Episode]) -> dict[str, np.ndarray]:
 
 
 def write_hdf5(path: Path, datasets: dict[str, np.ndarray], attributes: dict[str, Any], **compression: Any) -> None:
-    """Write datasets and attributes to a temporary name beside `path`, then rename it; the same content, the same bytes.
+    """Write datasets and attributes, whole or not at all; the same content, the same bytes.
 
     Args:
         compression: what h5py's create_dataset takes; gzip at its default level, as in DSRL's files, if nothing is given.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     # an attribute of more than 64 KiB needs HDF5's newer layout, which old readers lack: use it only where it is needed
     large = any(isinstance(value, np.ndarray) and value.nbytes > 60_000 for value in attributes.values())
-    try:
-        with h5py.File(temporary, "w", libver="latest" if large else None) as file:
-            for name, values in datasets.items():
-                file.create_dataset(name, data=values, **(compression or {"compression": "gzip"}))
-            for name, value in attributes.items():
-                file.attrs[name] = value
-        with open(temporary, "rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as partial, h5py.File(partial, "w", libver="latest" if large else None) as file:
+        for name, values in datasets.items():
+            file.create_dataset(name, data=values, **(compression or {"compression": "gzip"}))
+        for name, value in attributes.items():
+            file.attrs[name] = value
 
 
 def write_recording(path: Path, episodes: list[Episode], attributes: dict[str, Any]) -> None:

@@ -1,0 +1,139 @@
+"""Columns of Parquet files as NumPy arrays."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from safefeedback.errors import InputError
+
+SIDES = (0, 1)
+BATCH = 1000  # pairs read at a time
+
+
+def place_arrays(count: int) -> dict[str, np.ndarray]:
+    """Empty arrays for where the segments of pairs lie."""
+    return {
+        "pair_id": np.empty(count, np.int64),
+        "episode": np.empty((count, 2), np.int64),
+        "start": np.empty((count, 2), np.int64),
+    }
+
+
+def label_arrays(count: int) -> dict[str, np.ndarray]:
+    """Empty arrays for the labels of pairs."""
+    return {"preference": np.empty(count, np.float32), "is_safe": np.empty((count, 2), np.float32)}
+
+
+def truth_arrays(count: int) -> dict[str, np.ndarray]:
+    """Empty arrays for the truth about pairs."""
+    return {
+        "pair_id": np.empty(count, np.int64),
+        "return": np.empty((count, 2), np.float64),
+        "cost": np.empty((count, 2), np.float64),
+        "clean_preference": np.empty(count, np.float32),
+        "clean_is_safe": np.empty((count, 2), np.float32),
+        "preference_flipped": np.empty(count, bool),
+        "is_safe_flipped": np.empty((count, 2), bool),
+    }
+
+
+def open_parquet(file: Path) -> pq.ParquetFile:
+    """A Parquet file, opened.
+
+    Raises:
+        InputError: if it is none, or cut short.
+    """
+    try:
+        return pq.ParquetFile(file)
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(f"{file} is not a whole Parquet file: {str(error).splitlines()[0]}") from None
+
+
+def shape_of(file: Path, recipe: dict[str, Any]) -> tuple[int, int, int]:
+    """L, O and A from the Parquet file itself, or else from the recipe."""
+    metadata = open_parquet(file).schema_arrow.metadata or {}
+    shape = json.loads(metadata[b"safefeedback"]) if b"safefeedback" in metadata else recipe.get("shape")
+    if shape is None:
+        raise InputError(f"{file} does not say the shape of its segments, and there is no recipe.json that does")
+    return shape["length"], shape["observation_dim"], shape["action_dim"]
+
+
+def fill(arrays: dict[str, np.ndarray], files: list[Path]) -> None:
+    """Fills each array [N, ...] from its column, or from its two columns `<name>_0` and `<name>_1` (`is_safe_0_flipped`).
+
+    Raises:
+        InputError: naming the file, if it is damaged, lacks a column, or holds what cannot be in it.
+    """
+    for _ in pieces(files, lambda at, count: {name: values[at : at + count] for name, values in arrays.items()}):
+        pass
+
+
+def pieces(files: list[Path], arrays: Callable[[int, int], dict[str, np.ndarray]]) -> Iterator[dict[str, np.ndarray]]:
+    """Reads files a piece after the other, each into arrays of its own.
+
+    Args:
+        files: of one table.
+        arrays: the arrays [count, ...] to be filled with `count` rows from row `at` on, by name, as in `fill`.
+
+    Raises:
+        InputError: as `fill` does.
+    """
+    at, names = 0, list(arrays(0, 0))
+    for path in files:
+        file = open_parquet(path)
+        columns = _columns(names, file.schema_arrow.names, path)
+        try:
+            for batch in file.iter_batches(BATCH, columns=[name for sides in columns.values() for name in sides]):
+                targets = arrays(at, len(batch))
+                for name, sides in columns.items():
+                    for side, column in enumerate(sides):
+                        target = targets[name] if len(sides) == 1 else targets[name][:, side]
+                        _copy(batch.column(column), target, path, column)
+                at += len(batch)
+                yield targets
+        except (OSError, pa.ArrowException) as error:
+            raise InputError(f"{path} is damaged: {str(error).splitlines()[0]}") from None
+
+
+def _columns(names: list[str], present: list[str], path: Path) -> dict[str, list[str]]:
+    columns: dict[str, list[str]] = {}
+    for name in names:
+        stem, flipped, _ = name.partition("_flipped")
+        sides = [f"{stem}_{side}{flipped}" for side in SIDES]
+        columns[name] = [name] if name in present else sides
+        for column in columns[name]:
+            if column not in present:
+                raise InputError(f"{path} has no column '{column}'")
+    return columns
+
+
+def _copy(column: pa.Array, target: np.ndarray, path: Path, name: str) -> None:
+    """Copies a column into `target`, a list of numbers into the trailing axes; null becomes NaN."""
+    if pa.types.is_fixed_size_list(column.type) or pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
+        values = column.flatten()
+        if column.null_count or values.null_count or len(values) != target.size or not _even(column):
+            raise InputError(f"{path}: the segments in {name} do not all have the shape {target.shape[1:]}")
+        target[...] = values.to_numpy().reshape(target.shape)
+    elif column.null_count and target.dtype.kind != "f":
+        raise InputError(f"{path}: {name} must not be null")
+    elif pa.types.is_boolean(column.type) and column.null_count:
+        target[...] = column.cast(pa.float32()).to_numpy(zero_copy_only=False)
+    else:
+        target[...] = column.to_numpy(zero_copy_only=False)
+        if target.dtype.kind == "f" and np.isfinite(target).sum() != len(target) - column.null_count:
+            raise InputError(f"{path}: {name} holds NaN or infinity; unanswered is null")
+
+
+def _even(column: pa.Array) -> bool:
+    """Whether every list in a column has the same length."""
+    if pa.types.is_fixed_size_list(column.type):
+        return True
+    lengths = np.diff(column.offsets.to_numpy())
+    return len(lengths) == 0 or bool((lengths == lengths[0]).all())
