@@ -26,15 +26,17 @@ ORIGINS = {
 }
 
 
+HERE = "<this folder or repository>"
 YOURS = "<!-- What stands below this line is kept when the card is written anew. -->\n"
 
 
-def render(manifest: dict[str, Any], sets: dict[str, dict[str, Any]] | None = None) -> str:
+def render(manifest: dict[str, Any], sets: dict[str, dict[str, Any]] | None = None, place: str = HERE) -> str:
     """README.md of the dataset that the manifest (recipe.json) describes: Hub metadata, numbers, history, terms.
 
     Args:
         manifest: of the dataset.
         sets: the manifests of its label sets, by name.
+        place: where it is loaded from.
     """
     recipe, shape, source, sets = manifest["recipe"], manifest["shape"], manifest["source"], sets or {}
     history = {entry["stage"]: entry for entry in manifest["history"]}
@@ -42,6 +44,7 @@ def render(manifest: dict[str, Any], sets: dict[str, dict[str, Any]] | None = No
     return template.substitute(
         metadata=_metadata(manifest, sets),
         pretty_name=_pretty_name(manifest),
+        place=place,
         task=recipe["task"],
         domain=manifest["task"]["domain"],
         origin=ORIGINS[source["kind"]],
@@ -61,6 +64,12 @@ def render(manifest: dict[str, Any], sets: dict[str, dict[str, Any]] | None = No
         citation="\n\n".join(text for text in (PRESA_CITATION, source["citation"].strip()) if text),
         yours=YOURS,
     )
+
+
+def place_of(text: str) -> str:
+    """Where a card says that its dataset is loaded from."""
+    found = re.search(r'load_dataset\("([^"]+)"', text)
+    return found[1] if found else HERE
 
 
 def refresh(folder: Path, manifest: dict[str, Any], sets: dict[str, dict[str, Any]]) -> None:

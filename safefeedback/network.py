@@ -8,12 +8,15 @@ import re
 import sys
 import time
 from collections.abc import Callable
+from json import JSONDecodeError
+from pathlib import Path
 from typing import Any, TypeVar
 
 from safefeedback.errors import InputError
 
 Result = TypeVar("Result")
 TRIES = 3
+CONNECT_SECONDS = 5.0
 SILENCE_SECONDS = 60.0  # how long the server may say nothing
 LONGEST_WAIT = 120  # seconds, when it asks for patience
 PASSING = (408, 429, 500, 502, 503, 504)
@@ -32,11 +35,11 @@ class HubError(InputError):
     missing: str = ""
 
 
-def ask(doing: str, call: Callable[[], Result]) -> Result:
+def ask(failure: str, call: Callable[[], Result]) -> Result:
     """The result of a call to the Hub, which is made again where the server or the network failed for a moment.
 
     Args:
-        doing: what the call does, for the message: "read user/name".
+        failure: what is said first if it fails: "cannot read user/name".
         call: asks the Hub, through huggingface_hub; it may be made several times.
 
     Raises:
@@ -46,19 +49,37 @@ def ask(doing: str, call: Callable[[], Result]) -> Result:
     from huggingface_hub.utils import get_session
 
     be_quiet()
-    failures = (OSError, ValueError, RuntimeError, HfHubHTTPError.__bases__[0])  # the last is whatever carries its requests
+    carrier: Any = HfHubHTTPError.__bases__[0]  # of the library that carries the client's requests: its versions differ in that
+    failures = (OSError, ValueError, RuntimeError, carrier)
     for attempt in range(TRIES):
         get_session().timeout = SILENCE_SECONDS  # the client itself would wait for ever
         try:
             return call()
         except LocalTokenNotFoundError:
-            raise HubError(f"cannot {doing}: there is no token: {_HOW_TO_LOG_IN}") from None
+            raise HubError(f"{failure}: there is no token: {_HOW_TO_LOG_IN}") from None
         except failures as error:
             root, status = _root(error)
-            if attempt + 1 == TRIES or not (status in PASSING or (status is None and _is_network(root))):
-                raise _explained(doing, root, status) from None
+            passing = status in PASSING if status is not None else _is_network(root) or isinstance(root, JSONDecodeError)
+            if attempt + 1 == TRIES or not passing:
+                raise _explained(failure, root, status) from None
             time.sleep(_wait(root, attempt))
     raise AssertionError("unreachable")
+
+
+def snapshot(failure: str, kind: str, repo: str, revision: str | None, patterns: list[str] | None = None) -> Path:
+    """The folder in the Hub's cache that holds a repository's files, those that match; what is there already is not fetched.
+
+    Without a network it is what was fetched before.
+
+    Raises:
+        HubError: if it cannot be had.
+    """
+    from huggingface_hub import snapshot_download
+
+    def download() -> str:
+        return snapshot_download(repo, repo_type=kind, revision=revision, allow_patterns=patterns, etag_timeout=CONNECT_SECONDS)
+
+    return Path(ask(failure, download))
 
 
 def token() -> str:
@@ -93,15 +114,11 @@ def endpoint() -> str:
     return constants.ENDPOINT
 
 
-def check_repo_name(name: str) -> str:
-    """The name, if it can be a repository's.
-
-    Raises:
-        InputError: if it does not read user/name.
-    """
-    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", name) or "--" in name or ".." in name or len(name) > 96:
-        raise InputError(f"'{name}' does not name a repository of the Hub: it must read user/name")
-    return name
+def is_repo_name(name: str) -> bool:
+    """Whether it can be a repository's: user/name."""
+    return re.fullmatch(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", name) is not None and not (
+        "--" in name or ".." in name or name.endswith((".", "-", ".git")) or len(name) > 96
+    )
 
 
 _HOW_TO_LOG_IN = "make one at https://huggingface.co/settings/tokens and log in with `hf auth login`, or set HF_TOKEN"
@@ -130,10 +147,10 @@ def _wait(error: BaseException, attempt: int) -> float:
     return float(min(int(asked), LONGEST_WAIT) if asked.isdigit() else 2**attempt)
 
 
-def _explained(doing: str, error: BaseException, status: int | None) -> HubError:
+def _explained(failure: str, error: BaseException, status: int | None) -> HubError:
     names = {"RepositoryNotFoundError": "repository", "RevisionNotFoundError": "revision", "RemoteEntryNotFoundError": "entry"}
     missing = next((names[kind.__name__] for kind in type(error).__mro__ if kind.__name__ in names), "")
-    found = HubError(_without_token(f"cannot {doing}: {_reason(error, status, missing)}"))
+    found = HubError(_without_token(f"{failure}: {_reason(error, status, missing)}"))
     found.status, found.missing = status, missing
     return found
 
@@ -164,6 +181,8 @@ def _reason(error: BaseException, status: int | None, missing: str) -> str:
         return f"{endpoint()} does not answer: check the network, or run the same command again later"
     if _is_network(error):
         return f"{endpoint()} cannot be reached: connect to the network, or set HF_ENDPOINT to a mirror"
+    if isinstance(error, JSONDecodeError):
+        return f"what {endpoint()} answers makes no sense: check HF_ENDPOINT, or run the same command again later"
     if isinstance(error, OSError) and error.errno in FULL:
         return f"{os.strerror(error.errno)}: free some space, or set HF_HOME to a folder on another disk"
     return (str(error).strip() or type(error).__name__).splitlines()[0]

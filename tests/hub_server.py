@@ -97,6 +97,12 @@ def _entry(path: str, content: bytes) -> dict[str, Any]:
     return entry | ({"lfs": large} if path.endswith(LARGE) else {})
 
 
+def _sibling(path: str, content: bytes) -> dict[str, Any]:
+    sizes = {"rfilename": path, "size": len(content), "blobId": _oid("", content)}
+    large = {"sha256": hashlib.sha256(content).hexdigest(), "size": len(content), "pointerSize": 134}
+    return sizes | ({"lfs": large} if path.endswith(LARGE) else {})
+
+
 def _folder(path: str) -> dict[str, Any]:
     return {"type": "directory", "path": path, "size": 0, "oid": hashlib.sha1(path.encode()).hexdigest()}
 
@@ -215,7 +221,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def api(self, repo: Repo, name: str, call: str, sha: str, files: dict[str, bytes], inner: str, query: dict) -> None:
         if call == "revision":
-            siblings = [{"rfilename": path, "size": len(content)} for path, content in files.items()]
+            siblings = [_sibling(path, content) for path, content in files.items()]
             facts = {"id": name, "sha": sha, "private": repo.private, "siblings": siblings, "gated": False, "disabled": False}
             return self.answer(
                 200, {**facts, "downloads": 0, "likes": 0, "tags": [], "lastModified": "2026-01-01T00:00:00.000Z"}

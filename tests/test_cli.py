@@ -31,7 +31,7 @@ HEAVY = {
 }
 # every module or folder of safefeedback, in the order in which imports may point: to the same layer or one above
 LAYERS = [
-    {"__init__", "errors", "randomness", "files", "history"},
+    {"__init__", "errors", "randomness", "files", "history", "network"},
     {"tasks", "terminal", "variants", "consensus", "parquet"},
     {"types", "commands"},
     {"sources", "simulator", "labels", "noise", "filters", "teachers", "windows", "doctor"},
@@ -40,8 +40,9 @@ LAYERS = [
     {"tables", "card", "reading"},
     {"store"},
     {"pipeline", "labelsets", "recorder"},
-    {"answers"},
-    {"screen", "label_commands"},
+    {"answers", "release"},
+    {"hub"},
+    {"screen", "label_commands", "hub_commands"},
     {"inspection"},
     {"cli"},
     {"__main__"},

@@ -1,0 +1,86 @@
+"""The commands that publish datasets and fetch published ones."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from safefeedback.errors import InputError
+
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout, and nothing else.")]
+
+
+def publish(
+    folder: Annotated[Path, typer.Argument(help="A dataset's folder.")],
+    repo: Annotated[str, typer.Argument(help="The repository on the Hub, user/name; it is made if there is none.")],
+    public: Annotated[bool, typer.Option("--public", help="Let everybody see it. (default: only you)")] = False,
+    tag: Annotated[str | None, typer.Option(help="Of this version, such as v1.0.0. (default: the next one)")] = None,
+    message: Annotated[str, typer.Option(help="Joins the line of the changelog.")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would go up.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Publish a dataset on the Hugging Face Hub, as one commit with a version tag, after checking it."""
+    from safefeedback.hub import dataset_release
+    from safefeedback.hub import publish as send
+
+    release = dataset_release(folder, repo)
+    _verify(folder)
+    result = send(release, repo, public, tag, " ".join(message.split()), dry_run)
+    if as_json:
+        print(json.dumps({"dry_run": dry_run, **result}))
+    else:
+        print_published(result, dry_run)
+
+
+def fetch(
+    repo: Annotated[str, typer.Argument(help="A published dataset, user/name.")],
+    revision: Annotated[str | None, typer.Option(help="A version's tag, a branch or a commit. (default: the latest)")] = None,
+    out: Annotated[Path | None, typer.Option(help="The folder. (default: one here, named as the repository)")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the dataset in that folder.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Fetch a published dataset into a folder, for work without a network."""
+    from safefeedback.hub import fetch as get
+
+    folder, manifest, commit = get(repo, out, revision, overwrite)
+    if as_json:
+        facts = {"folder": str(folder), "repo": repo, "commit": commit, "splits": manifest["splits"]}
+        print(json.dumps({**facts, "content_sha256": manifest["content"]["sha256"]}))
+        return
+    rows = sum(manifest["splits"].values())
+    print(f"{folder}: {manifest['recipe']['task']}, {rows:,} pairs, from {repo} at {commit[:12]}")
+    print(f"load it with: datasets.load_dataset({str(folder)!r}); train: presa train {folder}")
+
+
+def print_published(result: dict[str, Any], dry_run: bool) -> None:
+    """What a publish did, or would do, for people."""
+    repo, version, sizes = result["repo"], result["version"], result["sent"]
+    if result["note"]:
+        print(f"note: {result['note']}")
+    if not sizes:
+        print(f"{repo} holds this already, as {version}: nothing to send")
+    else:
+        for path, size in sorted(sizes.items()):
+            print(f"  {size / 1e6:10,.3f} MB  {path}")
+        for path in result["removed"]:
+            print(f"     removed     {path}")
+        seen = "private" if result["private"] else "public"
+        done = "would publish" if dry_run else "published"
+        total = sum(sizes.values()) / 1e6
+        print(
+            f"{done} {repo} {version} ({seen}): {len(sizes)} files, {total:,.2f} MB; {result['kept']} files are there already"
+        )
+        print(f"changelog: {result['line']}")
+    if not dry_run:
+        print(f"see it at {result['url']}")
+
+
+def _verify(folder: Path) -> None:
+    """Raises InputError if the dataset is not what its manifests say."""
+    from safefeedback.hub import damaged
+
+    if bad := damaged(folder):
+        raise InputError(f"{folder} is not to be published: {bad[0]} is not the file that its recipe.json names")
