@@ -105,7 +105,7 @@ def look(release: Release, repo: str) -> Remote | None:
     try:
         info: Any = ask(
             failure,
-            lambda: api.repo_info(repo, repo_type=release.kind, files_metadata=True, timeout=network.SILENCE_SECONDS),
+            lambda: api.repo_info(repo, repo_type=release.kind, files_metadata=True),
         )
     except HubError as error:
         if error.missing == "repository" and error.status == 404:
@@ -145,7 +145,7 @@ def fetch(
     at = f" at {revision}" if revision else ""
     info = ask(
         f"cannot fetch {repo}{at}",
-        lambda: HfApi().repo_info(repo, repo_type="dataset", revision=revision, timeout=network.SILENCE_SECONDS),
+        lambda: HfApi().repo_info(repo, repo_type="dataset", revision=revision),
     )
     out = out or Path(repo.split("/")[1])
     with new_folder(out, overwrite) as partial:

@@ -52,7 +52,7 @@ def ask(failure: str, call: Callable[[], Result]) -> Result:
     carrier: Any = HfHubHTTPError.__bases__[0]  # of the library that carries the client's requests: its versions differ in that
     failures = (OSError, ValueError, RuntimeError, carrier)
     for attempt in range(TRIES):
-        get_session().timeout = SILENCE_SECONDS  # the client itself would wait for ever
+        _lose_patience(get_session())
         try:
             return call()
         except LocalTokenNotFoundError:
@@ -122,6 +122,19 @@ def is_repo_name(name: str) -> bool:
 
 
 _HOW_TO_LOG_IN = "make one at https://huggingface.co/settings/tokens and log in with `hf auth login`, or set HF_TOKEN"
+
+
+def _lose_patience(session: Any) -> None:
+    """Ends every wait of the client's session after a while; by itself it waits for ever for most answers."""
+    hooks = getattr(session, "event_hooks", None)  # clients before huggingface_hub 1.0 have none
+    if hooks is not None and _limit_waiting not in hooks["request"]:
+        session.event_hooks = {**hooks, "request": [*hooks["request"], _limit_waiting]}
+
+
+def _limit_waiting(request: Any) -> None:
+    given = request.extensions.get("timeout", {})
+    waits = {name: given.get(name) or SILENCE_SECONDS for name in ("connect", "read", "write", "pool")}
+    request.extensions = {**request.extensions, "timeout": waits}
 
 
 def _root(error: BaseException) -> tuple[BaseException, int | None]:

@@ -43,7 +43,7 @@ class Repo:
 
 @dataclass
 class Hub:
-    """The server's state; `faults` maps the index of a request to what befalls it.
+    """The server's state; `faults` maps the index of a request, or a part of its address, to what befalls it.
 
     A fault is a status code, "cut" (the connection breaks before anything is done), "lost" (it is done, but the answer never
     arrives), "stall" (no answer while `stalled` is not set) or, for downloads, "half" (the body breaks off half-way) and
@@ -54,7 +54,7 @@ class Hub:
     large: dict[str, bytes] = field(default_factory=dict)
     log: list[str] = field(default_factory=list)
     received: list[str] = field(default_factory=list)  # sha256 of every large file that was sent
-    faults: dict[int, int | str] = field(default_factory=dict)
+    faults: dict[int | str, int | str] = field(default_factory=dict)
     always: int | None = None  # a status for every request
     stalled: threading.Event = field(default_factory=threading.Event)
     on_request: Any = None  # told the index of each request
@@ -109,6 +109,7 @@ def _folder(path: str) -> dict[str, Any]:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm, wbufsize = True, 1 << 16  # one packet for head and body: else each answer waits 40 ms
     hub: Hub
 
     def do_GET(self) -> None:
@@ -117,7 +118,8 @@ class _Handler(BaseHTTPRequestHandler):
         with hub.lock:
             index = len(hub.log)
             hub.log.append(f"{self.command} {unquote(self.path)} {self.headers.get('Range', '')}".strip())
-            self.fault = hub.faults.get(index, hub.always)
+            by_address = (fault for part, fault in hub.faults.items() if isinstance(part, str) and part in hub.log[index])
+            self.fault = hub.faults.get(index, next(by_address, hub.always))
         if hub.on_request is not None:
             hub.on_request(index)
         if self.fault == "stall":
