@@ -24,7 +24,7 @@ def play(env: Any, policy: Any, seed: int, watch: Callable[[], None] = lambda: N
     Args:
         env: as `safefeedback.simulator.make` gives.
         policy: see `presa.policy.load`.
-        seed: of the episode's start.
+        seed: of the episode's start, and of the policy if it listens.
         watch: called after the reset and after every step.
 
     Returns:
@@ -36,6 +36,8 @@ def play(env: Any, policy: Any, seed: int, watch: Callable[[], None] = lambda: N
     low, high = env.action_space.low, env.action_space.high
     observe = getattr(policy, "observe", None)
     observation, _ = env.reset(seed=seed)
+    if callable(reseed := getattr(policy, "seed", None)):
+        reseed(seed)
     policy.reset(1)
     total, cost, length, over = 0.0, 0.0, 0, False
     watch()

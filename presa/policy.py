@@ -59,7 +59,8 @@ def load(run: str | Path) -> Policy:
     """The policy of a run's folder, or of one policy file.
 
     A policy has `reset(n)` and `act(observations [n, O]) -> actions [n, A]`; if it also has `observe(rewards [n],
-    costs [n])`, the evaluator tells it what the last step brought, and if it has `aim(cost_limit)`, what it is judged by.
+    costs [n])`, the evaluator tells it what the last step brought; if it has `aim(cost_limit)`, what it is judged by; and
+    if it has `seed(int)`, where its own randomness begins in each episode, so that an evaluation can be repeated.
 
     Raises:
         InputError: if there is none, or it cannot be read.

@@ -93,10 +93,14 @@ def import_answers(
     }
     feedback = answered(base, answers, how, manifest)
     identity = Labelling(labelling.task, cost_limit=limit, horizon=labelling.horizon)
-    recipe_sha256 = recipe_hash(identity, f"{manifest['content']['sha256']} {how['answers_sha256']} {consensus}")
-    made = {"recipe": how, "recipe_sha256": recipe_sha256}
+    made = {"recipe": how, "recipe_sha256": recipe_hash(identity, origin_of(how, manifest))}
     with renewed_card(folder, manifest, [name]):
         return add(folder, name, manifest, feedback, made, answers.table(), overwrite)
+
+
+def origin_of(how: dict[str, Any], manifest: dict[str, Any]) -> str:
+    """What enters the recipe's hash of imported labels besides limit and horizon: the dataset, the file, the consensus."""
+    return f"{manifest['content']['sha256']} {how['answers_sha256']} {how['consensus']}"
 
 
 def answered(base: Feedback, answers: Answers, how: dict[str, Any], manifest: dict[str, Any]) -> Feedback:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -27,18 +28,42 @@ ORIGINS = {
 
 
 HERE = "<this folder or repository>"
+# what `safefeedback inspect` draws, best first, in words that hold for every task
+PICTURES = {
+    "return-cost.png": "Segments by cost and return, coloured by their safety labels; crosses mark labels that are not true.",
+    "pairs.png": "A few pairs, segment beside segment, with their labels.",
+    "lidar.png": "A few pairs as the lidars saw them, with their labels.",
+    "safe-share.png": "The share of segments that are safe, whatever the cost limit of an episode.",
+}
+MOST_PICTURES = 3
 YOURS = "<!-- What stands below this line is kept when the card is written anew. -->\n"
 
 
-def render(manifest: dict[str, Any], sets: dict[str, dict[str, Any]] | None = None, place: str = HERE) -> str:
-    """README.md of the dataset that the manifest (recipe.json) describes: Hub metadata, numbers, history, terms.
+def render(
+    manifest: dict[str, Any],
+    sets: dict[str, dict[str, Any]] | None = None,
+    pictures: Sequence[str] = (),
+    place: str = HERE,
+) -> str:
+    """README.md of the dataset that the manifest (recipe.json) describes: Hub metadata, numbers, pictures, history, terms.
 
     Args:
         manifest: of the dataset.
         sets: the manifests of its label sets, by name.
-        place: where it is loaded from.
+        pictures: which of `PICTURES` there are in its folder `plots`.
+        place: where the dataset is loaded from.
+
+    Raises:
+        InputError: if a manifest does not say what the card needs.
     """
-    recipe, shape, source, sets = manifest["recipe"], manifest["shape"], manifest["source"], sets or {}
+    try:
+        return _render(manifest, sets or {}, pictures, place)
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"recipe.json does not say what the card needs: {type(error).__name__} {error}") from None
+
+
+def _render(manifest: dict[str, Any], sets: dict[str, dict[str, Any]], pictures: Sequence[str], place: str) -> str:
+    recipe, shape, source = manifest["recipe"], manifest["shape"], manifest["source"]
     history = {entry["stage"]: entry for entry in manifest["history"]}
     template = Template(Path(__file__).with_name("card_template.md").read_text(encoding="utf-8"))
     return template.substitute(
@@ -50,6 +75,7 @@ def render(manifest: dict[str, Any], sets: dict[str, dict[str, Any]] | None = No
         origin=ORIGINS[source["kind"]],
         **shape,
         numbers="\n".join(f"| {name} | {value} |" for name, value in _numbers(manifest)),
+        pictures="".join(f"\n![{PICTURES[name]}](plots/{name})\n\n*{PICTURES[name]}*\n" for name in shown_of(pictures)),
         command=command(manifest),
         steps="\n".join(f"- {line}" for line in describe_history(manifest["history"])),
         label_sets=_label_sets(sets),
@@ -72,6 +98,16 @@ def place_of(text: str) -> str:
     return found[1] if found else HERE
 
 
+def pictures_in(folder: Path) -> list[str]:
+    """Which pictures that a card can show were drawn into a dataset's folder."""
+    return [name for name in PICTURES if (folder / "plots" / name).is_file()]
+
+
+def shown_of(pictures: Sequence[str]) -> list[str]:
+    """The best of some pictures, in the order in which they are shown."""
+    return [name for name in PICTURES if name in pictures][:MOST_PICTURES]
+
+
 def refresh(folder: Path, manifest: dict[str, Any], sets: dict[str, dict[str, Any]]) -> None:
     """Writes the card of a dataset's folder anew; what somebody wrote below its last line stays.
 
@@ -82,7 +118,7 @@ def refresh(folder: Path, manifest: dict[str, Any], sets: dict[str, dict[str, An
     old = path.read_text(encoding="utf-8") if path.is_file() else ""
     try:
         with replacing(path) as partial:
-            write_text(partial, render(manifest, sets) + old.partition(YOURS)[2])
+            write_text(partial, render(manifest, sets, pictures_in(folder)) + old.partition(YOURS)[2])
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror}") from None
 

@@ -15,6 +15,7 @@ from safefeedback.inspection.command import inspect
 from safefeedback.label_commands import ADVANTAGES_HELP, SAFETY_HELP, TEACHER_HELP, labels, relabel, steps_or_word
 from safefeedback.recorder.command import collect
 from safefeedback.terminal import Progress, run
+from safefeedback.verification.command import verify
 
 app = typer.Typer(
     help="Make, check, publish and learn from safe preference feedback over offline safe-RL data.",
@@ -181,6 +182,7 @@ app.command()(relabel)
 app.add_typer(labels, name="labels")
 app.command()(collect)
 app.command()(inspect)
+app.command()(verify)
 app.command()(publish)
 app.command()(fetch)
 

@@ -42,7 +42,7 @@ def dataset_release(folder: Path, repo: str) -> Release:
         task = _json(content).get("recipe", {}).get("task")
         return None if task == manifest["recipe"]["task"] else f"it holds {f'the task {task}' if task else 'something else'}"
 
-    text = card.render(manifest, sets, repo)
+    text = card.render(manifest, sets, card.pictures_in(folder), repo)
     files: dict[str, Path | bytes] = {path: folder / path for path in paths}
     return Release("dataset", files, text, notes, ("pairs", "oracle", "labels", "plots"), "recipe.json", differs)
 

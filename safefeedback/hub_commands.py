@@ -27,7 +27,7 @@ def publish(
     from safefeedback.hub import publish as send
 
     release = dataset_release(folder, repo)
-    _verify(folder)
+    _verify(folder, as_json)
     result = send(release, repo, public, tag, " ".join(message.split()), dry_run)
     if as_json:
         print(json.dumps({"dry_run": dry_run, **result}))
@@ -78,9 +78,13 @@ def print_published(result: dict[str, Any], dry_run: bool) -> None:
         print(f"see it at {result['url']}")
 
 
-def _verify(folder: Path) -> None:
-    """Raises InputError if the dataset is not what its manifests say."""
-    from safefeedback.hub import damaged
+def _verify(folder: Path, quiet: bool) -> None:
+    """Raises InputError if the dataset is not what it says, as far as that can be checked on this machine."""
+    from safefeedback.terminal import Progress
+    from safefeedback.verification.verify import verify
 
-    if bad := damaged(folder):
-        raise InputError(f"{folder} is not to be published: {bad[0]} is not the file that its recipe.json names")
+    with Progress("verifying", quiet) as progress:
+        problems = [problem for check in verify(folder, on_progress=progress) for problem in check.problems]
+    if problems:
+        more = f" (and {len(problems) - 1} more, which `safefeedback verify {folder}` tells)" if len(problems) > 1 else ""
+        raise InputError(f"{folder} is not to be published: {problems[0]}{more}")

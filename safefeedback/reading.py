@@ -144,37 +144,42 @@ def read_oracle(source: str | Path, labels: str | None = None, split: str = "tra
     )
 
 
-def read_feedback(source: str | Path, revision: str | None = None) -> tuple[Feedback, dict[str, Any]]:
-    """Reads everything but the segments: all splits in draw order, published labels and the truth, and the manifest.
+def read_feedback(
+    source: str | Path, labels: str | None = None, revision: str | None = None
+) -> tuple[Feedback, dict[str, Any]]:
+    """Reads everything but the segments: all splits in draw order, labels and the truth, and the dataset's manifest.
 
-    The marks of simulated teachers and annotators are left out.
+    The marks of simulated teachers and annotators are left out; the history is that of the labels.
 
     Raises:
-        InputError: as `read` does, and if `pairs` and `oracle` do not hold the same rows.
+        InputError: as `read` does, and if the labels and the truth are not about the same rows.
     """
-    folder = _folder(source, ["recipe.json", "pairs/*", "oracle/*"], revision)
+    folder = _folder(source, ["recipe.json", "pairs/*", "oracle/*", f"labels/{labels}/*"], revision)
     manifest = read_manifest(folder)
     if not manifest:
         raise InputError(f"{folder} has no recipe.json, which says how its labels were made")
+    made = read_manifest(folder / "labels" / labels) if labels is not None else manifest
     merged: dict[str, list[np.ndarray]] = {}
-    for split in manifest.get("splits", {}):
-        light, files = {}, {config: _files(folder, config, split) for config in ("pairs", "oracle")}
-        counts = {config: sum(open_parquet(file).metadata.num_rows for file in found) for config, found in files.items()}
-        light["pairs"] = {**place_arrays(counts["pairs"]), **label_arrays(counts["pairs"])}
-        light["oracle"] = truth_arrays(counts["oracle"])
-        for config, arrays in light.items():
-            fill(arrays, files[config])
-        if not np.array_equal(light["pairs"]["pair_id"], light["oracle"]["pair_id"]):
-            raise InputError(f"{folder}: pairs and oracle do not hold the same rows in split {split}")
-        rows = {**light["oracle"], **light["pairs"], "test": np.full(counts["pairs"], split == "test")}
-        for name, values in rows.items():
+    for split in made.get("splits", {}):
+        data, truth = read(folder, labels, split, segments=False), read_oracle(folder, labels, split)
+        if not np.array_equal(data.pair_id, truth.pair_id):
+            raise InputError(f"{folder}: labels and oracle do not hold the same rows in split {split}")
+        rows = {name: getattr(part, name) for part, names in ((data, _LABELLED), (truth, _TRUE)) for name in names}
+        for name, values in {**rows, "test": np.full(len(data), split == "test")}.items():
             merged.setdefault(name, []).append(values)
+    if not merged:
+        raise InputError(f"{folder}/recipe.json names no split")
     joined = {name: np.concatenate(values) for name, values in merged.items()}
     order = np.argsort(joined["pair_id"], kind="stable")
     joined = {name: values[order] for name, values in joined.items()}
-    pairs = Pairs(joined["episode"], joined["start"], manifest["shape"]["length"], joined["pair_id"], joined["test"])
-    truth = (joined["return"], joined["cost"], joined["clean_preference"], joined["clean_is_safe"])
-    return Feedback(pairs, *truth, joined["preference"], joined["is_safe"], tuple(manifest["history"])), manifest
+    length = manifest["shape"]["length"]
+    pairs = Pairs(joined["episode"], joined["start"], length, joined["pair_id"], joined["test"])
+    labelled = {name: joined[name] for name in ("preference", "safe", *_TRUE)}
+    return Feedback(pairs, history=tuple(made["history"]), **labelled), manifest
+
+
+_LABELLED = ("pair_id", "episode", "start", "preference", "safe")
+_TRUE = ("returns", "costs", "clean_preference", "clean_safe")
 
 
 def label_sets(folder: Path) -> dict[str, dict[str, Any]]:

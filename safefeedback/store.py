@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ import pyarrow.parquet as pq
 
 from safefeedback import __version__
 from safefeedback.build import Labelling, Recipe
+from safefeedback.content import ColumnHashes, content_hash
 from safefeedback.files import file_sha256, write_text
 from safefeedback.stats import statistics
 from safefeedback.tables import Table, label_tables, tables
@@ -176,26 +177,9 @@ def _finish(folder: Path, manifest: dict[str, Any]) -> None:
         path.rename(path.with_name(path.name.removesuffix(UNFINISHED)))
 
 
-def content_hash(columns: dict[str, str]) -> str:
-    """One sha256 over the lines `config/split/column sha256`, sorted; it does not depend on how Parquet was written."""
-    lines = "".join(f"{name} {digest}\n" for name, digest in sorted(columns.items()))
-    return hashlib.sha256(lines.encode()).hexdigest()
-
-
-def column_bytes(array: pa.Array) -> Iterator[bytes | memoryview]:
-    """What a column's sha256 runs over, in row order: its values, little-endian (false and 0.0 where null), then, where
-    there are nulls, one byte a row that is 1 for an answer and 0 for null. Of words, each as JSON on a line."""
-    if pa.types.is_string(array.type):
-        yield "".join(json.dumps(value) + "\n" for value in array.to_pylist()).encode()
-        return
-    valid = array.is_valid().to_numpy(zero_copy_only=False)
-    values = array.fill_null(False if pa.types.is_boolean(array.type) else 0) if array.null_count else array
-    if pa.types.is_fixed_size_list(values.type):
-        values = values.flatten()
-    numbers = np.ascontiguousarray(values.to_numpy(zero_copy_only=False))
-    yield numbers.astype(numbers.dtype.newbyteorder("<"), copy=False).data.cast("B")
-    if array.null_count:
-        yield valid.astype(np.uint8).tobytes()
+def schema_metadata(shape: dict[str, int]) -> dict[str, str]:
+    """What every Parquet file says about its segments."""
+    return {"safefeedback": json.dumps({"format_version": FORMAT_VERSION, **shape})}
 
 
 def _write_split(
@@ -209,11 +193,11 @@ def _write_split(
 ) -> dict[str, str]:
     """Writes one split as shards of row groups; returns the sha256 of every column's content."""
     folder.mkdir(exist_ok=True)
-    metadata = {"safefeedback": json.dumps({"format_version": FORMAT_VERSION, **shape})}
+    metadata = schema_metadata(shape)
     group = max(1, min(GROUP_ROWS, GROUP_BYTES // bytes_per_row))
     shard = max(1, SHARD_BYTES // (group * bytes_per_row)) * group
     shards = -(-len(feedback) // shard)
-    digests: dict[str, Any] = {}
+    hashes = ColumnHashes()
     for index in range(shards):
         path = folder / f"{split}-{index:05d}-of-{shards:05d}.parquet{UNFINISHED}"
         rows = range(index * shard, min((index + 1) * shard, len(feedback)))
@@ -222,9 +206,7 @@ def _write_split(
             for start in range(rows.start, rows.stop, group):
                 piece = table(feedback.take(np.arange(start, min(start + group, rows.stop))))
                 for name in piece.column_names:
-                    digest = digests.setdefault(name, hashlib.sha256(str(piece.schema.field(name).type).encode()))
-                    for block in column_bytes(piece[name].chunk(0)):
-                        digest.update(block)
+                    hashes.add(name, piece[name].combine_chunks())
                 if writer is None:
                     schema = piece.schema.with_metadata(metadata)
                     writer = pq.ParquetWriter(file, schema, **_encoding(schema))
@@ -234,7 +216,7 @@ def _write_split(
             writer.close()
             file.flush()
             os.fsync(file.fileno())
-    return {name: digest.hexdigest() for name, digest in digests.items()}
+    return hashes.hex()
 
 
 def _encoding(schema: pa.Schema) -> dict[str, Any]:

@@ -31,7 +31,7 @@ HEAVY = {
 }
 # every module or folder of safefeedback, in the order in which imports may point: to the same layer or one above
 LAYERS = [
-    {"__init__", "errors", "randomness", "files", "history", "network"},
+    {"__init__", "errors", "randomness", "files", "history", "content", "network"},
     {"tasks", "terminal", "variants", "consensus", "parquet"},
     {"types", "commands"},
     {"sources", "simulator", "labels", "noise", "filters", "teachers", "windows", "doctor"},
@@ -41,9 +41,9 @@ LAYERS = [
     {"store"},
     {"pipeline", "labelsets", "recorder"},
     {"answers", "release"},
-    {"hub"},
-    {"screen", "label_commands", "hub_commands"},
-    {"inspection"},
+    {"screen", "label_commands", "hub"},
+    {"inspection", "verification"},
+    {"hub_commands"},
     {"cli"},
     {"__main__"},
 ]

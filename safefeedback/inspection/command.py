@@ -35,6 +35,8 @@ def inspect(
     drawn = []
     if plots and available():
         drawn = [{"file": str((out or folder) / name), "caption": caption} for name, caption in draw_all(view, out or folder)]
+        if (out or folder) == Path(source) / "plots":
+            _show_in_card(Path(source))
     elif plots:
         print(f"note: {INSTALL}", file=sys.stderr)
     if as_json:
@@ -42,6 +44,20 @@ def inspect(
         return
     for picture in drawn:
         print(f"{picture['file']}: {picture['caption']}")
+
+
+def _show_in_card(folder: Path) -> None:
+    """Shows the best of the pictures in the card of the dataset in whose folder they were drawn, if it is our card."""
+    from safefeedback.card import YOURS, refresh
+    from safefeedback.errors import InputError
+    from safefeedback.reading import label_sets
+
+    try:
+        manifest = json.loads((folder / "recipe.json").read_text(encoding="utf-8"))
+        if YOURS in (folder / "README.md").read_text(encoding="utf-8"):
+            refresh(folder, manifest, label_sets(folder))
+    except (InputError, OSError, ValueError) as error:
+        print(f"note: the card does not show the plots: {error}", file=sys.stderr)
 
 
 def _look(

@@ -81,10 +81,10 @@ def read_advantages(path: Path, steps: int) -> np.ndarray:
 
 
 def _text(value: object) -> str:
-    """A text attribute; anything else counts as nothing stated."""
+    """A text attribute, with question marks for what is no Unicode; anything else counts as nothing stated."""
     if isinstance(value, bytes):
         value = value.decode(errors="replace")
-    return value if isinstance(value, str) else ""
+    return value.encode(errors="replace").decode() if isinstance(value, str) else ""
 
 
 def _dataset(file: h5py.File, path: Path, key: str) -> h5py.Dataset:

@@ -35,6 +35,15 @@ class Wobble:
         assert rewards.shape == costs.shape == (1,)
         self.told.append((float(rewards[0]), float(costs[0])))
 
+class Shaky(Wobble):
+    """Draws its actions, from where the evaluator says."""
+
+    def seed(self, seed):
+        self.rng = np.random.default_rng(seed)
+
+    def act(self, observations):
+        return self.rng.uniform(-1, 1, (1, 2))
+
 class TooFew(Wobble):
     def act(self, observations):
         return np.zeros((1, 1))
@@ -77,6 +86,13 @@ def test_any_order_and_any_number_of_processes_give_the_same_bits(policies: Path
     assert one == two == backwards
     assert len({row["return"] for row in one}) == 5
     assert heard == [(k, 5) for k in range(1, 6)]
+
+
+def test_a_policy_that_draws_its_actions_is_told_each_episodes_seed(policies: Path) -> None:
+    task, seeds = require(find_task("BallRun")), episode_seeds(0, 3)
+    rows = play_all("my_policies:Shaky", task, seeds, 1)
+    assert rows == play_all("my_policies:Shaky", task, seeds[::-1], 2)[::-1]
+    assert len({row["return"] for row in rows}) == 3
 
 
 def test_rows_and_summary(policies: Path) -> None:

@@ -1,0 +1,20 @@
+"""What a check found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that a dataset says about itself.
+
+    Attributes:
+        name: what was checked: "manifest", "files", "tables", "rows", "labels", "source", "card" or "labels/<set>".
+        problems: what is wrong and where, a sentence each; empty if it holds.
+        note: what was compared, or why something was not.
+    """
+
+    name: str
+    problems: tuple[str, ...]
+    note: str

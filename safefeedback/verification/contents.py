@@ -1,0 +1,155 @@
+"""One pass over the tables of a dataset or of a label set: columns, rows, content hash, and every row against another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from safefeedback.build import Labelling, Recipe, label
+from safefeedback.content import ColumnHashes, column_values
+from safefeedback.errors import InputError
+from safefeedback.parquet import BATCH, open_parquet
+from safefeedback.store import parts, schema_metadata
+from safefeedback.tables import Table, tables
+from safefeedback.types import Episodes, Feedback, Pairs, Source
+
+SHOWN = 4  # rows of a split that are named, of those that differ
+
+
+def dataset_schemas(recipe: Recipe) -> dict[str, pa.Schema]:
+    """The columns that the tables of a dataset have, by the tables' names."""
+    task, length = recipe.task, recipe.length
+    observations, actions = (np.zeros((length, dim), np.float32) for dim in (task.observation_dim, task.action_dim))
+    steps, bounds = np.zeros(length), np.array([0, length])
+    blank = Episodes(task, observations, actions, steps, steps, bounds, Source("file", "", ""))
+    return schemas(tables(blank, recipe), recipe, length)
+
+
+def schemas(made: dict[str, tuple[Table, int]], labelling: Labelling, length: int) -> dict[str, pa.Schema]:
+    """The columns of some tables, whose marks depend on the teacher and the annotators."""
+    place = np.zeros((1, 2), np.int64)
+    pairs = Pairs(place, place, length, np.zeros(1, np.int64), np.zeros(1, bool))
+    sums = np.ones((1, 2))
+    nothing = label(pairs, sums, sums, replace(labelling, filters=()), length, sums).take(np.arange(0))
+    return {name: table(nothing).schema for name, (table, _) in made.items()}
+
+
+def compare(
+    folder: Path,
+    manifest: dict[str, Any],
+    shape: dict[str, int],
+    columns: dict[str, pa.Schema],
+    again: Feedback | None,
+    made: dict[str, tuple[Table, int]],
+    advance: Callable[[int], None],
+) -> tuple[list[str], list[str]]:
+    """Reads every table once, a thousand rows at a time.
+
+    Args:
+        folder: of the dataset or of the label set.
+        manifest: what its recipe.json says.
+        shape: of the segments.
+        columns: what each table should hold, by its name.
+        again: the rows made once more, None if they cannot be.
+        made: the tables that `again` gives, which may have fewer columns; name -> (table, bytes a row).
+        advance: told after each piece how many rows were read.
+
+    Returns:
+        What is wrong with the tables themselves, and where their rows are not those of `again`.
+    """
+    problems: list[str] = []
+    differences: list[str] = []
+    named = dict(manifest["content"]["columns"])
+    split_rows = parts(again) if again is not None else {}
+    for name, schema in columns.items():
+        for split, count in manifest["splits"].items():
+            where = "/".join(filter(None, (name, split)))
+            hashes, damaged, at, last = ColumnHashes(), False, 0, -1
+            expected = _pieces(made[name][0], split_rows[split]) if name in made and split in split_rows else None
+            wrong: dict[int, list[str]] = {}
+            files = sorted((folder / name).glob(f"{split}-*.parquet"))
+            if [file.name for file in files] != [f"{split}-{i:05d}-of-{len(files):05d}.parquet" for i in range(len(files))]:
+                problems.append(f"{where}: the numbers in the names of its files are not 0 to {len(files) - 1}")
+            for file in files:
+                try:
+                    for piece in _read(file, schema, shape):
+                        pair_id = piece.column("pair_id").to_numpy(zero_copy_only=False)
+                        rising = np.diff(pair_id, prepend=last) > (0 if name != "answers" else -1)
+                        if not rising.all():
+                            problems.append(f"{where}: pair_id does not increase at pair {pair_id[~rising][0]}, row {at}")
+                        for column in piece.schema.names:
+                            hashes.add(column, piece.column(column))
+                        if expected is not None:
+                            _differ(piece, expected(at, len(piece)), wrong)
+                        at, last = at + len(piece), int(pair_id[-1])
+                        advance(len(piece))
+                except (InputError, pa.ArrowException, OSError) as error:
+                    damaged = True
+                    problems.append(f"{file.relative_to(folder)}: {str(error).splitlines()[0]}")
+            if not damaged and name != "answers" and at != count:
+                problems.append(f"{where} has {at:,} rows instead of {count:,}")
+            digests = {"/".join((where, column)): digest for column, digest in hashes.hex().items()}
+            other = [column.split("/")[-1] for column, digest in digests.items() if named.pop(column, None) != digest]
+            if other and not damaged:
+                problems.append(f"{where}: the content of {', '.join(other)} is not what content.columns says")
+            if damaged:
+                named = {column: digest for column, digest in named.items() if not column.startswith(f"{where}/")}
+            differences += [f"{where}, pair {pair}: {', '.join(wrong[pair])}" for pair in sorted(wrong)[:SHOWN]]
+            if expected is not None and len(wrong) > SHOWN:
+                differences.append(f"{where}: and {len(wrong) - SHOWN:,} more pairs")
+    problems += [f"content.columns names {column}, which is not there" for column in named]
+    return problems, differences
+
+
+def _read(file: Path, schema: pa.Schema, shape: dict[str, int]) -> Iterator[pa.RecordBatch]:
+    """The rows of a file, if it has the columns it should have."""
+    opened = open_parquet(file)
+    found = opened.schema_arrow
+    if not found.remove_metadata().equals(schema.remove_metadata()):
+        kinds = {field.name: field.type for field in schema}
+        others = [field.name for field in found if kinds.get(field.name) != field.type]
+        lost = [name for name in kinds if name not in found.names]
+        raise InputError(f"its columns are not those of the format: {', '.join([*others, *lost]) or 'their order'}")
+    stated = {key.decode(): value.decode() for key, value in (found.metadata or {}).items()}
+    if stated.get("safefeedback") != schema_metadata(shape)["safefeedback"]:
+        raise InputError(f"its metadata say {stated.get('safefeedback')} about the segments")
+    for batch in opened.iter_batches(BATCH):
+        if len(batch):
+            if batch.column("pair_id").null_count:
+                raise InputError("pair_id is null")
+            yield batch
+
+
+def _pieces(table: Table, rows: Feedback) -> Callable[[int, int], pa.Table]:
+    """The rows that a table should have from row `at` on, `count` of them or what there is."""
+    light = table(rows.take(np.arange(min(1, len(rows)))))
+    if not any(name.startswith("observations") for name in light.schema.names):
+        whole = table(rows)
+        return lambda at, count: whole.slice(at, count).combine_chunks()
+    return lambda at, count: table(rows.take(np.arange(min(at, len(rows)), min(at + count, len(rows)))))
+
+
+def _differ(piece: pa.RecordBatch, expected: pa.Table, wrong: dict[int, list[str]]) -> None:
+    """Adds the columns that are not as expected, bit for bit, to those of their pair."""
+    if len(piece) > len(expected):
+        for pair in piece.column("pair_id").to_pylist()[len(expected) :]:
+            wrong.setdefault(pair, []).append("should not be there")
+    piece = piece.slice(0, len(expected))
+    for name in expected.schema.names if len(piece) else []:
+        ours, theirs = piece.column(name), expected[name].combine_chunks()
+        for row in np.flatnonzero(_rows_differ(ours, theirs)).tolist():
+            wrong.setdefault(piece.column("pair_id")[row].as_py(), []).append(name)
+
+
+def _rows_differ(one: pa.Array, other: pa.Array) -> np.ndarray:
+    """Where two columns of one type differ in a bit, or in what is null; bool [n]."""
+    if pa.types.is_string(one.type):
+        return np.array([a != b for a, b in zip(one.to_pylist(), other.to_pylist(), strict=True)], bool)
+    bits = [np.frombuffer(column_values(column), np.uint8).reshape(len(column), -1) for column in (one, other)]
+    null = [column.is_null().to_numpy(zero_copy_only=False) for column in (one, other)]
+    return (bits[0] != bits[1]).any(axis=1) | (null[0] != null[1])

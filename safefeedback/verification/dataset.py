@@ -1,0 +1,78 @@
+"""The rows of a dataset itself: which pairs they are, and what recordings and recipe make of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from safefeedback.build import Recipe, build, label
+from safefeedback.tables import LIGHT_BYTES, Table, labels_table, oracle_table, tables
+from safefeedback.types import Episodes, Feedback
+from safefeedback.verification import contents
+from safefeedback.verification.check import Check
+from safefeedback.verification.labels import Claim, examine, read_stored
+from safefeedback.verification.origin import with_advantages
+from safefeedback.verification.rows import row_problems
+
+
+def dataset_checks(
+    folder: Path,
+    manifest: dict[str, Any],
+    recipe: Recipe,
+    episodes: Episodes | None,
+    advantages: dict[str, Path],
+    advance: Callable[[int], None],
+) -> tuple[Feedback | None, list[Check]]:
+    """Checks the tables `pairs` and `oracle`.
+
+    Args:
+        folder: of the dataset.
+        manifest: what its recipe.json says.
+        recipe: what is to be followed.
+        episodes: the recordings, if they are at hand.
+        advantages: the file of advantages that was given, by its sha256.
+        advance: told how many rows were compared.
+
+    Returns:
+        The rows as they are stored, None if they cannot be read, and the checks.
+    """
+    stored, rows = read_stored(folder, None)
+    source = manifest["history"][0]
+    if stored is not None:
+        rows += row_problems(stored, recipe, source, episodes)
+    episodes, why_not = with_advantages(episodes, recipe, advantages)
+    if episodes is None and recipe.filters and not why_not:
+        why_not = "noise was not, because filters removed pairs and the recordings are not at hand"
+
+    def remake() -> Feedback:
+        if episodes is not None:
+            return build(episodes, recipe)
+        assert stored is not None
+        test = int(stored.pairs.test.sum())
+        drawn = {"stage": "sample", "sampler": recipe.sampler, "pairs": recipe.pairs, "pairs_test": test}
+        longest = source["longest_episode"]
+        return label(stored.pairs, stored.returns, stored.costs, recipe, longest, history=(source, drawn))
+
+    light: dict[str, tuple[Table, int]] = {"pairs": (labels_table, LIGHT_BYTES), "oracle": (oracle_table, LIGHT_BYTES)}
+    windows = episodes is not None and not (why_not and rows)  # a window that is not in the recordings cannot be cut out
+    claim = Claim(
+        folder=folder,
+        manifest=manifest,
+        source=source,
+        stored=stored,
+        labelling=recipe,
+        drawn=recipe.pairs,
+        columns=contents.dataset_schemas(recipe),
+        tables=tables(episodes, recipe) if episodes is not None and windows else light,
+        remake=remake if episodes is not None or stored is not None else None,
+        why_not=why_not,
+    )
+    problems, differences, numbers = examine(claim, recipe.shape, advance)
+    labels = f"labels recomputed; {why_not}" if why_not else "every label, flip and mark made again"
+    return stored, [
+        Check("tables", tuple(problems), "columns, number of rows, their order, content hash"),
+        Check("rows", tuple(rows), "pairs as drawn, none lost or twice; windows within episodes; no episode in two splits"),
+        Check("content", tuple(differences), f"{'every window bit for bit, ' if windows else ''}{labels}"),
+        Check("statistics", tuple(numbers), "statistics and history"),
+    ]

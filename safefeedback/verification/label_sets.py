@@ -1,0 +1,113 @@
+"""The label sets of a dataset, made once more from the dataset's own rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from safefeedback.answers import Answers, answered
+from safefeedback.build import Labelling
+from safefeedback.errors import InputError
+from safefeedback.labelsets import labelled
+from safefeedback.tables import label_tables
+from safefeedback.types import Episodes, Feedback
+from safefeedback.verification import contents, manifests
+from safefeedback.verification.check import Check
+from safefeedback.verification.labels import Claim, examine, read_stored
+from safefeedback.verification.origin import with_advantages
+
+
+@dataclass(frozen=True)
+class Base:
+    """The dataset whose pairs are labelled.
+
+    Attributes:
+        folder: of the dataset.
+        manifest: what its recipe.json says.
+        stored: its rows, None if they cannot be read.
+        episodes: its recordings, if they are at hand.
+        advantages: the file of advantages that was given, by its sha256.
+    """
+
+    folder: Path
+    manifest: dict[str, Any]
+    stored: Feedback | None
+    episodes: Episodes | None
+    advantages: dict[str, Path]
+
+
+def load(folder: Path) -> dict[str, tuple[dict[str, Any], list[str]]]:
+    """What the recipe.json of every label set says, {} if it cannot be used, and what is wrong with it; by name."""
+    found = sorted(path for path in (folder / "labels").glob("*") if path.is_dir() and not path.name.startswith("."))
+    return {path.name: manifests.load(path, manifests.LABEL_SET) for path in found}
+
+
+def label_set_check(
+    base: Base, name: str, manifest: dict[str, Any], problems: list[str], advance: Callable[[int], None]
+) -> Check:
+    """Checks one label set, of whose manifest some problems are known; `advance` is told how many rows were compared."""
+    if not manifest:
+        return Check(f"labels/{name}", tuple(problems), "its recipe.json")
+    labelling, more = manifests.label_set_recipe(manifest, base.manifest, name)
+    problems = [*problems, *more]
+    if labelling is None or base.stored is None:
+        problems += ["the dataset's own rows cannot be read"] if base.stored is None else []
+        return Check(f"labels/{name}", tuple(problems), "its recipe.json")
+    try:
+        why_not, *found = _found(base, name, manifest, labelling, advance)
+    except (InputError, OSError, pa.ArrowException) as error:
+        return Check(f"labels/{name}", (*problems, str(error).splitlines()[0]), "its tables")
+    wrong = [*problems, *(problem for kind in found for problem in kind)]
+    said = f"labels recomputed; {why_not}" if why_not else "every label, flip, mark and statistic made again"
+    return Check(f"labels/{name}", tuple(wrong), said)
+
+
+def _found(
+    base: Base, name: str, manifest: dict[str, Any], labelling: Labelling, advance: Callable[[int], None]
+) -> tuple[str, list[str], list[str], list[str], list[str]]:
+    """Why not everything could be made again, and what is wrong with rows, tables, content and statistics."""
+    folder, rows = base.folder / "labels" / name, base.stored
+    assert rows is not None
+    answers = _answers(folder, manifest) if "answers_sha256" in manifest["recipe"] else None
+    episodes, why_not = with_advantages(base.episodes, labelling, base.advantages)
+
+    def remake() -> Feedback:
+        if answers is not None:
+            return answered(rows, answers, manifest["recipe"], base.manifest)
+        return labelled(rows, labelling, base.manifest, episodes)
+
+    stored, unreadable = read_stored(base.folder, name)
+    made = label_tables(answers.table() if answers is not None else None)
+    claim = Claim(
+        folder=folder,
+        manifest=manifest,
+        source=base.manifest["history"][0],
+        stored=stored,
+        labelling=labelling,
+        drawn=len(rows),
+        columns=contents.schemas(made, labelling, rows.pairs.length),
+        tables=made,
+        remake=remake,
+        why_not=why_not,
+    )
+    return why_not, unreadable, *examine(claim, base.manifest["shape"], advance)
+
+
+def _answers(folder: Path, manifest: dict[str, Any]) -> Answers:
+    """The answers that are stored with a label set."""
+    names = sorted(name for name in manifest["files"] if name.startswith("answers/"))
+    if not names:
+        raise InputError("there are no answers")
+    table = pa.concat_tables([pq.read_table(folder / name) for name in names])
+    try:
+        columns = [table[name].to_numpy() for name in ("preference", "is_safe_0", "is_safe_1")]
+        values = np.stack([column.astype(np.float32) for column in columns], axis=1)
+        return Answers(table["pair_id"].to_numpy(), tuple(map(str, table["annotator"].to_pylist())), values)
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"its answers are not what they should be: {error}") from None

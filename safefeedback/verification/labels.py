@@ -1,0 +1,132 @@
+"""Labels made once more, as far as what is at hand allows, and held against those that are stored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from safefeedback.build import Labelling
+from safefeedback.errors import InputError
+from safefeedback.filters import FILTERS
+from safefeedback.labels import prefer_by_return, safe_by_cost
+from safefeedback.reading import read_feedback
+from safefeedback.stats import statistics
+from safefeedback.tables import Table
+from safefeedback.types import Feedback
+from safefeedback.verification.contents import compare
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Labels as they are stored, and what they are said to follow from.
+
+    Attributes:
+        folder: of the dataset or of the label set.
+        manifest: what its recipe.json says.
+        source: what the dataset's history says about the recordings.
+        stored: the rows, None if they cannot be read.
+        labelling: the choices.
+        drawn: how many pairs went into the filters.
+        columns: what each table should hold, by its name.
+        tables: the tables that rows give, name -> (table, bytes a row); they may have fewer columns.
+        remake: makes the rows once more, None if nothing is at hand for that.
+        why_not: why it cannot make all of them, empty if it can.
+    """
+
+    folder: Path
+    manifest: dict[str, Any]
+    source: dict[str, Any]
+    stored: Feedback | None
+    labelling: Labelling
+    drawn: int
+    columns: dict[str, pa.Schema]
+    tables: dict[str, tuple[Table, int]]
+    remake: Callable[[], Feedback] | None
+    why_not: str
+
+
+def examine(claim: Claim, shape: dict[str, int], advance: Callable[[int], None]) -> tuple[list[str], list[str], list[str]]:
+    """What is wrong with the tables themselves, with their rows, and with statistics and history.
+
+    Args:
+        claim: what is examined.
+        shape: of the segments.
+        advance: told how many rows were compared.
+    """
+    again, failed, numbers = None, [], []
+    stored, manifest, told = claim.stored, claim.manifest, claim.manifest["history"]
+    if stored is not None:
+        numbers += _unequal("statistics", manifest["statistics"], statistics(stored, claim.source["episodes"]))
+    try:
+        if claim.remake is not None and not claim.why_not:
+            again = claim.remake()
+            numbers += _history_problems(again, told)
+        elif stored is not None:
+            again = _truth_again(stored, claim.labelling, claim.source["longest_episode"])
+            numbers += _filter_problems(stored, claim.labelling, told, claim.drawn)
+    except InputError as error:
+        failed.append(f"the recipe cannot be followed again: {error}")
+    problems, differences = compare(claim.folder, manifest, shape, claim.columns, again, claim.tables, advance)
+    return problems, [*failed, *differences], numbers
+
+
+def read_stored(folder: Path, labels: str | None) -> tuple[Feedback | None, list[str]]:
+    """The rows of a dataset or of a label set without segments, or why they cannot be read."""
+    try:
+        return read_feedback(folder, labels)[0], []
+    except InputError as error:
+        return None, [str(error).replace(f"{folder}/", "")]
+
+
+def _truth_again(stored: Feedback, labelling: Labelling, longest: int) -> Feedback:
+    """Labels as far as the returns and costs of the pairs that are left tell: the truth, and what no noise has touched.
+
+    Args:
+        stored: the labels as they are.
+        labelling: the choices behind them.
+        longest: steps of the longest recorded episode.
+    """
+    horizon = labelling.steps_of(longest)
+    safe = safe_by_cost(stored.costs, labelling.limit, stored.pairs.length, horizon)
+    again = replace(stored, clean_preference=prefer_by_return(stored.returns), clean_safe=safe)
+    if labelling.teacher == "oracle" and labelling.preference_noise == 0:
+        again = replace(again, preference=again.clean_preference)
+    if labelling.safety_noise == "none" and labelling.noise == 0:
+        again = replace(again, safe=again.clean_safe)
+    return again
+
+
+def _history_problems(again: Feedback, told: list[dict[str, Any]]) -> list[str]:
+    """Which stages of the published history are not what was done when the labels were made once more."""
+    if [entry.get("stage") for entry in told] != [entry["stage"] for entry in again.history]:
+        return [f"history: the stages {', '.join(str(entry.get('stage')) for entry in told)} are not those of the recipe"]
+    pairs = zip(told, again.history, strict=True)
+    return [problem for entry, done in pairs for problem in _unequal(f"history: {done['stage']}", entry, done)]
+
+
+def _filter_problems(stored: Feedback, labelling: Labelling, history: list[dict[str, Any]], drawn: int) -> list[str]:
+    """Pairs that a filter would have removed, and filters whose counts do not add up; `drawn` pairs went in."""
+    problems = []
+    for name in labelling.filters:
+        dropped = ~FILTERS[name](stored)
+        if dropped.any():
+            problems.append(f"pair {stored.pairs.pair_id[dropped][0]} is one that the filter {name} removes")
+    steps = [entry for entry in history if entry.get("stage") == "filter"]
+    if [entry.get("filter") for entry in steps] != list(labelling.filters):
+        return [*problems, "history: the filters are not those of the recipe"]
+    for entry in steps:
+        if entry.get("pairs_before") != drawn or not isinstance(entry.get("removed"), int):
+            return [*problems, f"history: filter {entry['filter']} did not start from {drawn:,} pairs"]
+        drawn -= entry["removed"]
+    if drawn != len(stored):
+        problems.append(f"history: {drawn:,} pairs are left by it, but there are {len(stored):,}")
+    return problems
+
+
+def _unequal(what: str, told: dict[str, Any], true: dict[str, Any]) -> list[str]:
+    keys = [key for key in {**true, **told} if key not in told or key not in true or told[key] != true[key]]
+    return [f"{what}: {key} is {told.get(key, 'missing')} instead of {true.get(key, 'nothing')}" for key in keys]

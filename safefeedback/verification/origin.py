@@ -1,0 +1,81 @@
+"""The recordings that a dataset says it was built from."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from safefeedback import sources
+from safefeedback.build import Labelling
+from safefeedback.errors import InputError
+from safefeedback.files import file_sha256
+from safefeedback.sources import dsrl
+from safefeedback.tasks import Task
+from safefeedback.types import Episodes
+
+
+def recordings(manifest: dict[str, Any], task: Task, source: Path | None) -> tuple[Episodes | None, list[str], str]:
+    """The recordings that were given, or else found on this machine; what is wrong with them; a note.
+
+    Raises:
+        InputError: if a file that was given cannot be read.
+    """
+    fingerprint = manifest["source"]["sha256"]
+    if source is not None:
+        given = sha256(source)
+        if given != fingerprint:
+            problem = (
+                f"{source} (sha256 {given[:12]}...) is not the file that the dataset was built from ({fingerprint[:12]}...)"
+            )
+            return None, [problem], "other recordings"
+        episodes: Episodes | None = sources.load(str(source.absolute()), task)
+    else:
+        episodes = sources.find(task, fingerprint)
+    if episodes is None:
+        return None, [], "the recordings are not at hand: name their file with --source FILE to compare every window"
+    where = f"{source}" if source is not None else f"{episodes.source.file}, found on this machine"
+    return episodes, _terms(manifest["source"], episodes), f"{where}: sha256 {fingerprint}"
+
+
+def with_advantages(
+    episodes: Episodes | None, labelling: Labelling, advantages: dict[str, Path]
+) -> tuple[Episodes | None, str]:
+    """The recordings with what the teacher of some labels judges by, and why those labels cannot be made again, if so.
+
+    Args:
+        episodes: the recordings, if they are at hand.
+        labelling: of the labels.
+        advantages: the file of advantages that was given, by its sha256.
+    """
+    if not labelling.teaching.needs_steps:
+        return episodes, ""
+    if episodes is None:
+        return None, f"what the teacher {labelling.teacher} said was not, which needs the recordings"
+    if labelling.teaching.score != "advantage":
+        return episodes, ""
+    if labelling.advantages not in advantages:
+        return episodes, f"what the teacher {labelling.teacher} said was not, which needs its --advantages FILE"
+    values = sources.read_advantages(advantages[labelling.advantages], len(episodes.observations))
+    return replace(episodes, advantages=values), ""
+
+
+def _terms(told: dict[str, str], episodes: Episodes) -> list[str]:
+    """Licence and credit that are not those of the recordings; a file of one's own may have been given others."""
+    source = episodes.source
+    known = {
+        "dsrl": {"license": dsrl.LICENSE, "author": dsrl.AUTHOR, "citation": dsrl.CITATION},
+        "recordings": {key: getattr(source, key) for key in ("license", "author", "citation", "credit")},
+    }.get(told["kind"], {})
+    return [f"recipe.json: source.{key} is not that of the recordings" for key in known if told[key] != known[key]]
+
+
+def sha256(file: Path) -> str:
+    """The sha256 of a file that was given.
+
+    Raises:
+        InputError: if there is none.
+    """
+    if not file.is_file():
+        raise InputError(f"there is no file {file}")
+    return file_sha256(file)

@@ -1,0 +1,79 @@
+"""Every check of a dataset, one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from safefeedback.build import Recipe
+from safefeedback.errors import InputError
+from safefeedback.verification import dataset, files, label_sets, manifests, origin
+from safefeedback.verification.card import card_check
+from safefeedback.verification.check import Check
+
+__all__ = ["Check", "verify"]
+
+
+def verify(
+    folder: Path,
+    source: Path | None = None,
+    advantages: Path | None = None,
+    on_progress: Callable[[int, int | None, str], None] = lambda done, total, doing: None,
+) -> list[Check]:
+    """Checks everything that a dataset's folder says about itself; nothing is written, and no network is used.
+
+    Args:
+        folder: of the dataset.
+        source: the file of the recordings; None looks for it on this machine, by its sha256.
+        advantages: the file of advantages, for labels by the teacher "regret".
+        on_progress: told (done, total, what is being done).
+
+    Returns:
+        Every check, in order; it holds where there are no problems.
+
+    Raises:
+        InputError: if there is no dataset in the folder, or a file that was given cannot be read.
+    """
+    if not folder.is_dir():
+        raise InputError(f"there is no folder {folder}: a dataset on the Hub must be downloaded first")
+    if not (folder / "recipe.json").is_file():
+        raise InputError(f"{folder} is not a dataset of safefeedback: it holds no recipe.json")
+    given = {origin.sha256(advantages): advantages} if advantages is not None else {}
+    manifest, problems = manifests.load(folder, manifests.DATASET)
+    recipe: Recipe | None = None
+    if manifest:
+        recipe, more = manifests.dataset_recipe(manifest)
+        problems += more
+    sets = label_sets.load(folder)
+    usable = {"": manifest, **{f"labels/{name}": made for name, (made, _) in sets.items()}}
+    usable = {prefix: made for prefix, made in usable.items() if made}
+
+    weighed = _counter(on_progress, sum(len(made["files"]) for made in usable.values()), "checking files")
+    checks = [
+        Check("manifest", tuple(problems), "recipe.json: structure, recipe, hashes"),
+        files.files_check(folder, usable, weighed),
+    ]
+    if recipe is None:
+        return checks
+    episodes, wrong, note = origin.recordings(manifest, recipe.task, source)
+    checks.append(Check("source", tuple(wrong), note))
+    rows = sum((3 if "answers_sha256" in made["recipe"] else 2) * sum(made["splits"].values()) for made in usable.values())
+    compared = _counter(on_progress, rows, "comparing rows")
+    stored, found = dataset.dataset_checks(folder, manifest, recipe, episodes, given, compared)
+    checks += found
+    for name, (made, problems) in sets.items():
+        base = label_sets.Base(folder, manifest, stored, episodes, given)
+        checks.append(label_sets.label_set_check(base, name, made, problems, compared))
+    return [*checks, card_check(folder, manifest, {name: made for name, (made, _) in sets.items() if made})]
+
+
+def _counter(on_progress: Callable[[int, int | None, str], None], total: int, doing: str) -> Callable[[int], None]:
+    """Tells how much is done by adding up."""
+    done = 0
+
+    def advance(more: int) -> None:
+        nonlocal done
+        done += more
+        on_progress(done, max(done, total), doing)
+
+    return advance

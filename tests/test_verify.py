@@ -1,0 +1,424 @@
+"""`safefeedback verify`: no false alarm, and every kind of corruption caught, also from a forger who mends the hashes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import datasets
+import h5py
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from conftest import run_cli, write_hdf5
+
+import safefeedback
+from safefeedback import card, stats
+from safefeedback.answers import import_answers
+from safefeedback.build import Recipe
+from safefeedback.content import ColumnHashes, content_hash
+from safefeedback.files import file_sha256
+from safefeedback.labelsets import relabel
+from safefeedback.reading import label_sets, read_feedback
+from safefeedback.store import recipe_hash
+from safefeedback.tasks import Task, tasks
+from safefeedback.verification.verify import verify
+
+BALL = tasks()["BallCircle"]
+LENGTHS = [40, 50, 12, 30, 50, 16, 45, 50]
+LENGTH = 8
+ANSWERS = "pair_id,annotator,preference,is_safe_0,is_safe_1\n7,ann,1,1,0\n7,bob,0,1,1\n7,cyd,1,1,\n3,ann,,0,\n3,bob,0.5,0,1\n"
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A dataset of 40 pairs in two splits with five label sets, its recordings, and a file of advantages."""
+    place = tmp_path_factory.mktemp("verify")
+    write_hdf5(place / "ball.hdf5", LENGTHS, trailing=3)
+    with h5py.File(place / "advantages.hdf5", "w") as file:
+        file["advantages"] = np.random.default_rng(1).normal(size=sum(LENGTHS) + 3)
+    recipe = Recipe(BALL, pairs=40, length=LENGTH, noise=0.2, preference_noise=0.1, test_fraction=0.3)
+    folder, _ = safefeedback.build_dataset(recipe, str(place / "ball.hdf5"), place / "data")
+    relabel(folder, [{"noise": 0.3}], "noisy")
+    few = {"cost_limit": 10.0, "filters": ["drop-both-unsafe"], "safety_noise": "panel:consensus=dawid-skene"}
+    relabel(folder, [few], "few")
+    relabel(folder, [{"teacher": "myopic:gamma=0.5"}], "myopic", place / "ball.hdf5")
+    relabel(folder, [{"teacher": "regret:beta=2"}], "regret", place / "ball.hdf5", place / "advantages.hdf5")
+    (place / "answers.csv").write_text(ANSWERS)
+    import_answers(folder, place / "answers.csv", "people", "dawid-skene", cost_limit=10.0)
+    return place
+
+
+@pytest.fixture
+def folder(place: Path, tmp_path: Path) -> Path:
+    """A dataset of one's own to break."""
+    return shutil.copytree(place / "data", tmp_path / "data")
+
+
+def failed(folder: Path, source: Path | None = None, advantages: Path | None = None) -> dict[str, str]:
+    """The problems, by check."""
+    return {check.name: "\n".join(check.problems) for check in verify(folder, source, advantages) if check.problems}
+
+
+def notes(folder: Path, source: Path | None = None, advantages: Path | None = None) -> dict[str, str]:
+    return {check.name: check.note for check in verify(folder, source, advantages)}
+
+
+def rewrite(folder: Path, table: str, change: Callable[[pa.Table], pa.Table]) -> None:
+    """Writes the first file of a table again, changed."""
+    file = min((folder / table).glob("train-*.parquet"))
+    before = pq.read_table(file)
+    pq.write_table(change(before).replace_schema_metadata(before.schema.metadata), file)
+
+
+def put(table: pa.Table, **columns: Any) -> pa.Table:
+    """Other values in some columns."""
+    for name, values in columns.items():
+        table = table.set_column(table.column_names.index(name), name, pa.array(list(values), table[name].type))
+    return table
+
+
+def edit(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    """Another recipe.json."""
+    manifest = json.loads((folder / "recipe.json").read_text())
+    change(manifest)
+    (folder / "recipe.json").write_text(json.dumps(manifest))
+
+
+def mend(folder: Path) -> None:
+    """Everything that a forger can mend without the recordings: rows, hashes, statistics, the card."""
+
+    def hashes(manifest: dict[str, Any]) -> None:
+        manifest["files"] = {
+            name: {"bytes": (folder / name).stat().st_size, "sha256": file_sha256(folder / name)} for name in manifest["files"]
+        }
+        columns: dict[str, str] = {}
+        for name in manifest["files"]:
+            table, shard = name.split("/")
+            split = shard.split("-")[0]
+            content, found = pq.read_table(folder / name), ColumnHashes()
+            manifest["splits"][split] = len(content)
+            for column in content.column_names:
+                found.add(column, content[column].combine_chunks())
+            columns |= {f"{table}/{split}/{column}": digest for column, digest in found.hex().items()}
+        manifest["content"] = {"sha256": content_hash(columns), "columns": columns}
+        task = Task.from_dict(manifest["task"])
+        recipe = Recipe.from_dict(manifest["recipe"], task)
+        manifest["recipe_sha256"] = recipe_hash(recipe, manifest["source"]["sha256"])
+
+    shutil.rmtree(folder / "labels", ignore_errors=True)
+    edit(folder, hashes)
+    feedback, _ = read_feedback(folder)
+    edit(folder, lambda manifest: manifest.update(statistics=stats.statistics(feedback, len(LENGTHS))))
+    card.refresh(folder, json.loads((folder / "recipe.json").read_text()), label_sets(folder))
+
+
+def other_observation(folder: Path) -> None:
+    def change(table: pa.Table) -> pa.Table:
+        values = table["observations_1"].to_pylist()
+        values[5][3] = float(np.nextafter(np.float32(values[5][3]), np.float32(9)))
+        return put(table, observations_1=values)
+
+    rewrite(folder, "pairs", change)
+
+
+def swapped_pair(folder: Path) -> None:
+    """The two segments of a pair change places, the labels do not."""
+
+    def change(table: pa.Table) -> pa.Table:
+        for name in ("observations", "actions", "episode", "start"):
+            first, second = table[f"{name}_0"].to_pylist(), table[f"{name}_1"].to_pylist()
+            first[4], second[4] = second[4], first[4]
+            table = put(table, **{f"{name}_0": first, f"{name}_1": second})
+        return table
+
+    rewrite(folder, "pairs", change)
+
+
+def flipped_label(folder: Path) -> None:
+    rewrite(
+        folder, "pairs", lambda table: put(table, preference=[1 - table["preference"][0].as_py(), *table["preference"][1:]])
+    )
+
+
+def window_over_the_end(folder: Path) -> None:
+    """A window of the longest episode now starts at its last step but one."""
+
+    def change(table: pa.Table) -> pa.Table:
+        return put(table, episode_0=[1, *table["episode_0"][1:]], start_0=[48, *table["start_0"][1:]])
+
+    rewrite(folder, "pairs", change)
+
+
+def window_over_a_short_end(folder: Path) -> None:
+    """A window that fits into the longest episode, but not into its own."""
+
+    def change(table: pa.Table) -> pa.Table:
+        return put(table, episode_0=[2, *table["episode_0"][1:]], start_0=[9, *table["start_0"][1:]])
+
+    rewrite(folder, "pairs", change)
+
+
+def lost_row(folder: Path) -> None:
+    for name in ("pairs", "oracle"):
+        rewrite(folder, name, lambda table: pa.concat_tables([table[:6], table[7:]]))
+
+
+def repeated_row(folder: Path) -> None:
+    for name in ("pairs", "oracle"):
+        rewrite(folder, name, lambda table: pa.concat_tables([table[:7], table[6:7], table[7:]]))
+
+
+def row_in_anothers_place(folder: Path) -> None:
+    """One pair twice under two numbers, another one lost."""
+    for name in ("pairs", "oracle"):
+        rewrite(folder, name, lambda table: put(table.take([*range(6), 5, *range(7, len(table))]), pair_id=table["pair_id"]))
+
+
+def other_seed(folder: Path) -> None:
+    edit(folder, lambda manifest: manifest["recipe"].update(seed=1))
+
+
+def other_limit(folder: Path) -> None:
+    edit(folder, lambda manifest: manifest["recipe"].update(cost_limit=40.0))
+
+
+def truncated_shard(folder: Path) -> None:
+    file = min((folder / "pairs").iterdir())
+    file.write_bytes(file.read_bytes()[:-200])
+
+
+def edited_statistic(folder: Path) -> None:
+    edit(folder, lambda manifest: manifest["statistics"].update(segments_safe=0.99))
+
+
+def edited_history(folder: Path) -> None:
+    edit(folder, lambda manifest: manifest["history"][2].update(safe=3))
+
+
+def card_that_disagrees(folder: Path) -> None:
+    text = (folder / "README.md").read_text()
+    assert "| ties | 0 |" in text
+    (folder / "README.md").write_text(text.replace("| ties | 0 |", "| ties | 1 |"))
+
+
+def oracle_out_of_step(folder: Path) -> None:
+    """Returns and costs one row further down."""
+
+    def change(table: pa.Table) -> pa.Table:
+        names = [name for name in table.column_names if name != "pair_id"]
+        return put(table, **{name: np.roll(table[name].to_numpy(), 1) for name in names})
+
+    rewrite(folder, "oracle", change)
+
+
+def foreign_file(folder: Path) -> None:
+    (folder / "notes.txt").write_text("Mine.")
+
+
+def foreign_shard(folder: Path) -> None:
+    shutil.copyfile(min((folder / "pairs").iterdir()), folder / "pairs" / "train-more.parquet")
+
+
+def foreign_source(folder: Path) -> None:
+    edit(folder, lambda manifest: manifest["source"].update(sha256="0" * 64))
+
+
+# corruption -> what finds it; after mending what a forger can mend: without the recordings, and with them ("" is nothing)
+CORRUPTIONS: dict[Callable[[Path], None], tuple[str, str, str]] = {
+    other_observation: ("files tables", "", "content"),
+    swapped_pair: ("files tables", "", "content"),
+    flipped_label: ("files tables content statistics", "content", "content"),
+    window_over_the_end: ("files tables rows", "rows", "rows content"),
+    window_over_a_short_end: ("files tables", "", "rows content"),
+    lost_row: ("files tables rows content statistics", "rows content statistics", "rows content"),
+    repeated_row: ("files tables rows content statistics", "tables rows content statistics", "tables rows content"),
+    row_in_anothers_place: ("files tables content statistics", "content", "content"),
+    other_seed: ("manifest content", "content", "content"),
+    other_limit: ("manifest content statistics", "content statistics", "content statistics"),
+    truncated_shard: ("files tables rows", "", ""),
+    edited_statistic: ("statistics card", "", ""),
+    edited_history: ("statistics card", "statistics", "statistics"),
+    card_that_disagrees: ("card", "", ""),
+    oracle_out_of_step: ("files tables content statistics", "content", "content"),
+    foreign_file: ("files", "files", "files"),
+    foreign_shard: ("files tables rows", "", ""),
+    foreign_source: ("manifest", "", "source"),
+}
+
+
+@pytest.mark.parametrize("corrupt", CORRUPTIONS, ids=lambda corrupt: corrupt.__name__)
+def test_a_corruption_is_caught(folder: Path, place: Path, corrupt: Callable[[Path], None]):
+    plain, forged, forged_with_source = (set(names.split()) for names in CORRUPTIONS[corrupt])
+    corrupt(folder)
+    assert plain <= failed(folder).keys()
+    assert plain <= failed(folder, place / "ball.hdf5").keys()
+    if corrupt in (truncated_shard, foreign_shard):
+        return  # nothing to mend
+    mend(folder)
+    assert failed(folder).keys() >= forged and bool(failed(folder)) == bool(forged), failed(folder)
+    found = failed(folder, place / "ball.hdf5")
+    assert found.keys() >= forged_with_source and bool(found) == bool(forged_with_source), found
+
+
+def test_what_is_wrong_is_said_where_it_is(folder: Path, place: Path):
+    other_observation(folder)
+    mend(folder)
+    feedback, _ = read_feedback(folder)
+    pair = feedback.pairs.pair_id[~feedback.pairs.test][5]
+    assert failed(folder, place / "ball.hdf5") == {"content": f"pairs/train, pair {pair}: observations_1"}
+    window_over_a_short_end(folder)
+    assert "steps 9 to 16 of episode 2, which is not that long" in failed(folder, place / "ball.hdf5")["rows"]
+
+
+def test_another_source_file(folder: Path, place: Path, tmp_path: Path):
+    other = write_hdf5(tmp_path / "other.hdf5", LENGTHS, seed=1, trailing=3)
+    assert failed(folder, other).keys() == {"source"} and "is not the file" in failed(folder, other)["source"]
+    with pytest.raises(safefeedback.InputError, match="there is no file"):
+        verify(folder, tmp_path / "nowhere.hdf5")
+
+
+@pytest.mark.parametrize(
+    ("where", "change", "check"),
+    [
+        ("labels/few", lambda made: made["statistics"].update(ties=3), "labels/few"),
+        ("labels/few", lambda made: made["recipe"].update(seed=3), "labels/few"),
+        ("labels/few", lambda made: made["base"].update(content_sha256="0"), "labels/few"),
+        ("labels/myopic", lambda made: made["statistics"].update(preferred_segment_1=0.123), "labels/myopic"),
+        ("labels/people", lambda made: made["recipe"].update(consensus="majority"), "labels/people"),
+        ("labels/people", lambda made: made.pop("history"), "labels/people"),
+        (".", lambda made: made.pop("history"), "manifest"),
+        (".", lambda made: made["history"][0].update(episodes="many"), "manifest"),
+        (".", lambda made: made["recipe"].update(pairs="many"), "manifest"),
+        (".", lambda made: made["files"].update({"../x.parquet": {"bytes": 1, "sha256": ""}}), "manifest"),
+        (".", lambda made: made.update(extra=1), "manifest"),
+        (".", lambda made: made["statistics"].clear(), "statistics"),
+    ],
+)
+def test_manifests_that_disagree(folder: Path, where: str, change: Callable[[dict[str, Any]], Any], check: str):
+    edit(folder / where, change)
+    assert check in failed(folder)
+
+
+@pytest.mark.parametrize("name", ["few", "people", "noisy", "regret"])
+def test_a_changed_label_set_is_caught(folder: Path, place: Path, name: str):
+    """Also if its own hashes are mended; labels of a teacher who judges by single steps need the recordings for that."""
+    given = (place / "ball.hdf5", place / "advantages.hdf5")
+    file = min((folder / "labels" / name).glob("*.parquet"))
+    table = pq.read_table(file)
+    column = "preference" if name == "regret" else "is_safe_0"
+    changed = put(table, **{column: [None, *table[column][1:]]})
+    pq.write_table(changed.replace_schema_metadata(table.schema.metadata), file)
+    assert f"labels/{name}" in failed(folder, *given) and "files" in failed(folder, *given)
+
+    def mended(made: dict[str, Any]) -> None:
+        made["files"][file.name] = {"bytes": file.stat().st_size, "sha256": file_sha256(file)}
+        digest = ColumnHashes()
+        digest.add(column, changed[column].combine_chunks())
+        made["content"]["columns"][f"{file.name.split('-')[0]}/{column}"] = digest.hex()[column]
+        made["content"]["sha256"] = content_hash(made["content"]["columns"])
+        feedback = read_feedback(folder, name)[0]
+        made["statistics"] = stats.statistics(feedback, len(LENGTHS))
+
+    edit(folder / "labels" / name, mended)
+    card.refresh(folder, json.loads((folder / "recipe.json").read_text()), label_sets(folder))
+    assert failed(folder, *given).keys() == {f"labels/{name}"}
+    assert name == "regret" or failed(folder).keys() == {f"labels/{name}"}
+
+
+def test_no_false_alarm_whatever_was_done_to_the_folder(folder: Path, place: Path, tmp_path: Path, monkeypatch):
+    """load_dataset, inspect with plots, notes below the card, files of git and of the Hub's client."""
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    assert not failed(folder) and not failed(folder, place / "ball.hdf5", place / "advantages.hdf5")
+    assert "every window" in notes(folder, place / "ball.hdf5")["content"] and "not at hand" in notes(folder)["source"]
+    assert "--advantages" in notes(folder, place / "ball.hdf5")["labels/regret"]
+    assert len(datasets.load_dataset(str(folder), "few", split="train")) > 0
+    for name in (".gitattributes", ".git/HEAD", ".cache/huggingface/x", "croissant.json"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("x")
+    with open(folder / "README.md", "a") as text:
+        text.write("My own notes.\n")
+    pytest.importorskip("matplotlib")
+    assert run_cli("inspect", folder, cwd=tmp_path).returncode == 0
+    assert run_cli("inspect", folder, "--labels", "few", cwd=tmp_path).returncode == 0
+    text = (folder / "README.md").read_text()
+    assert "(plots/return-cost.png)" in text and "(plots/pairs.png)" in text and text.endswith("My own notes.\n")
+    assert not failed(folder) and "later" not in notes(folder)["card"]
+    (folder / "plots" / "pairs.png").unlink()
+    assert failed(folder).keys() == {"card"}
+
+
+TEACHERS = (
+    "oracle",
+    "boltzmann:beta=2",
+    "skip:eps_skip=0.5",
+    "equal:eps_equal=0.2",
+    "myopic:gamma=0.8,beta=1",
+    "regret:beta=3",
+)
+ANNOTATORS = ("none", "none", "rates:miss=0.3", "boundary:scale=1", "panel", "panel:consensus=dawid-skene")
+SAMPLERS = ("uniform", "windows", "stratified:safe=0.5", "near-limit", "cover:bins=4")
+
+
+def random_labelling(rng: np.random.Generator) -> dict[str, Any]:
+    filters = [(), (), ("drop-both-unsafe",), ("drop-preferred-unsafe", "drop-both-unsafe")]
+    return {
+        "cost_limit": float(rng.choice([0.0, 10.0, 20.0, 33.3])),
+        "horizon": [40, "task", "longest"][rng.integers(3)],
+        "teacher": str(rng.choice(TEACHERS)),
+        "safety_noise": str(rng.choice(ANNOTATORS)),
+        "noise": float(rng.choice([0.0, 0.1, 0.25])),
+        "preference_noise": float(rng.choice([0.0, 0.2])),
+        "filters": filters[rng.integers(4)],
+        "seed": int(rng.integers(2**40)),
+    }
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_no_false_alarm_about_a_random_recipe(place: Path, tmp_path: Path, seed: int):
+    """A dataset and a label set of it, whatever the recipe; verified with and without the recordings."""
+    rng, given = np.random.default_rng([3, seed]), (place / "ball.hdf5", place / "advantages.hdf5")
+    advantages = file_sha256(given[1])
+    for _ in range(100):
+        drawn, relabelled = random_labelling(rng), random_labelling(rng)
+        shape = {"pairs": int(rng.integers(5, 60)), "length": int(rng.integers(1, 17)), "sampler": str(rng.choice(SAMPLERS))}
+        try:
+            regret = advantages if drawn["teacher"].startswith("regret") else ""
+            recipe = Recipe(BALL, **drawn, **shape, advantages=regret, test_fraction=float(rng.choice([0, 0.4])))
+            folder, _ = safefeedback.build_dataset(recipe, str(given[0]), tmp_path / "data", True, advantages=given[1])
+            regret = advantages if relabelled["teacher"].startswith("regret") else ""
+            relabel(folder, [{**relabelled, "advantages": regret}], "more", *given[:1], given[1] if regret else None)
+        except safefeedback.InputError:  # filters that leave nothing, recordings that cannot give what is asked for
+            shutil.rmtree(tmp_path / "data", ignore_errors=True)
+            continue
+        break
+    assert not failed(folder, *given)
+    assert not failed(folder)
+
+
+def test_the_command(folder: Path, place: Path):
+    """One line a check, one at the end, and the exit code; or JSON alone."""
+    result = run_cli("verify", folder, "--source", place / "ball.hdf5", cwd=place)
+    assert result.returncode == 0 and result.stdout.splitlines()[-1].startswith("ok: ") and result.stderr == ""
+    flipped_label(folder)
+    result = run_cli("verify", folder, cwd=place)
+    last = result.stdout.splitlines()[-1]
+    assert result.returncode == 1 and last.startswith("FAILED: files: pairs/train-00000-of-00001.parquet has")
+    printed = json.loads(run_cli("verify", folder, "--json", cwd=place).stdout)
+    assert not printed["ok"] and {check["name"] for check in printed["checks"] if not check["ok"]} >= {"files", "content"}
+    for words, message in ((("nowhere",), "there is no folder nowhere"), ((".",), "holds no recipe.json")):
+        result = run_cli("verify", *words, cwd=place)
+        assert result.returncode == 2 and message in result.stderr and "Traceback" not in result.stderr
+
+
+def test_recordings_are_found_by_their_sha256(tmp_path: Path):
+    """Those that are shipped: nobody needs to name them."""
+    folder, _ = safefeedback.build_dataset(Recipe(tasks()["BallRun"], pairs=5), "recordings", tmp_path / "data")
+    assert "found on this machine" in notes(folder)["source"] and not failed(folder)
+    edit(folder, lambda manifest: manifest["source"].update(license="cc0-1.0"))
+    card.refresh(folder, json.loads((folder / "recipe.json").read_text()), {})
+    assert failed(folder).keys() == {"source"}
