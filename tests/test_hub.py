@@ -419,3 +419,19 @@ def test_a_private_dataset_is_not_shown_without_a_token(
     with pytest.raises(InputError, match="cannot fetch user/ball at v9: there is no such revision"):
         publishing.fetch(NAME, tmp_path / "out", "v9")
     assert publishing.fetch(NAME, tmp_path / "out", "v1.0.0")[1]["splits"] == {"train": 10, "test": 10}
+
+
+def test_presa_and_inspect_take_published_datasets(built: Path, hub: Hub, online: list[float], monkeypatch):
+    pytest.importorskip("torch", reason="the extra 'train' is not installed")
+    from presa.data import load_data
+    from safefeedback.inspection.dataset import inspect_dataset
+
+    publish(built)
+    here, there = load_data(built, "noisy"), load_data("user/ball@v1.0.0", "noisy")
+    assert there.identity == here.identity and there.train.observations.equal(here.train.observations)
+    numbers, _ = inspect_dataset("user/ball", None, lambda done, total: None)
+    assert {key: value for key, value in numbers.items() if key != "dataset"} == {
+        key: value for key, value in inspect_dataset(built, None, lambda done, total: None)[0].items() if key != "dataset"
+    }
+    with pytest.raises(InputError, match=r"user/ball@v9 is not a folder here and cannot be fetched .* no such revision"):
+        load_data("user/ball@v9")
