@@ -64,7 +64,6 @@ def render(
 
 def _render(manifest: dict[str, Any], sets: dict[str, dict[str, Any]], pictures: Sequence[str], place: str) -> str:
     recipe, shape, source = manifest["recipe"], manifest["shape"], manifest["source"]
-    history = {entry["stage"]: entry for entry in manifest["history"]}
     template = Template(Path(__file__).with_name("card_template.md").read_text(encoding="utf-8"))
     return template.substitute(
         metadata=_metadata(manifest, sets),
@@ -82,14 +81,34 @@ def _render(manifest: dict[str, Any], sets: dict[str, dict[str, Any]], pictures:
         source_file=manifest["not_hashed"]["source_file"],
         source_sha256=source["sha256"],
         content_sha256=manifest["content"]["sha256"],
-        noise_sentence=_noise_sentence(recipe),
-        cost_limit=f"{recipe['cost_limit']:g}",
-        horizon=history["label"]["horizon"],
-        segment_cost_limit=f"{history['label']['segment_cost_limit']:g}",
+        limitations="\n".join(f"- {line}" for line in limitations(manifest)),
         attribution=_attribution(source),
         citation="\n\n".join(text for text in (PRESA_CITATION, source["citation"].strip()) if text),
         yours=YOURS,
     )
+
+
+def describe(manifest: dict[str, Any]) -> str:
+    """What the dataset is, in plain words."""
+    recipe, shape, rows = manifest["recipe"], manifest["shape"], sum(manifest["splits"].values())
+    return (
+        f"{rows:,} pairs of {shape['length']}-step trajectory segments of the task {recipe['task']} "
+        f"({manifest['task']['domain']}), each pair with a preference and each segment with a binary safety label, made with "
+        f"safefeedback from {ORIGINS[manifest['source']['kind']]}."
+    )
+
+
+def limitations(manifest: dict[str, Any]) -> list[str]:
+    """What the dataset cannot show, a sentence each, in Markdown."""
+    recipe = manifest["recipe"]
+    entry = next(one for one in manifest["history"] if one["stage"] == "label")
+    rule = f"{recipe['cost_limit']:g} * {recipe['length']} / {entry['horizon']} = {entry['segment_cost_limit']:g}"
+    noise = _noise_sentence(recipe)
+    return [
+        f"The labels are synthetic: computed from the recorded rewards and costs{noise}. No person gave them.",
+        f"Safety is judged segment by segment, `cost <= {rule}`: a segment of an unsafe episode can be safe.",
+        "Segments show what the recording policies did; states they never visited have no feedback.",
+    ]
 
 
 def place_of(text: str) -> str:
@@ -170,17 +189,29 @@ def _configs(manifest: dict[str, Any], sets: dict[str, dict[str, Any]]) -> list[
 def _metadata(manifest: dict[str, Any], sets: dict[str, dict[str, Any]]) -> str:
     import yaml
 
-    source = manifest["source"]
+    source, configs = manifest["source"], _configs(manifest, sets)
+    people = any("answers_sha256" in labels["recipe"] for labels in sets.values())
+    origins = {"dsrl": [manifest["task"]["hub_repo"]], "recordings": ["original"], "file": []}[source["kind"]]
     values: dict[str, Any] = {"pretty_name": _pretty_name(manifest), **_license(source["license"])}
     values |= {
         "task_categories": ["reinforcement-learning"],
         "tags": ["safe-rl", "offline-rl", "preference-learning", "rlhf", "safety", "safefeedback"]
         + (["dsrl"] if source["kind"] == "dsrl" else []),
-        "annotations_creators": ["machine-generated"],
+        "annotations_creators": ["machine-generated", *(["other"] if people else [])],
+        **({"source_datasets": origins} if origins else {}),
         "size_categories": [_size_category(sum(manifest["splits"].values()))],
-        "configs": _configs(manifest, sets),
+        "configs": configs,
+        "dataset_info": [_info(config, manifest, sets) for config in configs],
     }
     return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=1000)
+
+
+def _info(config: dict[str, Any], manifest: dict[str, Any], sets: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """How many rows a config has; of an answers config only its splits are known."""
+    name = config["config_name"]
+    rows = (manifest if name in ("pairs", "oracle") else sets[name.removesuffix("-oracle").removesuffix("-answers")])["splits"]
+    known = {} if name.endswith("-answers") else {split: {"num_examples": count} for split, count in rows.items()}
+    return {"config_name": name, "splits": [{"name": split, **known.get(split, {})} for split in rows]}
 
 
 def _license(text: str) -> dict[str, str]:

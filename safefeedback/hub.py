@@ -11,7 +11,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from safefeedback import card, network
+from safefeedback import card, croissant, network
 from safefeedback.errors import InputError
 from safefeedback.files import file_sha256, new_folder
 from safefeedback.network import HubError, ask
@@ -44,6 +44,8 @@ def dataset_release(folder: Path, repo: str) -> Release:
 
     text = card.render(manifest, sets, card.pictures_in(folder), repo)
     files: dict[str, Path | bytes] = {path: folder / path for path in paths}
+    described = croissant.metadata(manifest, sets, repo, f"{network.endpoint()}/datasets/{repo}")
+    files["croissant.json"] = (json.dumps(described, indent=2, ensure_ascii=False) + "\n").encode()
     return Release("dataset", files, text, notes, ("pairs", "oracle", "labels", "plots"), "recipe.json", differs)
 
 

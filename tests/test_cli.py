@@ -41,7 +41,7 @@ LAYERS = [
     {"tables", "card", "reading"},
     {"store"},
     {"pipeline", "labelsets", "recorder"},
-    {"answers", "release"},
+    {"answers", "release", "croissant"},
     {"screen", "label_commands", "hub"},
     {"inspection", "verification"},
     {"hub_commands"},

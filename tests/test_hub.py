@@ -69,7 +69,7 @@ def assert_whole(repo: Repo) -> None:
     import hashlib
 
     for _, files, title in repo.commits:
-        shown = {path for path in files if path.endswith((".parquet", ".json"))}
+        shown = {path for path in files if path.endswith((".parquet", "recipe.json"))}
         named = set()
         for path in (path for path in files if path.endswith("recipe.json")):
             folder = path.removesuffix("recipe.json")
@@ -111,7 +111,7 @@ def test_published_loaded_streamed_and_fetched_it_is_the_same_to_the_bit(built: 
     publishing.fetch(NAME, tmp_path / "here", "v1.0.0")
     files = {path.relative_to(built).as_posix() for path in built.rglob("*") if path.is_file()}
     fetched = {path.relative_to(tmp_path / "here").as_posix() for path in (tmp_path / "here").rglob("*") if path.is_file()}
-    assert fetched == files and all(
+    assert fetched == files | {"croissant.json"} and all(
         (built / path).read_bytes() == (tmp_path / "here" / path).read_bytes() for path in files - {"README.md"}
     )
     card = (tmp_path / "here" / "README.md").read_text()
@@ -275,7 +275,7 @@ def test_versions_tell_what_changed(built: Path, hub: Hub, online: list[float], 
     relabel(folder, [{"noise": 0.4}], "more")
     result = publish(folder, message="asked for by A. Person")
     assert result["version"] == "v1.1.0" and result["line"] == "adds labels/more; asked for by A. Person"
-    assert sorted({path.split("/")[0] for path in result["sent"]}) == ["README.md", "labels"] and result["kept"] == 10
+    assert {path.split("/")[0] for path in result["sent"]} == {"README.md", "croissant.json", "labels"} and result["kept"] == 10
     shutil.rmtree(folder / "labels" / "noisy")
     result = publish(folder)
     assert result["version"] == "v2.0.0" and len(result["removed"]) == 5
@@ -365,7 +365,7 @@ def test_no_network_is_one_line_within_seconds(built: Path, tmp_path: Path):
 
 def test_a_dry_run_sends_nothing_and_needs_no_server(built: Path, hub: Hub, online: list[float], monkeypatch):
     result = publish(built, dry_run=True)
-    assert result["version"] == "v1.0.0" and len(result["sent"]) == 11 and not hub.repos and not hub.received
+    assert result["version"] == "v1.0.0" and len(result["sent"]) == 12 and not hub.repos and not hub.received
     publish(built)
     assert publish(built, dry_run=True)["sent"] == {}
     from huggingface_hub import constants
@@ -373,7 +373,7 @@ def test_a_dry_run_sends_nothing_and_needs_no_server(built: Path, hub: Hub, onli
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setenv("HF_TOKEN", "")
     result = publish(built, dry_run=True)
-    assert len(result["sent"]) == 11 and result["note"].startswith(
+    assert len(result["sent"]) == 12 and result["note"].startswith(
         "not compared with the server: cannot read user/ball: HF_HUB"
     )
 
