@@ -1,4 +1,4 @@
-"""The commands that publish datasets and fetch published ones."""
+"""The commands that publish datasets, fetch published ones, and write them in the formats of other projects."""
 
 from __future__ import annotations
 
@@ -53,6 +53,30 @@ def fetch(
     rows = sum(manifest["splits"].values())
     print(f"{folder}: {manifest['recipe']['task']}, {rows:,} pairs, from {repo} at {commit[:12]}")
     print(f"load it with: datasets.load_dataset({str(folder)!r}); train: presa train {folder}")
+
+
+def export(
+    folder: Annotated[str, typer.Argument(help="A dataset's folder, or a Hub repository user/name.")],
+    kind: Annotated[str, typer.Option("--format", help="cpl, d4rl, minari, trl-paired or trl-unpaired.")],
+    out: Annotated[Path | None, typer.Option(help="A new folder. (default: one here, named after both)")] = None,
+    labels: Annotated[str | None, typer.Option(help="A label set of the dataset. (default: the published labels)")] = None,
+    split: Annotated[str, typer.Option(help="train or test.")] = "train",
+    ties: Annotated[str | None, typer.Option(help="keep (as 0.5) or drop; asked for where there are any.")] = None,
+    rewards: Annotated[
+        str | None, typer.Option(help="none (zeros) or return (true returns, spread evenly); for cpl, d4rl and minari.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Write a dataset in a format of another project."""
+    from safefeedback.export import export as write
+
+    result = write(folder, kind, out or Path(f"{Path(folder).name}-{kind}"), labels, split, ties, rewards)
+    if as_json:
+        print(json.dumps(result))
+        return
+    print(f"{result['folder']}: {result['rows']:,} rows from {result['pairs']:,} pairs, {result['left_out']:,} pairs left out")
+    if rewards == "return":
+        print("note: rewards are the true returns, which no method that learns from feedback may see")
 
 
 def print_published(result: dict[str, Any], dry_run: bool) -> None:

