@@ -117,7 +117,7 @@ def train(
 
 @app.command()
 def evaluate(
-    run: Annotated[str | None, typer.Argument(help="The folder of a run.")] = None,
+    run: Annotated[str | None, typer.Argument(help="The folder of a run, or a Hub repository user/name.")] = None,
     policy: Annotated[
         str | None, typer.Option(help="Anybody's policy instead: package.module:function, called without arguments.")
     ] = None,
@@ -147,6 +147,10 @@ def evaluate(
         raise InputError(f"--seed must be 0 or more, not {seed}")
     if video is not None:
         check_film(video, video_episodes)
+    if run is not None:
+        from presa.hub import local
+
+        run, own = local(run), Path(run).is_dir()
     facts: dict[str, Any] = load(run).facts if run is not None else {"algorithm": policy, "seed": None}
     played = find_task(task) if task is not None else Task.from_dict(facts["task"])
     limit = cost_limit if cost_limit is not None else facts.get("cost_limit", played.default_cost_limit)
@@ -156,7 +160,7 @@ def evaluate(
         result = judge(name, played, limit, episodes, seed, processes, labels, progress)
     if notes := facts.get("notes"):
         result["summary"]["notes"] = notes
-    if run is not None and Path(run).is_dir():
+    if run is not None and own:
         from presa.files import write_json
 
         write_json(Path(run) / "evaluation.json", result)
@@ -171,6 +175,28 @@ def evaluate(
     print_evaluation(result["summary"])
     if video is not None:
         print(f"  film    {video}, {frames} frames")
+
+
+@app.command()
+def publish(
+    run: Annotated[Path, typer.Argument(help="The folder of a finished run.")],
+    repo: Annotated[str, typer.Argument(help="The repository on the Hub, user/name; it is made if there is none.")],
+    public: Annotated[bool, typer.Option("--public", help="Let everybody see it. (default: only you)")] = False,
+    tag: Annotated[str | None, typer.Option(help="Of this version, such as v1.0.0. (default: the next one)")] = None,
+    message: Annotated[str, typer.Option(help="Joins the line of the changelog.")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would go up.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Publish a trained policy on the Hugging Face Hub, with a card that tells how it was trained and what it reached."""
+    from presa.hub import run_release
+    from safefeedback.hub import publish as send
+    from safefeedback.hub_commands import print_published
+
+    result = send(run_release(run, repo), repo, public, tag, " ".join(message.split()), dry_run)
+    if as_json:
+        print(json.dumps({"dry_run": dry_run, **result}))
+    else:
+        print_published(result, dry_run)
 
 
 def _setting(text: str) -> tuple[str, str]:

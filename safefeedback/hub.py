@@ -92,7 +92,7 @@ def publish(
         _open(release, repo)
         private = False
     note = f"{repo} is public, and stays so" if not private and not public else ""
-    return _result(repo, change, remote, commit, private, note)
+    return _result(release.kind, repo, change, remote, commit, private, note)
 
 
 def look(release: Release, repo: str) -> Remote | None:
@@ -181,7 +181,7 @@ def _plan(release: Release, repo: str, public: bool, tag: str | None, message: s
     if remote is not None:
         _check_ours(release, remote, repo)
     private = not public and (remote is None or remote.private)
-    return _result(repo, compare(release, remote, tag, message), remote, None, private, note)
+    return _result(release.kind, repo, compare(release, remote, tag, message), remote, None, private, note)
 
 
 def _create(release: Release, repo: str, public: bool) -> Remote:
@@ -281,12 +281,12 @@ def _json(content: bytes) -> dict[str, Any]:
 
 
 def _result(
-    repo: str, change: Change | None, remote: Remote | None, commit: str | None, private: bool, note: str
+    kind: str, repo: str, change: Change | None, remote: Remote | None, commit: str | None, private: bool, note: str
 ) -> dict[str, Any]:
     current = changelog(remote.card)[0][:1] if remote is not None else []
     return {
         "repo": repo,
-        "url": f"{network.endpoint()}/datasets/{repo}",
+        "url": f"{network.endpoint()}/{'datasets/' if kind == 'dataset' else ''}{repo}",
         "version": change.version if change else current[0][0],
         "line": change.line if change else current[0][1],
         "commit": commit,
