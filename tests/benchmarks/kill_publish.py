@@ -70,9 +70,7 @@ def main() -> None:
                 f"killed after {asked} requests, {sent} of 4 large files sent; {len(hub.log) - asked} more to complete it",
                 flush=True,
             )
-    print(
-        f"{kills} kills, all complete after the second run; {twice} large files were sent twice; killed {ended}; a life of {life:.2f} s"
-    )
+    print(f"{kills} kills, all complete after the second run; {twice} large files were sent twice; killed {ended}")
 
 
 if __name__ == "__main__":
