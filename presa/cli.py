@@ -148,7 +148,7 @@ def evaluate(
     if video is not None:
         check_film(video, video_episodes)
     if run is not None:
-        from presa.hub import local
+        from presa.policy import local
 
         run, own = local(run), Path(run).is_dir()
     facts: dict[str, Any] = load(run).facts if run is not None else {"algorithm": policy, "seed": None}

@@ -1,4 +1,4 @@
-"""Trained policies on the Hugging Face Hub: a run's folder as a release, and a repository as a folder."""
+"""Trained policies on the Hugging Face Hub: a run's folder as a release."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from presa.policy import POLICY_FILE
 from presa.records import read_config
 from safefeedback.card import YOURS
 from safefeedback.errors import InputError
-from safefeedback.network import is_repo_name, snapshot
 from safefeedback.release import Release
 
 FILES = (POLICY_FILE, "config.json", "metrics.jsonl", "evaluation.json", "learning_curve.png")
@@ -42,19 +41,6 @@ def run_release(run: Path, repo: str) -> Release:
     metadata = yaml.safe_dump(_metadata(run, config, repo), sort_keys=False, allow_unicode=True, width=1000)
     text = render(run).replace("<this folder>", repo)
     return Release("model", files, f"---\n{metadata}---\n\n{text}\n{YOURS}", "", (), "config.json", differs)
-
-
-def local(run: str) -> str:
-    """A run's folder, as it is or from the Hub's cache, where `run` names a repository: user/name or user/name@revision.
-
-    Raises:
-        InputError: if it cannot be fetched.
-    """
-    repo, _, revision = run.partition("@")
-    if Path(run).exists() or not is_repo_name(repo):
-        return run
-    failure = f"{run} is no run here and cannot be fetched from the Hub"
-    return str(snapshot(failure, "model", repo, revision or None, [POLICY_FILE, "config.json"]))
 
 
 def _metadata(run: Path, config: dict[str, Any], repo: str) -> dict[str, Any]:

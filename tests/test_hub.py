@@ -42,24 +42,6 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return data
 
 
-@pytest.fixture
-def online(hub: Hub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[float]:
-    """This process takes the server for the Hub, and waits for nothing; the seconds it would have waited are listed."""
-    from huggingface_hub import constants
-
-    for name, value in {
-        "ENDPOINT": hub.url,
-        "HUGGINGFACE_CO_URL_TEMPLATE": hub.url + "/{repo_id}/resolve/{revision}/{filename}",
-        "HF_HUB_OFFLINE": False,
-        "HF_HUB_CACHE": str(tmp_path / "cache"),
-    }.items():
-        monkeypatch.setattr(constants, name, value)
-    monkeypatch.setenv("HF_TOKEN", TOKEN)
-    waits: list[float] = []
-    monkeypatch.setattr(time, "sleep", waits.append)
-    return waits
-
-
 def publish(folder: Path, repo: str = NAME, **choices: Any) -> dict[str, Any]:
     return publishing.publish(publishing.dataset_release(folder, repo), repo, **choices)
 
