@@ -52,17 +52,22 @@ def open_parquet(file: Path) -> pq.ParquetFile:
     """
     try:
         return pq.ParquetFile(file)
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, ValueError, pa.ArrowException) as error:
         raise InputError(f"{file} is not a whole Parquet file: {str(error).splitlines()[0]}") from None
 
 
 def shape_of(file: Path, recipe: dict[str, Any]) -> tuple[int, int, int]:
     """L, O and A from the Parquet file itself, or else from the recipe."""
     metadata = open_parquet(file).schema_arrow.metadata or {}
-    shape = json.loads(metadata[b"safefeedback"]) if b"safefeedback" in metadata else recipe.get("shape")
-    if shape is None:
-        raise InputError(f"{file} does not say the shape of its segments, and there is no recipe.json that does")
-    return shape["length"], shape["observation_dim"], shape["action_dim"]
+    try:
+        shape = json.loads(metadata[b"safefeedback"]) if b"safefeedback" in metadata else recipe.get("shape")
+        if shape is None:
+            raise InputError(f"{file} does not say the shape of its segments, and there is no recipe.json that does")
+        return int(shape["length"]), int(shape["observation_dim"]), int(shape["action_dim"])
+    except InputError:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise InputError(f"{file} says something about the shape of its segments that is no shape") from None
 
 
 def fill(arrays: dict[str, np.ndarray], files: list[Path]) -> None:
@@ -98,7 +103,9 @@ def pieces(files: list[Path], arrays: Callable[[int, int], dict[str, np.ndarray]
                         _copy(batch.column(column), target, path, column)
                 at += len(batch)
                 yield targets
-        except (OSError, pa.ArrowException) as error:
+        except InputError:
+            raise
+        except (OSError, ValueError, pa.ArrowException) as error:
             raise InputError(f"{path} is damaged: {str(error).splitlines()[0]}") from None
 
 

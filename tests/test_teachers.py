@@ -203,3 +203,32 @@ def test_what_samplers_promise():
     assert len({tuple(sorted(row)) for row in sample(data, 45, 10, 0, 0, "same-start").rows(data).tolist()}) == 45
     with pytest.raises(InputError, match="no unsafe segment"):
         sample(data, 10, 10, 0, 0, "stratified", 99.0)
+
+
+def test_dawid_skene_is_the_expectation_maximisation_of_a_loop():
+    """Dawid and Skene (1979), equations 2.3 to 2.5, written out for yes and no, with answers that are missing."""
+    rng = np.random.default_rng(5)
+    truth = (rng.uniform(size=60) < 0.4).astype(float)
+    votes = np.where(rng.uniform(size=(60, 4)) < [0.05, 0.2, 0.3, 0.45], 1 - truth[:, None], truth[:, None])
+    votes[rng.uniform(size=votes.shape) < 0.3] = np.nan
+    answers = [{k: int(vote) for k, vote in enumerate(row) if not np.isnan(vote)} for row in votes]
+    asked = [item for item, given in enumerate(answers) if given]
+    belief = {item: [list(answers[item].values()).count(c) / len(answers[item]) for c in (0, 1)] for item in asked}
+    for _ in range(100):
+        prior = [sum(belief[item][c] for item in asked) / len(asked) for c in (0, 1)]
+        says = {}  # (annotator, truth, answer) -> probability
+        for k in range(4):
+            for t in (0, 1):
+                weight = [sum(belief[item][t] for item in asked if answers[item].get(k) == c) for c in (0, 1)]
+                for c in (0, 1):
+                    says[k, t, c] = weight[c] / sum(weight)
+        for item in asked:
+            likely = [prior[t] * math.prod(says[k, t, c] for k, c in answers[item].items()) for t in (0, 1)]
+            belief[item] = [value / sum(likely) for value in likely]
+    expected = np.full(60, np.nan)
+    for item in asked:
+        expected[item] = float(belief[item][1] > belief[item][0])
+    labels = dawid_skene(votes.astype(np.float32))
+    np.testing.assert_array_equal(labels, expected.astype(np.float32))
+    by_count = majority(votes.astype(np.float32))
+    assert (labels == truth).sum() > (by_count == truth).sum() and (labels != by_count).any()

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import random
 import shutil
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import typer
 from conftest import run_cli, write_hdf5
 
 import safefeedback
@@ -22,10 +26,12 @@ from safefeedback.answers import import_answers
 from safefeedback.build import Recipe
 from safefeedback.content import ColumnHashes, content_hash
 from safefeedback.files import file_sha256
+from safefeedback.inspection.command import inspect
 from safefeedback.labelsets import relabel
 from safefeedback.reading import label_sets, read_feedback
 from safefeedback.store import recipe_hash
 from safefeedback.tasks import Task, tasks
+from safefeedback.verification import command
 from safefeedback.verification.verify import verify
 
 BALL = tasks()["BallCircle"]
@@ -43,6 +49,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         file["advantages"] = np.random.default_rng(1).normal(size=sum(LENGTHS) + 3)
     recipe = Recipe(BALL, pairs=40, length=LENGTH, noise=0.2, preference_noise=0.1, test_fraction=0.3)
     folder, _ = safefeedback.build_dataset(recipe, str(place / "ball.hdf5"), place / "data")
+    shutil.copytree(folder, place / "bare")
     relabel(folder, [{"noise": 0.3}], "noisy")
     few = {"cost_limit": 10.0, "filters": ["drop-both-unsafe"], "safety_noise": "panel:consensus=dawid-skene"}
     relabel(folder, [few], "few")
@@ -57,6 +64,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def folder(place: Path, tmp_path: Path) -> Path:
     """A dataset of one's own to break."""
     return shutil.copytree(place / "data", tmp_path / "data")
+
+
+@pytest.fixture
+def bare(place: Path, tmp_path: Path) -> Path:
+    """The same without label sets."""
+    return shutil.copytree(place / "bare", tmp_path / "bare")
 
 
 def failed(folder: Path, source: Path | None = None, advantages: Path | None = None) -> dict[str, str]:
@@ -110,7 +123,6 @@ def mend(folder: Path) -> None:
         recipe = Recipe.from_dict(manifest["recipe"], task)
         manifest["recipe_sha256"] = recipe_hash(recipe, manifest["source"]["sha256"])
 
-    shutil.rmtree(folder / "labels", ignore_errors=True)
     edit(folder, hashes)
     feedback, _ = read_feedback(folder)
     edit(folder, lambda manifest: manifest.update(statistics=stats.statistics(feedback, len(LENGTHS))))
@@ -166,6 +178,11 @@ def window_over_a_short_end(folder: Path) -> None:
 def lost_row(folder: Path) -> None:
     for name in ("pairs", "oracle"):
         rewrite(folder, name, lambda table: pa.concat_tables([table[:6], table[7:]]))
+
+
+def lost_last_row(folder: Path) -> None:
+    for name in ("pairs", "oracle"):
+        rewrite(folder, name, lambda table: table[:-1])
 
 
 def repeated_row(folder: Path) -> None:
@@ -236,6 +253,7 @@ CORRUPTIONS: dict[Callable[[Path], None], tuple[str, str, str]] = {
     window_over_the_end: ("files tables rows", "rows", "rows content"),
     window_over_a_short_end: ("files tables", "", "rows content"),
     lost_row: ("files tables rows content statistics", "rows content statistics", "rows content"),
+    lost_last_row: ("files tables rows content statistics", "rows content statistics", "rows content"),
     repeated_row: ("files tables rows content statistics", "tables rows content statistics", "tables rows content"),
     row_in_anothers_place: ("files tables content statistics", "content", "content"),
     other_seed: ("manifest content", "content", "content"),
@@ -252,7 +270,8 @@ CORRUPTIONS: dict[Callable[[Path], None], tuple[str, str, str]] = {
 
 
 @pytest.mark.parametrize("corrupt", CORRUPTIONS, ids=lambda corrupt: corrupt.__name__)
-def test_a_corruption_is_caught(folder: Path, place: Path, corrupt: Callable[[Path], None]):
+def test_a_corruption_is_caught(bare: Path, place: Path, corrupt: Callable[[Path], None]):
+    folder = bare
     plain, forged, forged_with_source = (set(names.split()) for names in CORRUPTIONS[corrupt])
     corrupt(folder)
     assert plain <= failed(folder).keys()
@@ -265,7 +284,8 @@ def test_a_corruption_is_caught(folder: Path, place: Path, corrupt: Callable[[Pa
     assert found.keys() >= forged_with_source and bool(found) == bool(forged_with_source), found
 
 
-def test_what_is_wrong_is_said_where_it_is(folder: Path, place: Path):
+def test_what_is_wrong_is_said_where_it_is(bare: Path, place: Path):
+    folder = bare
     other_observation(folder)
     mend(folder)
     feedback, _ = read_feedback(folder)
@@ -275,11 +295,11 @@ def test_what_is_wrong_is_said_where_it_is(folder: Path, place: Path):
     assert "steps 9 to 16 of episode 2, which is not that long" in failed(folder, place / "ball.hdf5")["rows"]
 
 
-def test_another_source_file(folder: Path, place: Path, tmp_path: Path):
+def test_another_source_file(bare: Path, place: Path, tmp_path: Path):
     other = write_hdf5(tmp_path / "other.hdf5", LENGTHS, seed=1, trailing=3)
-    assert failed(folder, other).keys() == {"source"} and "is not the file" in failed(folder, other)["source"]
+    assert failed(bare, other).keys() == {"source"} and "is not the file" in failed(bare, other)["source"]
     with pytest.raises(safefeedback.InputError, match="there is no file"):
-        verify(folder, tmp_path / "nowhere.hdf5")
+        verify(bare, tmp_path / "nowhere.hdf5")
 
 
 @pytest.mark.parametrize(
@@ -302,6 +322,34 @@ def test_another_source_file(folder: Path, place: Path, tmp_path: Path):
 def test_manifests_that_disagree(folder: Path, where: str, change: Callable[[dict[str, Any]], Any], check: str):
     edit(folder / where, change)
     assert check in failed(folder)
+
+
+def places(value: Any, at: tuple = ()) -> Iterator[tuple]:
+    """The way to every value inside of a JSON value."""
+    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in inside:
+        yield (*at, key)
+        yield from places(item, (*at, key))
+
+
+def test_whatever_is_changed_in_a_manifest_is_caught(bare: Path):
+    text, rng = (bare / "recipe.json").read_text(), random.Random(6)
+    ways = [way for way in places(json.loads(text)) if way[0] != "not_hashed"]
+    for _ in range(40):
+        manifest, way = json.loads(text), rng.choice(ways)
+        table = manifest
+        for key in way[:-1]:
+            table = table[key]
+        old, new = table[way[-1]], rng.choice([None, "", "x", -1, 10**9, 2**70, 1.5, [], {}, [1], {"a": 1}, True])
+        if old == new:
+            continue
+        table[way[-1]] = new
+        (bare / "recipe.json").write_text(json.dumps(manifest))
+        if way == ("format_version",) and isinstance(new, int):
+            with pytest.raises(safefeedback.InputError, match="format version"):
+                verify(bare)
+        else:
+            assert failed(bare), (way, old, new)
 
 
 @pytest.mark.parametrize("name", ["few", "people", "noisy", "regret"])
@@ -343,8 +391,8 @@ def test_no_false_alarm_whatever_was_done_to_the_folder(folder: Path, place: Pat
     with open(folder / "README.md", "a") as text:
         text.write("My own notes.\n")
     pytest.importorskip("matplotlib")
-    assert run_cli("inspect", folder, cwd=tmp_path).returncode == 0
-    assert run_cli("inspect", folder, "--labels", "few", cwd=tmp_path).returncode == 0
+    inspect(str(folder))
+    inspect(str(folder), labels="few")
     text = (folder / "README.md").read_text()
     assert "(plots/return-cost.png)" in text and "(plots/pairs.png)" in text and text.endswith("My own notes.\n")
     assert not failed(folder) and "later" not in notes(folder)["card"]
@@ -400,19 +448,21 @@ def test_no_false_alarm_about_a_random_recipe(place: Path, tmp_path: Path, seed:
     assert not failed(folder)
 
 
-def test_the_command(folder: Path, place: Path):
+def test_the_command(bare: Path, place: Path, capsys: pytest.CaptureFixture[str]):
     """One line a check, one at the end, and the exit code; or JSON alone."""
-    result = run_cli("verify", folder, "--source", place / "ball.hdf5", cwd=place)
+    result = run_cli("verify", bare, "--source", place / "ball.hdf5", cwd=place)
     assert result.returncode == 0 and result.stdout.splitlines()[-1].startswith("ok: ") and result.stderr == ""
-    flipped_label(folder)
-    result = run_cli("verify", folder, cwd=place)
+    flipped_label(bare)
+    result = run_cli("verify", bare, cwd=place)
     last = result.stdout.splitlines()[-1]
     assert result.returncode == 1 and last.startswith("FAILED: files: pairs/train-00000-of-00001.parquet has")
-    printed = json.loads(run_cli("verify", folder, "--json", cwd=place).stdout)
+    with pytest.raises(typer.Exit):
+        command.verify(bare, as_json=True)
+    printed = json.loads(capsys.readouterr().out)
     assert not printed["ok"] and {check["name"] for check in printed["checks"] if not check["ok"]} >= {"files", "content"}
-    for words, message in ((("nowhere",), "there is no folder nowhere"), ((".",), "holds no recipe.json")):
-        result = run_cli("verify", *words, cwd=place)
-        assert result.returncode == 2 and message in result.stderr and "Traceback" not in result.stderr
+    for missing, message in ((place / "nowhere", "there is no folder"), (place, "holds no recipe.json")):
+        with pytest.raises(safefeedback.InputError, match=message):
+            verify(missing)
 
 
 def test_recordings_are_found_by_their_sha256(tmp_path: Path):
@@ -422,3 +472,45 @@ def test_recordings_are_found_by_their_sha256(tmp_path: Path):
     edit(folder, lambda manifest: manifest["source"].update(license="cc0-1.0"))
     card.refresh(folder, json.loads((folder / "recipe.json").read_text()), {})
     assert failed(folder).keys() == {"source"}
+
+
+# adds and replaces label sets in copies of a folder; each process is killed at its n-th step that changes something on disk
+KILLED = """
+import os, shutil, signal, sys
+from pathlib import Path
+from safefeedback.answers import import_answers
+from safefeedback.inspection.command import inspect
+from safefeedback.labelsets import relabel
+
+folder, answers, moments = Path(sys.argv[1]), Path(sys.argv[2]), map(int, sys.argv[3:])
+for moment in moments:
+    copy = shutil.copytree(folder, folder.with_name(f"killed-{moment}"))
+    if os.fork() == 0:
+        left = [moment]
+        def hook(event, arguments):
+            writes = event == "open" and "w" in (arguments[1] or "")
+            if (writes or event in ("os.rename", "os.remove", "os.mkdir", "os.rmdir")) and str(copy) in str(arguments[0]):
+                left[0] -= 1
+                if left[0] == 0:
+                    os.kill(os.getpid(), signal.SIGKILL)
+        sys.addaudithook(hook)
+        relabel(copy, [{"noise": 0.1, "seed": 4}], "noisy", overwrite=True)
+        import_answers(copy, answers, "people")
+        os._exit(0)
+    print(os.wait()[1], end=" ")
+"""
+MOMENTS = [3, 10, 17, 26, 35, 44]  # of 49
+
+
+def test_commands_that_are_killed_leave_a_whole_dataset(bare: Path, place: Path, tmp_path: Path):
+    """With or without the label set, and the next command puts everything right."""
+    relabel(bare, [{"noise": 0.1}], "noisy")
+    words = [str(bare), str(place / "answers.csv"), *map(str, MOMENTS)]
+    result = subprocess.run([sys.executable, "-c", KILLED, *words], capture_output=True, text=True, check=False)
+    assert result.stdout.split() == ["9"] * len(MOMENTS), result.stderr
+    for moment in MOMENTS:
+        killed = tmp_path / f"killed-{moment}"
+        assert not failed(killed), moment
+        relabel(killed, [{"noise": 0.1}], "noisy", overwrite=True)
+        assert not [check for check in verify(killed) if check.problems or "later" in check.note]
+        assert not list((killed / "labels").glob(".noisy*"))

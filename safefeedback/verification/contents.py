@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -64,46 +64,73 @@ def compare(
     """
     problems: list[str] = []
     differences: list[str] = []
-    named = dict(manifest["content"]["columns"])
-    split_rows = parts(again) if again is not None else {}
+    columns_told = dict(manifest["content"]["columns"])
+    rows_again = parts(again) if again is not None else {}
+    differences += [f"there is no split {split}" for split in rows_again if split not in manifest["splits"]]
     for name, schema in columns.items():
         for split, count in manifest["splits"].items():
             where = "/".join(filter(None, (name, split)))
-            hashes, damaged, at, last = ColumnHashes(), False, 0, -1
-            expected = _pieces(made[name][0], split_rows[split]) if name in made and split in split_rows else None
-            wrong: dict[int, list[str]] = {}
-            files = sorted((folder / name).glob(f"{split}-*.parquet"))
-            if [file.name for file in files] != [f"{split}-{i:05d}-of-{len(files):05d}.parquet" for i in range(len(files))]:
-                problems.append(f"{where}: the numbers in the names of its files are not 0 to {len(files) - 1}")
-            for file in files:
-                try:
-                    for piece in _read(file, schema, shape):
-                        pair_id = piece.column("pair_id").to_numpy(zero_copy_only=False)
-                        rising = np.diff(pair_id, prepend=last) > (0 if name != "answers" else -1)
-                        if not rising.all():
-                            problems.append(f"{where}: pair_id does not increase at pair {pair_id[~rising][0]}, row {at}")
-                        for column in piece.schema.names:
-                            hashes.add(column, piece.column(column))
-                        if expected is not None:
-                            _differ(piece, expected(at, len(piece)), wrong)
-                        at, last = at + len(piece), int(pair_id[-1])
-                        advance(len(piece))
-                except (InputError, pa.ArrowException, OSError) as error:
-                    damaged = True
-                    problems.append(f"{file.relative_to(folder)}: {str(error).splitlines()[0]}")
-            if not damaged and name != "answers" and at != count:
-                problems.append(f"{where} has {at:,} rows instead of {count:,}")
-            digests = {"/".join((where, column)): digest for column, digest in hashes.hex().items()}
-            other = [column.split("/")[-1] for column, digest in digests.items() if named.pop(column, None) != digest]
-            if other and not damaged:
-                problems.append(f"{where}: the content of {', '.join(other)} is not what content.columns says")
-            if damaged:
-                named = {column: digest for column, digest in named.items() if not column.startswith(f"{where}/")}
-            differences += [f"{where}, pair {pair}: {', '.join(wrong[pair])}" for pair in sorted(wrong)[:SHOWN]]
-            if expected is not None and len(wrong) > SHOWN:
-                differences.append(f"{where}: and {len(wrong) - SHOWN:,} more pairs")
-    problems += [f"content.columns names {column}, which is not there" for column in named]
+            rows = rows_again.get(split)
+            expected = _pieces(made[name][0], rows) if rows is not None and name in made else None
+            scan = _scan(folder, name, split, schema, shape, expected, advance)
+            problems += [f"{where}: {problem}" for problem in scan.problems]
+            told = {column: columns_told.pop(f"{where}/{column}", None) for column in schema.names}
+            if not scan.damaged:
+                if name != "answers" and scan.rows != count:
+                    problems.append(f"{where} has {scan.rows:,} rows instead of {count:,}")
+                other = [column for column, digest in told.items() if scan.hashes.hex().get(column) != digest]
+                problems += [f"{where}: the content of {', '.join(other)} is not what content.columns says"] if other else []
+                if expected is not None and len(expected(scan.rows, 1)):
+                    differences.append(f"{where}: rows are missing after the last one")
+            differences += [f"{where}, pair {pair}: {', '.join(scan.wrong[pair])}" for pair in sorted(scan.wrong)[:SHOWN]]
+            if len(scan.wrong) > SHOWN:
+                differences.append(f"{where}: and {len(scan.wrong) - SHOWN:,} more pairs")
+    problems += [f"content.columns names {column}, which is not there" for column in columns_told]
     return problems, differences
+
+
+@dataclass
+class _Scan:
+    """What reading one split of a table found: rows, content, problems, and by pair the columns that are not as expected."""
+
+    rows: int = 0
+    damaged: bool = False
+    hashes: ColumnHashes = field(default_factory=ColumnHashes)
+    problems: list[str] = field(default_factory=list)
+    wrong: dict[int, list[str]] = field(default_factory=dict)
+
+
+def _scan(
+    folder: Path,
+    name: str,
+    split: str,
+    schema: pa.Schema,
+    shape: dict[str, int],
+    expected: Callable[[int, int], pa.Table] | None,
+    advance: Callable[[int], None],
+) -> _Scan:
+    """Reads one split of a table; `expected` gives the rows that should be there."""
+    scan, last = _Scan(), -1
+    files = sorted((folder / name).glob(f"{split}-*.parquet"))
+    if [file.name for file in files] != [f"{split}-{i:05d}-of-{len(files):05d}.parquet" for i in range(len(files))]:
+        scan.problems.append(f"its {len(files)} files are not numbered from 0 to {len(files) - 1}")
+    for file in files:
+        try:
+            for piece in _read(file, schema, shape):
+                pair_id = piece.column("pair_id").to_numpy(zero_copy_only=False)
+                rising = np.diff(pair_id, prepend=last) > (0 if name != "answers" else -1)  # several people answer one pair
+                if not rising.all():
+                    scan.problems.append(f"pair_id does not increase at pair {pair_id[~rising][0]}")
+                for column in piece.schema.names:
+                    scan.hashes.add(column, piece.column(column))
+                if expected is not None:
+                    _differ(piece, expected(scan.rows, len(piece)), scan.wrong)
+                scan.rows, last = scan.rows + len(piece), int(pair_id[-1])
+                advance(len(piece))
+        except (pa.ArrowException, OSError, ValueError) as error:
+            scan.damaged = True
+            scan.problems.append(f"{file.name}: {str(error).splitlines()[0]}")
+    return scan
 
 
 def _read(file: Path, schema: pa.Schema, shape: dict[str, int]) -> Iterator[pa.RecordBatch]:
@@ -115,9 +142,9 @@ def _read(file: Path, schema: pa.Schema, shape: dict[str, int]) -> Iterator[pa.R
         others = [field.name for field in found if kinds.get(field.name) != field.type]
         lost = [name for name in kinds if name not in found.names]
         raise InputError(f"its columns are not those of the format: {', '.join([*others, *lost]) or 'their order'}")
-    stated = {key.decode(): value.decode() for key, value in (found.metadata or {}).items()}
-    if stated.get("safefeedback") != schema_metadata(shape)["safefeedback"]:
-        raise InputError(f"its metadata say {stated.get('safefeedback')} about the segments")
+    stated = (found.metadata or {}).get(b"safefeedback")
+    if stated != schema_metadata(shape)["safefeedback"].encode():
+        raise InputError(f"its metadata say {stated!r} about the segments")
     for batch in opened.iter_batches(BATCH):
         if len(batch):
             if batch.column("pair_id").null_count:

@@ -61,7 +61,7 @@ def label_set_check(
         return Check(f"labels/{name}", tuple(problems), "its recipe.json")
     try:
         why_not, *found = _found(base, name, manifest, labelling, advance)
-    except (InputError, OSError, pa.ArrowException) as error:
+    except (ValueError, OSError, pa.ArrowException) as error:
         return Check(f"labels/{name}", (*problems, str(error).splitlines()[0]), "its tables")
     wrong = [*problems, *(problem for kind in found for problem in kind)]
     said = f"labels recomputed; {why_not}" if why_not else "every label, flip, mark and statistic made again"

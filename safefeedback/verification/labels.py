@@ -9,10 +9,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from safefeedback.build import Labelling
+from safefeedback.build import Labelling, Recipe
 from safefeedback.errors import InputError
 from safefeedback.filters import FILTERS
-from safefeedback.labels import prefer_by_return, safe_by_cost
+from safefeedback.labels import prefer_by_return, safe_by_cost, segment_cost_limit
 from safefeedback.reading import read_feedback
 from safefeedback.stats import statistics
 from safefeedback.tables import Table
@@ -67,7 +67,9 @@ def examine(claim: Claim, shape: dict[str, int], advance: Callable[[int], None])
             numbers += _history_problems(again, told)
         elif stored is not None:
             again = _truth_again(stored, claim.labelling, claim.source["longest_episode"])
-            numbers += _filter_problems(stored, claim.labelling, told, claim.drawn)
+            numbers += _told_problems(claim, stored.pairs.length) or _filter_problems(
+                stored, claim.labelling, told, claim.drawn
+            )
     except InputError as error:
         failed.append(f"the recipe cannot be followed again: {error}")
     problems, differences = compare(claim.folder, manifest, shape, claim.columns, again, claim.tables, advance)
@@ -108,6 +110,24 @@ def _history_problems(again: Feedback, told: list[dict[str, Any]]) -> list[str]:
     return [problem for entry, done in pairs for problem in _unequal(f"history: {done['stage']}", entry, done)]
 
 
+def _told_problems(claim: Claim, length: int) -> list[str]:
+    """What a history says about stages whose counts cannot be told again: the choices, and what follows from them."""
+    choices = claim.labelling
+    horizon = choices.steps_of(claim.source["longest_episode"])
+    stages: list[dict[str, Any]] = [{"stage": "source"}, {"stage": "sample"}] if isinstance(choices, Recipe) else []
+    limit = segment_cost_limit(choices.limit, length, horizon)
+    stages.append({"stage": "label", "horizon": horizon, "segment_cost_limit": limit})
+    stages += [{"stage": "teach", "teacher": choices.teacher}] if choices.teacher != "oracle" else []
+    stages += [{"stage": "annotate", "safety_noise": choices.safety_noise}] if choices.safety_noise != "none" else []
+    stages += [{"stage": "noise"}, *({"stage": "filter", "filter": name} for name in choices.filters)]
+    told = claim.manifest["history"]
+    if len(told) != len(stages):
+        return [f"history: {len(told)} stages instead of {len(stages)}"]
+    known = [{key: entry.get(key) for key in stage} for entry, stage in zip(told, stages, strict=True)]
+    pairs = zip(known, stages, strict=True)
+    return [problem for entry, stage in pairs for problem in _unequal(f"history: {stage['stage']}", entry, stage)]
+
+
 def _filter_problems(stored: Feedback, labelling: Labelling, history: list[dict[str, Any]], drawn: int) -> list[str]:
     """Pairs that a filter would have removed, and filters whose counts do not add up; `drawn` pairs went in."""
     problems = []
@@ -116,8 +136,6 @@ def _filter_problems(stored: Feedback, labelling: Labelling, history: list[dict[
         if dropped.any():
             problems.append(f"pair {stored.pairs.pair_id[dropped][0]} is one that the filter {name} removes")
     steps = [entry for entry in history if entry.get("stage") == "filter"]
-    if [entry.get("filter") for entry in steps] != list(labelling.filters):
-        return [*problems, "history: the filters are not those of the recipe"]
     for entry in steps:
         if entry.get("pairs_before") != drawn or not isinstance(entry.get("removed"), int):
             return [*problems, f"history: filter {entry['filter']} did not start from {drawn:,} pairs"]

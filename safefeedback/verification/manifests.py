@@ -63,7 +63,9 @@ def load(folder: Path, structure: dict[str, Any]) -> tuple[dict[str, Any], list[
         raise InputError(f"{folder} has format version {version}; this version of safefeedback verifies {FORMAT_VERSION}")
     problems = _misfits(manifest, structure, "recipe.json")
     if not problems and "source" in structure:
-        problems = _misfits(manifest["history"][:1], [SOURCE_ENTRY], "recipe.json: history")
+        first = manifest["history"][0] if manifest["history"] else {}
+        problems = _misfits(first, SOURCE_ENTRY, "recipe.json: history[0]")
+        problems += [] if problems or first["stage"] == "source" else ["recipe.json: history does not begin with the source"]
     if not problems:
         problems += [f"recipe.json names the file {name}" for name in manifest["files"] if not SHARD.fullmatch(name)]
         problems += [f"recipe.json names the split {split}" for split in manifest["splits"] if split not in SPLITS]
