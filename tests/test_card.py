@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from safefeedback.labelsets import relabel
 from safefeedback.reading import label_sets, read_manifest
 from safefeedback.tasks import tasks
 
+CARDS = Path(__file__).parents[1] / "cards"
 # https://github.com/huggingface/hub-docs/blob/main/datasetcard.md, and the values that huggingface_hub's DatasetCardData names
 FIELDS = {"pretty_name", "license", "license_name", "license_link", "language", "tags", "annotations_creators", "configs"}
 FIELDS |= {"size_categories", "source_datasets", "task_categories", "dataset_info"}
@@ -88,3 +90,15 @@ def test_croissant_is_valid_and_reads_the_data(folder: Path, tmp_path: Path):
     assert not missing
     for word in ("dataCollection", "dataBiases", "dataLimitations", "personalSensitiveInformation", "dataAnnotationProtocol"):
         assert found[f"rai:{word}"]
+
+
+def test_the_cards_of_the_eight_tasks_are_current():
+    """`python cards/tasks.py` would change nothing, and somebody wrote something about each."""
+    spec = importlib.util.spec_from_file_location("task_cards", CARDS / "tasks.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert sorted(path.stem for path in (CARDS / "tasks").iterdir()) == sorted(module.TASKS)
+    for task in module.TASKS:
+        text, line, notes = (CARDS / "tasks" / f"{task}.md").read_text().partition(card.YOURS)
+        assert text + line == module.card(task), f"{task}: run python cards/tasks.py"
+        assert notes.startswith("\n## Notes\n") and len(notes) > 200
