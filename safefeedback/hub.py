@@ -19,15 +19,29 @@ from safefeedback.reading import label_sets, read_manifest
 from safefeedback.release import Change, Release, Remote, changelog, check_tag, compare, foreign, holds, unfinished
 
 
-def dataset_release(folder: Path, repo: str) -> Release:
+def dataset_release(folder: Path, repo: str, anonymous: bool = False) -> Release:
     """A dataset's folder as a release: what its manifests name, and plots; nothing else that lies in the folder.
 
+    Args:
+        folder: of the dataset.
+        repo: user/name.
+        anonymous: whether who recorded data of one's own, and the citation, are left out, and what people wrote in the card.
+            DSRL's authors and ours stay, as their licence asks.
+
     Raises:
-        InputError: if it is not a dataset's folder, or a file is missing.
+        InputError: if it is not a dataset's folder, a file is missing, or a label set names its annotators.
     """
     if not (folder / "recipe.json").is_file():
         raise InputError(f"{folder} is not a dataset of safefeedback: it holds no recipe.json")
     manifest, sets = read_manifest(folder), label_sets(folder)
+    if anonymous:
+        named = [name for name, labels in sets.items() if "answers_sha256" in labels["recipe"]]
+        if named:
+            raise InputError(
+                f"--anonymous: the label set {named[0]} names its annotators: move {folder}/labels/{named[0]} away"
+            )
+        if manifest["source"]["kind"] == "file":
+            manifest = {**manifest, "source": {**manifest["source"], "author": "", "citation": "", "credit": ""}}
     paths = ["recipe.json", *manifest["files"]]
     for name, labels in sets.items():
         paths += [f"labels/{name}/{path}" for path in ("recipe.json", *labels["files"])]
@@ -45,6 +59,10 @@ def dataset_release(folder: Path, repo: str) -> Release:
     text = card.render(manifest, sets, card.pictures_in(folder), repo)
     files: dict[str, Path | bytes] = {path: folder / path for path in paths}
     described = croissant.metadata(manifest, sets, repo, f"{network.endpoint()}/datasets/{repo}")
+    if anonymous:
+        notes = ""
+        described["creator"] = {"@type": "Organization", "name": "anonymous"}
+        files["recipe.json"] = (json.dumps(manifest, indent=2, ensure_ascii=False) + "\n").encode()
     files["croissant.json"] = (json.dumps(described, indent=2, ensure_ascii=False) + "\n").encode()
     return Release("dataset", files, text, notes, ("pairs", "oracle", "labels", "plots"), "recipe.json", differs)
 

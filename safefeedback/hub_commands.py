@@ -19,6 +19,9 @@ def publish(
     public: Annotated[bool, typer.Option("--public", help="Let everybody see it. (default: only you)")] = False,
     tag: Annotated[str | None, typer.Option(help="Of this version, such as v1.0.0. (default: the next one)")] = None,
     message: Annotated[str, typer.Option(help="Joins the line of the changelog.")] = "",
+    anonymous: Annotated[
+        bool, typer.Option("--anonymous", help="For review: leave out who recorded data of your own, and your notes.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would go up.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -26,7 +29,7 @@ def publish(
     from safefeedback.hub import dataset_release
     from safefeedback.hub import publish as send
 
-    release = dataset_release(folder, repo)
+    release = dataset_release(folder, repo, anonymous)
     _verify(folder, as_json)
     result = send(release, repo, public, tag, " ".join(message.split()), dry_run)
     if as_json:

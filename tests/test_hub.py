@@ -417,3 +417,21 @@ def test_presa_and_inspect_take_published_datasets(built: Path, hub: Hub, online
     }
     with pytest.raises(InputError, match=r"user/ball@v9 is not a folder here and cannot be fetched .* no such revision"):
         load_data("user/ball@v9")
+
+
+def test_anonymous_leaves_out_who_recorded(tmp_path: Path, hub: Hub, online: list[float]):
+    recipe = Recipe(tasks()["BallCircle"], pairs=10, length=4)
+    source = write_hdf5(tmp_path / "ball.hdf5", [20] * 8)
+    terms = {"author": "Q. Quimby", "citation": "@misc{quimby}", "license": "mit"}
+    folder, _ = safefeedback.build_dataset(recipe, str(source), tmp_path / "data", terms=terms)
+    (folder / "README.md").write_text((folder / "README.md").read_text() + "\nAsk Q. Quimby.\n")
+    publishing.publish(publishing.dataset_release(folder, NAME, anonymous=True), NAME)
+    files = hub.repos[DATASET].commits[-1][1]
+    text = b"".join(content for path, content in files.items() if not path.endswith(".parquet")).decode()
+    assert "quimby" not in text.lower() and "license: mit" in text
+    from safefeedback.verification.verify import verify
+
+    fetched, _, _ = publishing.fetch(NAME, tmp_path / "here")
+    assert not [check for check in verify(fetched, source) if check.problems]
+    publish(folder)
+    assert b"Q. Quimby" in hub.repos[DATASET].commits[-1][1]["recipe.json"]
