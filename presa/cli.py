@@ -151,7 +151,7 @@ def _print_results(results: list[dict[str, Any]], folder: Path) -> None:
 
 @app.command()
 def evaluate(
-    run: Annotated[str | None, typer.Argument(help="The folder of a run, or of many.")] = None,
+    run: Annotated[str | None, typer.Argument(help="The folder of a run, or of many, or a Hub repository user/name.")] = None,
     policy: Annotated[
         str | None, typer.Option(help="Anybody's policy instead: package.module:function, called without arguments.")
     ] = None,
@@ -170,7 +170,7 @@ def evaluate(
     """
     from presa.evaluate import evaluate as judge
     from presa.judge import judge_run, judge_runs, runs_below
-    from presa.policy import load
+    from presa.policy import load, local
     from presa.screen import print_evaluation, print_evaluations
     from presa.video import check_film, film
     from safefeedback.tasks import Task, find_task
@@ -186,6 +186,8 @@ def evaluate(
     if video is not None:
         check_film(video, video_episodes)
     played = find_task(task) if task is not None else None
+    own = run is not None and Path(run).is_dir()
+    run = local(run) if run is not None else None
     below = runs_below(Path(run)) if run is not None else []
     if below and video is not None:
         raise InputError(f"--video films one run, and {run} holds {len(below)}: name one of them, such as {below[0]}")
@@ -194,7 +196,7 @@ def evaluate(
             results = judge_runs(Path(str(run)), below, episodes, seed, cost_limit, played, processes, progress)
             summaries = {name: one if isinstance(one, str) else one["summary"] for name, one in results.items()}
         elif run is not None:
-            result = judge_run(Path(run), episodes, seed, cost_limit, played, processes, progress)
+            result = judge_run(Path(run), episodes, seed, cost_limit, played, processes, progress, keep=own)
         else:
             assert played is not None
             limit = played.default_cost_limit if cost_limit is None else cost_limit
@@ -213,6 +215,28 @@ def evaluate(
     print_evaluation(result["summary"])
     if video is not None:
         print(f"  film    {video}, {frames} frames")
+
+
+@app.command()
+def publish(
+    run: Annotated[Path, typer.Argument(help="The folder of a finished run.")],
+    repo: Annotated[str, typer.Argument(help="The repository on the Hub, user/name; it is made if there is none.")],
+    public: Annotated[bool, typer.Option("--public", help="Let everybody see it. (default: only you)")] = False,
+    tag: Annotated[str | None, typer.Option(help="Of this version, such as v1.0.0. (default: the next one)")] = None,
+    message: Annotated[str, typer.Option(help="Joins the line of the changelog.")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would go up.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Publish a trained policy on the Hugging Face Hub, with a card that tells how it was trained and what it reached."""
+    from presa.hub import run_release
+    from safefeedback.hub import publish as send
+    from safefeedback.hub_commands import print_published
+
+    result = send(run_release(run, repo), repo, public, tag, " ".join(message.split()), dry_run)
+    if as_json:
+        print(json.dumps({"dry_run": dry_run, **result}))
+    else:
+        print_published(result, dry_run)
 
 
 def _setting(text: str) -> tuple[str, str]:

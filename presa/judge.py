@@ -66,6 +66,7 @@ def judge_run(
     task: Task | None = None,
     processes: int | None = None,
     on_episode: Callable[[int, int], None] = lambda done, total: None,
+    keep: bool = True,
 ) -> dict[str, Any]:
     """Evaluates a run, or a policy file; a run's folder keeps the result as evaluation.json, and its card is written anew.
 
@@ -73,6 +74,7 @@ def judge_run(
         run: the folder or the file.
         cost_limit, task: to judge by and to play; None for the run's own.
         episodes, seed, processes, on_episode: as in `presa.evaluate.evaluate`.
+        keep: whether the folder keeps the result; one that was fetched does not.
 
     Returns:
         What `presa.evaluate.evaluate` gives, with the algorithm's notes in the summary.
@@ -87,7 +89,7 @@ def judge_run(
     result = evaluate(str(run), played, limit, episodes, seed, processes, labels, on_episode)
     if notes := facts.get("notes"):
         result["summary"]["notes"] = notes
-    if run.is_dir():
+    if keep and run.is_dir():
         write_json(run / "evaluation.json", result)
         if (run / "config.json").is_file():
             write_card(run)

@@ -56,7 +56,7 @@ class Policy(Protocol):
 
 
 def load(run: str | Path) -> Policy:
-    """The policy of a run's folder, or of one policy file.
+    """The policy of a run's folder, of one policy file, or of a Hub repository user/name.
 
     A policy has `reset(n)` and `act(observations [n, O]) -> actions [n, A]`; if it also has `observe(rewards [n],
     costs [n])`, the evaluator tells it what the last step brought; if it has `aim(cost_limit)`, what it is judged by; and
@@ -65,6 +65,7 @@ def load(run: str | Path) -> Policy:
     Raises:
         InputError: if there is none, or it cannot be read.
     """
+    run = local(str(run))
     path = Path(run) / POLICY_FILE if Path(run).is_dir() else Path(run)
     if not path.is_file():
         unfinished = " (its training is not finished)" if (path.parent / "config.json").is_file() else ""
@@ -83,6 +84,21 @@ def load(run: str | Path) -> Policy:
     except (OSError, SafetensorError, ValueError, KeyError) as error:
         raise InputError(f"{path} is not a policy written by presa: {error}".splitlines()[0]) from None
     return MlpPolicy(weights, biases, facts)
+
+
+def local(run: str) -> str:
+    """A run's folder, as it is or from the Hub's cache, where `run` names a repository: user/name or user/name@revision.
+
+    Raises:
+        InputError: if it cannot be fetched.
+    """
+    from safefeedback.network import is_repo_name, snapshot
+
+    repo, _, revision = run.partition("@")
+    if Path(run).exists() or not is_repo_name(repo):
+        return run
+    failure = f"{run} is no run here and cannot be fetched from the Hub"
+    return str(snapshot(failure, "model", repo, revision or None, [POLICY_FILE, "config.json"]))
 
 
 def load_object(name: str) -> Any:

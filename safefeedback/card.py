@@ -27,6 +27,7 @@ ORIGINS = {
 }
 
 
+HERE = "<this folder or repository>"
 # what `safefeedback inspect` draws, best first, in words that hold for every task
 PICTURES = {
     "return-cost.png": "Segments by cost and return, coloured by their safety labels; crosses mark labels that are not true.",
@@ -38,30 +39,36 @@ MOST_PICTURES = 3
 YOURS = "<!-- What stands below this line is kept when the card is written anew. -->\n"
 
 
-def render(manifest: dict[str, Any], sets: dict[str, dict[str, Any]] | None = None, pictures: Sequence[str] = ()) -> str:
+def render(
+    manifest: dict[str, Any],
+    sets: dict[str, dict[str, Any]] | None = None,
+    pictures: Sequence[str] = (),
+    place: str = HERE,
+) -> str:
     """README.md of the dataset that the manifest (recipe.json) describes: Hub metadata, numbers, pictures, history, terms.
 
     Args:
         manifest: of the dataset.
         sets: the manifests of its label sets, by name.
         pictures: which of `PICTURES` there are in its folder `plots`.
+        place: where the dataset is loaded from.
 
     Raises:
         InputError: if a manifest does not say what the card needs.
     """
     try:
-        return _render(manifest, sets or {}, pictures)
+        return _render(manifest, sets or {}, pictures, place)
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         raise InputError(f"recipe.json does not say what the card needs: {type(error).__name__} {error}") from None
 
 
-def _render(manifest: dict[str, Any], sets: dict[str, dict[str, Any]], pictures: Sequence[str]) -> str:
+def _render(manifest: dict[str, Any], sets: dict[str, dict[str, Any]], pictures: Sequence[str], place: str) -> str:
     recipe, shape, source = manifest["recipe"], manifest["shape"], manifest["source"]
-    history = {entry["stage"]: entry for entry in manifest["history"]}
     template = Template(Path(__file__).with_name("card_template.md").read_text(encoding="utf-8"))
     return template.substitute(
         metadata=_metadata(manifest, sets),
         pretty_name=_pretty_name(manifest),
+        place=place,
         task=recipe["task"],
         domain=manifest["task"]["domain"],
         origin=ORIGINS[source["kind"]],
@@ -74,14 +81,40 @@ def _render(manifest: dict[str, Any], sets: dict[str, dict[str, Any]], pictures:
         source_file=manifest["not_hashed"]["source_file"],
         source_sha256=source["sha256"],
         content_sha256=manifest["content"]["sha256"],
-        noise_sentence=_noise_sentence(recipe),
-        cost_limit=f"{recipe['cost_limit']:g}",
-        horizon=history["label"]["horizon"],
-        segment_cost_limit=f"{history['label']['segment_cost_limit']:g}",
+        limitations="\n".join(f"- {line}" for line in limitations(manifest)),
         attribution=_attribution(source),
         citation="\n\n".join(text for text in (PRESA_CITATION, source["citation"].strip()) if text),
         yours=YOURS,
     )
+
+
+def describe(manifest: dict[str, Any]) -> str:
+    """What the dataset is, in plain words."""
+    recipe, shape, rows = manifest["recipe"], manifest["shape"], sum(manifest["splits"].values())
+    return (
+        f"{rows:,} pairs of {shape['length']}-step trajectory segments of the task {recipe['task']} "
+        f"({manifest['task']['domain']}), each pair with a preference and each segment with a binary safety label, made with "
+        f"safefeedback from {ORIGINS[manifest['source']['kind']]}."
+    )
+
+
+def limitations(manifest: dict[str, Any]) -> list[str]:
+    """What the dataset cannot show, a sentence each, in Markdown."""
+    recipe = manifest["recipe"]
+    entry = next(one for one in manifest["history"] if one["stage"] == "label")
+    rule = f"{recipe['cost_limit']:g} * {recipe['length']} / {entry['horizon']} = {entry['segment_cost_limit']:g}"
+    noise = _noise_sentence(recipe)
+    return [
+        f"The labels are synthetic: computed from the recorded rewards and costs{noise}. No person gave them.",
+        f"Safety is judged segment by segment, `cost <= {rule}`: a segment of an unsafe episode can be safe.",
+        "Segments show what the recording policies did; states they never visited have no feedback.",
+    ]
+
+
+def place_of(text: str) -> str:
+    """Where a card says that its dataset is loaded from."""
+    found = re.search(r'load_dataset\("([^"]+)"', text)
+    return found[1] if found else HERE
 
 
 def pictures_in(folder: Path) -> list[str]:
@@ -156,17 +189,29 @@ def _configs(manifest: dict[str, Any], sets: dict[str, dict[str, Any]]) -> list[
 def _metadata(manifest: dict[str, Any], sets: dict[str, dict[str, Any]]) -> str:
     import yaml
 
-    source = manifest["source"]
+    source, configs = manifest["source"], _configs(manifest, sets)
+    people = any("answers_sha256" in labels["recipe"] for labels in sets.values())
+    origins = {"dsrl": [manifest["task"]["hub_repo"]], "recordings": ["original"], "file": []}[source["kind"]]
     values: dict[str, Any] = {"pretty_name": _pretty_name(manifest), **_license(source["license"])}
     values |= {
         "task_categories": ["reinforcement-learning"],
         "tags": ["safe-rl", "offline-rl", "preference-learning", "rlhf", "safety", "safefeedback"]
         + (["dsrl"] if source["kind"] == "dsrl" else []),
-        "annotations_creators": ["machine-generated"],
+        "annotations_creators": ["machine-generated", *(["other"] if people else [])],
+        **({"source_datasets": origins} if origins else {}),
         "size_categories": [_size_category(sum(manifest["splits"].values()))],
-        "configs": _configs(manifest, sets),
+        "configs": configs,
+        "dataset_info": [_info(config, manifest, sets) for config in configs],
     }
     return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=1000)
+
+
+def _info(config: dict[str, Any], manifest: dict[str, Any], sets: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """How many rows a config has; of an answers config only its splits are known."""
+    name = config["config_name"]
+    rows = (manifest if name in ("pairs", "oracle") else sets[name.removesuffix("-oracle").removesuffix("-answers")])["splits"]
+    known = {} if name.endswith("-answers") else {split: {"num_examples": count} for split, count in rows.items()}
+    return {"config_name": name, "splits": [{"name": split, **known.get(split, {})} for split in rows]}
 
 
 def _license(text: str) -> dict[str, str]:

@@ -10,6 +10,7 @@ import typer
 
 from safefeedback import __version__
 from safefeedback.errors import InputError
+from safefeedback.hub_commands import export, fetch, publish
 from safefeedback.inspection.command import inspect
 from safefeedback.label_commands import ADVANTAGES_HELP, SAFETY_HELP, TEACHER_HELP, labels, relabel, steps_or_word
 from safefeedback.recorder.command import collect
@@ -182,6 +183,9 @@ app.add_typer(labels, name="labels")
 app.command()(collect)
 app.command()(inspect)
 app.command()(verify)
+app.command()(publish)
+app.command()(fetch)
+app.command()(export)
 
 
 def _text_or_file(value: str, ending: str) -> str:

@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 
 from safefeedback.errors import InputError
+from safefeedback.network import is_repo_name, snapshot
 from safefeedback.parquet import fill, label_arrays, open_parquet, pieces, place_arrays, shape_of, truth_arrays
 from safefeedback.types import Feedback, Pairs
-
-CONNECT_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ def read(
     (twice for a label set that leaves out or reorders pairs).
 
     Args:
-        source: a dataset's folder, or a Hub repository "user/name".
+        source: a dataset's folder, or a Hub repository "user/name", or "user/name@revision".
         labels: a label set of the dataset, whose rows and labels then replace the published ones; None for those.
         split: "train" or "test".
         revision: branch, tag or commit of a repository.
@@ -94,7 +93,7 @@ def read(
     light = [f"labels/{labels}/recipe.json", f"labels/{labels}/{split}-*"] if labels else []
     folder = _folder(source, ["recipe.json", f"pairs/{split}-*", *light], revision)
     files = _files(folder, "pairs", split)
-    recipe = _manifest(folder)
+    recipe = read_manifest(folder)
     length, observation_dim, action_dim = shape_of(files[0], recipe)
     count, steps = sum(open_parquet(file).metadata.num_rows for file in files), length if segments else 0
     arrays = {
@@ -117,7 +116,7 @@ def read(
         if not np.array_equal(index, np.arange(count)):
             arrays = {name: values[index] for name, values in arrays.items()}
         arrays |= answers
-    chosen = _manifest(folder / "labels" / labels) if labels is not None else {}
+    chosen = read_manifest(folder / "labels" / labels) if labels is not None else {}
     return Dataset(safe=arrays.pop("is_safe"), recipe=recipe, labels=chosen, **arrays)
 
 
@@ -156,10 +155,10 @@ def read_feedback(
         InputError: as `read` does, and if the labels and the truth are not about the same rows.
     """
     folder = _folder(source, ["recipe.json", "pairs/*", "oracle/*", f"labels/{labels}/*"], revision)
-    manifest = _manifest(folder)
+    manifest = read_manifest(folder)
     if not manifest:
         raise InputError(f"{folder} has no recipe.json, which says how its labels were made")
-    made = _manifest(folder / "labels" / labels) if labels is not None else manifest
+    made = read_manifest(folder / "labels" / labels) if labels is not None else manifest
     merged: dict[str, list[np.ndarray]] = {}
     for split in made.get("splits", {}):
         data, truth = read(folder, labels, split, segments=False), read_oracle(folder, labels, split)
@@ -187,7 +186,7 @@ def label_sets(source: str | Path, revision: str | None = None) -> dict[str, dic
     """The manifests of a dataset's label sets, by name, in alphabetical order; the dataset is as in `read`."""
     folder = _folder(source, ["labels/*/recipe.json"], revision)
     found = sorted(path for path in (folder / "labels").glob("*") if path.is_dir() and not path.name.startswith("."))
-    return {path.name: manifest for path in found if (manifest := _manifest(path))}
+    return {path.name: manifest for path in found if (manifest := read_manifest(path))}
 
 
 def read_segments(
@@ -203,7 +202,7 @@ def read_segments(
     """
     folder = _folder(source, ["recipe.json", f"pairs/{split}-*"], revision)
     files = _files(folder, "pairs", split)
-    length, observation_dim, action_dim = shape_of(files[0], _manifest(folder))
+    length, observation_dim, action_dim = shape_of(files[0], read_manifest(folder))
 
     def arrays(at: int, count: int) -> dict[str, np.ndarray]:
         return {
@@ -242,26 +241,13 @@ def _folder(source: str | Path, patterns: list[str], revision: str | None) -> Pa
         if revision is not None:
             raise InputError(f"{folder} is a folder and has no revision '{revision}'; revisions belong to Hub repositories")
         return folder
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HFValidationError
-    from huggingface_hub.utils import validate_repo_id
-
-    try:
-        validate_repo_id(str(source))
-        is_repo = str(source).count("/") == 1
-    except HFValidationError:
-        is_repo = False
-    if not is_repo:
+    repo, at, named = str(source).partition("@")
+    if at and revision is not None:
+        raise InputError(f"{source} names a revision already, and another is asked for: {revision}")
+    if not is_repo_name(repo) or (at and not named):
         raise InputError(f"there is no folder {source}, and it does not name a Hub repository like user/name")
-    try:
-        return Path(
-            snapshot_download(
-                str(source), repo_type="dataset", revision=revision, allow_patterns=patterns, etag_timeout=CONNECT_SECONDS
-            )
-        )
-    except Exception as error:
-        reason = (str(error) or type(error).__name__).strip().splitlines()[0]
-        raise InputError(f"{source} is not a folder here and cannot be fetched from the Hub: {reason}") from None
+    failure = f"{source} is not a folder here and cannot be fetched from the Hub"
+    return snapshot(failure, "dataset", repo, revision or named or None, patterns)
 
 
 def _files(folder: Path, config: str, split: str) -> list[Path]:
@@ -279,8 +265,12 @@ def _files(folder: Path, config: str, split: str) -> list[Path]:
     raise InputError(f"{folder} is not a dataset of safefeedback: it holds no {config}/*.parquet")
 
 
-def _manifest(folder: Path) -> dict[str, Any]:
-    """What recipe.json says, {} where there is none."""
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """What a folder's recipe.json says, {} where there is none.
+
+    Raises:
+        InputError: if it cannot be read.
+    """
     try:
         return json.loads((folder / "recipe.json").read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -8,17 +8,23 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 import pytest
+from hub_server import TOKEN, Hub
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 # no test needs a network: what would reach for one fails at once, here and in every process a test starts
-OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_ENDPOINT": "http://127.0.0.1:9", "HF_HUB_DISABLE_TELEMETRY": "1"}
+OFFLINE = {
+    "HF_HUB_OFFLINE": "1",
+    "HF_ENDPOINT": "http://127.0.0.1:9",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_DISABLE_XET": "1",
+}
 os.environ.update(OFFLINE)
 os.environ["PRESA_CACHE"] = tempfile.mkdtemp(prefix="presa-tests-")  # what a test leaves there is no other run's
 atexit.register(shutil.rmtree, os.environ["PRESA_CACHE"], ignore_errors=True)
@@ -66,6 +72,33 @@ def run_cli(
         text=True,
         check=False,
     )
+
+
+@pytest.fixture
+def hub() -> Iterator[Hub]:
+    """A Hub on loopback, without a repository."""
+    with Hub() as server:
+        yield server
+
+
+@pytest.fixture
+def online(hub: Hub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[float]:
+    """This process takes the server for the Hub, and waits for nothing; the seconds it would have waited are listed."""
+    import time
+
+    from huggingface_hub import constants
+
+    for name, value in {
+        "ENDPOINT": hub.url,
+        "HUGGINGFACE_CO_URL_TEMPLATE": hub.url + "/{repo_id}/resolve/{revision}/{filename}",
+        "HF_HUB_OFFLINE": False,
+        "HF_HUB_CACHE": str(tmp_path / "cache"),
+    }.items():
+        monkeypatch.setattr(constants, name, value)
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    waits: list[float] = []
+    monkeypatch.setattr(time, "sleep", waits.append)
+    return waits
 
 
 @pytest.fixture

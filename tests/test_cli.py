@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from conftest import run_cli, write_hdf5
+from hub_server import Hub
 
 ROOT = Path(__file__).parents[1]
 HEAVY = {
@@ -31,7 +32,7 @@ HEAVY = {
 }
 # every module or folder of safefeedback, in the order in which imports may point: to the same layer or one above
 LAYERS = [
-    {"__init__", "errors", "randomness", "files", "history", "content"},
+    {"__init__", "errors", "randomness", "files", "history", "content", "network"},
     {"tasks", "terminal", "variants", "consensus", "parquet"},
     {"types", "commands"},
     {"sources", "simulator", "labels", "noise", "filters", "teachers", "windows", "doctor"},
@@ -40,9 +41,10 @@ LAYERS = [
     {"tables", "card", "reading"},
     {"store"},
     {"pipeline", "labelsets", "recorder"},
-    {"answers"},
-    {"screen", "label_commands"},
+    {"answers", "release", "croissant", "export"},
+    {"screen", "label_commands", "hub"},
     {"inspection", "verification"},
+    {"hub_commands"},
     {"cli"},
     {"__main__"},
 ]
@@ -217,14 +219,15 @@ def test_every_flag_exists():
             assert not word.startswith("--") or word.split("=")[0] in text, line
 
 
-def test_readme_commands_run(ball_file: Path, tmp_path: Path, monkeypatch):
-    """The README's commands and Python, in its order, in a folder that holds nothing but the file they name."""
+def test_readme_commands_run(hub: Hub, tmp_path: Path):
+    """The README's commands and Python, in its order, in a folder that holds nothing but the file they name; the Hub is a
+    server on loopback."""
     pytest.importorskip("stable_baselines3", reason="the extra 'collect' is not installed")
     ran = 0
     (tmp_path / "work").mkdir()
     write_hdf5(tmp_path / "work" / "my_data.hdf5", [200] * 40)
     (tmp_path / "work" / "answers.csv").write_text("pair_id,annotator,preference\n0,ann,1\n0,bob,\n7,ann,0\n")
-    env = {"DSRL_DATASET_DIR": str(tmp_path / "dsrl"), "HF_HOME": str(tmp_path / "hf"), "PRESA_CACHE": str(tmp_path / "kept")}
+    env = {"DSRL_DATASET_DIR": str(tmp_path / "dsrl"), "PRESA_CACHE": str(tmp_path / "kept"), **hub.env(tmp_path / "hf")}
     for line in SHELL:
         words = shlex.split(line, comments=True)
         result = run_cli(*words[1:], cwd=tmp_path / "work", env=env, program=words[0])

@@ -7,15 +7,13 @@ import json
 import os
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 from conftest import recorded, run_cli, write_hdf5
+from hub_server import Hub
 
 from safefeedback.sources import load
 from safefeedback.tasks import tasks
@@ -147,91 +145,46 @@ def test_tasks_without_recordings_are_named(tmp_path: Path):
     assert result.returncode == 2 and "no recordings of CarButton1 are shipped" in result.stderr and "DroneRun" in result.stderr
 
 
-class Hub(BaseHTTPRequestHandler):
-    """Answers as the Hugging Face Hub does for one large file."""
-
-    content = b""
-    etag = ""
-    requests: tuple[str, ...] = ()
-    cut = False  # whether a connection breaks half-way
-
-    def do_HEAD(self) -> None:
-        self.answer(body=False)
-
-    def do_GET(self) -> None:
-        self.answer(body=True)
-
-    def answer(self, body: bool) -> None:
-        Hub.requests = (*Hub.requests, f"{self.command} {self.path} {self.headers.get('Range', '')}")
-        if not self.path.endswith(f"/datasets/YYY-45/DSRL/resolve/main/{NAME}"):
-            self.send_response(404 if len(self.path) > 1 else 200)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-            return
-        start = int(self.headers.get("Range", "bytes=0-")[6:].split("-")[0])
-        self.send_response(206 if "Range" in self.headers else 200)
-        headers = {"ETag": f'"{Hub.etag}"', "X-Linked-Etag": f'"{Hub.etag}"', "X-Repo-Commit": "a" * 40}
-        headers |= {"X-Linked-Size": str(len(Hub.content)), "Content-Length": str(len(Hub.content) - start)}
-        if "Range" in self.headers:
-            headers["Content-Range"] = f"bytes {start}-{len(Hub.content) - 1}/{len(Hub.content)}"
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.end_headers()
-        if body and Hub.cut:
-            Hub.cut = False
-            self.wfile.write(Hub.content[: len(Hub.content) // 2])
-            self.close_connection = True
-        elif body:
-            self.wfile.write(Hub.content[start:])
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
-
-
 @pytest.fixture
-def hub(tmp_path: Path) -> Iterator[dict[str, str]]:
+def mirror(hub: Hub, tmp_path: Path) -> dict[str, str]:
     """The environment in which the Hub is a server on loopback that holds the task's file."""
-    Hub.content = write_hdf5(tmp_path / "source.hdf5", [200] * 5).read_bytes()
-    Hub.etag, Hub.requests, Hub.cut = hashlib.sha256(Hub.content).hexdigest(), (), False
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield {
-        "HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}",
-        "HF_HUB_OFFLINE": "0",
-        "HF_HOME": str(tmp_path / "hf"),
-        "DSRL_DATASET_DIR": str(tmp_path / "dsrl"),
-    }
-    server.shutdown()
+    hub.put("dataset", "YYY-45/DSRL", {NAME: write_hdf5(tmp_path / "source.hdf5", [200] * 5).read_bytes()})
+    return {**hub.env(tmp_path / "hf", token=None), "DSRL_DATASET_DIR": str(tmp_path / "dsrl")}
 
 
-def test_downloaded_once_from_the_hub_and_then_found_in_its_cache(hub: dict[str, str], tmp_path: Path):
+def test_downloaded_once_from_the_hub_and_then_found_in_its_cache(hub: Hub, mirror: dict[str, str], tmp_path: Path):
     words = ("build", "--task", "BallCircle", "--pairs", 20, "--json", "--overwrite")
-    first = run_cli(*words, cwd=tmp_path, env=hub)
+    first = run_cli(*words, cwd=tmp_path, env=mirror)
     assert first.returncode == 0, first.stderr
-    assert json.loads(first.stdout)["source"] == {"kind": "dsrl", "sha256": Hub.etag}
-    assert sum(request.startswith("GET") for request in Hub.requests) == 1
-    second = run_cli(*words, cwd=tmp_path, env={**hub, "HF_ENDPOINT": "http://127.0.0.1:9"})
+    sha256 = hashlib.sha256((tmp_path / "source.hdf5").read_bytes()).hexdigest()
+    assert json.loads(first.stdout)["source"] == {"kind": "dsrl", "sha256": sha256}
+    assert sum(request.startswith("GET") for request in hub.log) == 1
+    second = run_cli(*words, cwd=tmp_path, env={**mirror, "HF_ENDPOINT": "http://127.0.0.1:9"})
     assert second.returncode == 0 and json.loads(second.stdout)["content_sha256"] == json.loads(first.stdout)["content_sha256"]
-    rows = json.loads(run_cli("tasks", "--json", cwd=tmp_path, env=hub).stdout)
+    rows = json.loads(run_cli("tasks", "--json", cwd=tmp_path, env=mirror).stdout)
     assert [row["name"] for row in rows if row["cached"]] == ["BallCircle"]
 
 
-def test_a_download_that_breaks_off_goes_on_where_it_stopped(hub: dict[str, str], tmp_path: Path):
+GET = 2  # the index of the request for the content: the first asks whether there is a network, the second about the file
+
+
+def test_a_download_that_breaks_off_goes_on_where_it_stopped(hub: Hub, mirror: dict[str, str], tmp_path: Path):
     with h5py.File(tmp_path / "source.hdf5", "r+") as file:
-        file["padding"] = np.random.default_rng(0).integers(
-            0, 256, 30_000_000, np.uint8
-        )  # the client keeps whole pieces of 10 MB
-    Hub.content = (tmp_path / "source.hdf5").read_bytes()
-    Hub.etag, Hub.cut = hashlib.sha256(Hub.content).hexdigest(), True
+        padding = np.random.default_rng(0).integers(0, 256, 30_000_000, np.uint8)  # the client keeps whole pieces of 10 MB
+        file["padding"] = padding
+    content = (tmp_path / "source.hdf5").read_bytes()
+    hub.put("dataset", "YYY-45/DSRL", {NAME: content})
+    hub.faults[GET] = "half"
     words = ("build", "--task", "BallCircle", "--pairs", 20, "--source", "dsrl", "--json")
-    result = run_cli(*words, cwd=tmp_path, env=hub)
-    assert result.returncode == 0 and json.loads(result.stdout)["source"]["sha256"] == Hub.etag, result.stderr
-    assert any("bytes=1048576" in request for request in Hub.requests), Hub.requests
+    result = run_cli(*words, cwd=tmp_path, env=mirror)
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)["source"]["sha256"] == hashlib.sha256(content).hexdigest()
+    assert any("bytes=1048576" in request for request in hub.log), hub.log
 
 
-def test_a_damaged_download_is_refused_and_removed(hub: dict[str, str], tmp_path: Path):
-    Hub.content = Hub.content[:-1] + b"?"
-    for _ in range(2):
-        result = run_cli("build", "--task", "BallCircle", "--pairs", 20, "--source", "dsrl", cwd=tmp_path, env=hub)
+def test_a_damaged_download_is_refused_and_removed(hub: Hub, mirror: dict[str, str], tmp_path: Path):
+    for run in range(2):
+        hub.faults[GET + 3 * run] = "damaged"
+        result = run_cli("build", "--task", "BallCircle", "--pairs", 20, "--source", "dsrl", cwd=tmp_path, env=mirror)
         assert result.returncode == 2 and "arrived damaged" in result.stderr and result.stderr.count("\n") == 1
     assert not list((tmp_path / "hf").rglob("*.hdf5"))

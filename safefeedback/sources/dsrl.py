@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from pathlib import Path
 
 from safefeedback.errors import InputError
 from safefeedback.files import file_sha256
+from safefeedback.network import CONNECT_SECONDS, be_quiet
 from safefeedback.tasks import Task
 
 LICENSE = "cc-by-4.0"
@@ -24,7 +24,6 @@ CITATION = """@article{liu2024dsrl,
   year    = {2024},
   note    = {arXiv:2306.09303}
 }"""
-CONNECT_SECONDS = 5.0
 
 
 class UnreachableError(InputError):
@@ -68,11 +67,8 @@ def locate(task: Task) -> Path:
 
 def _download(repo: str, file: str, task: Task) -> Path:
     import huggingface_hub
-    from huggingface_hub.utils import disable_progress_bars, logging
 
-    logging.set_verbosity_error()  # it tries again by itself; what is told is how it ends
-    if not sys.stderr.isatty():
-        disable_progress_bars()
+    be_quiet()
     try:
         _reach(huggingface_hub.constants.ENDPOINT)
         path = Path(huggingface_hub.hf_hub_download(repo, file, repo_type="dataset", etag_timeout=CONNECT_SECONDS))

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from safefeedback import __version__
-from safefeedback.card import PICTURES, YOURS, pictures_in, render, shown_of
+from safefeedback.card import PICTURES, YOURS, pictures_in, place_of, render, shown_of
 from safefeedback.errors import InputError
 from safefeedback.verification.check import Check
 
@@ -25,7 +25,7 @@ def card_check(folder: Path, manifest: dict[str, Any], sets: dict[str, dict[str,
     named = {name: made for name, made in sets.items() if f"\n- config_name: {name}\n" in above}
     pictures, shown = pictures_in(folder), [name for name in PICTURES if f"(plots/{name})" in above]
     try:
-        wanted = render(manifest, named, [name for name in shown if name in pictures]).partition(YOURS)[0]
+        wanted = render(manifest, named, [name for name in shown if name in pictures], place_of(above)).partition(YOURS)[0]
     except InputError as error:
         return Check("card", (str(error),), note)
     late = [name for name in sets if name not in named] + [f"plots/{name}" for name in shown_of(pictures) if name not in shown]

@@ -1,0 +1,208 @@
+"""Talks to the Hugging Face Hub, or to the server that HF_ENDPOINT names: with patience, and with failures in one line."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import sys
+import time
+from collections.abc import Callable
+from json import JSONDecodeError
+from pathlib import Path
+from typing import Any, TypeVar
+
+from safefeedback.errors import InputError
+
+Result = TypeVar("Result")
+TRIES = 3
+CONNECT_SECONDS = 5.0
+SILENCE_SECONDS = 60.0  # how long the server may say nothing
+LONGEST_WAIT = 120  # seconds, when it asks for patience
+PASSING = (408, 429, 500, 502, 503, 504)
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+class HubError(InputError):
+    """The server, or the way to it, did not do what was asked.
+
+    Attributes:
+        status: of the answer, None where there was none.
+        missing: "repository", "revision" or "entry" where that is what does not exist, else "".
+    """
+
+    status: int | None = None
+    missing: str = ""
+
+
+def ask(failure: str, call: Callable[[], Result]) -> Result:
+    """The result of a call to the Hub, which is made again where the server or the network failed for a moment.
+
+    Args:
+        failure: what is said first if it fails: "cannot read user/name".
+        call: asks the Hub, through huggingface_hub; it may be made several times.
+
+    Raises:
+        HubError: one line that says what could not be done, why, and what to do.
+    """
+    from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
+    from huggingface_hub.utils import get_session
+
+    be_quiet()
+    carrier: Any = HfHubHTTPError.__bases__[0]  # of the library that carries the client's requests: its versions differ in that
+    failures = (OSError, ValueError, RuntimeError, carrier)
+    for attempt in range(TRIES):
+        _lose_patience(get_session())
+        try:
+            return call()
+        except LocalTokenNotFoundError:
+            raise HubError(f"{failure}: there is no token: {_HOW_TO_LOG_IN}") from None
+        except failures as error:
+            root, status = _root(error)
+            passing = status in PASSING if status is not None else _is_network(root) or isinstance(root, JSONDecodeError)
+            if attempt + 1 == TRIES or not passing:
+                raise _explained(failure, root, status) from None
+            time.sleep(_wait(root, attempt))
+    raise AssertionError("unreachable")
+
+
+def snapshot(failure: str, kind: str, repo: str, revision: str | None, patterns: list[str] | None = None) -> Path:
+    """The folder in the Hub's cache that holds a repository's files, those that match; what is there already is not fetched.
+
+    Without a network it is what was fetched before.
+
+    Raises:
+        HubError: if it cannot be had.
+    """
+    from huggingface_hub import snapshot_download
+
+    def download() -> str:
+        return snapshot_download(repo, repo_type=kind, revision=revision, allow_patterns=patterns, etag_timeout=CONNECT_SECONDS)
+
+    return Path(ask(failure, download))
+
+
+def token() -> str:
+    """The user's token for the Hub.
+
+    Raises:
+        HubError: if there is none, or it cannot be one.
+    """
+    from huggingface_hub import get_token
+
+    found = get_token()
+    if not found:
+        raise HubError(f"there is no token for the Hub: {_HOW_TO_LOG_IN}")
+    if not re.fullmatch("[!-~]+", found):
+        raise HubError(f"the token for the Hub holds characters that no token has: {_HOW_TO_LOG_IN}")
+    return found
+
+
+def be_quiet() -> None:
+    """Silences the client's own warnings, since what is told is how a thing ends, and its bars where nobody sees them."""
+    from huggingface_hub.utils import disable_progress_bars, logging
+
+    logging.set_verbosity_error()
+    if not sys.stderr.isatty():
+        disable_progress_bars()
+
+
+def endpoint() -> str:
+    """The address of the server."""
+    from huggingface_hub import constants
+
+    return constants.ENDPOINT
+
+
+def is_repo_name(name: str) -> bool:
+    """Whether it can be a repository's: user/name."""
+    return re.fullmatch(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", name) is not None and not (
+        "--" in name or ".." in name or name.endswith((".", "-", ".git")) or len(name) > 96
+    )
+
+
+_HOW_TO_LOG_IN = "make one at https://huggingface.co/settings/tokens and log in with `hf auth login`, or set HF_TOKEN"
+
+
+def _lose_patience(session: Any) -> None:
+    """Ends every wait of the client's session after a while; by itself it waits for ever for most answers."""
+    hooks = getattr(session, "event_hooks", None)  # clients before huggingface_hub 1.0 have none
+    if hooks is not None and _limit_waiting not in hooks["request"]:
+        session.event_hooks = {**hooks, "request": [*hooks["request"], _limit_waiting]}
+
+
+def _limit_waiting(request: Any) -> None:
+    given = request.extensions.get("timeout", {})
+    waits = {name: given.get(name) or SILENCE_SECONDS for name in ("connect", "read", "write", "pool")}
+    request.extensions = {**request.extensions, "timeout": waits}
+
+
+def _root(error: BaseException) -> tuple[BaseException, int | None]:
+    """The error behind an error, and its HTTP status: the first in the chain that has one, or that is the network's."""
+    chain: list[BaseException] = []
+    while error is not None and error not in chain:
+        chain.append(error)
+        error = error.__cause__ or error.__context__  # type: ignore[assignment]
+    for one in chain:
+        status = getattr(getattr(one, "response", None), "status_code", None)
+        if status is not None:
+            return one, int(status)
+    return next((one for one in chain if _is_network(one)), chain[0]), None
+
+
+def _is_network(error: BaseException) -> bool:
+    """Whether it comes from the library that carries the client's requests, whichever that is."""
+    return any(kind.__module__.partition(".")[0] in ("httpx", "httpx2", "requests") for kind in type(error).__mro__)
+
+
+def _wait(error: BaseException, attempt: int) -> float:
+    asked = getattr(getattr(error, "response", None), "headers", {}).get("Retry-After", "")
+    return float(min(int(asked), LONGEST_WAIT) if asked.isdigit() else 2**attempt)
+
+
+def _explained(failure: str, error: BaseException, status: int | None) -> HubError:
+    names = {"RepositoryNotFoundError": "repository", "RevisionNotFoundError": "revision", "RemoteEntryNotFoundError": "entry"}
+    missing = next((names[kind.__name__] for kind in type(error).__mro__ if kind.__name__ in names), "")
+    found = HubError(_without_token(f"{failure}: {_reason(error, status, missing)}"))
+    found.status, found.missing = status, missing
+    return found
+
+
+def _reason(error: BaseException, status: int | None, missing: str) -> str:
+    from huggingface_hub import get_token
+
+    if status == 401:
+        return f"the token was refused: {_HOW_TO_LOG_IN}" if get_token() else f"that needs a token: {_HOW_TO_LOG_IN}"
+    if status == 403:
+        return f"the token has no right to do that: give it write access at {endpoint()}/settings/tokens, or take another name"
+    if missing == "repository":
+        return "there is no such repository, or it is private and the token may not see it"
+    if missing:
+        return f"there is no such {missing}"
+    if status == 412:
+        return "somebody changed it meanwhile: look at it, and run the same command again"
+    if status == 429:
+        return "the server asks for patience (429): run the same command again later"
+    if status is not None and status >= 500:
+        return f"the server failed ({status}), {TRIES} times in a row: run the same command again later"
+    if status is not None:
+        said = str(getattr(error, "server_message", "") or error).strip().splitlines()
+        return f"the server answered {status} ({said[0] if said else 'without a word'})"
+    if type(error).__name__ == "OfflineModeIsEnabled":
+        return "HF_HUB_OFFLINE is set: unset it to use the network"
+    if "Timeout" in type(error).__name__:
+        return f"{endpoint()} does not answer: check the network, or run the same command again later"
+    if _is_network(error):
+        return f"{endpoint()} cannot be reached: connect to the network, or set HF_ENDPOINT to a mirror"
+    if isinstance(error, JSONDecodeError):
+        return f"what {endpoint()} answers makes no sense: check HF_ENDPOINT, or run the same command again later"
+    if isinstance(error, OSError) and error.errno in FULL:
+        return f"{os.strerror(error.errno)}: free some space, or set HF_HOME to a folder on another disk"
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def _without_token(text: str) -> str:
+    from huggingface_hub import get_token
+
+    secret = get_token()
+    return text.replace(secret, "<token>") if secret else text

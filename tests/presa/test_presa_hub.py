@@ -1,0 +1,65 @@
+"""A trained policy, published and played by whoever fetches it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from hub_server import Hub
+
+pytest.importorskip("torch")
+
+from feedback_cases import write_dataset
+
+from presa.cli import main
+from presa.hub import run_release
+from presa.policy import local
+from safefeedback import simulator
+from safefeedback.errors import InputError
+from safefeedback.hub import publish
+from safefeedback.tasks import find_task
+
+
+def presa(*words: object) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main([str(word) for word in words])
+    return int(ended.value.code or 0)
+
+
+def test_a_policy_is_published_with_its_numbers_and_evaluated_from_there(
+    hub: Hub, online: list[float], ball_file: Path, tmp_path: Path, capsys
+):
+    if (reason := simulator.can_simulate(find_task("BallCircle"))) is not None:
+        pytest.skip(reason)
+    data, run = write_dataset(tmp_path / "data", ball_file), tmp_path / "run"
+    words = ("--steps", 6, "--bc-steps", 2, "--set", "hidden=8", "--set", "batch_size=4", "--device", "cpu", "--out", run)
+    assert presa("train", data, *words) == 0
+    with pytest.raises(InputError, match="is not a run"):
+        run_release(tmp_path, "user/run")
+    assert presa("evaluate", run, "--episodes", 1, "--processes", 1, "--json") == 0
+    here = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
+    assert presa("publish", run, "user/run", "--public") == 0
+    assert "published user/run v1.0.0 (public)" in capsys.readouterr().out
+    files = hub.repos["model", "user/run"].commits[-1][1]
+    assert {"policy.safetensors", "config.json", "metrics.jsonl", "evaluation.json", "README.md"} <= set(files)
+    assert (
+        not any("checkpoint" in path for path in files)
+        and files["policy.safetensors"] == (run / "policy.safetensors").read_bytes()
+    )
+    card = files["README.md"].decode()
+    values = yaml.safe_load(card.split("---\n")[1])
+    (result,) = values["model-index"][0]["results"]
+    told = {metric["type"]: metric["value"] for metric in result["metrics"]}
+    assert told["return"] == here["summary"]["return"] and told["cost"] == here["summary"]["cost"]
+    assert presa("evaluate", "user/run@v1.0.0", "--episodes", 1, "--processes", 1, "--json") == 0
+    there = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
+    assert there["rows"] == here["rows"]
+    assert not list((tmp_path / "cache").rglob("evaluation.json"))  # the cache is not written into
+    assert publish(run_release(run, "user/run"), "user/run")["sent"] == {}
+    hub.put("model", "user/other", {"config.json": b'{"model_type": "bert"}'})
+    with pytest.raises(InputError, match=r"its config\.json is not of presa"):
+        publish(run_release(run, "user/other"), "user/other")
+    with pytest.raises(InputError, match="user/none is no run here and cannot be fetched"):
+        local("user/none")

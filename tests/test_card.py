@@ -1,0 +1,104 @@
+"""The card and the Croissant metadata against the schemas that the Hub and MLCommons document."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from conftest import write_hdf5
+
+import safefeedback
+from safefeedback import card, croissant
+from safefeedback.answers import import_answers
+from safefeedback.build import Recipe
+from safefeedback.labelsets import relabel
+from safefeedback.reading import label_sets, read_manifest
+from safefeedback.tasks import tasks
+
+CARDS = Path(__file__).parents[1] / "cards"
+# https://github.com/huggingface/hub-docs/blob/main/datasetcard.md, and the values that huggingface_hub's DatasetCardData names
+FIELDS = {"pretty_name", "license", "license_name", "license_link", "language", "tags", "annotations_creators", "configs"}
+FIELDS |= {"size_categories", "source_datasets", "task_categories", "dataset_info"}
+CREATORS = {"found", "crowdsourced", "expert-generated", "machine-generated", "no-annotation", "other"}
+SIZES = {"n<1K", "1K<n<10K", "10K<n<100K", "100K<n<1M", "1M<n<10M", "10M<n<100M"}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("card")
+    recipe = Recipe(tasks()["BallCircle"], pairs=20, length=4, noise=0.2, test_fraction=0.5)
+    data, _ = safefeedback.build_dataset(recipe, str(write_hdf5(place / "ball.hdf5", [20] * 8)), place / "data")
+    relabel(data, [{"noise": 0.5}], "noisy")
+    (place / "answers.csv").write_text("pair_id,annotator,preference\n0,ann,1\n1,ann,0\n")
+    import_answers(data, place / "answers.csv", "people")
+    return data
+
+
+def test_the_cards_metadata_follow_the_hubs_schema(folder: Path):
+    from huggingface_hub import DatasetCard
+
+    text = (folder / "README.md").read_text()
+    values = yaml.safe_load(text.split("---\n")[1])
+    assert set(values) <= FIELDS and DatasetCard(text).data.to_dict().keys() == values.keys()
+    assert set(values["annotations_creators"]) == {"machine-generated", "other"} <= CREATORS
+    assert set(values["size_categories"]) == {"n<1K"} <= SIZES and values["task_categories"] == ["reinforcement-learning"]
+    assert all(isinstance(tag, str) for tag in values["tags"]) and values["license"] == "unknown"
+    assert [config["config_name"] for config in values["configs"] if config.get("default")] == ["pairs"]
+    info = {one["config_name"]: one["splits"] for one in values["dataset_info"]}
+    assert list(info) == [config["config_name"] for config in values["configs"]]
+    for config in values["configs"]:
+        for data_file in config["data_files"]:
+            rows = sum(pq.read_metadata(path).num_rows for path in folder.glob(data_file["path"]))
+            assert rows > 0
+            told = next(split for split in info[config["config_name"]] if split["name"] == data_file["split"])
+            assert told.get("num_examples", rows) == rows
+    assert info["pairs"] == [{"name": "train", "num_examples": 10}, {"name": "test", "num_examples": 10}]
+
+
+def test_where_the_segments_come_from_is_named(folder: Path):
+    manifest = read_manifest(folder)
+
+    def origins(kind: str, **terms: str) -> list[str] | None:
+        text = card.render({**manifest, "source": {**manifest["source"], "kind": kind, **terms}})
+        return yaml.safe_load(text.split("---\n")[1]).get("source_datasets")
+
+    assert origins("dsrl") == ["YYY-45/DSRL"] and origins("recordings") == ["original"] and origins("file") is None
+
+
+def test_croissant_is_valid_and_reads_the_data(folder: Path, tmp_path: Path):
+    mlcroissant = pytest.importorskip("mlcroissant", reason="mlcroissant is not installed")
+    manifest = read_manifest(folder)
+    found = croissant.metadata(manifest, label_sets(folder), "user/ball", "https://huggingface.co/datasets/user/ball")
+    for file in found["distribution"]:
+        assert file["contentUrl"] == f"https://huggingface.co/datasets/user/ball/resolve/main/{file['@id']}"
+        assert (folder / file["@id"]).is_file()
+        file["contentUrl"] = str(folder / file["@id"])  # as the server would send it
+    (tmp_path / "croissant.json").write_text(json.dumps(found))
+    dataset = mlcroissant.Dataset(jsonld=str(tmp_path / "croissant.json"))
+    assert not dataset.metadata.ctx.issues.errors
+    table = pq.read_table(folder / "pairs" / "train-00000-of-00001.parquet")
+    records = list(dataset.records(record_set="pairs-train"))
+    assert [row["pairs-train/pair_id"] for row in records] == table["pair_id"].to_pylist()
+    assert list(records[3]["pairs-train/actions_1"]) == table["actions_1"][3].as_py()
+    names = {record_set["@id"] for record_set in found["recordSet"]}
+    assert {"pairs-train", "pairs-test", "oracle-train", "noisy-test", "people-train"} <= names
+    missing = [warning for warning in dataset.metadata.ctx.issues.warnings if "rai" in warning.lower()]
+    assert not missing
+    for word in ("dataCollection", "dataBiases", "dataLimitations", "personalSensitiveInformation", "dataAnnotationProtocol"):
+        assert found[f"rai:{word}"]
+
+
+def test_the_cards_of_the_eight_tasks_are_current():
+    """`python cards/tasks.py` would change nothing, and somebody wrote something about each."""
+    spec = importlib.util.spec_from_file_location("task_cards", CARDS / "tasks.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert sorted(path.stem for path in (CARDS / "tasks").iterdir()) == sorted(module.TASKS)
+    for task in module.TASKS:
+        text, line, notes = (CARDS / "tasks" / f"{task}.md").read_text().partition(card.YOURS)
+        assert text + line == module.card(task), f"{task}: run python cards/tasks.py"
+        assert notes.startswith("\n## Notes\n") and len(notes) > 200

@@ -1,0 +1,437 @@
+"""Publishing to a Hub on loopback and fetching from it, through the real client, with every request failing in its turn."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from conftest import run_cli, write_hdf5
+from hub_server import GUEST, TOKEN, Hub, Repo
+
+import safefeedback
+from safefeedback import hub as publishing
+from safefeedback import network
+from safefeedback.build import Recipe
+from safefeedback.errors import InputError
+from safefeedback.labelsets import relabel
+from safefeedback.release import changelog
+from safefeedback.tasks import tasks
+
+NAME = "user/ball"
+DATASET = ("dataset", NAME)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small dataset with two splits and a label set; tests that change it take a copy."""
+    folder = tmp_path_factory.mktemp("hub")
+    recipe = Recipe(tasks()["BallCircle"], pairs=20, length=4, noise=0.2, test_fraction=0.5)
+    source = write_hdf5(folder / "ball.hdf5", [20] * 8)
+    data, _ = safefeedback.build_dataset(recipe, str(source), folder / "data")
+    relabel(data, [{"noise": 0.5}], "noisy")
+    return data
+
+
+def publish(folder: Path, repo: str = NAME, **choices: Any) -> dict[str, Any]:
+    return publishing.publish(publishing.dataset_release(folder, repo), repo, **choices)
+
+
+def assert_whole(repo: Repo) -> None:
+    """No commit shows a part of a dataset: all that its manifests name is there, as they name it, or nothing of it."""
+    import hashlib
+
+    for _, files, title in repo.commits:
+        shown = {path for path in files if path.endswith((".parquet", "recipe.json"))}
+        named = set()
+        for path in (path for path in files if path.endswith("recipe.json")):
+            folder = path.removesuffix("recipe.json")
+            facts = json.loads(files[path])["files"]
+            named |= {path, *(folder + inner for inner in facts)}
+            assert {hashlib.sha256(files[folder + inner]).hexdigest() == one["sha256"] for inner, one in facts.items()} == {
+                True
+            }
+        assert shown == named, title
+
+
+def test_published_loaded_streamed_and_fetched_it_is_the_same_to_the_bit(built: Path, hub: Hub, online, tmp_path: Path):
+    result = run_cli("publish", built, NAME, "--json", cwd=tmp_path, env=hub.env(tmp_path / "hf"))
+    assert result.returncode == 0, result.stderr
+    told = json.loads(result.stdout)
+    assert told["version"] == "v1.0.0" and told["private"] and told["commit"] == hub.repos[DATASET].tags["v1.0.0"]
+    assert set(told["sent"]) == set(hub.repos[DATASET].commits[-1][1]) - {".gitattributes"}
+    code = (
+        "import datasets, json, pathlib, pyarrow.parquet as pq, safefeedback, sys\n"
+        "folder, out = map(pathlib.Path, sys.argv[1:])\n"
+        "for config, place in (('pairs', 'pairs'), ('noisy-oracle', 'labels/noisy/oracle')):\n"
+        "    data = datasets.load_dataset('user/ball', config, revision='v1.0.0')\n"
+        "    for split in ('train', 'test'):\n"
+        "        table = pq.read_table(next((folder / place).glob(split + '-*')))\n"
+        "        loaded = data[split].with_format('arrow')[:]\n"
+        "        assert all(loaded[name].combine_chunks() == table[name].combine_chunks() for name in table.column_names)\n"
+        "        assert loaded.column_names == table.column_names\n"
+        "stream = datasets.load_dataset('user/ball', revision='v1.0.0', split='train', streaming=True)\n"
+        "assert list(stream) == pq.read_table(next((folder / 'pairs').glob('train-*'))).to_pylist()\n"
+        "data = safefeedback.read('user/ball@v1.0.0', labels='noisy')\n"
+        "here = safefeedback.read(folder, labels='noisy')\n"
+        "assert data.observations.tobytes() == here.observations.tobytes() and data.safe.tobytes() == here.safe.tobytes()\n"
+    )
+    env = {**hub.env(tmp_path / "hf"), "USE_TORCH": "0"}  # datasets imports it to stream, and needs it not
+    words = [sys.executable, "-c", code, str(built), str(tmp_path)]
+    loaded = subprocess.run(words, env={**os.environ, **env}, capture_output=True, text=True, check=False)
+    assert loaded.returncode == 0, loaded.stderr
+    assert any("bytes=" in request for request in hub.log)  # streaming reads ranges
+    publishing.fetch(NAME, tmp_path / "here", "v1.0.0")
+    files = {path.relative_to(built).as_posix() for path in built.rglob("*") if path.is_file()}
+    fetched = {path.relative_to(tmp_path / "here").as_posix() for path in (tmp_path / "here").rglob("*") if path.is_file()}
+    assert fetched == files | {"croissant.json"} and all(
+        (built / path).read_bytes() == (tmp_path / "here" / path).read_bytes() for path in files - {"README.md"}
+    )
+    card = (tmp_path / "here" / "README.md").read_text()
+    assert f'load_dataset("{NAME}", split="train")' in card and card.endswith("## Versions\n\n- **v1.0.0**: first version\n")
+
+
+TRANSIENT = (500, 429, "cut", "lost", "stall")
+FINAL = {401: "the token was refused", 403: "write access", 409: "409", 412: "somebody changed it meanwhile"}
+
+
+def set_fault(hub: Hub, monkeypatch: pytest.MonkeyPatch, index: int, fault: int | str) -> None:
+    """Lets one request fail; the client waits shortly where it would wait in vain."""
+    hub.faults[index] = fault
+    monkeypatch.setattr(network, "SILENCE_SECONDS", 0.25 if fault == "stall" else 30.0)
+
+
+def requests_of(hub: Hub, action: Callable[[], Any]) -> list[str]:
+    before = len(hub.log)
+    action()
+    return hub.log[before:]
+
+
+def reset(hub: Hub) -> None:
+    for part in (hub.repos, hub.large, hub.log, hub.received, hub.faults):
+        part.clear()  # type: ignore[attr-defined]
+    hub.stalled.clear()
+
+
+def test_every_request_of_a_publish_fails_in_its_turn(built: Path, hub: Hub, online: list[float], monkeypatch):
+    """Success after another try or one line, never half a dataset, and the same command again completes it."""
+    requests = requests_of(hub, lambda: publish(built))
+    wanted = hub.repos[DATASET].commits[-1][1]
+    assert len(requests) >= 13 and sum("PUT" in request for request in requests) == 8
+    one_put = next(index for index, request in enumerate(requests) if "PUT" in request)
+    indices = [index for index, request in enumerate(requests) if "PUT" not in request or index == one_put]
+    for index in indices:
+        for fault in (*TRANSIENT, *FINAL):
+            reset(hub)
+            set_fault(hub, monkeypatch, index, fault)
+            online.clear()
+            where = f"{fault} at {requests[index]}"
+            try:
+                publish(built)
+            except InputError as error:
+                assert fault in FINAL, f"{where}: {error}"
+                line = str(error)
+                assert FINAL[fault] in line and "\n" not in line and TOKEN not in line and line.startswith("cannot "), where
+                if repo := hub.repos.get(DATASET):
+                    assert_whole(repo)
+                publish(built)
+            if fault == 429:
+                assert online[0] in (1, 2), where  # as Retry-After says; the client itself adds a second
+            repo = hub.repos[DATASET]
+            assert_whole(repo)
+            assert repo.commits[-1][1] == wanted and repo.tags == {"v1.0.0": repo.commits[-1][0]} and len(repo.commits) == 2, (
+                where
+            )
+            assert len(set(hub.received)) == 8, where
+            assert fault in ("lost", "stall") or len(hub.received) == 8, where  # not knowing that it arrived, it is sent again
+
+
+def test_every_request_of_an_update_fails_in_its_turn(built: Path, hub: Hub, online: list[float], tmp_path: Path):
+    """A second version of a repository that is made public on the way: its own requests, those that read and the last one."""
+    folder = Path(shutil.copytree(built, tmp_path / "data"))
+    shutil.rmtree(folder / "labels")
+    requests: list[str] = []
+
+    def first() -> None:
+        reset(hub)
+        publish(folder)
+        hub.log.clear()
+
+    first()
+    requests = requests_of(hub, lambda: publish(built, public=True))
+    wanted = hub.repos[DATASET].commits[-1][1]
+    own = [
+        index for index, request in enumerate(requests) if request.startswith("GET") or request.endswith(("settings", "main"))
+    ]
+    assert len(own) == 7 and requests[-1].endswith("/settings")
+    for index in own:
+        for fault in ("lost", 500, 403):
+            first()
+            hub.faults[index] = fault
+            try:
+                publish(built, public=True)
+            except InputError as error:
+                assert fault == 403 and "write access" in str(error)
+                publish(built, public=True)
+            repo = hub.repos[DATASET]
+            assert_whole(repo)
+            assert repo.commits[-1][1] == wanted and list(repo.tags) == ["v1.0.0", "v1.1.0"] and not repo.private
+
+
+def test_every_request_of_a_fetch_fails_in_its_turn(built: Path, hub: Hub, online: list[float], tmp_path: Path, monkeypatch):
+    from huggingface_hub import constants
+
+    folder = Path(shutil.copytree(built, tmp_path / "data"))
+    shutil.rmtree(folder / "labels")
+    publish(folder)
+    files = {path: content for path, content in hub.repos[DATASET].commits[-1][1].items() if path != ".gitattributes"}
+
+    def fetch(name: str) -> Path:
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache" / name))
+        return publishing.fetch(NAME, tmp_path / name)[0]
+
+    requests = requests_of(hub, lambda: fetch("clean"))
+    assert len(requests) == 2 + 2 * (len(files) + 1)
+    for index in (0, 1, 4, len(requests) - 1):
+        for fault in (500, "cut", "half", 403, *((429, "stall", 401) if index < 2 else ())):
+            hub.log.clear()
+            hub.faults.clear()
+            set_fault(hub, monkeypatch, index, fault)
+            name = f"{index}-{fault}"
+            try:
+                out = fetch(name)
+            except InputError as error:
+                assert fault in (401, 403) and "\n" not in str(error), (requests[index], fault, error)
+                assert not (tmp_path / name).exists()
+                out = fetch(name)
+            assert {path.relative_to(out).as_posix(): path.read_bytes() for path in out.rglob("*") if path.is_file()} == files
+    hub.log.clear()
+    hub.faults.clear()
+    hub.faults["pairs/train"] = "damaged"
+    with pytest.raises(InputError, match="arrived damaged"):
+        fetch("damaged")
+    hub.faults.clear()
+    assert (fetch("damaged") / "recipe.json").read_bytes() == files["recipe.json"]
+
+
+@pytest.mark.parametrize("moment", ["PUT", "/commit/", "/tag/"])
+def test_killed_and_run_again_it_is_complete_and_nothing_is_sent_twice(
+    moment: str, built: Path, hub: Hub, tmp_path: Path, online
+):
+    words = [sys.executable, "-m", "safefeedback", "publish", str(built), NAME]
+    process = subprocess.Popen(words, env={**os.environ, **hub.env(tmp_path / "hf")}, cwd=tmp_path)
+    seen = []
+
+    def kill(index: int) -> None:
+        seen.append(hub.log[index])
+        if sum(moment in request for request in seen) == (4 if moment == "PUT" else 1):
+            process.send_signal(signal.SIGKILL)
+
+    hub.on_request = kill
+    assert process.wait() == -signal.SIGKILL
+    hub.on_request = None
+    hub.lock.acquire()
+    hub.lock.release()  # what was being answered is done
+    publish(built)
+    repo = hub.repos[DATASET]
+    assert_whole(repo)
+    assert len(hub.received) == len(set(hub.received)) == 8 and len(repo.commits) == 2
+    assert repo.tags == {"v1.0.0": repo.commits[-1][0]}
+
+
+def test_versions_tell_what_changed(built: Path, hub: Hub, online: list[float], tmp_path: Path):
+    folder = Path(shutil.copytree(built, tmp_path / "data"))
+    assert publish(folder)["version"] == "v1.0.0"
+    assert publish(folder)["sent"] == {} and publish(folder, tag="v1.0.0")["commit"] is None
+    (folder / "README.md").write_text((folder / "README.md").read_text() + "\nMind the second circle.\n")
+    assert publish(folder)["version"] == "v1.0.1"
+    relabel(folder, [{"noise": 0.4}], "more")
+    result = publish(folder, message="asked for by A. Person")
+    assert result["version"] == "v1.1.0" and result["line"] == "adds labels/more; asked for by A. Person"
+    assert {path.split("/")[0] for path in result["sent"]} == {"README.md", "croissant.json", "labels"} and result["kept"] == 10
+    shutil.rmtree(folder / "labels" / "noisy")
+    result = publish(folder)
+    assert result["version"] == "v2.0.0" and len(result["removed"]) == 5
+    assert not any("noisy" in path for path in hub.repos[DATASET].commits[-1][1] if path != "README.md")
+    assert publish(folder, tag="camera-ready")["version"] == "camera-ready"
+    card = hub.repos[DATASET].commits[-1][1]["README.md"].decode()
+    versions, notes = changelog(card)
+    assert [name for name, _ in versions] == ["camera-ready", "v2.0.0", "v1.1.0", "v1.0.1", "v1.0.0"]
+    assert notes == "Mind the second circle."
+    assert list(hub.repos[DATASET].tags) == ["v1.0.0", "v1.0.1", "v1.1.0", "v2.0.0", "camera-ready"]
+
+
+def test_what_was_written_on_the_server_stays(built: Path, hub: Hub, online: list[float]):
+    publish(built)
+    files = dict(hub.repos[DATASET].commits[-1][1])
+    files["README.md"] += b"\nSeen in the seminar.\n"
+    files["notes.txt"] = b"mine"
+    hub.repos[DATASET].commit(files, "by hand")
+    result = publish(built)
+    after = hub.repos[DATASET].commits[-1][1]
+    assert result["sent"] == {} and after == files
+
+
+def test_a_change_meanwhile_is_reported_and_not_overwritten(built: Path, hub: Hub, online: list[float], tmp_path: Path):
+    publish(built)
+    folder = Path(shutil.copytree(built, tmp_path / "data"))
+    relabel(folder, [{"noise": 0.4}], "more")
+
+    def meddle(index: int) -> None:
+        if "/validate-yaml" in hub.log[index] and len(hub.repos[DATASET].commits) == 2:
+            hub.repos[DATASET].commit({**hub.repos[DATASET].commits[-1][1], "theirs.txt": b"theirs"}, "by somebody else")
+
+    hub.on_request = meddle
+    with pytest.raises(InputError, match="cannot publish to user/ball: somebody changed it meanwhile"):
+        publish(folder)
+    assert [title for _, _, title in hub.repos[DATASET].commits][-1] == "by somebody else"
+    publish(folder)
+    assert hub.repos[DATASET].commits[-1][1]["theirs.txt"] == b"theirs" and "v1.1.0" in hub.repos[DATASET].tags
+
+
+def test_refused_in_one_line(built: Path, hub: Hub, online: list[float], tmp_path: Path, monkeypatch):
+    def line(*, repo: str = NAME, folder: Path = built, **choices: Any) -> str:
+        with pytest.raises(InputError) as error:
+            publish(folder, repo, **choices)
+        assert "\n" not in str(error.value)
+        return str(error.value)
+
+    assert "the token has no right" in line(repo="other/ball")
+    for name in ("ball", "user/ball/x", "user/a..b", "user/a b", "../x"):
+        assert "must read user/name" in line(repo=name), name
+    assert "cannot name a version" in line(tag="a/b") and "cannot name a version" in line(tag="main")
+    publish(built)
+    folder = Path(shutil.copytree(built, tmp_path / "data"))
+    relabel(folder, [{"noise": 0.4}], "more")
+    assert "the tag v1.0.0 exists already" in line(folder=folder, tag="v1.0.0")
+    hub.put("dataset", "user/theirs", {"data.csv": b"1,2"})
+    assert "user/theirs is not to be overwritten: it holds other files (data.csv)" in line(repo="user/theirs")
+    hub.put("dataset", "user/run", {"recipe.json": b'{"recipe": {"task": "BallRun"}}'})
+    assert "it holds the task BallRun" in line(repo="user/run")
+    monkeypatch.setenv("HF_TOKEN", GUEST)
+    assert "write access" in line(folder=folder)
+    monkeypatch.setenv("HF_TOKEN", "hf_wrong")
+    assert "the token was refused" in line(folder=folder) and "hf_wrong" not in line(folder=folder)
+    monkeypatch.setenv("HF_TOKEN", "hf_a\u00e9b")
+    assert "characters that no token has" in line()
+    monkeypatch.setenv("HF_TOKEN", "")
+    assert "there is no token" in line()
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    hub.always = 500
+    assert "the server failed (500), 3 times in a row" in line()
+    hub.always = 429
+    assert "the server asks for patience (429)" in line()
+    (folder / "oracle" / "train-00000-of-00001.parquet").unlink()
+    assert "has no oracle/train-00000-of-00001.parquet" in line(folder=folder)
+    assert "is not a dataset of safefeedback" in line(folder=tmp_path)
+
+
+def test_no_network_is_one_line_within_seconds(built: Path, tmp_path: Path):
+    env = {"HF_HUB_OFFLINE": "0", "HF_ENDPOINT": "http://127.0.0.1:9", "HF_TOKEN": TOKEN, "HF_HOME": str(tmp_path / "hf")}
+    started = time.monotonic()
+    result = run_cli("publish", built, NAME, cwd=tmp_path, env=env)
+    assert result.returncode == 2 and time.monotonic() - started < 90
+    (line,) = result.stderr.strip().splitlines()
+    assert line.startswith("error: cannot read user/ball: http://127.0.0.1:9 cannot be reached") and TOKEN not in line
+    assert not any(TOKEN in path.read_text(errors="ignore") for path in tmp_path.rglob("*") if path.is_file())
+
+
+def test_a_dry_run_sends_nothing_and_needs_no_server(built: Path, hub: Hub, online: list[float], monkeypatch):
+    result = publish(built, dry_run=True)
+    assert result["version"] == "v1.0.0" and len(result["sent"]) == 12 and not hub.repos and not hub.received
+    publish(built)
+    assert publish(built, dry_run=True)["sent"] == {}
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setenv("HF_TOKEN", "")
+    result = publish(built, dry_run=True)
+    assert len(result["sent"]) == 12 and result["note"].startswith(
+        "not compared with the server: cannot read user/ball: HF_HUB"
+    )
+
+
+def test_a_damaged_dataset_is_not_published(built: Path, hub: Hub, tmp_path: Path):
+    folder = Path(shutil.copytree(built, tmp_path / "data"))
+    file = folder / "pairs" / "train-00000-of-00001.parquet"
+    table = pq.read_table(file)
+    pq.write_table(table.slice(0, len(table) - 1), file)
+    result = run_cli("publish", folder, NAME, cwd=tmp_path, env=hub.env(tmp_path / "hf"))
+    assert result.returncode == 2 and "is not to be published" in result.stderr and result.stderr.count("\n") == 1
+    assert hub.log == []
+
+
+def test_a_full_disk_while_fetching_leaves_nothing(built: Path, hub: Hub, online: list[float], tmp_path: Path):
+    """RLIMIT_FSIZE makes every write past the limit fail, as a full disk does."""
+    publish(built)
+    code = (
+        "import resource, signal, sys\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, 5_000))\n"
+        "from safefeedback.cli import main\n"
+        "main(sys.argv[1:])\n"
+    )
+    words = [sys.executable, "-c", code, "fetch", NAME, "--out", str(tmp_path / "out")]
+    env = {**os.environ, **hub.env(tmp_path / "hf")}
+    result = subprocess.run(words, env=env, capture_output=True, text=True, check=False)
+    assert result.returncode == 2 and len(result.stderr.strip().splitlines()) == 1, result.stderr
+    assert "File too large: free some space, or set HF_HOME" in result.stderr
+    assert not list(tmp_path.glob("*out*"))
+
+
+def test_a_private_dataset_is_not_shown_without_a_token(
+    built: Path, hub: Hub, online: list[float], monkeypatch, tmp_path: Path
+):
+    publish(built)
+    monkeypatch.setenv("HF_TOKEN", "")
+    with pytest.raises(InputError, match="cannot fetch user/ball: there is no such repository, or it is private"):
+        publishing.fetch(NAME, tmp_path / "out")
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    assert publish(built, public=True)["private"] is False
+    monkeypatch.setenv("HF_TOKEN", "")
+    with pytest.raises(InputError, match="cannot fetch user/ball at v9: there is no such revision"):
+        publishing.fetch(NAME, tmp_path / "out", "v9")
+    assert publishing.fetch(NAME, tmp_path / "out", "v1.0.0")[1]["splits"] == {"train": 10, "test": 10}
+
+
+def test_presa_and_inspect_take_published_datasets(built: Path, hub: Hub, online: list[float], monkeypatch):
+    pytest.importorskip("torch", reason="the extra 'train' is not installed")
+    from presa.data import load_data
+    from safefeedback.inspection.dataset import inspect_dataset
+
+    publish(built)
+    here, there = load_data(built, "noisy"), load_data("user/ball@v1.0.0", "noisy")
+    assert there.identity == here.identity and there.train.observations.equal(here.train.observations)
+    numbers, _ = inspect_dataset("user/ball", None, lambda done, total: None)
+    assert {key: value for key, value in numbers.items() if key != "dataset"} == {
+        key: value for key, value in inspect_dataset(built, None, lambda done, total: None)[0].items() if key != "dataset"
+    }
+    with pytest.raises(InputError, match=r"user/ball@v9 is not a folder here and cannot be fetched .* no such revision"):
+        load_data("user/ball@v9")
+
+
+def test_anonymous_leaves_out_who_recorded(tmp_path: Path, hub: Hub, online: list[float]):
+    recipe = Recipe(tasks()["BallCircle"], pairs=10, length=4)
+    source = write_hdf5(tmp_path / "ball.hdf5", [20] * 8)
+    terms = {"author": "Q. Quimby", "citation": "@misc{quimby}", "license": "mit"}
+    folder, _ = safefeedback.build_dataset(recipe, str(source), tmp_path / "data", terms=terms)
+    (folder / "README.md").write_text((folder / "README.md").read_text() + "\nAsk Q. Quimby.\n")
+    publishing.publish(publishing.dataset_release(folder, NAME, anonymous=True), NAME)
+    files = hub.repos[DATASET].commits[-1][1]
+    text = b"".join(content for path, content in files.items() if not path.endswith(".parquet")).decode()
+    assert "quimby" not in text.lower() and "license: mit" in text
+    from safefeedback.verification.verify import verify
+
+    fetched, _, _ = publishing.fetch(NAME, tmp_path / "here")
+    assert not [check for check in verify(fetched, source) if check.problems]
+    publish(folder)
+    assert b"Q. Quimby" in hub.repos[DATASET].commits[-1][1]["recipe.json"]
