@@ -42,17 +42,18 @@ def load_segments(source: str | Path, split: str, device: str) -> Segments:
         InputError: as `safefeedback.read` does, and if a number is not finite.
     """
     path = _kept(source, split)
-    if not path.is_file():
+    try:
+        tensors, facts = load_tensors(path)  # mapped, not read yet
+    except InputError:  # there is none, or it is damaged
         dataset = read(source, split=split)
         for name, values in (("observations", dataset.observations), ("actions", dataset.actions)):
             if not np.isfinite(values).all():
                 bad = dataset.pair_id[~np.isfinite(values).reshape(len(values), -1).all(axis=1)][0]
-                raise InputError(f"{source}: {name} of pair {bad} are not finite")
+                raise InputError(f"{source}: {name} of pair {bad} are not finite") from None
         observations, actions = (torch.from_numpy(values) for values in (dataset.observations, dataset.actions))
         found = Segments(observations.to(device), actions.to(device), content_hash(dataset.observations, dataset.actions))
         _keep(path, found)
         return found
-    tensors, facts = load_tensors(path)  # mapped, not read yet
     observations, actions = (_copied(tensors[name], device) for name in ("observations", "actions"))
     return Segments(observations, actions, facts["sha256"])
 
@@ -71,6 +72,7 @@ def _kept(source: str | Path, split: str) -> Path:
 
 def _keep(path: Path, segments: Segments) -> None:
     """Keeps them, unless there is no room."""
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     try:
@@ -78,7 +80,7 @@ def _keep(path: Path, segments: Segments) -> None:
         tensors = {"observations": segments.observations.cpu(), "actions": segments.actions.cpu()}
         with replacing(path) as partial:
             save_file(tensors, partial, {"presa": json.dumps({"sha256": segments.sha256})})
-    except OSError:
+    except (OSError, SafetensorError):
         pass  # the next load unpacks again
 
 

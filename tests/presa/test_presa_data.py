@@ -127,3 +127,26 @@ def test_segments_are_unpacked_once_and_again_when_a_file_changes(folder: Path, 
     monkeypatch.undo()
     monkeypatch.setenv("PRESA_CACHE", "/dev/null/nowhere")  # no room is no error
     assert load_data(folder).identity == first.identity
+
+
+def test_kept_segments_that_are_damaged_are_unpacked_again(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PRESA_CACHE", str(tmp_path / "kept"))
+    first = load_data(folder)
+    for kept in (tmp_path / "kept" / "segments").iterdir():
+        kept.write_bytes(kept.read_bytes()[:1000])
+    for _ in range(2):
+        assert torch.equal(load_data(folder).train.observations, first.train.observations)
+
+
+def test_segments_that_find_no_room_are_not_kept(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    resource = pytest.importorskip("resource")
+    monkeypatch.setenv("PRESA_CACHE", str(tmp_path / "kept"))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        load_data(folder)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list((tmp_path / "kept" / "segments").iterdir()) == []
