@@ -22,7 +22,16 @@ from presa.data import Data
 from presa.networks import Parameters, fold_normalization, word
 from presa.normalization import Normalization
 from presa.policy import POLICY_FILE
-from presa.records import FORMAT_VERSION, Settings, open_folder, read_failure, read_metrics, warnings, write_failure
+from presa.records import (
+    FORMAT_VERSION,
+    Settings,
+    check_folder,
+    open_folder,
+    read_failure,
+    read_metrics,
+    warnings,
+    write_failure,
+)
 from presa.tensors import load_tensors, save_tensors
 from presa.train import Snapshot
 
@@ -52,6 +61,10 @@ class Journal:
         self.models: dict[str, Tensor] = {}  # what the policy's file holds beside the policy
         self.policy_facts: dict[str, Any] = {}
         self.test_reference: Tensor | None = None
+
+    def check(self, overwrite: bool) -> None:
+        """Raises InputError if the folder is taken by something else; writes nothing."""
+        check_folder(self.folder, self.config, overwrite)
 
     def open(self, overwrite: bool) -> None:
         """Makes the folder, or goes on in it."""

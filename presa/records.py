@@ -105,37 +105,45 @@ def open_folder(folder: Path, config: dict[str, Any], overwrite: bool = False) -
     Raises:
         InputError: if something else is there.
     """
+    check_folder(folder, config, overwrite)
     path = folder / "config.json"
-    if path.is_file():
-        _require_run(folder)
     if path.is_file() and overwrite:
         try:
             shutil.rmtree(folder)
         except OSError as error:
             raise InputError(f"cannot delete {folder}: {error}") from None
-    if path.is_file():
-        known, wanted = _flat(read_config(folder)), _flat(config)
-        chooses = wanted.get("configuration.selection") == "best"  # then watching decides the result
-        for key, value in wanted.items():
-            stage, _, name = key.partition(".")
-            if key not in known and stage == "configuration" and f"changed.{name}" not in wanted:
-                continue  # a setting that came later; the run has what is the default now
-            if known.get(key) != value and (chooses or not key.startswith("watching.")):
-                raise InputError(
-                    f"{folder} holds another run ({key} is {known.get(key)}, not {value}): choose another --out or --overwrite"
-                )
-        (folder / "checkpoints").mkdir(exist_ok=True)
-        found = last_checkpoint(folder)
-        return 0 if found is None else int(found.stem.partition("-")[2])
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"{folder} exists and is not a run of presa: choose another --out")
     try:
+        if path.is_file():
+            (folder / "checkpoints").mkdir(exist_ok=True)
+            found = last_checkpoint(folder)
+            return 0 if found is None else int(found.stem.partition("-")[2])
         folder.mkdir(parents=True, exist_ok=True)
         write_json(path, config)  # first: a folder with anything in it is known as a run
         (folder / "checkpoints").mkdir()
     except OSError as error:
         raise InputError(f"cannot write {folder}: {error.strerror}") from None
     return None
+
+
+def check_folder(folder: Path, config: dict[str, Any], overwrite: bool = False) -> None:
+    """Raises InputError if something else than the same run, or with `overwrite` than any run, is in the folder."""
+    if not (folder / "config.json").is_file():
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise InputError(f"{folder} exists and is not a run of presa: choose another --out")
+        return
+    _require_run(folder)
+    if overwrite:
+        return
+    known, wanted = _flat(read_config(folder)), _flat(config)
+    chooses = wanted.get("configuration.selection") == "best"  # then watching decides the result
+    for key, value in wanted.items():
+        stage, _, name = key.partition(".")
+        if key not in known and stage == "configuration" and f"changed.{name}" not in wanted:
+            continue  # a setting that came later; the run has what is the default now
+        if known.get(key) != value and (chooses or not key.startswith("watching.")):
+            raise InputError(
+                f"{folder} holds another run ({key} is {known.get(key)}, not {value}): choose another --out or --overwrite"
+            )
 
 
 def _require_run(folder: Path) -> None:

@@ -87,7 +87,7 @@ def train_all(
         loss was not finite; such a run is not tried again.
 
     Raises:
-        InputError: before anything is written, if the data do not suit the algorithm; or if a folder holds another run.
+        InputError: before anything is written, if the data do not suit the algorithm, or if a folder holds another run.
     """
     settings = settings or Settings()
     if algorithm.selection == "best" and not settings.evaluate_every:
@@ -104,6 +104,8 @@ def train_all(
         normalization = shared[id(job.data.train.observations)]
         runs.append(Journal(name, algorithm, job.data, job.folder, job.seed, settings, normalization, on_report))
     started = time.perf_counter()
+    for run in runs:  # all of them, before the first is made or deleted
+        run.check(overwrite)
     for run in runs:
         run.open(overwrite)
     todo = [run for run in runs if not run.over]

@@ -155,6 +155,21 @@ def test_data_that_do_not_suit_are_refused_before_anything_is_written(datas: lis
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_folder_that_is_taken_is_refused_before_any_is_made_or_deleted(
+    overwrite: bool, datas: list[Data], tmp_path: Path
+) -> None:
+    jobs = runs.grid(datas, (0,), tmp_path / "out")
+    runs.train_all("presa", tiny("presa"), jobs[:1], OFTEN)
+    jobs[1].folder.mkdir()
+    (jobs[1].folder / "note.txt").write_text("mine")
+    before = contents(tmp_path / "out")
+    third = runs.Job(datas[0], 1, tmp_path / "out" / "third")
+    with pytest.raises(InputError, match="is not a run of presa"):
+        runs.train_all("presa", tiny("presa"), [third, *jobs], OFTEN, overwrite=overwrite)
+    assert contents(tmp_path / "out") == before and not third.folder.exists()
+
+
 def test_the_table_of_many_runs(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     for seed, limit in ((1, 20.0), (0, 20.0), (0, 5.0)):
         place = tmp_path / f"limit{limit:g}-seed{seed}"
