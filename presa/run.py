@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from presa.algorithms.base import Examples, Training
 from presa.backprop import require_precision
 from presa.data import Data
 from presa.journal import Journal, OnReport
+from presa.networks import Parameters
 from presa.normalization import Normalization
 from presa.records import Settings, last_checkpoint, read_metrics, write_metrics
 from presa.train import Snapshot, fit_runs, segment_log_probability, with_reference
@@ -160,13 +162,17 @@ def _make_references(algorithm: Training, runs: Sequence[Journal]) -> None:
         if host is run and not entries[run].has():
             examples = run.normalization(cloning.examples(run.data))
             begun[run] = examples, run.start("bc", cloning, examples, starts[run])
+    done: dict[Path, tuple[Parameters, list[dict[str, Any]]]] = {}
     for run, last in _train_stage("bc", cloning, begun).items():
-        entries[run].keep(last.parameters, [line for line in read_metrics(run.folder) if line["stage"] == "bc"])
+        lines = [line for line in read_metrics(run.folder) if line["stage"] == "bc"]
+        done[entries[run].path] = last.parameters, lines
+        with suppress(OSError):  # no room there: other trainings clone again
+            entries[run].keep(last.parameters, lines)
     for run, entry in entries.items():
         if (failure := hosts[entry.path].failure) is not None:
             run.fail(failure)
             continue
-        parameters, lines = entry.get(run.device)
+        parameters, lines = done.get(entry.path) or entry.get(run.device)
         write_metrics(run.folder, lines)
         run.keep("reference", parameters, "bc")
 

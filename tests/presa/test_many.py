@@ -155,6 +155,16 @@ def test_data_that_do_not_suit_are_refused_before_anything_is_written(datas: lis
     assert not (tmp_path / "out").exists()
 
 
+def test_cloning_that_cannot_be_kept_is_no_error(datas: list[Data], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    policies = []
+    for place in (str(tmp_path / "cache"), "/dev/null/nowhere"):
+        monkeypatch.setenv("PRESA_CACHE", place)
+        jobs = runs.grid(datas, (0,), tmp_path / f"out{len(policies)}")
+        runs.train_all("presa", tiny("presa"), jobs, OFTEN)
+        policies.append([(job.folder / "policy.safetensors").read_bytes() for job in jobs])
+    assert policies[0] == policies[1]
+
+
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_a_folder_that_is_taken_is_refused_before_any_is_made_or_deleted(
     overwrite: bool, datas: list[Data], tmp_path: Path
