@@ -34,6 +34,8 @@ from presa.records import (
 )
 from presa.tensors import load_tensors, save_tensors
 from presa.train import Snapshot
+from safefeedback.errors import InputError
+from safefeedback.files import lock_folder, unlock
 
 OnReport = Callable[[dict[str, Any]], None]
 
@@ -61,15 +63,34 @@ class Journal:
         self.models: dict[str, Tensor] = {}  # what the policy's file holds beside the policy
         self.policy_facts: dict[str, Any] = {}
         self.test_reference: Tensor | None = None
+        self.lock: int | None = None  # of the folder
 
     def check(self, overwrite: bool) -> None:
         """Raises InputError if the folder is taken by something else; writes nothing."""
         check_folder(self.folder, self.config, overwrite)
 
     def open(self, overwrite: bool) -> None:
-        """Makes the folder, or goes on in it."""
+        """Makes the folder, or goes on in it; no other process can then."""
+        self._lock()
         self.began_at = open_folder(self.folder, self.config, overwrite)
+        if self.lock is None or overwrite:
+            self._lock()
         self.finished_before = (self.folder / POLICY_FILE).is_file()
+
+    def close(self) -> None:
+        """Lets go of the folder."""
+        unlock(self.lock)
+        self.lock = None
+
+    def _lock(self) -> None:
+        """Raises InputError if another process trains in the folder."""
+        if self.folder.is_dir():
+            held, self.lock = self.lock, None
+            unlock(held)
+            try:
+                self.lock = lock_folder(self.folder)
+            except OSError:
+                raise InputError(f"another process trains in {self.folder}: wait for it, or choose another --out") from None
 
     @property
     def failure(self) -> str | None:

@@ -19,9 +19,17 @@ def runs_below(folder: Path) -> list[Path]:
     """The runs in a folder's folders, in the order of their algorithm, cost limit and seed; [] if the folder is a run."""
     if (folder / "config.json").is_file() or (folder / POLICY_FILE).is_file():
         return []
-    configs = {path.parent: read_config(path.parent) for path in folder.rglob("config.json")}
-    runs = {place: config for place, config in configs.items() if isinstance(config, dict) and config.keys() >= set(RUN_KEYS)}
-    return sorted(runs, key=lambda place: [runs[place].get(key, 0) for key in ("algorithm", "cost_limit", "seed")])
+    runs: dict[Path, tuple[str, float, int]] = {}
+    for place in sorted(path.parent for path in folder.rglob("config.json")):
+        try:
+            config = read_config(place)
+        except InputError:
+            if (place / POLICY_FILE).is_file():  # a damaged run, or else something that is none
+                runs[place] = ("", 0.0, 0)
+            continue
+        if config.keys() >= set(RUN_KEYS):
+            runs[place] = (config["algorithm"], config["cost_limit"], config["seed"])
+    return sorted(runs, key=lambda place: runs[place])
 
 
 def judge_runs(
@@ -40,7 +48,7 @@ def judge_runs(
         By the run's place in the folder, the evaluation, or why there is none.
 
     Raises:
-        InputError: if no run has a policy, or one cannot be played.
+        InputError: if no run has a policy.
     """
     results: dict[str, dict[str, Any] | str] = {
         str(run.relative_to(folder)): read_failure(run) or "not finished: the same `presa train` again goes on with it"
@@ -48,13 +56,18 @@ def judge_runs(
     }
     finished = [run for run in runs if (run / POLICY_FILE).is_file()]
     if not finished:
-        raise InputError(f"no run in {folder} is finished: the same `presa train` again goes on with them")
+        raise InputError(f"no run in {folder} is finished ({'; '.join(dict.fromkeys(map(str, results.values())))})")
     for index, run in enumerate(finished):
 
         def on_each(done: int, total: int, before: int = index * episodes) -> None:
             on_episode(before + done, len(finished) * episodes)
 
-        results[str(run.relative_to(folder))] = judge_run(run, episodes, seed, cost_limit, task, processes, on_each)
+        try:
+            judged = judge_run(run, episodes, seed, cost_limit, task, processes, on_each)
+        except InputError as error:  # the others are judged all the same
+            results[str(run.relative_to(folder))] = str(error)
+        else:
+            results[str(run.relative_to(folder))] = judged
     return results
 
 
@@ -83,7 +96,14 @@ def judge_run(
         InputError: as `presa.evaluate.evaluate` does, and if there is no policy.
     """
     facts = load(run).facts
-    played = task if task is not None else Task.from_dict(facts["task"])
+    if "task" not in facts:
+        raise InputError(f"{run} holds a stage of a training, not its policy: give the run's folder")
+    if keep and (run / "config.json").is_file():
+        read_config(run)  # before anything is played
+    own = Task.from_dict(facts["task"])
+    played = task if task is not None else own
+    if (played.observation_dim, played.action_dim) != (own.observation_dim, own.action_dim):
+        raise InputError(f"{run} learnt {own.name}, whose observations and actions are of other sizes than {played.name}'s")
     limit = cost_limit if cost_limit is not None else facts.get("cost_limit", played.default_cost_limit)
     labels = {"algorithm": facts["algorithm"], "seed": facts["seed"]}
     result = evaluate(str(run), played, limit, episodes, seed, processes, labels, on_episode)

@@ -56,6 +56,11 @@ def load_limits(
     made.update(label_sets(source))
     loaded = []
     for limit in limits:
+        if limit != base.cost_limit and asked.recipe["recipe"].get("filters"):
+            raise InputError(
+                f"{source} lacks pairs that its filters dropped at its own cost limit and would keep at {limit:g}: build it "
+                "without --filter, and filter in label sets (safefeedback relabel --filter)"
+            )
         known = [name for name, manifest in made.items() if _suits(manifest, limit, made[labels], base.task)]
         if limit == base.cost_limit:
             loaded.append(base)

@@ -68,7 +68,11 @@ def load(run: str | Path) -> Policy:
     run = local(str(run))
     path = Path(run) / POLICY_FILE if Path(run).is_dir() else Path(run)
     if not path.is_file():
+        from presa.records import read_failure
+
+        failure = read_failure(path.parent)
         unfinished = " (its training is not finished)" if (path.parent / "config.json").is_file() else ""
+        unfinished = f" (it was given up: {failure})" if failure is not None else unfinished
         raise InputError(f"{run} holds no policy{unfinished}: give the folder of a finished `presa train`")
     from safetensors import SafetensorError, safe_open
 

@@ -57,7 +57,10 @@ def read_config(folder: Path) -> dict[str, Any]:
         InputError: if the folder is not a run's.
     """
     try:
-        return json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        if not isinstance(config, dict):
+            raise ValueError("it is not an object")
+        return config
     except (OSError, ValueError) as error:
         raise InputError(f"{folder} is not a run of `presa train`: its config.json cannot be read ({error})") from None
 
@@ -115,6 +118,8 @@ def open_folder(folder: Path, config: dict[str, Any], overwrite: bool = False) -
     try:
         if path.is_file():
             (folder / "checkpoints").mkdir(exist_ok=True)
+            for left in (folder / "checkpoints").glob(".*.partial"):  # of a process that was killed
+                left.unlink()
             found = last_checkpoint(folder)
             return 0 if found is None else int(found.stem.partition("-")[2])
         folder.mkdir(parents=True, exist_ok=True)

@@ -99,7 +99,10 @@ def train_all(
     require_precision(algorithm.precision, str(jobs[0].data.train.observations.device))
     first: dict[int, dict[str, Examples]] = {}
     for data in (job.data for job in jobs):
-        first[id(data)] = first.get(id(data)) or _first_examples(algorithm, data)
+        try:
+            first[id(data)] = first.get(id(data)) or _first_examples(algorithm, data)
+        except InputError as error:
+            raise InputError(f"at cost limit {data.cost_limit:g}: {error}" if len(jobs) > 1 else str(error)) from None
     shared = {id(split.observations): Normalization(algorithm, split) for split in (job.data.train for job in jobs)}
     runs = []
     for job in jobs:
@@ -108,13 +111,17 @@ def train_all(
     started = time.perf_counter()
     for run in runs:  # all of them, before the first is made or deleted
         run.check(overwrite)
-    for run in runs:
-        run.open(overwrite)
-    todo = [run for run in runs if not run.over]
-    together = all(one.stackable for one in (algorithm, *algorithm.preparations().values()))
-    for group in [todo] if together else [[run] for run in todo]:
-        _train_group(algorithm, group, {run: first[id(run.data)] for run in group})
-    return [run.summary(time.perf_counter() - started) for run in runs]
+    try:
+        for run in runs:
+            run.open(overwrite)
+        todo = [run for run in runs if not run.over]
+        together = all(one.stackable for one in (algorithm, *algorithm.preparations().values()))
+        for group in [todo] if together else [[run] for run in todo]:
+            _train_group(algorithm, group, {run: first[id(run.data)] for run in group})
+        return [run.summary(time.perf_counter() - started) for run in runs]
+    finally:
+        for run in runs:
+            run.close()
 
 
 def _first_examples(algorithm: Training, data: Data) -> dict[str, Examples]:

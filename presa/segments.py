@@ -66,7 +66,12 @@ def _copied(mapped: Tensor, device: str) -> Tensor:
 def _kept(source: str | Path, split: str) -> Path:
     """Where a split is kept: another place as soon as a Parquet file is another, or was written again."""
     stats = [(file.name, file.stat()) for file in split_files(source, split)]
-    identity = json.dumps([KEPT_VERSION, [(name, stat.st_size, stat.st_mtime_ns, stat.st_ino) for name, stat in stats]])
+    identity = json.dumps(
+        [
+            KEPT_VERSION,
+            [(name, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_dev, stat.st_ino) for name, stat in stats],
+        ]
+    )
     return cache_folder() / "segments" / f"{hashlib.sha256(identity.encode()).hexdigest()[:32]}.safetensors"
 
 

@@ -99,8 +99,8 @@ def fit_stack(
 
     Yields:
         At every report and at the end, for each run: a copy of the state and the means of the algorithm's numbers since the
-        last report, or an InputError that names the step if the loss is not finite. Such a run harms no other; where no run
-        is left, nothing more is done.
+        last report, or an InputError that names the step if the loss, or a parameter after it, is not finite. Such a run
+        harms no other; where no run is left, nothing more is done.
     """
     adam = Adam(_stacked([start.parameters for start in starts]), _stacked([start.moments for start in starts]))
     leaves = {name: value.requires_grad_() for name, value in adam.parameters.items()}
@@ -115,7 +115,10 @@ def fit_stack(
         failed = torch.where((failed < 0) & ~loss.detach().isfinite(), step, failed)
         tally.add({"loss": loss.detach(), **info})
         if (step + 1) % report_every == 0 or step + 1 == algorithm.own_steps:
-            means, steps = tally.take(), failed.tolist()
+            broken = torch.stack([~value.detach().reshape(len(value), -1).isfinite().all(1) for value in leaves.values()]).any(
+                0
+            )
+            means, steps = tally.take(), torch.where((failed < 0) & broken, step, failed).tolist()
             yield [
                 _not_finite(at, stage)
                 if at >= 0
@@ -190,7 +193,13 @@ class _Alone:
 def losses_of_runs(algorithm: Training, scores: Tensor, labels: dict[str, Tensor], state: dict[str, Tensor]) -> Step:
     """The algorithm's loss of every run: all tensors have the axis of the runs in front, the algorithm sees one run."""
     if len(scores) > 1:
-        return torch.vmap(algorithm.loss)(scores, labels, state)
+        try:
+            return torch.vmap(algorithm.loss)(scores, labels, state)
+        except RuntimeError as error:
+            if "vmap" not in str(error):
+                raise
+            why = f"the loss of {type(algorithm).__name__} cannot be computed for many runs at once"
+            raise InputError(f"{why} ({str(error).splitlines()[0]}): set stackable = False on it") from None
     return _stacked_step(algorithm.loss(scores[0], _first(labels), _first(state)))
 
 

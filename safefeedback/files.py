@@ -80,7 +80,7 @@ def new_folder(target: Path, overwrite: bool = False, option: str = "--out") -> 
         raise InputError(f"cannot write {target}: {error.strerror}") from None
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-        _unlock(lock)
+        unlock(lock)
 
 
 def check_new(target: Path, overwrite: bool, option: str = "--out") -> None:
@@ -105,7 +105,7 @@ def _put(partial: Path, target: Path) -> None:
     """Gives the new folder its name; an old one is set aside first, and put back if that fails."""
     if target.exists():
         replaced = partial.with_suffix(".replaced")
-        lock = _lock(target)  # goes with the folder, so that no other build puts it back meanwhile
+        lock = lock_folder(target)  # goes with the folder, so that no other build puts it back meanwhile
         target.rename(replaced)
         try:
             partial.rename(target)
@@ -113,7 +113,7 @@ def _put(partial: Path, target: Path) -> None:
             replaced.rename(target)
             raise
         finally:
-            _unlock(lock)
+            unlock(lock)
         shutil.rmtree(replaced, ignore_errors=True)
     else:
         partial.rename(target)
@@ -126,13 +126,13 @@ def _sweep(target: Path) -> None:
     for kind in (".replaced", ".partial"):
         for leftover in map(Path, glob.glob(f"{hidden}{kind}")):
             with suppress(OSError):
-                lock = _lock(leftover)
+                lock = lock_folder(leftover)
                 if lock is not None:
                     if kind == ".replaced" and not target.exists():
                         leftover.rename(target)
                     else:
                         shutil.rmtree(leftover, ignore_errors=True)
-                    _unlock(lock)
+                    unlock(lock)
 
 
 def _locked_folder(target: Path) -> tuple[Path, int | None]:
@@ -140,14 +140,14 @@ def _locked_folder(target: Path) -> tuple[Path, int | None]:
     for _ in range(100):
         partial = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".partial", dir=target.parent))
         with suppress(OSError):
-            lock = _lock(partial)
+            lock = lock_folder(partial)
             if partial.is_dir():
                 return partial, lock
-            _unlock(lock)
+            unlock(lock)
     raise OSError(errno.EBUSY, "other builds into the same folder are in the way")
 
 
-def _lock(folder: Path) -> int | None:
+def lock_folder(folder: Path) -> int | None:
     """Locks a folder; None where the file system has no locks.
 
     Raises:
@@ -166,7 +166,7 @@ def _lock(folder: Path) -> int | None:
     return handle
 
 
-def _unlock(lock: int | None) -> None:
+def unlock(lock: int | None) -> None:
     if lock is not None:
         os.close(lock)
 

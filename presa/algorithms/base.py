@@ -12,6 +12,9 @@ methods:
 in it `reference`, the log-probabilities [B, ...] under the frozen reference. `info` holds scalar tensors without gradient
 that are averaged until the next report. Nothing may be mutated.
 
+Many runs at once see the loss through `torch.vmap`, which takes no indexing by a mask and no branch on a value: write
+`(loss * mask).sum() / mask.sum()`, or say `stackable = False`.
+
 The policy is a tanh MLP on one state. An algorithm with a network of its own says `stackable = False` and has
 `initial_parameters`, `objective` in place of `loss`, `report`, and `policy_facts` as well; see Training.
 """

@@ -83,7 +83,11 @@ def test_what_the_oracle_does_not_tell_is_refused(tmp_path: Path, ball_file: Pat
     import_answers(err, tmp_path / "answers.csv", "lab")
     for place, labels, message in (
         (err, None, r"annotators err near the limit: make them with safefeedback relabel .*err --cost-limit 70$"),
-        (filtered, None, r"filtered at limit 20: make them with .* --cost-limit 70 --filter drop-both-unsafe$"),
+        (
+            filtered,
+            None,
+            r"lacks pairs that its filters dropped at its own cost limit and would keep at 70: build it without --filter",
+        ),
         (err, "lab", "people gave the labels, with cost limit 20 in mind$"),
     ):
         with pytest.raises(InputError, match=message):
