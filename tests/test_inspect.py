@@ -24,6 +24,7 @@ from safefeedback.inspection import command
 from safefeedback.inspection.dataset import inspect_dataset
 from safefeedback.inspection.recordings import inspect_recordings
 from safefeedback.inspection.windows import repetition
+from safefeedback.labelsets import relabel
 from safefeedback.tasks import tasks
 
 BALL = tasks()["BallCircle"]
@@ -362,3 +363,13 @@ def test_what_cannot_be_inspected_is_said_in_one_line(folder: Path, ball_file: P
         command.inspect(str(folder), task="BallRun")
     with pytest.raises(InputError, match="the longest has 200"):
         inspect_recordings(ball_file, "BallCircle", 300)
+
+
+def test_a_label_set_is_shown_at_its_own_horizon(folder: Path):
+    """A horizon of its own moves the limit of a segment, and with it every number about limits."""
+    relabel(folder, [{"horizon": 100, "noise": 0.0}], "h100")
+    result, view = inspect_dataset(folder, "h100")
+    assert (result["horizon"], result["segment_cost_limit"]) == (100, 20 * LENGTH / 100) == (view.horizon, view.segment_cost_limit)
+    numbers = result["splits"]["train"]
+    at_its_limit = next(entry["segments_safe"] for entry in numbers["limits"] if entry["cost_limit"] == 20)
+    assert at_its_limit == numbers["safety"]["segments_safe"]

@@ -104,14 +104,15 @@ def _scan(
 
 
 def _context(data: Dataset, where: str, custom: bool) -> dict[str, Any]:
-    """What the manifests say of the task and the limit, None where they do not; a label set (custom) has a limit of its own."""
+    """What the manifests say of the task and the limit, None where they do not; a label set (custom) has a limit and a
+    horizon of its own."""
     recipe, labelled = data.recipe, data.labels or ({} if custom else data.recipe)
     keys = ("task", "length", "horizon", "cost_limit", "segment_cost_limit", "in_source", "cost_limits")
     context: dict[str, Any] = dict.fromkeys(keys)
     if not recipe:
         return context
     try:
-        stages = {entry["stage"]: entry for entry in recipe["history"]}
+        stages = {entry["stage"]: entry for entry in (*recipe["history"], *(labelled or recipe)["history"])}
         context |= {
             "task": str(recipe["task"]["name"]),
             "length": int(recipe["shape"]["length"]),
