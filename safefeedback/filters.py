@@ -52,6 +52,8 @@ def keep(feedback: Feedback, names: Sequence[str]) -> Feedback:
             "removed_alone": alone[name],
         }
         feedback = replace(feedback, history=(*feedback.history, entry))
+    if not names:
+        return feedback  # labels that people gave may be about one split alone
     if not len(feedback) or (had_test and not feedback.pairs.test.any()) or feedback.pairs.test.all():
         raise InputError(
             f"the filters {', '.join(names)} leave a split without any pair: use fewer filters or a higher cost limit"

@@ -11,11 +11,14 @@ import pytest
 from conftest import run_cli
 
 import safefeedback
+from safefeedback.answers import import_answers
 from safefeedback.build import Recipe
 from safefeedback.files import file_sha256
+from safefeedback.inspection.dataset import inspect_dataset
 from safefeedback.labelsets import relabel
 from safefeedback.pipeline import build_dataset
 from safefeedback.tasks import tasks
+from safefeedback.verification.verify import verify
 
 
 @pytest.fixture
@@ -97,6 +100,16 @@ def test_answers_of_people(folder: Path, tmp_path: Path):
     assert next(row for row in raw if row["pair_id"] == 3)["preference"] is None
 
 
+def test_answers_about_the_test_split_alone(folder: Path, tmp_path: Path):
+    """The most likely pairs to be shown to people; no filter is to blame."""
+    asked = safefeedback.read(folder, split="test").pair_id[:3]
+    (tmp_path / "answers.csv").write_text("pair_id,preference\n" + "".join(f"{pair_id},1\n" for pair_id in asked))
+    assert import_answers(folder, tmp_path / "answers.csv", "lab1")["splits"] == {"test": 3}
+    assert (safefeedback.read(folder, "lab1", "test").preference == 1).all()
+    assert inspect_dataset(folder, "lab1")[0]["splits"]["test"]["pairs"] == 3
+    assert not [check for check in verify(folder) if check.problems]
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
@@ -111,8 +124,6 @@ def test_answers_of_people(folder: Path, tmp_path: Path):
 def test_answers_that_cannot_be_are_refused(folder: Path, tmp_path: Path, line: str, message: str):
     (tmp_path / "answers.csv").write_text(ANSWERS + line + "\n")
     with pytest.raises(safefeedback.InputError, match=message):
-        from safefeedback.answers import import_answers
-
         import_answers(folder, tmp_path / "answers.csv", "lab1")
     assert not (folder / "labels").exists() or not list((folder / "labels").iterdir())
 

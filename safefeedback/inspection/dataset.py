@@ -18,6 +18,7 @@ from safefeedback.plots.view import Clip, View
 from safefeedback.reading import Dataset, Oracle, has_split, read, read_oracle, read_segments
 
 CLIPS = 4
+SPLITS = ("train", "test")
 Advance = Callable[[int, int | None], None]
 
 
@@ -36,9 +37,9 @@ def inspect_dataset(
     Raises:
         InputError: if there is no such dataset, or its content is not what it should be.
     """
-    held_out = has_split(source, f"labels/{labels}" if labels else "pairs", "test")
-    splits = {split: read(source, labels, split, segments=False) for split in ("train", "test")[: 1 + held_out]}
-    context = _context(splits["train"], str(source), labels is not None)
+    there = [split for split in SPLITS if has_split(source, f"labels/{labels}" if labels else "pairs", split)]
+    splits = {split: read(source, labels, split, segments=False) for split in there or SPLITS[:1]}  # `read` says what is missing
+    context = _context(next(iter(splits.values())), str(source), labels is not None)
     done, total = 0, sum(len(data) for data in splits.values())
 
     def advance(pairs: int) -> None:
