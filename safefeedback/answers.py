@@ -13,6 +13,7 @@ was asked about do not occur in the label set; pairs that were not answered do, 
 from __future__ import annotations
 
 import csv
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -159,8 +160,8 @@ def read_answers(file: Path, known: np.ndarray) -> Answers:
             raise InputError(f"{file}, line {line}: {len(cells)} cells, but the first line names {len(header)} columns")
         row = dict(zip(header, (cell.strip() for cell in cells), strict=True))
         pair_id, annotator = row["pair_id"], row.get("annotator", "")
-        if not pair_id.isascii() or not pair_id.isdigit() or int(pair_id) not in ids:
-            raise InputError(f"{file}, line {line}: the dataset holds no pair with pair_id '{pair_id}'")
+        if not re.fullmatch(r"[0-9]{1,18}", pair_id) or int(pair_id) not in ids:
+            raise InputError(f"{file}, line {line}: the dataset holds no pair with pair_id '{pair_id[:40]}'")
         if (int(pair_id), annotator) in seen:
             raise InputError(f"{file}, line {line}: annotator '{annotator}' answers pair {pair_id} a second time")
         values = [_answer(row.get(name, ""), name, f"{file}, line {line}") for name in COLUMNS[2:]]

@@ -114,6 +114,7 @@ def test_answers_about_the_test_split_alone(folder: Path, tmp_path: Path):
     ("line", "message"),
     [
         ("999,ann,1,1,1", "line 7: the dataset holds no pair with pair_id '999'"),
+        ("9" * 5000 + ",ann,1,1,1", "line 7: the dataset holds no pair with pair_id '9999"),
         ("7,ann,0,1,1", "line 7: annotator 'ann' answers pair 7 a second time"),
         ("7,dan,2,1,1", "line 7: preference is '2', which is not a number from 0"),
         ("7,dan,1,maybe,1", "line 7: is_safe_0 is 'maybe', which is not true, false, 1 or 0"),
