@@ -73,7 +73,7 @@ class Labelling:
                 raise InputError(f"there is no filter '{name}': choose from {', '.join(FILTERS)}")
         if len(set(self.filters)) < len(self.filters):
             raise InputError("a --filter is given twice")
-        if not 0 <= self.seed < 2**63:
+        if not _is_whole(self.seed) or not 0 <= self.seed < 2**63:
             raise InputError(f"--seed must lie between 0 and 2^63 - 1, not {self.seed}")
 
     @property
@@ -128,6 +128,8 @@ class Recipe(Labelling):
     def __post_init__(self) -> None:
         super().__post_init__()
         for name in ("pairs", "length"):
+            if not _is_whole(getattr(self, name)):
+                raise InputError(f"--{name} must be a whole number, not {getattr(self, name)}")
             if getattr(self, name) < 1:
                 raise InputError(f"--{name} must be at least 1, not {getattr(self, name)}")
         if not 0 <= self.test_fraction < 1:
@@ -138,6 +140,11 @@ class Recipe(Labelling):
     def shape(self) -> dict[str, int]:
         """L, O and A of every segment, by the names under which a dataset states them."""
         return {"length": self.length, "observation_dim": self.task.observation_dim, "action_dim": self.task.action_dim}
+
+
+def _is_whole(value: Any) -> bool:
+    """Whether a choice, which a recipe.json may hold in any form, is a whole number."""
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 _FLOATS = ("cost_limit", "noise", "preference_noise", "test_fraction")

@@ -84,8 +84,11 @@ def dataset_recipe(manifest: dict[str, Any]) -> tuple[Recipe | None, list[str]]:
         return None, problems
     if recipe.task.to_dict() != manifest["task"]:
         problems.append("recipe.json: task is not what it says itself")
+    longest = manifest["history"][0]["longest_episode"]
     if recipe.shape != manifest["shape"]:
-        problems.append(f"recipe.json: shape is {manifest['shape']}, but recipe and task give {recipe.shape}")
+        return None, [*problems, f"recipe.json: shape is {manifest['shape']}, but recipe and task give {recipe.shape}"]
+    if recipe.length > longest:
+        return None, [*problems, f"recipe.json: segments of {recipe.length} steps, but the longest episode has {longest}"]
     if recipe_hash(recipe, manifest["source"]["sha256"]) != manifest["recipe_sha256"]:
         problems.append("recipe.json: recipe_sha256 is not that of the recipe, the task and the source")
     return recipe, problems

@@ -27,8 +27,10 @@ def row_problems(stored: Feedback, recipe: Recipe, source: dict[str, Any], episo
     if len(unknown):
         problems.append(f"pair {unknown[0]} is not one of the {recipe.pairs:,} that were drawn")
     if not recipe.filters and not len(unknown):
-        lost = np.setdiff1d(np.arange(recipe.pairs), pair_id)
-        problems += [f"{len(lost):,} pairs are lost, the first is pair {lost[0]}"] if len(lost) else []
+        there = np.unique(pair_id)  # and never as many as a forged recipe asks for
+        lost, gaps = recipe.pairs - len(there), np.flatnonzero(there != np.arange(len(there)))
+        first = gaps[0] if len(gaps) else len(there)
+        problems += [f"{lost:,} pairs are lost, the first is pair {first}"] if lost else []
     count = source["episodes"]
     strange = (pairs.episode < 0) | (pairs.episode >= count)
     ends = np.full(pairs.episode.shape, source["longest_episode"])
