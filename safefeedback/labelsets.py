@@ -120,7 +120,13 @@ def read_base(folder: Path) -> tuple[Feedback, dict[str, Any]]:
     """
     if not folder.is_dir():
         raise InputError(f"there is no folder {folder}: label sets are added to a dataset's folder on this machine")
-    feedback, manifest = read_feedback(folder)
+    try:
+        feedback, manifest = read_feedback(folder)
+        stages = {entry["stage"]: entry for entry in manifest["history"]}
+        Recipe.from_dict(manifest["recipe"], Task.from_dict(manifest["task"]))
+        _ = stages["source"]["longest_episode"], manifest["content"]["sha256"], manifest["recipe_sha256"]
+    except (KeyError, TypeError, AttributeError):
+        raise InputError(f"{folder}/recipe.json is not the manifest of a dataset of safefeedback") from None
     if manifest.get("format_version") != store.FORMAT_VERSION:
         raise InputError(f"{folder} has format version {manifest.get('format_version')}, not {store.FORMAT_VERSION}")
     return feedback, manifest

@@ -159,3 +159,12 @@ def test_the_card_names_every_set_and_keeps_what_people_wrote(folder: Path):
     assert "| `limit20-noise20` | 200 |" in text and "config_name: more-oracle" in text
     with pytest.raises(safefeedback.InputError, match="has a label set 'more' already"):
         relabel(folder, [{"noise": 0.1}], "more")
+
+
+@pytest.mark.parametrize("key", ["history", "task", "recipe", "content", "shape", "recipe_sha256"])
+def test_a_manifest_that_says_too_little_is_refused(folder: Path, key: str):
+    manifest = json.loads((folder / "recipe.json").read_text())
+    del manifest[key]
+    (folder / "recipe.json").write_text(json.dumps(manifest))
+    with pytest.raises(safefeedback.InputError, match="is not the manifest of a dataset"):
+        relabel(folder, [{"noise": 0.3}])

@@ -56,7 +56,7 @@ def load(folder: Path, structure: dict[str, Any]) -> tuple[dict[str, Any], list[
     """
     try:
         manifest = json.loads((folder / "recipe.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         return {}, [f"recipe.json cannot be read: {str(error).splitlines()[0]}"]
     version = manifest.get("format_version") if isinstance(manifest, dict) else None
     if isinstance(version, int) and version != FORMAT_VERSION:
