@@ -369,7 +369,8 @@ def test_a_label_set_is_shown_at_its_own_horizon(folder: Path):
     """A horizon of its own moves the limit of a segment, and with it every number about limits."""
     relabel(folder, [{"horizon": 100, "noise": 0.0}], "h100")
     result, view = inspect_dataset(folder, "h100")
-    assert (result["horizon"], result["segment_cost_limit"]) == (100, 20 * LENGTH / 100) == (view.horizon, view.segment_cost_limit)
+    assert (result["horizon"], result["segment_cost_limit"]) == (100, 20 * LENGTH / 100)
+    assert (view.horizon, view.segment_cost_limit) == (100, 20 * LENGTH / 100)
     numbers = result["splits"]["train"]
     at_its_limit = next(entry["segments_safe"] for entry in numbers["limits"] if entry["cost_limit"] == 20)
     assert at_its_limit == numbers["safety"]["segments_safe"]

@@ -131,6 +131,7 @@ def test_another_source_file(bare: Path, place: Path, tmp_path: Path):
         ("labels/few", lambda made: made["base"].update(content_sha256="0"), "labels/few"),
         ("labels/myopic", lambda made: made["statistics"].update(preferred_segment_1=0.123), "labels/myopic"),
         ("labels/people", lambda made: made["recipe"].update(consensus="majority"), "labels/people"),
+        ("labels/people", lambda made: made["recipe"].update(consensus="x"), "labels/people"),
         ("labels/people", lambda made: made.pop("history"), "labels/people"),
         (".", lambda made: made.pop("history"), "manifest"),
         (".", lambda made: made["history"][0].update(episodes="many"), "manifest"),

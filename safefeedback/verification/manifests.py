@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from safefeedback.answers import origin_of
 from safefeedback.build import Labelling, Recipe
+from safefeedback.consensus import CONSENSUS
 from safefeedback.content import content_hash
 from safefeedback.errors import InputError
 from safefeedback.store import FORMAT_VERSION, SPLITS, recipe_hash
@@ -98,6 +99,8 @@ def label_set_recipe(manifest: dict[str, Any], base: dict[str, Any], name: str) 
     """The choices behind a label set of the dataset `base`, None if there can be none, and what does not agree with them."""
     if "answers_sha256" in manifest["recipe"]:
         problems = list(_misfits(manifest["recipe"], ANSWERS, "recipe.json: recipe"))
+        if not problems and manifest["recipe"]["consensus"] not in CONSENSUS:
+            problems.append(f"recipe.json: recipe: there is no consensus '{manifest['recipe']['consensus']}'")
         if problems:
             return None, problems
         chosen = {key: manifest["recipe"][key] for key in ("cost_limit", "horizon")}
