@@ -38,7 +38,9 @@ def inspect_dataset(
         InputError: if there is no such dataset, or its content is not what it should be.
     """
     there = [split for split in SPLITS if has_split(source, f"labels/{labels}" if labels else "pairs", split)]
-    splits = {split: read(source, labels, split, segments=False) for split in there or SPLITS[:1]}  # `read` says what is missing
+    splits = {
+        split: read(source, labels, split, segments=False) for split in there or SPLITS[:1]
+    }  # `read` says what is missing
     context = _context(next(iter(splits.values())), str(source), labels is not None)
     done, total = 0, sum(len(data) for data in splits.values())
 
