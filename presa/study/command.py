@@ -106,7 +106,7 @@ def study(
         if ray is not None:
             run_on_ray(root, todo, ray, gpus, on_cell)
         else:
-            run_here(root, name, todo, processes or len(os.sched_getaffinity(0)), device, part, on_cell)
+            run_here(root, todo, processes or len(os.sched_getaffinity(0)), device, on_cell)
     table = collect(root, cells)
     place = write_rows(root, name, table)
     failures = {f"{cell.task} {cell.column} {cell.level}".strip(): how["failures"] for cell, how in _failed(root, mine)}

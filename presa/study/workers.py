@@ -1,18 +1,23 @@
 """The cells of a study on this machine: a process for each core, which takes one cell after another until none is left.
 
-Run as `python -m presa.study.workers FOLDER STUDY [--shard I/N] [--device D]`. Processes, and machines that share the folder,
-need not know of one another: a cell is locked by whoever works on it.
+Run as `python -m presa.study.workers FOLDER [--device D]`, with the cells as a line of JSON on stdin, which stays open as long
+as whoever started it lives. Processes, and machines that share the folder, need not know of one another: a cell is locked by
+whoever works on it.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -24,18 +29,14 @@ POLL = 0.2  # seconds between looks at what is finished
 OnCell = Callable[[Cell, dict[str, Any]], None]
 
 
-def run_here(
-    root: Path, study: str, cells: Sequence[Cell], processes: int, device: str, part: str | None, on_cell: OnCell
-) -> None:
+def run_here(root: Path, cells: Sequence[Cell], processes: int, device: str, on_cell: OnCell) -> None:
     """Works until every cell is finished, by this call's processes or by others.
 
     Args:
         root: the folder of studies.
-        study: its name.
-        cells: this call's, of that study.
+        cells: this call's.
         processes: how many at once.
         device: see `presa train`.
-        part: the shard that the cells are.
         on_cell: told every cell that is finished meanwhile, and its result.
 
     Raises:
@@ -43,8 +44,8 @@ def run_here(
     """
     from presa.study.cells import result
 
-    words = [sys.executable, "-m", "presa.study.workers", str(root), study, "--device", device]
-    words += ["--shard", part] if part is not None else []
+    words = [sys.executable, "-m", "presa.study.workers", str(root), "--device", device]
+    told = (json.dumps([asdict(cell) for cell in cells]) + "\n").encode()
     environment = {**os.environ, **ONE_THREAD, "PRESA_CACHE": str((root / "cache").resolve())}
     todo = {cell.hash: cell for cell in cells if result(root, cell) is None}
     workers: list[subprocess.Popen[bytes]] = []
@@ -58,13 +59,24 @@ def run_here(
                 raise InputError("a process that worked on the cells gave up, for the reason above")
             workers = [worker for worker in workers if worker.returncode is None]
             while len(workers) < min(processes, len(todo)):  # one that died is replaced; the cell's attempts are counted
-                workers.append(subprocess.Popen(words, env=environment, stdout=subprocess.DEVNULL, start_new_session=True))
+                workers.append(_start(words, environment, told))
             time.sleep(POLL)
     finally:
         for worker in workers:
             worker.send_signal(signal.SIGTERM)
         for worker in workers:
             worker.wait()
+
+
+def _start(words: list[str], environment: dict[str, str], told: bytes) -> subprocess.Popen[bytes]:
+    """A process that knows its cells; its stdin is closed when this one ends, however it ends."""
+    pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL}
+    worker = subprocess.Popen(words, env=environment, start_new_session=True, **pipes)
+    assert worker.stdin is not None
+    with suppress(BrokenPipeError):  # it died at once; its exit code tells
+        worker.stdin.write(told)
+        worker.stdin.flush()
+    return worker
 
 
 def work(root: Path, cells: Sequence[Cell], device: str) -> None:
@@ -80,20 +92,26 @@ def work(root: Path, cells: Sequence[Cell], device: str) -> None:
         time.sleep(POLL if left else 0)
 
 
+def _end_with_parent() -> None:
+    """Ends this process when whoever started it is gone."""
+    while os.read(0, 1):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 def main() -> None:
     """The process of its own."""
-    from presa.study.manifest import read_study, shard
+    from presa.study.manifest import cell_from
 
     parser = argparse.ArgumentParser()
     parser.add_argument("root", type=Path)
-    parser.add_argument("study")
-    parser.add_argument("--shard")
     parser.add_argument("--device", default="auto")
     given = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(130))
-    _, _, cells = read_study(given.root, given.study)
+    cells = [cell_from(fields) for fields in json.loads(sys.stdin.readline())]
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
-        work(given.root, shard(cells, given.shard), given.device)
+        work(given.root, cells, given.device)
     except (InputError, OSError) as error:
         sys.exit(f"error: {error}")
 

@@ -17,7 +17,7 @@ import pytest
 from presa.study.cells import cell_folder, forget_failure, result, run_cell
 from presa.study.command import study as run_study
 from presa.study.grid import QUICK, Scope, cells, find_study, find_tasks, studies
-from presa.study.manifest import open_root, read_study, shard
+from presa.study.manifest import open_root, read_study, shard, write_study
 from presa.study.prepare import command, label_set, prepare
 from presa.study.rows import SCHEMA, collect
 from safefeedback.errors import InputError
@@ -174,6 +174,29 @@ def _is_worker_of(process: Path, parent: int) -> bool:
     except OSError:
         return False
     return int(status.rpartition(")")[2].split()[1]) == parent and b"presa.study.workers" in words
+
+
+def test_workers_do_the_cells_of_their_command_and_end_with_it(tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "presa", "study", "modules", *TINY, "--processes", "1", "--out", "one"]
+    parent = subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+    root, cell = tmp_path / "one", cells(find_study("modules"), paper_scope("CarRun"))[:1]
+    while not (root / "datasets.lock").exists():
+        time.sleep(0.01)
+    write_study(root, find_study("modules"), paper_scope("CarRun"), cell)  # another command in the same folder
+    assert parent.wait(240) == 0 and len(list(root.glob("cells/*/result.json"))) == 3
+    other = subprocess.Popen([*words[:-1], "two"], cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+    while not list(tmp_path.glob("two/cells/*/cell.json")):
+        time.sleep(0.01)
+    (worker,) = [int(one.name) for one in Path("/proc").iterdir() if one.name.isdecimal() and _is_worker_of(one, other.pid)]
+    other.kill()
+    other.wait()
+    for _ in range(1_000):
+        if not Path(f"/proc/{worker}").exists() or "Z" in Path(f"/proc/{worker}/stat").read_text().split()[2]:
+            break
+        time.sleep(0.02)
+    else:
+        os.kill(worker, signal.SIGKILL)
+        raise AssertionError("a worker outlived its command")
 
 
 def test_a_failed_cell_is_recorded_and_the_rest_goes_on(tmp_path: Path) -> None:
