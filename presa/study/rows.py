@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from presa.study.cells import RUN_SCHEMA, cell_folder
 from presa.study.grid import Cell
+from safefeedback.files import replacing
 
 SCHEMA = pa.schema([("column", pa.string()), ("level", pa.string()), *RUN_SCHEMA])
 
@@ -28,6 +29,7 @@ def collect(root: Path, cells: Sequence[Cell]) -> pa.Table:
 
 def write_rows(root: Path, study: str, table: pa.Table) -> Path:
     """Writes <study>.parquet whole."""
-    partial = root / f".{study}.parquet.partial"
-    pq.write_table(table, partial, compression="zstd")
-    return partial.replace(root / f"{study}.parquet")
+    place = root / f"{study}.parquet"
+    with replacing(place) as partial:  # jobs of an array end at the same time
+        pq.write_table(table, partial, compression="zstd")
+    return place
