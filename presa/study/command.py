@@ -85,7 +85,8 @@ def study(
         with FileLock(root / "datasets.lock"):
             prepare(root, cells, progress)
         if prepare_only:
-            print(f"{root}/datasets is ready for {len(cells)} cells")
+            told = {"folder": str(root), "datasets": str(root / "datasets"), "cells": len(cells)}
+            print(json.dumps(told) if as_json else f"{root}/datasets is ready for {len(cells)} cells")
             return
         if retry:
             for cell in mine:
