@@ -27,6 +27,7 @@ def report(
     from presa.study.cells import result
     from presa.study.manifest import read_study, source_of, studies_in
     from presa.study.rows import collect, write_rows
+    from safefeedback.files import replacing
     from safefeedback.plots.style import save
 
     names = [study] if study is not None else studies_in(folder)
@@ -36,7 +37,11 @@ def report(
         found, scope, cells = read_study(folder, name)
         rows = collect(folder, cells)
         if rows.num_rows == 0:
-            raise InputError(f"no cell of study {name} in {folder} is finished yet")
+            message = f"no cell of study {name} in {folder} is finished yet"
+            if study is not None or len(names) == 1:
+                raise InputError(message)
+            print(message)
+            continue
         write_rows(folder, name, rows)
         results = [result(folder, cell) for cell in cells]
         table = make_table(found, cells, rows, source_of(folder))
@@ -45,9 +50,8 @@ def report(
         place.mkdir(exist_ok=True)
         figures = draw(table, folder, cells)
         for title, figure, _ in figures:
-            partial = place / f".{title}.partial"
-            save(figure, partial)
-            partial.replace(place / f"{title}.png")
+            with replacing(place / f"{title}.png") as partial:
+                save(figure, partial)
         shown = [(f"{title}.png", caption) for title, _, caption in figures]
         write_bytes(place / "report.md", to_markdown(table, facts, shown).encode())
         write_bytes(place / "report.tex", to_latex(table).encode())
@@ -70,10 +74,8 @@ def tell(scope: Scope, results: list[dict[str, Any] | None]) -> list[str]:
     )
     known = [one for one in results if one is not None]
     failed = sum(bool(one["failures"]) for one in known)
-    seconds = sum(sum(one["seconds"].values()) for one in known)
     return [
         f"Learnt from {made}: {scope.pairs:,} pairs a task",
         f"{scope.seeds} seed{'s' * (scope.seeds > 1)}, {limits}, {steps}, {scope.episodes} episodes a run",
         f"{len(known)} of {len(results)} cells are finished, {failed} of them with failures",
-        f"{seconds / 3600:.1f} hours of one core's work in all",
     ]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from presa.records import read_metrics
+from presa.report.statistics import mean
 from presa.report.tables import Table
 from presa.study.cells import cell_folder
 from presa.study.grid import Cell
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+STYLES = ("-", "--", "-.", ":")
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
 Drawn = tuple[str, "Figure", str]
 
@@ -109,12 +111,13 @@ def sweep(table: Table) -> Drawn | None:
     return (
         "sweep",
         figure,
-        f"Interquartile mean over runs of {tasks} tasks and its 95% bootstrap interval; the dotted line is the limit.",
+        f"Mean over runs of up to {tasks} tasks and its 95% bootstrap interval; the dotted line is the limit (Figure 4).",
     )
 
 
 def _band(axes: Axes, table: Table, points: list[tuple[str, int, str]], what: str, label: str, colour: str) -> None:
-    known = {name: found for name, index, level in points if (found := table.interval(index, level, what)) is not None}
+    found = {name: table.interval(index, level, what, mean) for name, index, level in points}
+    known = {name: interval for name, interval in found.items() if interval is not None}
     if known:
         value, low, high = zip(*known.values(), strict=True)
         axes.plot(list(known), value, marker="o", markersize=4, color=colour, label=label)
@@ -138,7 +141,7 @@ def curves(table: Table, root: Path, cells: Sequence[Cell]) -> Drawn | None:
     tasks = list(dict.fromkeys(cell.task for cell, _ in series))
     if not series:
         return None
-    columns = [column.name for column in table.study.columns]
+    columns, levels = ([one.name for one in some] for some in (table.study.columns, table.study.levels))
     figure = new_figure(2.6 * min(4, len(tasks)), 4.0 * -(-len(tasks) // 4))
     wide, high = min(4, len(tasks)), 2 * -(-len(tasks) // 4)
     for place, task in enumerate(tasks):
@@ -146,10 +149,12 @@ def curves(table: Table, root: Path, cells: Sequence[Cell]) -> Drawn | None:
             axes = bare(figure.add_subplot(high, wide, (2 * (place // wide) + offset) * wide + place % wide + 1))
             for cell, (steps, values, cloned) in series:
                 if cell.task == task:
-                    mean, deviation = values[what].mean(0), values[what].std(0)
+                    middle, deviation = values[what].mean(0), values[what].std(0)
                     colour = COLOURS[columns.index(cell.column) % len(COLOURS)]
-                    axes.plot(steps, mean, color=colour, label=f"{cell.column} {cell.level}".strip(), linewidth=1)
-                    axes.fill_between(steps, mean - deviation, mean + deviation, color=colour, alpha=0.15, linewidth=0)
+                    style = STYLES[levels.index(cell.level) % len(STYLES)]
+                    name = f"{cell.column} {cell.level}".strip()
+                    axes.plot(steps, middle, color=colour, linestyle=style, label=name, linewidth=1)
+                    axes.fill_between(steps, middle - deviation, middle + deviation, color=colour, alpha=0.15, linewidth=0)
                     if cloned:
                         axes.axvline(cloned, color=OTHER, linestyle=":", linewidth=1)
             if what == "cost":
@@ -168,7 +173,7 @@ def _rollouts(root: Path, cell: Cell) -> tuple[list[int], dict[str, np.ndarray],
     """Steps, reward and cost [runs, steps], and where cloning ended; None if there are none."""
     by_run: list[list[dict[str, float]]] = []
     cloned = 0
-    for run in sorted(cell_folder(root, cell).glob("limit*-seed*")):
+    for run in sorted(path.parent for path in cell_folder(root, cell).glob("limit*-seed*/policy.safetensors")):
         lines = read_metrics(run)
         cloned = max([cloned, *(line["step"] for line in lines if line["stage"] == "bc")])
         by_run.append([line for line in lines if line.get("evaluated_reward") is not None])

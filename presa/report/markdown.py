@@ -82,6 +82,7 @@ def _intervals(table: Table) -> str:
             shown = []
             for what in ("reward", "cost"):
                 found = table.interval(index, level.name, what)
-                shown.append("-" if found is None else f"{found.value:.2f} ({found.low:.2f} to {found.high:.2f})")
+                interval = "" if found is None or found.low != found.low else f" ({found.low:.2f} to {found.high:.2f})"
+                shown.append("-" if found is None else f"{found.value:.2f}{interval}")
             lines.append(f"| {f'{column.name}, {level.name}' if level.name else column.name} | {shown[0]} | {shown[1]} |")
     return "\n".join(lines)

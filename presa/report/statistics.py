@@ -5,7 +5,7 @@ Written out: rliable, their library, does not import with the pandas of today.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -33,17 +33,29 @@ def interquartile_mean(values: np.ndarray) -> np.ndarray:
     return ordered[..., cut : values.shape[-1] - cut].mean(axis=-1)
 
 
-def stratified_interval(strata: Sequence[np.ndarray]) -> Interval:
-    """The interquartile mean of all values, with a 95% percentile bootstrap interval.
+def mean(values: np.ndarray) -> np.ndarray:
+    """The mean: [..., N] -> [...]."""
+    return values.mean(axis=-1)
+
+
+def stratified_interval(
+    strata: Sequence[np.ndarray], average: Callable[[np.ndarray], np.ndarray] = interquartile_mean
+) -> Interval:
+    """An average of all values, with a 95% percentile bootstrap interval.
 
     Args:
-        strata: the runs' values of each task; runs are drawn anew within each task, tasks are not.
+        strata: the runs' values of each task; runs are drawn anew within each task, tasks are not. With one run a task
+            there is nothing to draw from, and the interval is NaN.
+        average: [..., N] -> [...].
     """
+    whole = float(average(np.concatenate(list(strata))))
+    if max(map(len, strata)) < 2:
+        return Interval(whole, float("nan"), float("nan"))
     rng = stream(0, "bootstrap")
     drawn = [values[_integers(rng, len(values), (REPETITIONS, len(values)))] for values in strata]
-    means = interquartile_mean(np.concatenate(drawn, axis=1))
+    means = average(np.concatenate(drawn, axis=1))
     low, high = np.quantile(means, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return Interval(float(interquartile_mean(np.concatenate(list(strata)))), float(low), float(high))
+    return Interval(whole, float(low), float(high))
 
 
 def _integers(rng: np.random.Generator, below: int, shape: tuple[int, ...]) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from presa.report.paper import Printed, printed, printed_average
-from presa.report.statistics import Interval, stratified_interval
+from presa.report.statistics import Interval, interquartile_mean, stratified_interval
 from presa.study.grid import Cell, Study
 from safefeedback.tasks import find_task
 
@@ -89,15 +89,17 @@ class Table:
         return sum(entry.safe for entry in known), len(known)
 
     def papers_safe_count(self, column: int, level: str) -> tuple[int, int]:
-        """The same of the paper's printed numbers, for the tasks that are in this table."""
-        known = [line.entries[column].paper for line in self.lines if line.level == level]
+        """The same of the paper's printed numbers, for the tasks that `safe_count` counts."""
+        known = [line.entries[column].paper for line in self.lines if line.level == level and line.entries[column].runs]
         return sum(paper.cost < 1 for paper in known if paper), sum(paper is not None for paper in known)
 
-    def interval(self, column: int, level: str, what: str) -> Interval | None:
-        """The interquartile mean of "reward" or "cost" over runs and tasks."""
+    def interval(
+        self, column: int, level: str, what: str, average: Callable[[np.ndarray], np.ndarray] = interquartile_mean
+    ) -> Interval | None:
+        """An average of "reward" or "cost" over runs and tasks."""
         entries = [line.entries[column] for line in self.lines if line.level == level]
         strata = [np.array([getattr(run, what) for run in entry.runs]) for entry in entries if entry.runs]
-        return stratified_interval(strata) if strata else None
+        return stratified_interval(strata, average) if strata else None
 
 
 def make_table(study: Study, cells: Sequence[Cell], rows: pa.Table, source: str) -> Table:
@@ -159,8 +161,8 @@ def _papers_average(study: Study, domain: str, column: Any, parts: list[Entry]) 
     """As printed if the table has the tasks that the paper averaged over, else of the printed numbers of these tasks."""
     known = [part.paper for part in parts if part.paper is not None]
     average = printed_average(study.paper, domain, column.papers_name)
-    if average is not None and len(known) == {"BulletGym": 8, "SafetyGym": 21}.get(domain):
+    if average is not None and len(parts) == {"BulletGym": 8, "SafetyGym": 21}.get(domain):
         return average
-    if len(known) < len(parts):
+    if len(known) < len(parts) or not known:
         return None
     return Printed(*(float(np.mean([getattr(one, what) for one in known])) for what in ("reward", "cost")))

@@ -65,7 +65,10 @@ def cell_folder(root: Path, cell: Cell) -> Path:
 def result(root: Path, cell: Cell) -> dict[str, Any] | None:
     """What result.json says, None while the cell is not finished."""
     path = cell_folder(root, cell) / "result.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    try:
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    except ValueError:
+        raise InputError(f"{path} is damaged: delete it, and the same command does the cell again") from None
 
 
 def forget_failure(root: Path, cell: Cell) -> None:

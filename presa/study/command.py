@@ -53,6 +53,7 @@ def study(
     """
     from filelock import FileLock
 
+    from presa.data import resolve_device
     from presa.study.cells import forget_failure, result
     from presa.study.grid import QUICK, Scope, find_study, find_tasks
     from presa.study.grid import cells as all_cells
@@ -65,13 +66,18 @@ def study(
 
     if source not in ("dsrl", "recordings"):
         raise InputError(f"--source must be dsrl or recordings, not '{source}': a study never mixes them")
-    if ray is not None and part is not None:
-        raise InputError("--ray spreads the cells itself: leave --shard out")
+    if ray is not None and (part is not None or processes is not None or device != "auto"):
+        raise InputError(
+            "--ray spreads the cells itself, with --gpus for their devices: leave --shard, --processes, --device out"
+        )
+    if gpus and ray is None:
+        raise InputError("--gpus is for a cluster (--ray); here --device chooses")
     found, given = find_study(name), {"seeds": seeds, "steps": steps, "bc_steps": bc_steps, "cdt_steps": cdt_steps}
     given |= {"cdt_batch_size": cdt_batch_size, "pairs": pairs, "episodes": episodes, "evaluate_every": evaluate_every}
     for option, value in {**given, "processes": processes}.items():
-        if value is not None and value < (0 if option in ("evaluate_every", "bc_steps") else 1):
-            raise InputError(f"--{option.replace('_', '-')} must be at least 1, not {value}")
+        least = 0 if option in ("evaluate_every", "bc_steps") else 1
+        if value is not None and value < least:
+            raise InputError(f"--{option.replace('_', '-')} must be at least {least}, not {value}")
     chosen: dict[str, Any] = {**(QUICK if quick else {}), **{key: value for key, value in given.items() if value is not None}}
     if cost_limits is not None:
         chosen["cost_limits"] = _limits(cost_limits)
@@ -79,8 +85,11 @@ def study(
     root = out or Path(f"studies-{source}")
     cells = all_cells(found, scope)
     mine = shard(cells, part)
+    _require_simulators(scope.tasks, source, prepare_only or ray is not None)
+    resolve_device(device)
     open_root(root, source)
-    write_study(root, found, scope, cells)
+    if write_study(root, found, scope, cells) and not as_json:
+        print(f"note: {name} had another scope in {root}; the report is of this one now, finished cells of both stay")
     with Progress(f"study {name}", quiet=as_json) as progress:
         with FileLock(root / "datasets.lock"):
             prepare(root, cells, progress)
@@ -119,6 +128,19 @@ def study(
             print(f"FAILED {place_of}: {'; '.join(f'{run} {why}'.strip() for run, why in reasons.items())}")
     if failures:
         raise typer.Exit(1)
+
+
+def _require_simulators(names: tuple[str, ...], source: str, elsewhere: bool) -> None:
+    """Raises InputError if a task cannot be judged here, or has no recordings in the source."""
+    from safefeedback import sources
+    from safefeedback.simulator import can_simulate
+    from safefeedback.tasks import find_task
+
+    for task in map(find_task, names):
+        if not elsewhere and (reason := can_simulate(task)) is not None:
+            raise InputError(reason)
+        if source == "recordings" and sources.recordings_file(task) is None:
+            raise InputError(f"no recordings of {task.name} come with safefeedback: leave it out, or take --source dsrl")
 
 
 def _failed(root: Path, cells: list[Cell]) -> list[tuple[Cell, dict[str, Any]]]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from presa.files import write_json
-from presa.study.grid import Cell, Scope, Study, find_study
+from presa.study.grid import Cell, Scope, Study, find_study, studies
 from safefeedback.errors import InputError
 
 FORMAT_VERSION = 1
@@ -43,9 +43,12 @@ def open_root(root: Path, source: str) -> None:
         raise InputError(f"cannot write {root}: {error.strerror}") from None
 
 
-def write_study(root: Path, study: Study, scope: Scope, cells: Sequence[Cell]) -> None:
-    """Records what is asked for."""
-    write_json(root / f"{study.name}.json", {"study": study.name, "scope": asdict(scope), "cells": [asdict(c) for c in cells]})
+def write_study(root: Path, study: Study, scope: Scope, cells: Sequence[Cell]) -> bool:
+    """Records what is asked for; returns whether it takes the place of another scope, whose cells stay."""
+    path = root / f"{study.name}.json"
+    replaces = path.is_file() and _read(path).get("scope") != json.loads(json.dumps(asdict(scope)))
+    write_json(path, {"study": study.name, "scope": asdict(scope), "cells": [asdict(cell) for cell in cells]})
+    return replaces
 
 
 def read_study(root: Path, name: str) -> tuple[Study, Scope, list[Cell]]:
@@ -60,7 +63,10 @@ def read_study(root: Path, name: str) -> tuple[Study, Scope, list[Cell]]:
         there = f"it holds {', '.join(known)}" if known else "it holds none"
         raise InputError(f"{root} holds no study {name} ({there}): `presa study {name} --out {root}` makes it")
     found = _read(path)
-    return find_study(name), Scope(**_tuples(found["scope"])), [cell_from(one) for one in found["cells"]]
+    try:
+        return find_study(name), Scope(**_tuples(found["scope"])), [cell_from(one) for one in found["cells"]]
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{path} is not what `presa study` wrote ({error}): run the study again") from None
 
 
 def cell_from(fields: dict[str, Any]) -> Cell:
@@ -69,14 +75,14 @@ def cell_from(fields: dict[str, Any]) -> Cell:
 
 
 def studies_in(root: Path) -> list[str]:
-    """Names of the studies in a folder.
+    """Names of the studies in a folder, in the order of studies.toml.
 
     Raises:
         InputError: if it is not a folder of studies.
     """
     if not (root / "studies.json").is_file():
         raise InputError(f"{root} is not a folder of `presa study`")
-    return sorted(path.stem for path in root.glob("*.json") if path.name != "studies.json")
+    return [name for name in studies() if (root / f"{name}.json").is_file()]
 
 
 def source_of(root: Path) -> str:

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from presa.study.cells import RUN_SCHEMA, cell_folder
 from presa.study.grid import Cell
+from safefeedback.errors import InputError
 from safefeedback.files import replacing
 
 SCHEMA = pa.schema([("column", pa.string()), ("level", pa.string()), *RUN_SCHEMA])
@@ -21,7 +22,10 @@ def collect(root: Path, cells: Sequence[Cell]) -> pa.Table:
     for cell in cells:
         path = cell_folder(root, cell) / "rows.parquet"
         if path.is_file() and (path.parent / "result.json").is_file():
-            rows = pq.read_table(path)
+            try:
+                rows = pq.read_table(path)
+            except (OSError, pa.ArrowException):
+                raise InputError(f"{path} is damaged: delete {path.parent}, and the same command does the cell again") from None
             place = [pa.array([value] * len(rows), pa.string()) for value in (cell.column, cell.level)]
             tables.append(pa.table([*place, *rows.columns], SCHEMA))
     return pa.concat_tables(tables) if tables else SCHEMA.empty_table()

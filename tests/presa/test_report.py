@@ -14,7 +14,7 @@ from presa.report.command import report
 from presa.report.latex import to_latex
 from presa.report.markdown import to_markdown
 from presa.report.paper import Printed, footnotes, printed, printed_average
-from presa.report.statistics import interquartile_mean, stratified_interval
+from presa.report.statistics import interquartile_mean, mean, stratified_interval
 from presa.report.tables import Table, make_table
 from presa.study.cells import RUN_SCHEMA, cell_folder
 from presa.study.grid import Cell, Scope, cells, find_study, find_tasks, studies
@@ -82,6 +82,7 @@ def test_means_are_of_runs_of_episodes() -> None:
     assert average.entries[1].reward is None  # a mean of one of two tasks would mislead
     assert average.entries[2].paper == Printed(pytest.approx((0.19 + 0.96) / 2), pytest.approx(0.045))
     assert table.safe_count(2, "") == (1, 2) and table.safe_count(0, "") == (0, 0) and table.papers_safe_count(2, "") == (2, 2)
+    assert table.papers_safe_count(0, "") == (0, 0)  # the tasks that ours is counted for
 
 
 def test_the_papers_numbers() -> None:
@@ -111,6 +112,9 @@ def test_interquartile_means_and_their_intervals() -> None:
         ordered, cut = sorted(values), count // 4
         assert interquartile_mean(values) == pytest.approx(sum(ordered[cut : count - cut]) / (count - 2 * cut))
     assert stratified_interval([np.array([2.0, 2.0]), np.array([2.0])]) == (2.0, 2.0, 2.0)
+    assert np.isnan(stratified_interval([np.array([1.0]), np.array([3.0])])[1:]).all()  # one run a task tells no interval
+    uneven = [np.array([0.0, 0.0, 0.0, 8.0])]
+    assert stratified_interval(uneven).value == 0 and stratified_interval(uneven, mean).value == 2
     strata = [rng.normal(task, 1, size=40) for task in range(5)]
     found = stratified_interval(strata)
     assert found == stratified_interval(strata)  # the same draws every time

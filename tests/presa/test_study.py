@@ -42,7 +42,7 @@ def test_every_study_is_the_papers_grid() -> None:
         "lengths": 3 * 8 - 1,  # BallRun's episodes are shorter than 128 steps
         "sizes": 5 * 8,
         "noise": 4 * 4 * 8,
-        "filters": 4 * 8,
+        "filters": 5 * 8,
         "alpha": 4 * 8,
         "beta": 4 * 8,
         "eta": 2 * 4 * 8,
@@ -103,7 +103,11 @@ def test_bad_words_are_one_line(tmp_path: Path) -> None:
         ("--shard takes", {"part": "4"}),
         ("--steps must be at least 1", {"steps": 0}),
         ("no cell within that", {"name": "sizes", "pairs": 50}),
-        ("leave --shard out", {"ray": "auto", "part": "1/2"}),
+        ("leave --shard", {"ray": "auto", "part": "1/2"}),
+        ("--device foo cannot be used", {"device": "foo"}),
+        ("no recordings of PointGoal1", {"tasks": "BallRun,PointGoal1"}),
+        ("--gpus is for a cluster", {"gpus": 0.5}),
+        ("--evaluate-every must be at least 0", {"evaluate_every": -1}),
     ):
         with pytest.raises(InputError, match=told):
             run_study(**{"name": "table1", "source": "recordings", "tasks": "BallRun", "out": tmp_path / told, **given})  # type: ignore[arg-type]
