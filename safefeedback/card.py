@@ -33,7 +33,7 @@ PICTURES = {
     "return-cost.png": "Segments by cost and return, coloured by their safety labels; crosses mark labels that are not true.",
     "pairs.png": "A few pairs, segment beside segment, with their labels.",
     "lidar.png": "A few pairs as the lidars saw them, with their labels.",
-    "safe-share.png": "The share of segments that are safe, whatever the cost limit of an episode.",
+    "safe-share.png": "The share of segments that are safe, at every cost limit of an episode.",
 }
 MOST_PICTURES = 3
 YOURS = "<!-- What stands below this line is kept when the card is written anew. -->\n"
@@ -245,7 +245,7 @@ def _numbers(manifest: dict[str, Any]) -> list[tuple[str, str]]:
         ),
         ("decided pairs whose preferred segment is unsafe", _percent(numbers["preferred_is_unsafe"])),
         ("ties", f"{numbers['ties']:,}"),
-        ("flipped by noise", f"{numbers['safety_flipped']:,} safety labels, {numbers['preferences_flipped']:,} preferences"),
+        ("differ from the truth", f"{numbers['safety_flipped']:,} safety labels, {numbers['preferences_flipped']:,} preferences"),
         ("return of a segment: lowest, quartiles, highest", _spread(numbers["segment_return"])),
         ("cost of a segment: lowest, quartiles, highest", _spread(numbers["segment_cost"])),
     ]

@@ -73,6 +73,11 @@ def with_terms(source: Source, terms: dict[str, str]) -> Source:
         InputError: unless it is a file of one's own; the terms of DSRL's and of our recordings stand.
     """
     given: dict[str, Any] = {key: value for key, value in terms.items() if value}
+    for key, text in {**given, "source": source.file}.items():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise InputError(f"--{key} {text!r} is not Unicode, and could not be written into the card") from None
     if given and source.kind != "file":
         raise InputError(
             f"--{next(iter(given))} is for recordings of your own; these are {source.license} and credited as such"

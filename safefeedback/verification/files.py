@@ -11,7 +11,7 @@ from typing import Any
 from safefeedback.files import file_sha256
 from safefeedback.verification.check import Check
 
-OURS = re.compile(r"(README\.md|recipe\.json|croissant\.json|plots/.*\.png|\.git.*|\.cache/.*)")
+OURS = re.compile(r"(README\.md|recipe\.json|croissant\.json|plots/.*\.png|\.git(/.*|ignore|attributes)?|\.cache/.*)")
 LEFTOVER = re.compile(r"(.*/)?\.[^/]*\.(partial|replaced)(/.*)?")
 
 
@@ -38,7 +38,7 @@ def files_check(folder: Path, manifests: dict[str, dict[str, Any]], advance: Cal
     others = [path for path in _all_files(folder) if path not in ours and not OURS.fullmatch(path)]
     left = [path for path in others if LEFTOVER.fullmatch(path)]
     problems += [f"{path} does not belong to the dataset" for path in others if path not in left]
-    note = f"{len(named)} files: size and sha256; nothing else in the folder"
+    note = f"{len(named)} files: size and sha256; nothing else in the folder but what Git and the Hub keep there"
     return Check("files", tuple(problems), note + "".join(f"; {path} is left from a command that was killed" for path in left))
 
 
