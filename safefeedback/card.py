@@ -245,7 +245,7 @@ def _numbers(manifest: dict[str, Any]) -> list[tuple[str, str]]:
         ),
         ("decided pairs whose preferred segment is unsafe", _percent(numbers["preferred_is_unsafe"])),
         ("ties", f"{numbers['ties']:,}"),
-        ("differ from the truth", f"{numbers['safety_flipped']:,} safety labels, {numbers['preferences_flipped']:,} preferences"),
+        ("not the truth", f"{numbers['safety_flipped']:,} safety labels, {numbers['preferences_flipped']:,} preferences"),
         ("return of a segment: lowest, quartiles, highest", _spread(numbers["segment_return"])),
         ("cost of a segment: lowest, quartiles, highest", _spread(numbers["segment_cost"])),
     ]
