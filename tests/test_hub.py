@@ -19,9 +19,10 @@ from conftest import run_cli, write_hdf5
 from hub_server import GUEST, TOKEN, Hub, Repo
 
 import safefeedback
+from safefeedback import fetching, network
 from safefeedback import hub as publishing
-from safefeedback import network
 from safefeedback.build import Recipe
+from safefeedback.dataset_release import dataset_release
 from safefeedback.errors import InputError
 from safefeedback.labelsets import relabel
 from safefeedback.release import changelog
@@ -43,7 +44,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def publish(folder: Path, repo: str = NAME, **choices: Any) -> dict[str, Any]:
-    return publishing.publish(publishing.dataset_release(folder, repo), repo, **choices)
+    return publishing.publish(dataset_release(folder, repo), repo, **choices)
 
 
 def assert_whole(repo: Repo) -> None:
@@ -90,7 +91,7 @@ def test_published_loaded_streamed_and_fetched_it_is_the_same_to_the_bit(built: 
     loaded = subprocess.run(words, env={**os.environ, **env}, capture_output=True, text=True, check=False)
     assert loaded.returncode == 0, loaded.stderr
     assert any("bytes=" in request for request in hub.log)  # streaming reads ranges
-    publishing.fetch(NAME, tmp_path / "here", "v1.0.0")
+    fetching.fetch(NAME, tmp_path / "here", "v1.0.0")
     files = {path.relative_to(built).as_posix() for path in built.rglob("*") if path.is_file()}
     fetched = {path.relative_to(tmp_path / "here").as_posix() for path in (tmp_path / "here").rglob("*") if path.is_file()}
     assert fetched == files | {"croissant.json"} and all(
@@ -197,7 +198,7 @@ def test_every_request_of_a_fetch_fails_in_its_turn(built: Path, hub: Hub, onlin
 
     def fetch(name: str) -> Path:
         monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache" / name))
-        return publishing.fetch(NAME, tmp_path / name)[0]
+        return fetching.fetch(NAME, tmp_path / name)[0]
 
     requests = requests_of(hub, lambda: fetch("clean"))
     assert len(requests) == 2 + 2 * (len(files) + 1)
@@ -394,13 +395,13 @@ def test_a_private_dataset_is_not_shown_without_a_token(
     publish(built)
     monkeypatch.setenv("HF_TOKEN", "")
     with pytest.raises(InputError, match="cannot fetch user/ball: there is no such repository, or it is private"):
-        publishing.fetch(NAME, tmp_path / "out")
+        fetching.fetch(NAME, tmp_path / "out")
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     assert publish(built, public=True)["private"] is False
     monkeypatch.setenv("HF_TOKEN", "")
     with pytest.raises(InputError, match="cannot fetch user/ball at v9: there is no such revision"):
-        publishing.fetch(NAME, tmp_path / "out", "v9")
-    assert publishing.fetch(NAME, tmp_path / "out", "v1.0.0")[1]["splits"] == {"train": 10, "test": 10}
+        fetching.fetch(NAME, tmp_path / "out", "v9")
+    assert fetching.fetch(NAME, tmp_path / "out", "v1.0.0")[1][""]["splits"] == {"train": 10, "test": 10}
 
 
 def test_presa_and_inspect_take_published_datasets(built: Path, hub: Hub, online: list[float], monkeypatch):
@@ -425,13 +426,13 @@ def test_anonymous_leaves_out_who_recorded(tmp_path: Path, hub: Hub, online: lis
     terms = {"author": "Q. Quimby", "citation": "@misc{quimby}", "license": "mit"}
     folder, _ = safefeedback.build_dataset(recipe, str(source), tmp_path / "data", terms=terms)
     (folder / "README.md").write_text((folder / "README.md").read_text() + "\nAsk Q. Quimby.\n")
-    publishing.publish(publishing.dataset_release(folder, NAME, anonymous=True), NAME)
+    publishing.publish(dataset_release(folder, NAME, anonymous=True), NAME)
     files = hub.repos[DATASET].commits[-1][1]
     text = b"".join(content for path, content in files.items() if not path.endswith(".parquet")).decode()
     assert "quimby" not in text.lower() and "license: mit" in text
     from safefeedback.verification.verify import verify
 
-    fetched, _, _ = publishing.fetch(NAME, tmp_path / "here")
+    fetched, _, _ = fetching.fetch(NAME, tmp_path / "here")
     assert not [check for check in verify(fetched, source) if check.problems]
     publish(folder)
     assert b"Q. Quimby" in hub.repos[DATASET].commits[-1][1]["recipe.json"]
