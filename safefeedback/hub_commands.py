@@ -16,6 +16,10 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on 
 def publish(
     folder: Annotated[Path, typer.Argument(help="A dataset's folder, or a folder of datasets.")],
     repo: Annotated[str, typer.Argument(help="The repository on the Hub, user/name; it is made if there is none.")],
+    labels: Annotated[
+        str | None, typer.Option(help="Publish this label set alone, over the dataset that --base names.")
+    ] = None,
+    base: Annotated[str | None, typer.Option(help="The published dataset that it labels, such as user/data@v1.0.0.")] = None,
     public: Annotated[bool, typer.Option("--public", help="Let everybody see it. (default: only you)")] = False,
     tag: Annotated[str | None, typer.Option(help="Of this version, such as v1.0.0. (default: the next one)")] = None,
     message: Annotated[str, typer.Option(help="Joins the line of the changelog.")] = "",
@@ -29,9 +33,15 @@ def publish(
     from safefeedback.collection import collection_release, members
     from safefeedback.dataset_release import dataset_release
     from safefeedback.hub import publish as send
+    from safefeedback.labels_release import labels_release
 
+    if (labels is None) != (base is None):
+        raise InputError("--labels and --base belong together: a label set alone, and the published dataset that it labels")
     names = members(folder)
-    release = (dataset_release if names == [""] else collection_release)(folder, repo, anonymous)
+    if labels is not None and base is not None:
+        release = labels_release(folder, repo, labels, base, anonymous)
+    else:
+        release = (dataset_release if names == [""] else collection_release)(folder, repo, anonymous)
     for name in names:
         _verify(folder / name, as_json)
     result = send(release, repo, public, tag, " ".join(message.split()), dry_run)

@@ -11,6 +11,7 @@ from safefeedback.errors import InputError
 from safefeedback.network import is_repo_name, snapshot
 
 INDEX = "datasets.json"  # in a repository of several datasets: their names, and what each one is
+BASE = "base.json"  # in a repository of labels alone: the dataset they are about
 
 
 @dataclass(frozen=True)
@@ -67,15 +68,17 @@ def dataset_folder(source: str | Path, patterns: list[str], revision: str | None
         raise InputError(f"there is no folder {source}, and it does not name a Hub repository like user/name")
     failure = f"{source} is not a folder here and cannot be fetched from the Hub"
     wanted = [f"{place.dataset}/{pattern}" if place.dataset else pattern for pattern in patterns]
-    return one_of(snapshot(failure, "dataset", place.repo, place.revision, [INDEX, *wanted]), place)
+    return one_of(snapshot(failure, "dataset", place.repo, place.revision, [INDEX, BASE, *wanted]), place)
 
 
 def one_of(found: Path, place: Place) -> Path:
     """The folder of the dataset that a place names, in that of its repository.
 
     Raises:
-        InputError: if it names none of several, or one that is not there.
+        InputError: if it names none of several, one that is not there, or labels alone.
     """
+    if (found / BASE).is_file():
+        raise InputError(f"{place.repo} holds labels alone: `safefeedback fetch {place.repo}` joins them with their dataset")
     names = indexed(found, place.repo)
     if not place.dataset and names:
         raise _several(place.repo, names)

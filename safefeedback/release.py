@@ -14,7 +14,13 @@ from safefeedback.card import YOURS
 from safefeedback.errors import InputError
 from safefeedback.files import file_sha256
 
-ABOUT = ("README.md", "croissant.json", "datasets.json", ".png")  # what is said about the content; all else is the content
+ABOUT = (
+    "README.md",
+    "croissant.json",
+    "datasets.json",
+    "base.json",
+    ".png",
+)  # what is said about the content; all else is the content
 FIRST = "v1.0.0"
 _LINE = re.compile(r"- \*\*([\w.-]+)\*\*: (.*)")
 

@@ -42,7 +42,7 @@ LAYERS = [
     {"store"},
     {"pipeline", "labelsets", "recorder"},
     {"answers", "release", "croissant", "export"},
-    {"dataset_release", "collection"},
+    {"dataset_release", "collection", "labels_release"},
     {"screen", "label_commands", "hub", "fetching"},
     {"inspection", "verification"},
     {"hub_commands"},
