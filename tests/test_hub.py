@@ -19,7 +19,7 @@ from conftest import run_cli, write_hdf5
 from hub_server import GUEST, TOKEN, Hub, Repo
 
 import safefeedback
-from safefeedback import fetching, network
+from safefeedback import fetching, hub_commands, network
 from safefeedback import hub as publishing
 from safefeedback.build import Recipe
 from safefeedback.dataset_release import dataset_release
@@ -64,10 +64,9 @@ def assert_whole(repo: Repo) -> None:
         assert shown == named, title
 
 
-def test_published_loaded_streamed_and_fetched_it_is_the_same_to_the_bit(built: Path, hub: Hub, online, tmp_path: Path):
-    result = run_cli("publish", built, NAME, "--json", cwd=tmp_path, env=hub.env(tmp_path / "hf"))
-    assert result.returncode == 0, result.stderr
-    told = json.loads(result.stdout)
+def test_published_loaded_streamed_and_fetched_it_is_the_same_to_the_bit(built: Path, hub: Hub, online, tmp_path: Path, capsys):
+    hub_commands.publish(built, NAME, as_json=True)
+    told = json.loads(capsys.readouterr().out)
     assert told["version"] == "v1.0.0" and told["private"] and told["commit"] == hub.repos[DATASET].tags["v1.0.0"]
     assert set(told["sent"]) == set(hub.repos[DATASET].commits[-1][1]) - {".gitattributes"}
     code = (
@@ -361,13 +360,13 @@ def test_a_dry_run_sends_nothing_and_needs_no_server(built: Path, hub: Hub, onli
     )
 
 
-def test_a_damaged_dataset_is_not_published(built: Path, hub: Hub, tmp_path: Path):
+def test_a_damaged_dataset_is_not_published(built: Path, hub: Hub, online: list[float], tmp_path: Path):
     folder = Path(shutil.copytree(built, tmp_path / "data"))
     file = folder / "pairs" / "train-00000-of-00001.parquet"
     table = pq.read_table(file)
     pq.write_table(table.slice(0, len(table) - 1), file)
-    result = run_cli("publish", folder, NAME, cwd=tmp_path, env=hub.env(tmp_path / "hf"))
-    assert result.returncode == 2 and "is not to be published" in result.stderr and result.stderr.count("\n") == 1
+    with pytest.raises(InputError, match=r"is not to be published: .*pairs/train-00000-of-00001.parquet"):
+        hub_commands.publish(folder, NAME, as_json=True)
     assert hub.log == []
 
 
