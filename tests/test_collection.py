@@ -100,19 +100,6 @@ def test_one_of_several_is_read_and_fetched_by_its_name(built: Path, hub: Hub, o
         safefeedback.read(out)
 
 
-def test_presa_and_inspect_take_one_of_several(built: Path, hub: Hub, online: list[float]):
-    pytest.importorskip("torch", reason="the extra 'train' is not installed")
-    from presa.data import load_data
-    from safefeedback.inspection.dataset import inspect_dataset
-
-    send(built)
-    here, there = load_data(built / "BallCircle", "noisy"), load_data(f"{NAME}/BallCircle", "noisy")
-    assert there.identity == here.identity and there.train.observations.equal(here.train.observations)
-    numbers, _ = inspect_dataset(f"{NAME}/CarRun", None, lambda done, total: None)
-    wanted, _ = inspect_dataset(built / "CarRun", None, lambda done, total: None)
-    assert {**numbers, "dataset": ""} == {**wanted, "dataset": ""}
-
-
 def test_versions_tell_which_of_them_changed(built: Path, hub: Hub, online: list[float], tmp_path: Path):
     folder = Path(shutil.copytree(built, tmp_path / "many"))
     shutil.move(folder / "CarRun", tmp_path / "CarRun")
