@@ -63,10 +63,12 @@ def render(
 
 
 def _render(manifest: dict[str, Any], sets: dict[str, dict[str, Any]], pictures: Sequence[str], place: str) -> str:
+    import yaml
+
     recipe, shape, source = manifest["recipe"], manifest["shape"], manifest["source"]
     template = Template(Path(__file__).with_name("card_template.md").read_text(encoding="utf-8"))
     return template.substitute(
-        metadata=_metadata(manifest, sets),
+        metadata=yaml.safe_dump(metadata(manifest, sets), sort_keys=False, allow_unicode=True, width=1000),
         pretty_name=_pretty_name(manifest),
         place=place,
         task=recipe["task"],
@@ -82,7 +84,7 @@ def _render(manifest: dict[str, Any], sets: dict[str, dict[str, Any]], pictures:
         source_sha256=source["sha256"],
         content_sha256=manifest["content"]["sha256"],
         limitations="\n".join(f"- {line}" for line in limitations(manifest)),
-        attribution=_attribution(source),
+        attribution=attribution(source),
         citation="\n\n".join(text for text in (PRESA_CITATION, source["citation"].strip()) if text),
         yours=YOURS,
     )
@@ -164,7 +166,7 @@ def _label_sets(sets: dict[str, dict[str, Any]]) -> str:
     ]
     for name, manifest in sets.items():
         numbers, rows = manifest["statistics"], sum(manifest["splits"].values())
-        shares = (_percent(numbers["segments_safe"]), _percent(numbers["preferred_is_unsafe"]))
+        shares = (percent(numbers["segments_safe"]), percent(numbers["preferred_is_unsafe"]))
         lines.append(f"| `{name}` | {rows:,} | {shares[0]} | {shares[1]} | `{label_set_command(manifest)}` |")
     return "\n".join(lines) + "\n\n"
 
@@ -186,9 +188,8 @@ def _configs(manifest: dict[str, Any], sets: dict[str, dict[str, Any]]) -> list[
     ]
 
 
-def _metadata(manifest: dict[str, Any], sets: dict[str, dict[str, Any]]) -> str:
-    import yaml
-
+def metadata(manifest: dict[str, Any], sets: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """The Hub's metadata of a dataset, which its card begins with."""
     source, configs = manifest["source"], _configs(manifest, sets)
     people = any("answers_sha256" in labels["recipe"] for labels in sets.values())
     origins = {"dsrl": [manifest["task"]["hub_repo"]], "recordings": ["original"], "file": []}[source["kind"]]
@@ -199,11 +200,11 @@ def _metadata(manifest: dict[str, Any], sets: dict[str, dict[str, Any]]) -> str:
         + (["dsrl"] if source["kind"] == "dsrl" else []),
         "annotations_creators": ["machine-generated", *(["other"] if people else [])],
         **({"source_datasets": origins} if origins else {}),
-        "size_categories": [_size_category(sum(manifest["splits"].values()))],
+        "size_categories": [size_category(sum(manifest["splits"].values()))],
         "configs": configs,
         "dataset_info": [_info(config, manifest, sets) for config in configs],
     }
-    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=1000)
+    return values
 
 
 def _info(config: dict[str, Any], manifest: dict[str, Any], sets: dict[str, dict[str, Any]]) -> dict[str, Any]:
@@ -223,7 +224,7 @@ def _license(text: str) -> dict[str, str]:
     return {"license": "other", "license_name": text}
 
 
-def _size_category(rows: int) -> str:
+def size_category(rows: int) -> str:
     bounds = [(1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M")]
     return next((name for bound, name in bounds if rows < bound), "1M<n<10M" if rows < 10_000_000 else "10M<n<100M")
 
@@ -238,12 +239,12 @@ def _numbers(manifest: dict[str, Any]) -> list[tuple[str, str]]:
     return [
         ("pairs", ", ".join(f"{split} {rows:,}" for split, rows in manifest["splits"].items())),
         ("episodes used", f"{numbers['episodes_used']:,} of {numbers['episodes_in_source']:,}"),
-        ("segments labelled safe", _percent(numbers["segments_safe"])),
+        ("segments labelled safe", percent(numbers["segments_safe"])),
         (
             "pairs with both segments safe / one / none",
-            " / ".join(_percent(numbers[name]) for name in ("pairs_both_safe", "pairs_one_safe", "pairs_both_unsafe")),
+            " / ".join(percent(numbers[name]) for name in ("pairs_both_safe", "pairs_one_safe", "pairs_both_unsafe")),
         ),
-        ("decided pairs whose preferred segment is unsafe", _percent(numbers["preferred_is_unsafe"])),
+        ("decided pairs whose preferred segment is unsafe", percent(numbers["preferred_is_unsafe"])),
         ("ties", f"{numbers['ties']:,}"),
         ("not the truth", f"{numbers['safety_flipped']:,} safety labels, {numbers['preferences_flipped']:,} preferences"),
         ("return of a segment: lowest, quartiles, highest", _spread(numbers["segment_return"])),
@@ -251,7 +252,7 @@ def _numbers(manifest: dict[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
-def _percent(share: float | None) -> str:
+def percent(share: float | None) -> str:
     return "-" if share is None else f"{100 * share:.1f}%"
 
 
@@ -259,7 +260,7 @@ def _spread(quantiles: dict[str, float]) -> str:
     return ", ".join(f"{value:.4g}" for value in quantiles.values())
 
 
-def _attribution(source: dict[str, str]) -> str:
+def attribution(source: dict[str, str]) -> str:
     if source["kind"] == "dsrl":
         return (
             "The segments are taken from the DSRL benchmark (*Datasets and Benchmarks for Offline Safe Reinforcement "

@@ -5,6 +5,7 @@ Formats: https://docs.mlcommons.org/croissant/docs/croissant-spec.html (1.0) and
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from safefeedback.card import PRESA_CITATION, describe, limitations
@@ -74,7 +75,9 @@ ORACLE = ("pair_id", "return", "cost", "clean_preference", "clean_is_safe")
 WHOLE = ("pair_id", "preference", "clean_preference")  # of a pair, not of a segment
 
 
-def metadata(manifest: dict[str, Any], sets: dict[str, dict[str, Any]], place: str, url: str) -> dict[str, Any]:
+def metadata(
+    manifest: dict[str, Any], sets: dict[str, dict[str, Any]], place: str, url: str, under: str = ""
+) -> dict[str, Any]:
     """croissant.json of a dataset, JSON-ready.
 
     Args:
@@ -82,11 +85,13 @@ def metadata(manifest: dict[str, Any], sets: dict[str, dict[str, Any]], place: s
         sets: the manifests of its label sets, by name.
         place: the repository, user/name.
         url: its address.
+        under: the dataset's folder in a repository of several; "" where it is the only one.
     """
+    inside = f"{under}/" if under else ""
     source, recipe = manifest["source"], manifest["recipe"]
-    files = {path: facts for path, facts in manifest["files"].items()}
+    files = {f"{inside}{path}": facts for path, facts in manifest["files"].items()}
     for name, labels in sets.items():
-        files |= {f"labels/{name}/{path}": facts for path, facts in labels["files"].items()}
+        files |= {f"{inside}labels/{name}/{path}": facts for path, facts in labels["files"].items()}
     tables = [("pairs", "pairs", PAIRS), ("oracle", "oracle", ORACLE)]
     tables += [(name, f"labels/{name}", ("pair_id", "preference", "is_safe")) for name in sets]
     return {
@@ -115,12 +120,32 @@ def metadata(manifest: dict[str, Any], sets: dict[str, dict[str, Any]], place: s
             for path, facts in sorted(files.items())
         ],
         "recordSet": [
-            _records(f"{config}-{path.split('/')[-1].split('-')[0]}", path, columns, manifest["shape"])
+            _records(f"{inside}{config}-{path.split('/')[-1].split('-')[0]}", path, columns, manifest["shape"])
             for config, folder, columns in tables
             for path in sorted(files)
-            if path.rpartition("/")[0] == folder and "-00000-of-" in path
+            if path.rpartition("/")[0] == f"{inside}{folder}" and "-00000-of-" in path
         ],
     }
+
+
+def together(parts: list[dict[str, Any]]) -> dict[str, Any]:
+    """The metadata of several datasets of one repository as one: what they have in common once, all else side by side."""
+    return {key: _merged([part[key] for part in parts]) for key in parts[0]}
+
+
+def anonymous(described: dict[str, Any]) -> dict[str, Any]:
+    """The metadata without who made it."""
+    return {**described, "creator": {"@type": "Organization", "name": "anonymous"}}
+
+
+def _merged(values: list[Any]) -> Any:
+    different = [value for index, value in enumerate(values) if value not in values[:index]]
+    if len(different) == 1:
+        return different[0]
+    if all(isinstance(value, list) for value in different):
+        return list({json.dumps(one): one for value in different for one in value}.values())
+    address = any(isinstance(value, dict) or value.startswith("http") for value in different)
+    return different if address else "\n\n".join(different)
 
 
 def _records(name: str, path: str, columns: tuple[str, ...], shape: dict[str, int]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Publishes to the Hugging Face Hub, and fetches from it; a revision shows everything of a version or nothing.
+"""Publishes to the Hugging Face Hub; a revision shows everything of a version or nothing.
 
 Whatever interrupts a publish, the same command again completes it and sends only what has not arrived: large files are known to
 the server by their sha256, one commit brings all files, and a tag follows it.
@@ -6,65 +6,12 @@ the server by their sha256, one commit brings all files, and a tag follows it.
 
 from __future__ import annotations
 
-import json
-import shutil
-from pathlib import Path
 from typing import Any
 
-from safefeedback import card, croissant, network
+from safefeedback import network
 from safefeedback.errors import InputError
-from safefeedback.files import file_sha256, new_folder
 from safefeedback.network import HubError, ask
-from safefeedback.reading import label_sets, read_manifest
 from safefeedback.release import Change, Release, Remote, changelog, check_tag, compare, foreign, holds, unfinished
-
-
-def dataset_release(folder: Path, repo: str, anonymous: bool = False) -> Release:
-    """A dataset's folder as a release: what its manifests name, and plots; nothing else that lies in the folder.
-
-    Args:
-        folder: of the dataset.
-        repo: user/name.
-        anonymous: whether who recorded data of one's own, and the citation, are left out, and what people wrote in the card.
-            DSRL's authors and ours stay, as their licence asks.
-
-    Raises:
-        InputError: if it is not a dataset's folder, a file is missing, or a label set names its annotators.
-    """
-    if not (folder / "recipe.json").is_file():
-        raise InputError(f"{folder} is not a dataset of safefeedback: it holds no recipe.json")
-    manifest, sets = read_manifest(folder), label_sets(folder)
-    if anonymous:
-        named = [name for name, labels in sets.items() if "answers_sha256" in labels["recipe"]]
-        if named:
-            raise InputError(
-                f"--anonymous: the label set {named[0]} names its annotators: move {folder}/labels/{named[0]} away"
-            )
-        if manifest["source"]["kind"] == "file":
-            manifest = {**manifest, "source": {**manifest["source"], "author": "", "citation": "", "credit": ""}}
-    paths = ["recipe.json", *manifest["files"]]
-    for name, labels in sets.items():
-        paths += [f"labels/{name}/{path}" for path in ("recipe.json", *labels["files"])]
-    paths += sorted(path.relative_to(folder).as_posix() for path in (folder / "plots").rglob("*.png"))
-    for path in paths:
-        if not (folder / path).is_file():
-            raise InputError(f"{folder} has no {path}, which its recipe.json names: build the dataset again")
-    local = folder / "README.md"
-    _, notes = changelog(local.read_text(encoding="utf-8") if local.is_file() else "")
-
-    def differs(content: bytes) -> str | None:
-        task = _json(content).get("recipe", {}).get("task")
-        return None if task == manifest["recipe"]["task"] else f"it holds {f'the task {task}' if task else 'something else'}"
-
-    text = card.render(manifest, sets, card.pictures_in(folder), repo)
-    files: dict[str, Path | bytes] = {path: folder / path for path in paths}
-    described = croissant.metadata(manifest, sets, repo, f"{network.endpoint()}/datasets/{repo}")
-    if anonymous:
-        notes = ""
-        described["creator"] = {"@type": "Organization", "name": "anonymous"}
-        files["recipe.json"] = (json.dumps(manifest, indent=2, ensure_ascii=False) + "\n").encode()
-    files["croissant.json"] = (json.dumps(described, indent=2, ensure_ascii=False) + "\n").encode()
-    return Release("dataset", files, text, notes, ("pairs", "oracle", "labels", "plots"), "recipe.json", differs)
 
 
 def publish(
@@ -140,53 +87,6 @@ def look(release: Release, repo: str) -> Remote | None:
     text = (content("README.md") or b"").decode(errors="replace")
     names = {tag.name: tag.target_commit for tag in tags}
     return Remote(info.sha, bool(info.private), files, names, text, content(release.marker))
-
-
-def fetch(
-    repo: str, out: Path | None = None, revision: str | None = None, overwrite: bool = False
-) -> tuple[Path, dict[str, Any], str]:
-    """Brings a published dataset to this machine, whole or not at all; what arrived in an earlier try is not fetched again.
-
-    Args:
-        repo: user/name.
-        out: the folder; None makes one here, named as the repository.
-        revision: a tag, branch or commit; None for the latest.
-        overwrite: whether a dataset there is replaced.
-
-    Returns:
-        The folder, its manifest, and the commit it is from.
-
-    Raises:
-        InputError: if it cannot be had, or arrived damaged.
-    """
-    from huggingface_hub import HfApi
-
-    _check_repo_name(repo)
-    at = f" at {revision}" if revision else ""
-    info = ask(
-        f"cannot fetch {repo}{at}",
-        lambda: HfApi().repo_info(repo, repo_type="dataset", revision=revision),
-    )
-    out = out or Path(repo.split("/")[1])
-    with new_folder(out, overwrite) as partial:
-        cached = network.snapshot(f"cannot fetch {repo}{at}", "dataset", repo, info.sha)
-        if not (cached / "recipe.json").is_file():
-            raise InputError(f"{repo}{at} is not a dataset of safefeedback: it holds no recipe.json")
-        shutil.copytree(cached, partial, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".gitattributes"))
-        if bad := damaged(partial):
-            for path in bad:
-                (cached / path).resolve().unlink(missing_ok=True)
-            raise InputError(
-                f"{repo}{at} arrived damaged ({bad[0]} is not the file that its recipe.json names): fetch it again"
-            )
-    return out, read_manifest(out), str(info.sha)
-
-
-def damaged(folder: Path) -> list[str]:
-    """The files of a dataset's folder that are missing, or are not those that its manifests name by sha256."""
-    manifests = {"": read_manifest(folder), **{f"labels/{name}/": sets for name, sets in label_sets(folder).items()}}
-    named = {f"{prefix}{path}": facts["sha256"] for prefix, one in manifests.items() for path, facts in one["files"].items()}
-    return [path for path, sha256 in named.items() if not (folder / path).is_file() or file_sha256(folder / path) != sha256]
 
 
 def _plan(release: Release, repo: str, public: bool, tag: str | None, message: str) -> dict[str, Any]:
@@ -288,14 +188,6 @@ def _check_repo_name(repo: str) -> None:
 def _check_ours(release: Release, remote: Remote, repo: str) -> None:
     if (reason := foreign(release, remote)) is not None:
         raise InputError(f"{repo} is not to be overwritten: {reason}; choose another name")
-
-
-def _json(content: bytes) -> dict[str, Any]:
-    try:
-        found = json.loads(content)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _result(

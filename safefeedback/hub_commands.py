@@ -14,8 +14,12 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on 
 
 
 def publish(
-    folder: Annotated[Path, typer.Argument(help="A dataset's folder.")],
+    folder: Annotated[Path, typer.Argument(help="A dataset's folder, or a folder of datasets.")],
     repo: Annotated[str, typer.Argument(help="The repository on the Hub, user/name; it is made if there is none.")],
+    labels: Annotated[
+        str | None, typer.Option(help="Publish this label set alone, over the dataset that --base names.")
+    ] = None,
+    base: Annotated[str | None, typer.Option(help="The published dataset that it labels, such as user/data@v1.0.0.")] = None,
     public: Annotated[bool, typer.Option("--public", help="Let everybody see it. (default: only you)")] = False,
     tag: Annotated[str | None, typer.Option(help="Of this version, such as v1.0.0. (default: the next one)")] = None,
     message: Annotated[str, typer.Option(help="Joins the line of the changelog.")] = "",
@@ -25,12 +29,21 @@ def publish(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would go up.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Publish a dataset on the Hugging Face Hub, as one commit with a version tag, after checking it."""
-    from safefeedback.hub import dataset_release
+    """Publish a dataset, or several in one repository, on the Hugging Face Hub: checked, in one commit, with a version tag."""
+    from safefeedback.collection import collection_release, members
+    from safefeedback.dataset_release import dataset_release
     from safefeedback.hub import publish as send
+    from safefeedback.labels_release import labels_release
 
-    release = dataset_release(folder, repo, anonymous)
-    _verify(folder, as_json)
+    if (labels is None) != (base is None):
+        raise InputError("--labels and --base belong together: a label set alone, and the published dataset that it labels")
+    names = members(folder)
+    if labels is not None and base is not None:
+        release = labels_release(folder, repo, labels, base, anonymous)
+    else:
+        release = (dataset_release if names == [""] else collection_release)(folder, repo, anonymous)
+    for name in names:
+        _verify(folder / name, as_json)
     result = send(release, repo, public, tag, " ".join(message.split()), dry_run)
     if as_json:
         print(json.dumps({"dry_run": dry_run, **result}))
@@ -39,23 +52,34 @@ def publish(
 
 
 def fetch(
-    repo: Annotated[str, typer.Argument(help="A published dataset, user/name.")],
+    repo: Annotated[str, typer.Argument(help="A published dataset, user/name; user/name/NAME for one of several.")],
     revision: Annotated[str | None, typer.Option(help="A version's tag, a branch or a commit. (default: the latest)")] = None,
     out: Annotated[Path | None, typer.Option(help="The folder. (default: one here, named as the repository)")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the dataset in that folder.")] = False,
     as_json: Json = False,
 ) -> None:
     """Fetch a published dataset into a folder, for work without a network."""
-    from safefeedback.hub import fetch as get
+    from safefeedback.fetching import fetch as get
 
-    folder, manifest, commit = get(repo, out, revision, overwrite)
+    folder, manifests, commit = get(repo, out, revision, overwrite)
     if as_json:
-        facts = {"folder": str(folder), "repo": repo, "commit": commit, "splits": manifest["splits"]}
-        print(json.dumps({**facts, "content_sha256": manifest["content"]["sha256"]}))
+        facts = [
+            {
+                "folder": str(folder / name),
+                "repo": repo,
+                "commit": commit,
+                "splits": manifest["splits"],
+                "content_sha256": manifest["content"]["sha256"],
+            }
+            for name, manifest in manifests.items()
+        ]
+        print(json.dumps(facts if len(facts) > 1 else facts[0]))
         return
-    rows = sum(manifest["splits"].values())
-    print(f"{folder}: {manifest['recipe']['task']}, {rows:,} pairs, from {repo} at {commit[:12]}")
-    print(f"load it with: datasets.load_dataset({str(folder)!r}); train: presa train {folder}")
+    for name, manifest in manifests.items():
+        rows = sum(manifest["splits"].values())
+        print(f"{folder / name}: {manifest['recipe']['task']}, {rows:,} pairs, from {repo} at {commit[:12]}")
+    one = str(folder / next(iter(manifests)))
+    print(f"load it with: datasets.load_dataset({one!r}); train: presa train {one}")
 
 
 def export(

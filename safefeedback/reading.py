@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from safefeedback.errors import InputError
-from safefeedback.network import is_repo_name, snapshot
 from safefeedback.parquet import fill, label_arrays, open_parquet, pieces, place_arrays, shape_of, truth_arrays
+from safefeedback.places import dataset_folder
 from safefeedback.types import Feedback, Pairs
 
 
@@ -79,7 +79,8 @@ def read(
     (twice for a label set that leaves out or reorders pairs).
 
     Args:
-        source: a dataset's folder, or a Hub repository "user/name", or "user/name@revision".
+        source: a dataset's folder, or a Hub repository "user/name", or "user/name/dataset" for one of several in it; a
+            repository may be followed by "@revision".
         labels: a label set of the dataset, whose rows and labels then replace the published ones; None for those.
         split: "train" or "test".
         revision: branch, tag or commit of a repository.
@@ -91,7 +92,7 @@ def read(
     if not re.fullmatch(r"\w+", split):
         raise InputError(f"there is no split '{split}'; a dataset has train, and may have test")
     light = [f"labels/{labels}/recipe.json", f"labels/{labels}/{split}-*"] if labels else []
-    folder = _folder(source, ["recipe.json", f"pairs/{split}-*", *light], revision)
+    folder = dataset_folder(source, ["recipe.json", f"pairs/{split}-*", *light], revision)
     files = _files(folder, "pairs", split)
     recipe = read_manifest(folder)
     length, observation_dim, action_dim = shape_of(files[0], recipe)
@@ -130,7 +131,7 @@ def read_oracle(source: str | Path, labels: str | None = None, split: str = "tra
         InputError: as `read` does.
     """
     config = f"labels/{labels}/oracle" if labels else "oracle"
-    files = _files(_folder(source, ["recipe.json", f"{config}/{split}-*"], revision), config, split)
+    files = _files(dataset_folder(source, ["recipe.json", f"{config}/{split}-*"], revision), config, split)
     arrays = truth_arrays(sum(open_parquet(file).metadata.num_rows for file in files))
     fill(arrays, files)
     return Oracle(
@@ -154,7 +155,7 @@ def read_feedback(
     Raises:
         InputError: as `read` does, and if the labels and the truth are not about the same rows.
     """
-    folder = _folder(source, ["recipe.json", "pairs/*", "oracle/*", f"labels/{labels}/*"], revision)
+    folder = dataset_folder(source, ["recipe.json", "pairs/*", "oracle/*", f"labels/{labels}/*"], revision)
     manifest = read_manifest(folder)
     if not manifest:
         raise InputError(f"{folder} has no recipe.json, which says how its labels were made")
@@ -184,7 +185,7 @@ _TRUE = ("returns", "costs", "clean_preference", "clean_safe")
 
 def label_sets(source: str | Path, revision: str | None = None) -> dict[str, dict[str, Any]]:
     """The manifests of a dataset's label sets, by name, in alphabetical order; the dataset is as in `read`."""
-    folder = _folder(source, ["labels/*/recipe.json"], revision)
+    folder = dataset_folder(source, ["labels/*/recipe.json"], revision)
     found = sorted(path for path in (folder / "labels").glob("*") if path.is_dir() and not path.name.startswith("."))
     return {path.name: manifest for path in found if (manifest := read_manifest(path))}
 
@@ -200,7 +201,7 @@ def read_segments(
     Raises:
         InputError: as `read` does.
     """
-    folder = _folder(source, ["recipe.json", f"pairs/{split}-*"], revision)
+    folder = dataset_folder(source, ["recipe.json", f"pairs/{split}-*"], revision)
     files = _files(folder, "pairs", split)
     length, observation_dim, action_dim = shape_of(files[0], read_manifest(folder))
 
@@ -221,7 +222,7 @@ def split_files(source: str | Path, split: str = "train", revision: str | None =
     Raises:
         InputError: as `read` does.
     """
-    return _files(_folder(source, ["recipe.json", f"pairs/{split}-*"], revision), "pairs", split)
+    return _files(dataset_folder(source, ["recipe.json", f"pairs/{split}-*"], revision), "pairs", split)
 
 
 def has_split(source: str | Path, config: str, split: str, revision: str | None = None) -> bool:
@@ -231,23 +232,7 @@ def has_split(source: str | Path, config: str, split: str, revision: str | None 
         InputError: if there is no such dataset.
     """
     pattern = f"{config}/{split}-*"
-    return any(_folder(source, [pattern], revision).glob(f"{pattern}.parquet"))
-
-
-def _folder(source: str | Path, patterns: list[str], revision: str | None) -> Path:
-    """The local folder of a dataset; of a repository only the files that match are fetched, or found in the cache."""
-    folder = Path(source)
-    if folder.is_dir():
-        if revision is not None:
-            raise InputError(f"{folder} is a folder and has no revision '{revision}'; revisions belong to Hub repositories")
-        return folder
-    repo, at, named = str(source).partition("@")
-    if at and revision is not None:
-        raise InputError(f"{source} names a revision already, and another is asked for: {revision}")
-    if not is_repo_name(repo) or (at and not named):
-        raise InputError(f"there is no folder {source}, and it does not name a Hub repository like user/name")
-    failure = f"{source} is not a folder here and cannot be fetched from the Hub"
-    return snapshot(failure, "dataset", repo, revision or named or None, patterns)
+    return any(dataset_folder(source, [pattern], revision).glob(f"{pattern}.parquet"))
 
 
 def _files(folder: Path, config: str, split: str) -> list[Path]:

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from safefeedback.card import YOURS
 from safefeedback.errors import InputError
 from safefeedback.files import file_sha256
 
-ABOUT = ("README.md", "croissant.json", "plots/")  # what is said about the content; all else is the content
+ABOUT = (
+    "README.md",
+    "croissant.json",
+    "datasets.json",
+    "base.json",
+    ".png",
+)  # what is said about the content; all else is the content
 FIRST = "v1.0.0"
 _LINE = re.compile(r"- \*\*([\w.-]+)\*\*: (.*)")
 
@@ -161,6 +169,15 @@ def check_tag(tag: str) -> str:
     return tag
 
 
+def json_object(content: bytes) -> dict[str, Any]:
+    """The JSON object that a file of a repository holds, {} where it is something else."""
+    try:
+        found = json.loads(content)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 def _card(text: str, notes: str, versions: list[tuple[str, str]]) -> str:
     lines = "".join(f"- **{name}**: {line}\n" for name, line in versions)
     return f"{text}\n## Versions\n\n{lines}" + (f"\n{notes.strip()}\n" if notes.strip() else "")
@@ -175,7 +192,7 @@ def _hashes(content: Path | bytes) -> tuple[str, str]:
 
 
 def _level(sent: Iterable[str], removed: Iterable[str], remote: Remote) -> int:
-    content = [path for path in (*sent, *removed) if not path.startswith(ABOUT)]
+    content = [path for path in (*sent, *removed) if not path.endswith(ABOUT)]
     if any(path in remote.files for path in content):
         return 0
     return 1 if content else 2
@@ -199,11 +216,12 @@ def _says(sent: Iterable[str], removed: Iterable[str], remote: Remote) -> str:
     }
     words = []
     for verb, paths in kinds.items():
-        names = sorted({_group(path) for path in paths if not path.startswith(ABOUT)} - {"recipe.json"})
+        names = sorted({_group(path) for path in paths if not path.endswith(ABOUT)} - {"recipe.json"})
         words += [f"{verb} {', '.join(names)}"] if names else []
     return "; ".join(words) or "changes the card only"
 
 
 def _group(path: str) -> str:
+    """What a path is told as in the changelog: a label set, a table, or one of several datasets."""
     parts = path.split("/")
-    return "/".join(parts[:2]) if parts[0] == "labels" else parts[0]
+    return "/".join(parts[: parts.index("labels") + 2]) if "labels" in parts else parts[0]

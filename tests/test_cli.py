@@ -33,7 +33,7 @@ HEAVY = {
 # every module or folder of safefeedback, in the order in which imports may point: to the same layer or one above
 LAYERS = [
     {"__init__", "errors", "randomness", "files", "history", "content", "network"},
-    {"tasks", "terminal", "variants", "consensus", "parquet"},
+    {"tasks", "terminal", "variants", "consensus", "parquet", "places"},
     {"types", "commands"},
     {"sources", "simulator", "labels", "noise", "filters", "teachers", "windows", "doctor"},
     {"sampling", "annotators"},
@@ -42,7 +42,8 @@ LAYERS = [
     {"store"},
     {"pipeline", "labelsets", "recorder"},
     {"answers", "release", "croissant", "export"},
-    {"screen", "label_commands", "hub"},
+    {"dataset_release", "collection", "labels_release"},
+    {"screen", "label_commands", "hub", "fetching"},
     {"inspection", "verification"},
     {"hub_commands"},
     {"cli"},

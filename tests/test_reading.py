@@ -142,7 +142,7 @@ def test_reading_copies_once(tmp_path: Path):
         (lambda f: safefeedback.read(f, split="valid"), "has no split 'valid'; it has test, train"),
         (lambda f: safefeedback.read(f, revision="v1"), "is a folder and has no revision 'v1'"),
         (lambda f: safefeedback.read(f.parent), "is not a dataset of safefeedback"),
-        (lambda f: safefeedback.read("no/such/folder"), "there is no folder no/such/folder"),
+        (lambda f: safefeedback.read("no/such/folder/here"), "there is no folder no/such/folder/here"),
         (lambda f: safefeedback.read("nowhere"), "there is no folder nowhere"),
         (lambda f: safefeedback.read("user/name"), "cannot be fetched from the Hub"),
     ],

@@ -33,7 +33,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, Hub() as hub:
         place = Path(folder)
         os.environ.update(hub.env(place / "hf"))  # before the client is imported
-        from safefeedback.hub import dataset_release, publish
+        from safefeedback.dataset_release import dataset_release
+        from safefeedback.hub import publish
 
         recipe = Recipe(tasks()["BallCircle"], pairs=2000, length=64, test_fraction=0.5)
         data, _ = safefeedback.build_dataset(recipe, str(write_hdf5(place / "b.hdf5", [200] * 40)), place / "data")

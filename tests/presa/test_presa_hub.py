@@ -14,11 +14,16 @@ pytest.importorskip("torch")
 from feedback_cases import write_dataset
 
 from presa.cli import main
+from presa.data import load_data
 from presa.hub import run_release
 from presa.policy import local
 from safefeedback import simulator
+from safefeedback.collection import collection_release
+from safefeedback.dataset_release import dataset_release
 from safefeedback.errors import InputError
 from safefeedback.hub import publish
+from safefeedback.inspection.dataset import inspect_dataset
+from safefeedback.labelsets import relabel
 from safefeedback.tasks import find_task
 
 
@@ -63,3 +68,17 @@ def test_a_policy_is_published_with_its_numbers_and_evaluated_from_there(
         publish(run_release(run, "user/other"), "user/other")
     with pytest.raises(InputError, match="user/none is no run here and cannot be fetched"):
         local("user/none")
+
+
+def test_published_datasets_are_read_as_the_folder_is(hub: Hub, online: list[float], ball_file: Path, tmp_path: Path):
+    data = write_dataset(tmp_path / "many" / "BallCircle", ball_file)
+    relabel(data, [{"noise": 0.5}], "noisy")
+    publish(dataset_release(data, "user/ball"), "user/ball")
+    publish(collection_release(data.parent, "user/many"), "user/many")
+    here, (numbers, _) = load_data(data, "noisy"), inspect_dataset(data, None, lambda done, total: None)
+    for source in ("user/ball@v1.0.0", "user/many/BallCircle", "user/many/BallCircle@v1.0.0"):
+        there, (theirs, _) = load_data(source, "noisy"), inspect_dataset(source, None, lambda done, total: None)
+        assert there.identity == here.identity and there.train.observations.equal(here.train.observations)
+        assert {**theirs, "dataset": ""} == {**numbers, "dataset": ""}
+    with pytest.raises(InputError, match=r"user/ball@v9 is not a folder here and cannot be fetched .* no such revision"):
+        load_data("user/ball@v9")
