@@ -202,17 +202,19 @@ def metadata(manifest: dict[str, Any], sets: dict[str, dict[str, Any]]) -> dict[
         **({"source_datasets": origins} if origins else {}),
         "size_categories": [size_category(sum(manifest["splits"].values()))],
         "configs": configs,
-        "dataset_info": [_info(config, manifest, sets) for config in configs],
+        "dataset_info": [_info(manifest)],
     }
     return values
 
 
-def _info(config: dict[str, Any], manifest: dict[str, Any], sets: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """How many rows a config has; of an answers config only its splits are known."""
-    name = config["config_name"]
-    rows = (manifest if name in ("pairs", "oracle") else sets[name.removesuffix("-oracle").removesuffix("-answers")])["splits"]
-    known = {} if name.endswith("-answers") else {split: {"num_examples": count} for split, count in rows.items()}
-    return {"config_name": name, "splits": [{"name": split, **known.get(split, {})} for split in rows]}
+def _info(manifest: dict[str, Any]) -> dict[str, Any]:
+    """How many rows the segments and labels have, and bytes in memory; datasets wants both, or warns at every load."""
+    shape = manifest["shape"]
+    segments = 2 * shape["length"] * (shape["observation_dim"] + shape["action_dim"])
+    row = 8 + 4 * (2 + 2 + segments + 1)  # pair_id; episodes, starts, segments, preference; is_safe takes two bits more
+    counts = manifest["splits"].items()
+    splits = [{"name": split, "num_bytes": rows * row + -(-2 * rows // 8), "num_examples": rows} for split, rows in counts]
+    return {"config_name": "pairs", "splits": splits}
 
 
 def _license(text: str) -> dict[str, str]:

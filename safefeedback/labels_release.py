@@ -87,9 +87,6 @@ def render(manifest: dict[str, Any], made: dict[str, Any], base: str, content_sh
             for one in whole["configs"]
             if one["config_name"] in names
         ],
-        "dataset_info": [
-            {**one, "config_name": names[one["config_name"]]} for one in whole["dataset_info"] if one["config_name"] in names
-        ],
     }
     return f"""---
 {yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=1000)}---
