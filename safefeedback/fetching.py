@@ -12,6 +12,7 @@ from safefeedback.files import file_sha256, new_folder
 from safefeedback.network import ask, snapshot
 from safefeedback.reading import label_sets, read_manifest
 from safefeedback.release import json_object
+from safefeedback.verification import manifests
 
 
 def fetch(
@@ -81,26 +82,41 @@ def _join(cached: Path, named: str, target: Path) -> list[str]:
     failure = f"cannot fetch {base}, which {named} labels"
     wanted = [places.INDEX, places.BASE, f"{place.dataset}/*"] if place.dataset else None
     _copy(snapshot(failure, "dataset", place.repo, commit, wanted), place, base, target)
+    if not (cached / "labels" / name / "recipe.json").is_file():
+        raise InputError(f"{named} does not hold the labels {name}, which its {places.BASE} names")
     shutil.rmtree(target / "labels" / name, ignore_errors=True)
     shutil.copytree(cached / "labels" / name, target / "labels" / name)
+    _check_arrived(target, cached, named)
     manifest, sets = read_manifest(target), label_sets(target)
     labelled = sets.get(name, {}).get("base", {}).get("content_sha256")
     if not manifest["content"]["sha256"] == content_sha256 == labelled:
         raise InputError(f"{named} does not fit: {base} is not the dataset that was labelled, whose content is {labelled}")
-    _check_arrived(target, cached, named)
     card.refresh(target, manifest, sets)
     return [""]
 
 
 def _check_arrived(folder: Path, cached: Path, named: str) -> None:
-    if bad := damaged(folder):
+    try:
+        bad = damaged(folder)
+    except InputError as error:
+        raise InputError(f"{named} is not a dataset that can be used: {error}") from None
+    if bad:
         for path in bad:
             (cached / path).resolve().unlink(missing_ok=True)
         raise InputError(f"{named} arrived damaged ({bad[0]} is not the file that its recipe.json names): fetch it again")
 
 
 def damaged(folder: Path) -> list[str]:
-    """The files of a dataset's folder that are missing, or are not those that its manifests name by sha256."""
-    manifests = {"": read_manifest(folder), **{f"labels/{name}/": sets for name, sets in label_sets(folder).items()}}
-    named = {f"{prefix}{path}": facts["sha256"] for prefix, one in manifests.items() for path, facts in one["files"].items()}
+    """The files of a dataset's folder that are missing, or are not those that its manifests name by sha256.
+
+    Raises:
+        InputError: if a manifest is not one; what it names may then lie anywhere on this machine, and is not touched.
+    """
+    structures = {"": manifests.DATASET, **{f"labels/{name}/": manifests.LABEL_SET for name in label_sets(folder)}}
+    named: dict[str, str] = {}
+    for prefix, structure in structures.items():
+        manifest, problems = manifests.load(folder / prefix, structure)
+        if not manifest:
+            raise InputError(f"{prefix}{problems[0]}")
+        named |= {f"{prefix}{path}": facts["sha256"] for path, facts in manifest["files"].items()}
     return [path for path, sha256 in named.items() if not (folder / path).is_file() or file_sha256(folder / path) != sha256]

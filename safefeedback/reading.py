@@ -260,5 +260,5 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         return json.loads((folder / "recipe.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{folder}/recipe.json cannot be read: {str(error).splitlines()[0]}") from None

@@ -422,3 +422,25 @@ def test_anonymous_leaves_out_who_recorded(tmp_path: Path, hub: Hub, online: lis
     assert not [check for check in verify(fetched, source) if check.problems]
     publish(folder)
     assert b"Q. Quimby" in hub.repos[DATASET].commits[-1][1]["recipe.json"]
+
+
+@pytest.mark.parametrize("manifest", [b"[]", b"{}", b'{"files": 3}', b"[" * 100_000], ids=("list", "empty", "number", "deep"))
+def test_what_is_no_manifest_is_fetched_as_one_line(manifest: bytes, hub: Hub, online: list[float], tmp_path: Path):
+    hub.put("dataset", "other/odd", {"recipe.json": manifest})
+    with pytest.raises(InputError) as error:
+        fetching.fetch("other/odd", tmp_path / "out")
+    assert "\n" not in str(error.value) and not list(tmp_path.glob("*out*"))
+
+
+def test_a_manifest_that_names_files_elsewhere_reaches_none_of_them(built: Path, hub: Hub, online: list[float], tmp_path: Path):
+    publish(built)
+    files = dict(hub.repos[DATASET].commits[-1][1])
+    mine = tmp_path / "mine.txt"
+    mine.write_text("precious")
+    for path in ("recipe.json", "labels/noisy/recipe.json"):
+        manifest = json.loads(files[path])
+        manifest["files"][str(mine)] = next(iter(manifest["files"].values()))
+        hub.put("dataset", "other/evil", {**files, path: json.dumps(manifest).encode()})
+        with pytest.raises(InputError, match="names the file"):
+            fetching.fetch("other/evil", tmp_path / "out")
+        assert mine.read_text() == "precious"
