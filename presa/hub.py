@@ -16,6 +16,7 @@ from safefeedback.errors import InputError
 from safefeedback.release import Release
 
 FILES = (POLICY_FILE, "config.json", "metrics.jsonl", "evaluation.json", "learning_curve.png")
+TAGS = ("safe-rl", "offline-rl", "preference-learning", "presa")
 
 
 def run_release(run: Path, repo: str) -> Release:
@@ -40,7 +41,7 @@ def run_release(run: Path, repo: str) -> Release:
     files: dict[str, Path | bytes] = {name: run / name for name in FILES if (run / name).is_file()}
     metadata = yaml.safe_dump(_metadata(run, config, repo), sort_keys=False, allow_unicode=True, width=1000)
     text = render(run).replace("<this folder>", repo)
-    return Release("model", files, f"---\n{metadata}---\n\n{text}\n{YOURS}", "", (), "config.json", differs)
+    return Release("model", files, f"---\n{metadata}---\n\n{text}\n{YOURS}", "", FILES, "config.json", differs)
 
 
 def _metadata(run: Path, config: dict[str, Any], repo: str) -> dict[str, Any]:
@@ -49,7 +50,7 @@ def _metadata(run: Path, config: dict[str, Any], repo: str) -> dict[str, Any]:
     values: dict[str, Any] = {
         "library_name": "presa",
         "pipeline_tag": "reinforcement-learning",
-        "tags": ["safe-rl", "offline-rl", "preference-learning", "presa", config["algorithm"].replace(":", "."), task],
+        "tags": list(dict.fromkeys([*TAGS, config["algorithm"].replace(":", "."), task])),
     }
     if not (run / "evaluation.json").is_file():
         return values

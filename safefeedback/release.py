@@ -34,7 +34,7 @@ class Release:
         files: path in the repository -> the file, or its content; without the card.
         card: README.md up to and including the line below which people write.
         notes: what they wrote there.
-        folders: folders of the repository that are ours: what is in them and not among the files is removed.
+        folders: folders, and files at the top, of the repository that are ours: what of them is not released is removed.
         marker: the file by which a repository of ours is known.
         differs: from the marker's content, why the repository holds another thing; None if it is the same thing.
     """
