@@ -44,8 +44,8 @@ def publish(
     if remote is None:
         remote = _create(release, repo, public)
     _check_ours(release, remote, repo)
-    if (version := unfinished(remote)) is not None:
-        _tag(release, repo, version, remote.head, "")
+    if (version := unfinished(remote)) is not None and (own := _commit_of(release, repo, version)) is not None:
+        _tag(release, repo, version, own, "")
         remote = look(release, repo) or remote
     change = compare(release, remote, tag, message)
     commit = None
@@ -144,6 +144,14 @@ def _commit(release: Release, repo: str, remote: Remote, change: Change) -> str:
         if error.status == 412 and (now := look(release, repo)) is not None and holds(now, change):
             return now.head  # it was our own commit, whose answer was lost
         raise
+
+
+def _commit_of(release: Release, repo: str, version: str) -> str | None:
+    """The commit that brought a version; the head may be another by now, by somebody else. None if there is none."""
+    from huggingface_hub import HfApi
+
+    commits = ask(f"cannot read {repo}", lambda: HfApi().list_repo_commits(repo, repo_type=release.kind))
+    return next((commit.commit_id for commit in commits if commit.title.startswith(f"{version}: ")), None)
 
 
 def _tag(release: Release, repo: str, version: str, commit: str, line: str) -> None:

@@ -207,6 +207,9 @@ class _Handler(BaseHTTPRequestHandler):
             refs = [{"name": name, "ref": f"refs/tags/{name}", "targetCommit": sha} for name, sha in repo.tags.items()]
             main = {"name": "main", "ref": "refs/heads/main", "targetCommit": repo.commits[-1][0]}
             return self.answer(200, {"branches": [main], "converts": [], "tags": refs})
+        if api and api[3] == "commits":
+            facts = {"authors": [], "date": "2026-01-01T00:00:00.000Z", "message": ""}
+            return self.answer(200, [{"id": sha, "title": title, **facts} for sha, _, title in reversed(repo.commits)])
         revision, _, inner = (unquote(resolve[3]), "", unquote(resolve[4])) if resolve else (api[4] or "main").partition("/")
         state = repo.at(unquote(revision))
         if state is None:

@@ -298,6 +298,18 @@ def test_a_change_meanwhile_is_reported_and_not_overwritten(built: Path, hub: Hu
     assert hub.repos[DATASET].commits[-1][1]["theirs.txt"] == b"theirs" and "v1.1.0" in hub.repos[DATASET].tags
 
 
+def test_a_tag_that_was_missed_goes_to_its_own_commit(built: Path, hub: Hub, online: list[float]):
+    hub.faults["/tag/"] = 403
+    with pytest.raises(InputError, match="cannot tag user/ball"):
+        publish(built)
+    hub.faults.clear()
+    repo = hub.repos[DATASET]
+    whole, files = repo.commits[-1][:2]
+    repo.commit({path: content for path, content in files.items() if not path.startswith("oracle")}, "by hand")
+    assert publish(built)["line"] == "adds oracle"
+    assert repo.tags["v1.0.0"] == whole and repo.commits[-1][0] == repo.tags["v1.1.0"]
+
+
 def test_refused_in_one_line(built: Path, hub: Hub, online: list[float], tmp_path: Path, monkeypatch):
     def line(*, repo: str = NAME, folder: Path = built, **choices: Any) -> str:
         with pytest.raises(InputError) as error:
