@@ -73,7 +73,7 @@ def collection_release(folder: Path, repo: str, anonymous: bool = False) -> Rele
         [croissant.metadata(found.manifest, found.sets, repo, address(repo), name) for name, found in datasets.items()]
     )
     files["croissant.json"] = json_bytes(croissant.anonymous(described) if anonymous else described)
-    notes = "" if anonymous else notes_in(folder)
+    notes = None if anonymous else notes_in(folder)
     return Release("dataset", files, render(datasets, repo), notes, tuple(datasets), INDEX, differs)
 
 

@@ -88,7 +88,8 @@ def dataset_release(folder: Path, repo: str, anonymous: bool = False) -> Release
     described = croissant.metadata(found.manifest, found.sets, repo, address(repo))
     text = card.render(found.manifest, found.sets, found.pictures, repo)
     files = {**found.files, "croissant.json": json_bytes(croissant.anonymous(described) if anonymous else described)}
-    return Release("dataset", files, text, found.notes, ("pairs", "oracle", "labels", "plots"), "recipe.json", differs)
+    notes = None if anonymous else found.notes
+    return Release("dataset", files, text, notes, ("pairs", "oracle", "labels", "plots"), "recipe.json", differs)
 
 
 def address(repo: str) -> str:

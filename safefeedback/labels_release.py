@@ -42,7 +42,7 @@ def labels_release(folder: Path, repo: str, labels: str, base: str, anonymous: b
     files = {path: file for path, file in found.files.items() if path.startswith(f"labels/{labels}/")}
     files[places.BASE] = json_bytes({"labels": labels, **named})
     text = render(found.manifest, found.sets[labels], base, named["content_sha256"], repo)
-    return Release("dataset", files, text, "", ("labels",), places.BASE, differs)
+    return Release("dataset", files, text, None if anonymous else "", ("labels",), places.BASE, differs)
 
 
 def _published(base: str, content_sha256: str, folder: Path) -> dict[str, str]:

@@ -33,7 +33,7 @@ class Release:
         kind: of the repository, "dataset" or "model".
         files: path in the repository -> the file, or its content; without the card.
         card: README.md up to and including the line below which people write.
-        notes: what they wrote there.
+        notes: what they wrote there; where it is "", what stands on the server is kept, where it is None, nothing is.
         folders: folders, and files at the top, of the repository that are ours: what of them is not released is removed.
         marker: the file by which a repository of ours is known.
         differs: from the marker's content, why the repository holds another thing; None if it is the same thing.
@@ -42,7 +42,7 @@ class Release:
     kind: str
     files: dict[str, Path | bytes]
     card: str
-    notes: str
+    notes: str | None
     folders: tuple[str, ...]
     marker: str
     differs: Callable[[bytes], str | None]
@@ -133,7 +133,7 @@ def compare(release: Release, remote: Remote | None, tag: str | None = None, mes
     """
     remote = remote or Remote("", True, {}, {}, "", None)
     versions, notes = changelog(remote.card)
-    body = release.card, release.notes or notes
+    body = release.card, "" if release.notes is None else release.notes or notes
     there = {path: remote.files.get(path) for path in release.files}
     sent = {path: content for path, content in release.files.items() if there[path] not in _hashes(content)}
     removed = tuple(

@@ -434,6 +434,8 @@ def test_anonymous_leaves_out_who_recorded(tmp_path: Path, hub: Hub, online: lis
     assert not [check for check in verify(fetched, source) if check.problems]
     publish(folder)
     assert b"Q. Quimby" in hub.repos[DATASET].commits[-1][1]["recipe.json"]
+    publishing.publish(dataset_release(folder, NAME, anonymous=True), NAME)
+    assert b"Ask Q. Quimby" not in hub.repos[DATASET].commits[-1][1]["README.md"]
 
 
 @pytest.mark.parametrize("manifest", [b"[]", b"{}", b'{"files": 3}', b"[" * 100_000], ids=("list", "empty", "number", "deep"))
