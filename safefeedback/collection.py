@@ -59,6 +59,8 @@ def collection_release(folder: Path, repo: str, anonymous: bool = False) -> Rele
 
     def differs(content: bytes) -> str | None:
         theirs = json_object(content)
+        if not all(isinstance(facts, dict) for facts in theirs.values()):
+            return f"its {INDEX} does not name datasets"
         if missing := sorted(theirs.keys() - index.keys()):
             return f"it holds {', '.join(missing)} as well: `safefeedback fetch {repo}/{missing[0]}` into {folder}"
         others = [name for name, facts in theirs.items() if facts.get("task") != index[name]["task"]]

@@ -82,7 +82,8 @@ def dataset_release(folder: Path, repo: str, anonymous: bool = False) -> Release
     this = found.manifest["recipe"]["task"]
 
     def differs(content: bytes) -> str | None:
-        task = json_object(content).get("recipe", {}).get("task")
+        recipe = json_object(content).get("recipe")
+        task = recipe.get("task") if isinstance(recipe, dict) else None
         return None if task == this else f"it holds {f'the task {task}' if task else 'something else'}"
 
     described = croissant.metadata(found.manifest, found.sets, repo, address(repo))

@@ -50,7 +50,7 @@ def ask(failure: str, call: Callable[[], Result]) -> Result:
 
     be_quiet()
     carrier: Any = HfHubHTTPError.__bases__[0]  # of the library that carries the client's requests: its versions differ in that
-    failures = (OSError, ValueError, RuntimeError, carrier)
+    failures = (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, carrier)
     for attempt in range(TRIES):
         _lose_patience(get_session())
         try:
@@ -157,7 +157,7 @@ def _is_network(error: BaseException) -> bool:
 
 def _wait(error: BaseException, attempt: int) -> float:
     asked = getattr(getattr(error, "response", None), "headers", {}).get("Retry-After", "")
-    return float(min(int(asked), LONGEST_WAIT) if asked.isdigit() else 2**attempt)
+    return float(min(int(asked), LONGEST_WAIT) if asked.isdecimal() else 2**attempt)
 
 
 def _explained(failure: str, error: BaseException, status: int | None) -> HubError:
@@ -194,7 +194,7 @@ def _reason(error: BaseException, status: int | None, missing: str) -> str:
         return f"{endpoint()} does not answer: check the network, or run the same command again later"
     if _is_network(error):
         return f"{endpoint()} cannot be reached: connect to the network, or set HF_ENDPOINT to a mirror"
-    if isinstance(error, JSONDecodeError):
+    if isinstance(error, (JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError)):
         return f"what {endpoint()} answers makes no sense: check HF_ENDPOINT, or run the same command again later"
     if isinstance(error, OSError) and error.errno in FULL:
         return f"{os.strerror(error.errno)}: free some space, or set HF_HOME to a folder on another disk"

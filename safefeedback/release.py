@@ -164,7 +164,7 @@ def check_tag(tag: str) -> str:
     Raises:
         InputError: if it cannot name a revision.
     """
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]*", tag) or ".." in tag or tag.endswith(".") or tag == "main":
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]*", tag) or ".." in tag or tag.endswith((".", ".lock")) or tag == "main":
         raise InputError(f"--tag {tag} cannot name a version: take letters, digits, dots and dashes, such as {FIRST}")
     return tag
 
@@ -173,7 +173,7 @@ def json_object(content: bytes) -> dict[str, Any]:
     """The JSON object that a file of a repository holds, {} where it is something else."""
     try:
         found = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 
