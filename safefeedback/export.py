@@ -79,6 +79,8 @@ def export(
         keep &= ~tied if ties == "drop" else True
     elif ties is not None:
         raise InputError(f"the format {kind} does not compare segments: leave --ties out")
+    if kind == "trl-unpaired":
+        keep &= ~np.isnan(data.safe).all(axis=1)
     if not keep.any():
         raise InputError(f"{source} has no pair that could be exported: all are tied or without an answer")
     returns, costs = _truth(source, labels, split, rewards, len(data))
