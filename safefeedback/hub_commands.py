@@ -38,12 +38,12 @@ def publish(
     if (labels is None) != (base is None):
         raise InputError("--labels and --base belong together: a label set alone, and the published dataset that it labels")
     names = members(folder)
+    for name in names:  # before what it says is used
+        _verify(folder / name, as_json)
     if labels is not None and base is not None:
         release = labels_release(folder, repo, labels, base, anonymous)
     else:
         release = (dataset_release if names == [""] else collection_release)(folder, repo, anonymous)
-    for name in names:
-        _verify(folder / name, as_json)
     result = send(release, repo, public, tag, " ".join(message.split()), dry_run)
     if as_json:
         print(json.dumps({"dry_run": dry_run, **result}))
