@@ -37,6 +37,9 @@ def publish(
 
     if (labels is None) != (base is None):
         raise InputError("--labels and --base belong together: a label set alone, and the published dataset that it labels")
+    message = " ".join(message.split())
+    if not message.isprintable():
+        raise InputError(f"--message {message!r} holds what cannot be written into the card: give plain text")
     names = members(folder)
     for name in names:  # before what it says is used
         _verify(folder / name, as_json)
@@ -44,7 +47,7 @@ def publish(
         release = labels_release(folder, repo, labels, base, anonymous)
     else:
         release = (dataset_release if names == [""] else collection_release)(folder, repo, anonymous)
-    result = send(release, repo, public, tag, " ".join(message.split()), dry_run)
+    result = send(release, repo, public, tag, message, dry_run)
     if as_json:
         print(json.dumps({"dry_run": dry_run, **result}))
     else:

@@ -257,7 +257,10 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         InputError: if it cannot be read.
     """
     try:
-        return json.loads((folder / "recipe.json").read_text(encoding="utf-8"))
+        manifest = json.loads((folder / "recipe.json").read_text(encoding="utf-8"))
+        if not isinstance(manifest, dict):
+            raise ValueError("it is not an object")
+        return manifest
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, RecursionError) as error:
