@@ -153,8 +153,7 @@ def check_folder(folder: Path, config: dict[str, Any], overwrite: bool = False) 
 
 def _require_run(folder: Path) -> None:
     """Raises InputError if the folder's config.json is of something else, such as a model of Hugging Face."""
-    config = read_config(folder)
-    if not isinstance(config, dict) or not all(key in config for key in RUN_KEYS):
+    if not read_config(folder).keys() >= set(RUN_KEYS):
         raise InputError(f"{folder} is not a run of presa, whatever its config.json is of: choose another --out")
 
 

@@ -66,12 +66,8 @@ def _copied(mapped: Tensor, device: str) -> Tensor:
 def _kept(source: str | Path, split: str) -> Path:
     """Where a split is kept: another place as soon as a Parquet file is another, or was written again."""
     stats = [(file.name, file.stat()) for file in split_files(source, split)]
-    identity = json.dumps(
-        [
-            KEPT_VERSION,
-            [(name, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_dev, stat.st_ino) for name, stat in stats],
-        ]
-    )
+    files = [(name, s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_dev, s.st_ino) for name, s in stats]
+    identity = json.dumps([KEPT_VERSION, files])
     return cache_folder() / "segments" / f"{hashlib.sha256(identity.encode()).hexdigest()[:32]}.safetensors"
 
 

@@ -115,9 +115,7 @@ def fit_stack(
         failed = torch.where((failed < 0) & ~loss.detach().isfinite(), step, failed)
         tally.add({"loss": loss.detach(), **info})
         if (step + 1) % report_every == 0 or step + 1 == algorithm.own_steps:
-            broken = torch.stack([~value.detach().reshape(len(value), -1).isfinite().all(1) for value in leaves.values()]).any(
-                0
-            )
+            broken = ~_finite(leaves)
             means, steps = tally.take(), torch.where((failed < 0) & broken, step, failed).tolist()
             yield [
                 _not_finite(at, stage)
@@ -281,6 +279,11 @@ def _first(stacked: dict[str, Tensor]) -> dict[str, Tensor]:
 def _one(stacked: dict[str, Tensor], run: int) -> dict[str, Tensor]:
     """A copy of one run's part."""
     return {name: value[run].detach().clone() for name, value in stacked.items()}
+
+
+def _finite(stacked: dict[str, Tensor]) -> Tensor:
+    """Whether every number of each run is finite: bool [R]."""
+    return torch.stack([value.detach().reshape(len(value), -1).isfinite().all(1) for value in stacked.values()]).all(0)
 
 
 def _not_finite(step: int, stage: str) -> InputError:
