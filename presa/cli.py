@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from presa.options import parse_cost_limits, parse_setting
 from presa.report.command import report
 from presa.study.command import study
 from safefeedback.errors import InputError
@@ -97,14 +98,14 @@ def train(
         raise InputError(f"--seed must be 0 or more, not {seed}")
     if seeds is not None and seeds < 1:
         raise InputError(f"--seeds must be at least 1, not {seeds}")
-    given: dict[str, Any] = dict(_setting(text) for text in set_ or ())
+    given: dict[str, Any] = dict(parse_setting(text) for text in set_ or ())
     shortcuts = {"steps": steps, "bc_steps": bc_steps, "precision": precision}
     given |= {name: value for name, value in shortcuts.items() if value is not None}
     chosen = configure(algorithm, preset, given)
     settings = Settings(report_every, checkpoint_every, evaluate_every, evaluate_episodes)
     many = seeds is not None or cost_limits is not None
     where = (labels, pairs, resolve_device(device), chosen.needs_oracle)
-    loaded = [load_data(data, *where)] if cost_limits is None else load_limits(data, _limits(cost_limits), *where)
+    loaded = [load_data(data, *where)] if cost_limits is None else load_limits(data, parse_cost_limits(cost_limits), *where)
     if chosen.needs_trajectories:
         episodes = find_episodes(loaded[0].task, loaded[0].identity["source_sha256"], trajectories)
         loaded = [one.with_episodes(episodes) for one in loaded]
@@ -237,23 +238,6 @@ def publish(
         print(json.dumps({"dry_run": dry_run, **result}))
     else:
         print_published(result, dry_run)
-
-
-def _setting(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise InputError(f"--set takes NAME=VALUE, not '{text}'")
-    return name.strip().replace("-", "_"), value.strip()
-
-
-def _limits(text: str) -> list[float]:
-    try:
-        limits = [float(part) for part in text.split(",")]
-    except ValueError:
-        raise InputError(f"--cost-limits takes numbers with commas, not '{text}'") from None
-    if len(set(limits)) < len(limits) or not all(0 <= limit <= 1e100 for limit in limits):
-        raise InputError(f"--cost-limits takes different numbers, 0 or more, not '{text}'")
-    return limits
 
 
 def _need(*packages: str) -> None:

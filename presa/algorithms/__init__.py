@@ -109,7 +109,9 @@ def configure(name: str, preset: str | None = None, settings: dict[str, Any] | N
             close = get_close_matches(key, known, n=1)
             hint = f"did you mean {close[0]}?" if close else f"it has {', '.join(known)}"
             raise InputError(f"algorithm {name} has no setting '{key}': {hint}")
-        values[key] = parse(key, value, known[key]) if isinstance(value, str) else value
+        if isinstance(value, str):
+            value = parse(key, value, known[key])
+        values[key] = tuple(value) if isinstance(value, list) else value  # as JSON has tuples
     return algorithm(**values)
 
 

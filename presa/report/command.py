@@ -64,10 +64,9 @@ def tell(scope: Scope, results: list[dict[str, Any] | None]) -> list[str]:
     made = "DSRL's recordings" if scope.source == "dsrl" else "the recordings shipped with safefeedback, which are not DSRL's"
     steps = "as many steps as the paper" if scope.steps is None else f"{scope.steps:,} steps"
     steps += f", {scope.bc_steps:,} of them cloning" if scope.bc_steps is not None else ""
-    if scope.cdt_steps or scope.cdt_batch_size:
-        parts = [f"{scope.cdt_steps:,} steps"] if scope.cdt_steps else []
-        parts += [f"batches of {scope.cdt_batch_size}"] if scope.cdt_batch_size else []
-        steps += f" (transformers: {', '.join(parts)})"
+    steps += f", {scope.precision} products" if scope.precision is not None else ""
+    own = [f"{name} with {', '.join(f'{k} {v}' for k, v in values.items())}" for name, values in scope.settings.items()]
+    steps += f" ({'; '.join(own)})" if own else ""
     limits = scope.cost_limits if isinstance(scope.cost_limits, str) else ", ".join(f"{limit:g}" for limit in scope.cost_limits)
     limits = {"all": "each task's three cost limits", "middle": "each task's middle cost limit"}.get(
         limits, f"cost limit {limits}"

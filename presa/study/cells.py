@@ -36,6 +36,7 @@ from presa.study.grid import Cell
 from presa.study.prepare import dataset_folder, label_set
 from presa.trajectories import find_episodes
 from safefeedback.errors import InputError
+from safefeedback.files import replacing
 
 ATTEMPTS = 3  # of a cell whose process dies
 EVALUATION_SEED = 0
@@ -153,8 +154,7 @@ def _work(root: Path, cell: Cell, folder: Path, device: str) -> tuple[dict[str, 
             rows += [{"cell": cell.hash, **row} for row in judged["rows"]]
         finish(job.folder)
         shutil.rmtree(job.folder / "checkpoints")
-    partial = folder / ".rows.parquet.partial"
-    pq.write_table(pa.Table.from_pylist(rows, RUN_SCHEMA), partial)
-    partial.replace(folder / "rows.parquet")
+    with replacing(folder / "rows.parquet") as partial:
+        pq.write_table(pa.Table.from_pylist(rows, RUN_SCHEMA), partial)
     evaluated = time.perf_counter()
     return {"training": round(trained - started, 3), "evaluation": round(evaluated - trained, 3)}, failures

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from presa.options import parse_cost_limits, parse_setting
 from safefeedback.errors import InputError
 
 if TYPE_CHECKING:
-    from presa.study.grid import Cell
+    from presa.study.grid import Cell, Study
 
 NAMES = "table1, baselines, modules, lengths, sizes, noise, filters, alpha, beta, eta, delta, zref"
 
@@ -31,8 +32,11 @@ def study(
     ] = None,
     steps: Annotated[int | None, typer.Option(help="Gradient steps in all. (default: the paper's)")] = None,
     bc_steps: Annotated[int | None, typer.Option(help="How many of them clone. (default: the paper's)")] = None,
-    cdt_steps: Annotated[int | None, typer.Option(help="Steps of the transformers. (default: --steps)")] = None,
-    cdt_batch_size: Annotated[int | None, typer.Option(help="Windows in a batch of theirs. (default: 2048)")] = None,
+    precision: Annotated[str | None, typer.Option(help="fp32 or bf16, of the policies that are MLPs. (default: fp32)")] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="ALGORITHM.NAME=VALUE, such as cdt.steps=2000: a setting of one algorithm. Repeat."),
+    ] = None,
     pairs: Annotated[int | None, typer.Option(help="In every dataset. (default: 10000)")] = None,
     episodes: Annotated[int | None, typer.Option(help="Of each run's evaluation. (default: 20)")] = None,
     evaluate_every: Annotated[int | None, typer.Option(help="Steps between rollouts, for curves. (default: none)")] = None,
@@ -72,15 +76,20 @@ def study(
         )
     if gpus and ray is None:
         raise InputError("--gpus is for a cluster (--ray); here --device chooses")
-    found, given = find_study(name), {"seeds": seeds, "steps": steps, "bc_steps": bc_steps, "cdt_steps": cdt_steps}
-    given |= {"cdt_batch_size": cdt_batch_size, "pairs": pairs, "episodes": episodes, "evaluate_every": evaluate_every}
+    found, given = find_study(name), {"seeds": seeds, "steps": steps, "bc_steps": bc_steps}
+    given |= {"pairs": pairs, "episodes": episodes, "evaluate_every": evaluate_every}
     for option, value in {**given, "processes": processes}.items():
         least = 0 if option in ("evaluate_every", "bc_steps") else 1
         if value is not None and value < least:
             raise InputError(f"--{option.replace('_', '-')} must be at least {least}, not {value}")
     chosen: dict[str, Any] = {**(QUICK if quick else {}), **{key: value for key, value in given.items() if value is not None}}
     if cost_limits is not None:
-        chosen["cost_limits"] = _limits(cost_limits)
+        words = ("all", "middle")
+        limits = cost_limits if cost_limits in words else parse_cost_limits(cost_limits, "numbers with commas, middle or all")
+        chosen["cost_limits"] = limits
+    if precision is not None:
+        chosen["precision"] = precision
+    chosen["settings"] = _settings(found, set_ or [], chosen.get("settings", {}))
     scope = Scope(find_tasks(tasks), source, **chosen)
     root = out or Path(f"studies-{source}")
     cells = all_cells(found, scope)
@@ -130,6 +139,19 @@ def study(
         raise typer.Exit(1)
 
 
+def _settings(study: Study, texts: list[str], first: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The settings by algorithm that `--set` gives, over those that come first."""
+    known = {column.algorithm for column in study.columns}
+    settings = {name: dict(values) for name, values in first.items() if name in known}
+    for text in texts:
+        algorithm, dot, rest = text.partition(".")
+        if not dot or algorithm not in known:
+            raise InputError(f"--set takes ALGORITHM.NAME=VALUE with one of {', '.join(sorted(known))}, not '{text}'")
+        name, value = parse_setting(rest)
+        settings.setdefault(algorithm, {})[name] = value
+    return settings
+
+
 def _require_simulators(names: tuple[str, ...], source: str, elsewhere: bool) -> None:
     """Raises InputError if a task cannot be judged here, or has no recordings in the source."""
     from safefeedback import sources
@@ -156,15 +178,3 @@ def _told(cell: Cell, how: dict[str, Any]) -> str:
         return f"{where}: FAILED, {next(iter(how['failures'].values()))}"
     failed = f", {len(how['failures'])} of its runs FAILED" if how["failures"] else ""
     return f"{where}: {how['seconds']['training']:.0f} s of training, {how['seconds']['evaluation']:.0f} s of rollouts{failed}"
-
-
-def _limits(text: str) -> str | tuple[float, ...]:
-    if text in ("all", "middle"):
-        return text
-    try:
-        limits = tuple(float(part) for part in text.split(","))
-    except ValueError:
-        raise InputError(f"--cost-limits takes numbers with commas, middle or all, not '{text}'") from None
-    if len(set(limits)) < len(limits) or not all(0 <= limit <= 1e100 for limit in limits):
-        raise InputError(f"--cost-limits takes different numbers, 0 or more, not '{text}'")
-    return limits

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
 from difflib import get_close_matches
 from functools import cache
@@ -23,6 +24,7 @@ else:
 
 PRESETS = {"BulletGym": "paper-bullet", "SafetyGym": "paper-safetygym"}
 PAIRS = 10_000
+OnCell = Callable[["Cell", dict[str, Any]], None]  # told a cell that is finished, and its result
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,9 @@ class Scope:
         source: "dsrl" or "recordings"; never both in one study.
         seeds: how many, from 0.
         cost_limits: "all" of each task's three, "middle", or numbers.
-        steps, bc_steps: of every column, None for the preset's; `cdt_steps` and `cdt_batch_size` of the transformers.
+        steps, bc_steps: of every column, None for the preset's.
+        precision: of the columns that know it; None for the default.
+        settings: of an algorithm, by its name, over the others; a column's own stand.
         pairs: in every dataset.
         episodes: of each run's evaluation.
         evaluate_every: steps between rollouts while training, for learning curves; 0 for none.
@@ -96,8 +100,8 @@ class Scope:
     cost_limits: str | tuple[float, ...] = "all"
     steps: int | None = None
     bc_steps: int | None = None
-    cdt_steps: int | None = None
-    cdt_batch_size: int | None = None
+    precision: str | None = None
+    settings: dict[str, dict[str, Any]] = field(default_factory=dict)
     pairs: int = PAIRS
     episodes: int = 20
     evaluate_every: int = 0
@@ -108,9 +112,9 @@ QUICK: dict[str, Any] = {
     "cost_limits": "middle",
     "steps": 200,
     "bc_steps": 60,
-    "cdt_batch_size": 64,
     "pairs": 200,
     "episodes": 2,
+    "settings": {name: {"batch_size": 64} for name in ("cdt", "safe-rlhf-cdt", "safe-rlhf-cdt-binary")},
 }
 
 
@@ -240,7 +244,7 @@ def cells(study: Study, scope: Scope) -> list[Cell]:
 def _cell(task: Task, column: Column, level: Level, scope: Scope) -> Cell:
     algorithm = find_algorithm(column.algorithm)
     preset = PRESETS.get(task.domain) if algorithm.takes_presets else None
-    settings = {**_cut(algorithm, scope), **column.set}
+    settings = {**_cut(algorithm, scope), **scope.settings.get(column.algorithm, {}), **column.set}
     named = {"all": task.cost_limits, "middle": (task.default_cost_limit,)}
     limits = named[scope.cost_limits] if isinstance(scope.cost_limits, str) else scope.cost_limits
     return Cell(
@@ -262,15 +266,15 @@ def _cell(task: Task, column: Column, level: Level, scope: Scope) -> Cell:
 
 
 def _cut(algorithm: type[Training], scope: Scope) -> dict[str, Any]:
-    """The settings that a scope cuts short: steps of every kind, and the transformers' batch."""
+    """What a scope says of every algorithm that knows it: steps of every kind, and the precision."""
     known = {one.name for one in fields(algorithm)}
-    steps = scope.steps if algorithm.takes_presets or scope.cdt_steps is None else scope.cdt_steps
-    given = {"steps": steps, "bc_steps": scope.bc_steps, "model_steps": None if steps is None else max(1, steps // 4)}
-    given |= {} if algorithm.takes_presets else {"batch_size": scope.cdt_batch_size}
+    models = None if scope.steps is None else max(1, scope.steps // 4)
+    given: dict[str, Any] = {"steps": scope.steps, "bc_steps": scope.bc_steps, "model_steps": models}
+    given |= {"precision": scope.precision} if algorithm.stackable else {}
     return {name: value for name, value in given.items() if value is not None and name in known}
 
 
 def changed_settings(algorithm: str, preset: str | None, settings: dict[str, Any]) -> dict[str, Any]:
     """The settings without those that say what the preset says, so that equal work has an equal hash."""
     plain, own = configure(algorithm, preset), configure(algorithm, preset, settings)
-    return {name: value for name, value in settings.items() if getattr(plain, name) != getattr(own, name)}
+    return {name: getattr(own, name) for name in settings if getattr(plain, name) != getattr(own, name)}

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from presa.study.grid import Cell
+from presa.study.grid import Cell, OnCell
 from safefeedback.errors import InputError
 
 RETRIES = 3  # of a cell whose worker is lost
-OnCell = Callable[[Cell, dict[str, Any]], None]
 
 
 def run_on_ray(root: Path, cells: Sequence[Cell], address: str, gpus: float, on_cell: OnCell) -> None:

@@ -32,9 +32,15 @@ def command(cell: Cell) -> str:
     words += [f"--preset {cell.preset}"] if cell.preset else []
     words += [f"--labels {name}"] if (name := label_set(cell, cell.trained_limits[0])) else []
     words += [f"--pairs {cell.pairs}"] if cell.pairs else []
-    words += [f"--set {name}={value}" for name, value in cell.settings.items()]
+    words += [f"--set {name}={_text(value)}" for name, value in cell.settings.items()]
     limits = ",".join(f"{limit:g}" for limit in cell.trained_limits)
     return " ".join([*words, f"--cost-limits {limits}", f"--seeds {len(cell.seeds)}"])
+
+
+def _text(value: Any) -> str:
+    """A setting as `--set` reads it."""
+    many = isinstance(value, (list, tuple))
+    return ",".join(map(str, value)) if many else "none" if value is None else str(value)
 
 
 def _labelling(cell: Cell, cost_limit: float | None = None) -> Labelling:

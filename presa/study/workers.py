@@ -15,18 +15,17 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from presa.evaluate import ONE_THREAD
-from presa.study.grid import Cell
+from presa.study.grid import Cell, OnCell
 from safefeedback.errors import InputError
 
 POLL = 0.2  # seconds between looks at what is finished
-OnCell = Callable[[Cell, dict[str, Any]], None]
 
 
 def run_here(root: Path, cells: Sequence[Cell], processes: int, device: str, on_cell: OnCell) -> None:

@@ -83,6 +83,18 @@ def test_commands_say_what_is_done() -> None:
     )
 
 
+def test_settings_of_a_scope_reach_their_algorithms_and_a_column_keeps_its_own() -> None:
+    scope = replace(paper_scope("BallRun"), precision="bf16", settings={"cdt": {"steps": "2000", "hidden": "64,64"}})
+    found = {cell.column: cell for cell in cells(find_study("table1"), scope)}
+    assert found["CDT"].settings == {"steps": 2000, "hidden": (64, 64)}  # read as the setting's kind; transformers know no bf16
+    assert found["PreSa"].settings == {"precision": "bf16"} and not found["Safe-RLHF (CDT)"].settings
+    assert "--set steps=2000 --set hidden=64,64 " in command(found["CDT"])
+    same = cells(find_study("table1"), replace(scope, settings={"cdt": {"hidden": [64, 64], "steps": 2000}}))
+    assert {cell.hash for cell in same} == {cell.hash for cell in found.values()}
+    swept = cells(find_study("alpha"), replace(scope, settings={"presa": {"alpha": 0.3}}))
+    assert [cell.settings.get("alpha", 0.2) for cell in swept] == [0.2, 0.4, 0.6, 0.8]
+
+
 def test_shards_part_the_cells() -> None:
     every = cells(find_study("table1"), paper_scope())
     parts = [shard(every, f"{part}/5") for part in range(1, 6)]
@@ -108,6 +120,11 @@ def test_bad_words_are_one_line(tmp_path: Path) -> None:
         ("no recordings of PointGoal1", {"tasks": "BallRun,PointGoal1"}),
         ("--gpus is for a cluster", {"gpus": 0.5}),
         ("--evaluate-every must be at least 0", {"evaluate_every": -1}),
+        ("--set takes ALGORITHM.NAME=VALUE with one of bc-all, .*, not 'steps=3'", {"set_": ["steps=3"]}),
+        ("--set takes ALGORITHM.NAME=VALUE .* not 'safety.steps=3'", {"set_": ["safety.steps=3"]}),
+        ("--set takes NAME=VALUE, not 'steps'", {"set_": ["cdt.steps"]}),
+        ("algorithm cdt has no setting 'step': did you mean", {"set_": ["cdt.step=3"]}),
+        ("precision must be fp32 or bf16, not 'fp8'", {"precision": "fp8"}),
     ):
         with pytest.raises(InputError, match=told):
             run_study(**{"name": "table1", "source": "recordings", "tasks": "BallRun", "out": tmp_path / told, **given})  # type: ignore[arg-type]

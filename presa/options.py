@@ -1,0 +1,32 @@
+"""Options that several commands read the same way."""
+
+from __future__ import annotations
+
+from safefeedback.errors import InputError
+
+
+def parse_setting(text: str) -> tuple[str, str]:
+    """The name and the value of `--set NAME=VALUE`.
+
+    Raises:
+        InputError: if the text does not read so.
+    """
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise InputError(f"--set takes NAME=VALUE, not '{text}'")
+    return name.strip().replace("-", "_"), value.strip()
+
+
+def parse_cost_limits(text: str, wanted: str = "numbers with commas") -> tuple[float, ...]:
+    """The limits of `--cost-limits 10,20,40`; `wanted` is what the command takes.
+
+    Raises:
+        InputError: if the text does not read so, or a limit is given twice or impossible.
+    """
+    try:
+        limits = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise InputError(f"--cost-limits takes {wanted}, not '{text}'") from None
+    if len(set(limits)) < len(limits) or not all(0 <= limit <= 1e100 for limit in limits):
+        raise InputError(f"--cost-limits takes different numbers, 0 or more, not '{text}'")
+    return limits
