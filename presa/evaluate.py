@@ -19,6 +19,7 @@ import numpy as np
 from safefeedback.errors import InputError
 from safefeedback.randomness import stream
 from safefeedback.simulator import can_simulate
+from safefeedback.spread import cores
 from safefeedback.tasks import Task
 
 # One thread a process: episodes are spread over processes, and sums do not depend on how many threads add them up.
@@ -108,8 +109,7 @@ def summarize(rows: list[dict[str, Any]], task: Task, cost_limit: float) -> dict
 
 def default_processes(episodes: int) -> int:
     """One a core this process may use, and at least two episodes for each."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(cores, episodes // 2))
+    return max(1, min(cores(), episodes // 2))
 
 
 def play_all(

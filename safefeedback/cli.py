@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,6 +17,9 @@ from safefeedback.label_commands import ADVANTAGES_HELP, SAFETY_HELP, TEACHER_HE
 from safefeedback.recorder.command import collect
 from safefeedback.terminal import Progress, run
 from safefeedback.verification.command import verify
+
+if TYPE_CHECKING:
+    from safefeedback.build import Recipe
 
 app = typer.Typer(
     help="Make, check, publish and learn from safe preference feedback over offline safe-RL data.",
@@ -44,7 +48,13 @@ def options(
 
 @app.command()
 def build(
-    task: Annotated[str, typer.Option(help="A DSRL task (see `safefeedback tasks`), or a .toml file that describes one.")],
+    task: Annotated[
+        str,
+        typer.Option(
+            help="A DSRL task (see `safefeedback tasks`), or a .toml file that describes one. Several with commas, bullet, "
+            "safetygym, metadrive or all: a dataset of each in --out."
+        ),
+    ],
     pairs: Annotated[int, typer.Option(help="How many pairs to draw.")] = 10_000,
     length: Annotated[int, typer.Option(help="Steps in a segment.")] = 64,
     cost_limit: Annotated[
@@ -69,8 +79,18 @@ def build(
     source: Annotated[
         str, typer.Option(help="auto (DSRL's file, cached or downloaded, or else recordings), dsrl, recordings, or a path.")
     ] = "auto",
-    out: Annotated[Path | None, typer.Option(help="The dataset's folder (default: one here, named after the recipe).")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The dataset's folder (default: one here, named after the recipe; datasets for several)."),
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the dataset in that folder.")] = False,
+    processes: Annotated[int | None, typer.Option(help="Of several tasks, how many at once. (default: one a core)")] = None,
+    part: Annotated[
+        str | None, typer.Option("--shard", help="I/N: of several tasks, the I-th of N parts, for job arrays.")
+    ] = None,
+    ray: Annotated[
+        str | None, typer.Option(help="Several tasks on a Ray cluster that shares --out: auto, or its address.")
+    ] = None,
     license: Annotated[str, typer.Option(help="Licence of recordings of your own.")] = "",
     author: Annotated[str, typer.Option(help="Who made recordings of your own.")] = "",
     citation: Annotated[str, typer.Option(help="BibTeX for recordings of your own, or a .bib file.")] = "",
@@ -78,16 +98,20 @@ def build(
 ) -> None:
     """Build a dataset: draw pairs of segments, label them, and write a folder that `load_dataset` opens."""
     import time
+    from dataclasses import replace
 
+    from safefeedback.batch import SOURCES
     from safefeedback.build import Recipe
     from safefeedback.files import file_sha256
     from safefeedback.pipeline import build_dataset
     from safefeedback.screen import STAGES, print_built, summary
-    from safefeedback.tasks import find_task
+    from safefeedback.spread import shard
+    from safefeedback.tasks import find_tasks
 
     started = time.perf_counter()
+    chosen = find_tasks(task)
     recipe = Recipe(
-        task=find_task(task),
+        task=chosen[0],
         pairs=pairs,
         length=length,
         cost_limit=cost_limit,
@@ -103,6 +127,15 @@ def build(
         seed=seed,
     )
     terms = {"license": license, "author": author, "citation": _text_or_file(citation, ".bib")}
+    if len(chosen) > 1:
+        own = {"source": source if source not in SOURCES else "", "advantages": advantages, **terms}
+        if given := [name for name, value in own.items() if value]:
+            raise InputError(f"--{given[0]} is for one task's recordings: build the tasks one by one")
+        recipes = shard([replace(recipe, task=one, cost_limit=cost_limit) for one in chosen], part)
+        _build_several(recipes, source, out or Path("datasets"), overwrite, processes, ray, as_json)
+        return
+    if given := [name for name, value in (("processes", processes), ("shard", part), ("ray", ray)) if value is not None]:
+        raise InputError(f"--{given[0]} is for several tasks, such as --task all")
     with Progress("building", quiet=as_json) as progress:
         folder, manifest = build_dataset(
             recipe, source, out, overwrite, terms, lambda stage, done, total: progress(done, total, STAGES[stage]), advantages
@@ -186,6 +219,41 @@ app.command()(verify)
 app.command()(publish)
 app.command()(fetch)
 app.command()(export)
+
+
+def _build_several(
+    recipes: list[Recipe], source: str, folder: Path, overwrite: bool, processes: int | None, ray: str | None, as_json: bool
+) -> None:
+    from safefeedback.batch import build_all, todo
+    from safefeedback.spread import cores
+
+    if processes is not None and (ray is not None or processes < 1):
+        raise InputError("--processes must be at least 1, and is for this machine: a cluster (--ray) spreads the tasks itself")
+    left = todo(recipes, source, folder, overwrite)
+    told: dict[str, Any] = {"folder": str(folder), "built": {}, "kept": len(recipes) - len(left), "failures": {}}
+    with Progress("building", quiet=as_json) as progress:
+        if told["kept"] and not as_json:
+            progress.say(f"{told['kept']} of {len(recipes)} datasets are in {folder} already")
+        progress(0, len(left))
+
+        def on_done(task: str, found: dict[str, Any]) -> None:
+            warned = found.pop("warnings", [])
+            told["failures" if "failed" in found else "built"][task] = found.get("failed", found)
+            progress(len(told["built"]) + len(told["failures"]), len(left))
+            print(*warned, sep="\n", end="\n" if warned else "", file=sys.stderr)
+            if not as_json:
+                pairs = sum(found.get("splits", {}).values())
+                what = f"FAILED, {found['failed']}" if "failed" in found else f"{pairs:,} pairs in {found['seconds']:.1f} s"
+                progress.say(f"{task}: {what}")
+
+        build_all(left, source, folder, overwrite, processes or cores(), ray, on_done)
+    if as_json:
+        print(json.dumps(told))
+    else:
+        failed = f", {len(told['failures'])} FAILED" if told["failures"] else ""
+        print(f"{folder}: {len(told['built'])} built, {told['kept']} kept{failed}")
+    if told["failures"]:
+        raise typer.Exit(1)
 
 
 def _text_or_file(value: str, ending: str) -> str:

@@ -14,15 +14,18 @@ def command(manifest: dict[str, Any]) -> str:
     source = manifest["not_hashed"]["source_file"] if kind == "file" else kind
     known = tasks().get(recipe["task"])
     own = known is None or known.to_dict() != manifest["task"]
-    task = "recipe.json" if own else recipe["task"]
-    words = ["safefeedback", "build", "--task", task, "--pairs", str(recipe["pairs"])]
-    words += ["--length", str(recipe["length"])]
-    words += ["--test-fraction", repr(recipe["test_fraction"]), "--sampler", recipe["sampler"]]
-    words += [*_label_words(recipe), "--source", source]
+    words = ["safefeedback", "build", *build_words(recipe, "recipe.json" if own else recipe["task"], source)]
     if kind == "file":
         terms = ((name, manifest["source"][name]) for name in ("license", "author", "citation"))
         words += [word for name, text in terms if text for word in (f"--{name}", text)]
     return shlex.join(words)
+
+
+def build_words(recipe: dict[str, Any], task: str, source: str) -> list[str]:
+    """The options of `safefeedback build` for a recipe."""
+    words = ["--task", task, "--pairs", str(recipe["pairs"]), "--length", str(recipe["length"])]
+    words += ["--test-fraction", repr(recipe["test_fraction"]), "--sampler", recipe["sampler"]]
+    return [*words, *_label_words(recipe), "--source", source]
 
 
 def label_set_command(manifest: dict[str, Any]) -> str:

@@ -157,3 +157,16 @@ def find_task(name: str) -> Task:
             raise InputError(f"task file {name}: {error}") from None
         kind = "TOML" if name.endswith(".toml") else "the recipe.json of a dataset"
         raise InputError(f"task file {name} is not {kind}: {error}".splitlines()[0]) from None
+
+
+def find_tasks(text: str) -> list[Task]:
+    """The tasks of a list with commas, each once; `bullet`, `safetygym`, `metadrive` and `all` stand for many.
+
+    Raises:
+        InputError: as `find_task`.
+    """
+    every = list(tasks().values())
+    domains = {"bullet": "BulletGym", "safetygym": "SafetyGym", "metadrive": "MetaDrive"}
+    groups = {word: [task for task in every if task.domain == name] for word, name in domains.items()} | {"all": every}
+    found = [task for word in text.split(",") for task in groups.get(word.strip().lower()) or [find_task(word.strip())]]
+    return list({task.name: task for task in found}.values())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -61,11 +60,12 @@ def study(
     from presa.study.cells import forget_failure, result
     from presa.study.grid import QUICK, Scope, find_study, find_tasks
     from presa.study.grid import cells as all_cells
-    from presa.study.manifest import open_root, shard, write_study
+    from presa.study.manifest import open_root, write_study
     from presa.study.on_ray import run_on_ray
     from presa.study.prepare import prepare
     from presa.study.rows import collect, write_rows
     from presa.study.workers import run_here
+    from safefeedback.spread import cores, shard
     from safefeedback.terminal import Progress
 
     if source not in ("dsrl", "recordings"):
@@ -93,7 +93,7 @@ def study(
     scope = Scope(find_tasks(tasks), source, **chosen)
     root = out or Path(f"studies-{source}")
     cells = all_cells(found, scope)
-    mine = shard(cells, part)
+    mine = shard(sorted(cells, key=lambda cell: -cell.cost), part)  # costly ones are dealt out, and begin, first
     _require_simulators(scope.tasks, source, prepare_only or ray is not None)
     resolve_device(device)
     open_root(root, source)
@@ -125,7 +125,7 @@ def study(
         if ray is not None:
             run_on_ray(root, todo, ray, gpus, on_cell)
         else:
-            run_here(root, todo, processes or len(os.sched_getaffinity(0)), device, on_cell)
+            run_here(root, todo, processes or cores(), device, on_cell)
     table = collect(root, cells)
     place = write_rows(root, name, table)
     failures = {f"{cell.task} {cell.column} {cell.level}".strip(): how["failures"] for cell, how in _failed(root, mine)}

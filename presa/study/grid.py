@@ -12,10 +12,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import safefeedback.tasks
 from presa.algorithms import configure, find_algorithm
 from presa.algorithms.base import Training
 from safefeedback.errors import InputError
-from safefeedback.tasks import Task, find_task, tasks
+from safefeedback.tasks import Task, find_task
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -215,10 +216,8 @@ def find_tasks(text: str) -> tuple[str, ...]:
     Raises:
         InputError: for a task that is not known.
     """
-    bullet, safetygym = ([task.name for task in tasks().values() if task.domain == domain] for domain in PRESETS)
-    groups = {"bullet": bullet, "safetygym": safetygym, "all": [*bullet, *safetygym]}
-    names = [name for word in text.split(",") for name in groups.get(word.strip().lower(), [word.strip()])]
-    return tuple(dict.fromkeys(find_task(name).name for name in names))
+    words = ("bullet,safetygym" if word.strip().lower() == "all" else word for word in text.split(","))
+    return tuple(task.name for task in safefeedback.tasks.find_tasks(",".join(words)))
 
 
 def cells(study: Study, scope: Scope) -> list[Cell]:

@@ -90,21 +90,6 @@ def source_of(root: Path) -> str:
     return _read(root / "studies.json")["source"]
 
 
-def shard(found: Sequence[Cell], part: str | None) -> list[Cell]:
-    """The cells of one part of a study, "3/64" being the third of 64, costly ones dealt out first.
-
-    Raises:
-        InputError: unless the text reads so.
-    """
-    ordered = sorted(found, key=lambda cell: -cell.cost)
-    if part is None:
-        return ordered
-    index, slash, count = part.partition("/")
-    if not (slash and index.isdecimal() and count.isdecimal() and 1 <= int(index) <= int(count)):
-        raise InputError(f"--shard takes the part and how many there are, such as 3/64, counted from 1; not '{part}'")
-    return ordered[int(index) - 1 :: int(count)]
-
-
 def _tuples(fields: dict[str, Any]) -> dict[str, Any]:
     """The fields of a dataclass of ours as JSON has them, with tuples for lists."""
     return {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -29,5 +30,10 @@ def kill_a_worker(folder: Path) -> None:
 folder, *words = sys.argv[1:]
 cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
 cluster.add_node(num_cpus=1)
+options = ["--task", "BallRun,CarRun", "--pairs", "30", "--source", "recordings", "--out", "ray", "--ray", cluster.address]
+program = [sys.executable, "-m", "safefeedback", "build", *options]
+built = subprocess.run(program, cwd=Path(folder).parent, capture_output=True, text=True, check=False)
+assert built.returncode == 0 and "2 built" in built.stdout, built
+print("built on the cluster", flush=True)
 threading.Thread(target=kill_a_worker, args=(Path(folder),), daemon=True).start()
 main(["study", "modules", *words, "--ray", cluster.address, "--out", folder])
