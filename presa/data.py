@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,7 @@ class Data:
         held_out: the episodes of the published test split's segments, whichever of them a label set labels.
         identity: which data these are, as JSON-ready values: hashes, label set, number of pairs.
         segment_limit: the cost up to which a segment is safe.
+        filtered_out: how many safe and how many unsafe labels of training pairs the labels' filters dropped.
         episodes: the recordings themselves, for algorithms that are given true costs; None otherwise.
     """
 
@@ -64,6 +65,7 @@ class Data:
     held_out: frozenset[int]
     identity: dict[str, Any]
     segment_limit: float
+    filtered_out: tuple[int, int] = (0, 0)
     episodes: Episodes | None = None
 
     @property
@@ -85,12 +87,14 @@ class Examples:
         actions: float32 [M, ..., A].
         labels: name -> [M, ...].
         per_pair: how many examples weigh as much as one pair in the batch size: 1 for pairs, 2 for segments, 2 L for steps.
+        filtered_out: as of the data.
     """
 
     observations: Tensor
     actions: Tensor
     labels: dict[str, Tensor]
     per_pair: int
+    filtered_out: tuple[int, int] = field(default=(0, 0), kw_only=True)
 
     def __len__(self) -> int:
         return len(self.observations)
@@ -143,6 +147,7 @@ def load_data(
         held_out=frozenset(np.unique(held_out.episode).tolist()) if held_out is not None else frozenset(),
         identity=identity,
         segment_limit=_segment_limit(dataset, task, train.observations.shape[2]),
+        filtered_out=_filtered_out(dataset),
     )
 
 
@@ -210,3 +215,9 @@ def _segment_limit(dataset: Dataset, task: Task, length: int) -> float:
     manifest = dataset.labels or dataset.recipe
     made = [entry["segment_cost_limit"] for entry in manifest.get("history", []) if "segment_cost_limit" in entry]
     return float(made[-1]) if made else segment_cost_limit(float(manifest["recipe"]["cost_limit"]), length, task.horizon)
+
+
+def _filtered_out(dataset: Dataset) -> tuple[int, int]:
+    """How many safe and unsafe training labels the filters took, as the history of the labels tells."""
+    steps = [entry for entry in (dataset.labels or dataset.recipe).get("history", []) if entry.get("stage") == "filter"]
+    return sum(one["train_safe_removed"] for one in steps), sum(one["train_unsafe_removed"] for one in steps)

@@ -118,7 +118,9 @@ def safety_probability(psi: Tensor, safe: Tensor, z_ref: Tensor) -> Tensor:
     return torch.sigmoid(sign * (psi - z_ref.detach()[..., None, None]))
 
 
-def safety_weights(safe: Tensor, eta: float, direction: str, scale: str) -> tuple[Tensor, Tensor]:
+def safety_weights(
+    safe: Tensor, eta: float, direction: str, scale: str, beside: tuple[int, int] = (0, 0)
+) -> tuple[Tensor, Tensor]:
     """lambda_s and lambda_u (eq. 8 and 10) from how many segments of a whole dataset are safe (n_s) and unsafe (n_u).
 
     Args:
@@ -126,12 +128,13 @@ def safety_weights(safe: Tensor, eta: float, direction: str, scale: str) -> tupl
         eta: the balancing factor.
         direction: "unsafe-to-safe", lambda_u n_u = eta lambda_s n_s; "printed", lambda_s n_s = eta lambda_u n_u.
         scale: "mean-one", the mean weight over the n_s + n_u segments is 1; "safe-one", lambda_s = 1.
+        beside: safe and unsafe segments that are counted besides.
 
     Returns:
         [...] each.
     """
-    safe_count = (safe == 1).sum((-2, -1)).to(safe.dtype)
-    unsafe_count = (safe == 0).sum((-2, -1)).to(safe.dtype)
+    safe_count = (safe == 1).sum((-2, -1)).to(safe.dtype) + beside[0]
+    unsafe_count = (safe == 0).sum((-2, -1)).to(safe.dtype) + beside[1]
     safe_mass, unsafe_mass = (1.0, eta) if direction == "unsafe-to-safe" else (eta, 1.0)
     if scale == "mean-one":
         total = (safe_count + unsafe_count) / (safe_mass + unsafe_mass)

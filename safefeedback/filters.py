@@ -42,14 +42,17 @@ def keep(feedback: Feedback, names: Sequence[str]) -> Feedback:
     alone = {name: int((~FILTERS[name](feedback)).sum()) for name in names}
     had_test = feedback.pairs.test.any()
     for name in names:
-        before = len(feedback)
-        feedback = feedback.take(FILTERS[name](feedback))
+        before, stays = len(feedback), FILTERS[name](feedback)
+        lost = feedback.safe[~stays & ~feedback.pairs.test]
+        feedback = feedback.take(stays)
         entry = {
             "stage": "filter",
             "filter": name,
             "pairs_before": before,
             "removed": before - len(feedback),
             "removed_alone": alone[name],
+            "train_safe_removed": int((lost == 1).sum()),
+            "train_unsafe_removed": int((lost == 0).sum()),
         }
         feedback = replace(feedback, history=(*feedback.history, entry))
     if not names:

@@ -92,6 +92,7 @@ def test_keep_records_each_filter_alone_and_together():
     kept = keep(data, ("drop-both-unsafe", "drop-preferred-unsafe"))
     assert kept.pairs.pair_id.tolist() == [0, 3]
     assert [(e["removed"], e["removed_alone"], e["pairs_before"]) for e in kept.history] == [(1, 1, 4), (1, 2, 3)]
+    assert [(e["train_safe_removed"], e["train_unsafe_removed"]) for e in kept.history] == [(0, 2), (1, 1)]
 
 
 def test_nothing_left_is_an_error():

@@ -212,7 +212,7 @@ class FromReference(Training):
 
 def pair_examples(data: Data, **labels: Tensor) -> Examples:
     """Every training pair as one example."""
-    return Examples(data.train.observations, data.train.actions, labels, per_pair=1)
+    return Examples(data.train.observations, data.train.actions, labels, per_pair=1, filtered_out=data.filtered_out)
 
 
 def require_both_classes(safe: Tensor, what: str = "segment") -> None:

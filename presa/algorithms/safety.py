@@ -34,6 +34,8 @@ class Safety(FromReference):
         eta_direction: "unsafe-to-safe", total unsafe weight = eta x total safe weight (TraC's code has it, and only it stayed
             stable in our trials); "printed", the paper's ratio, the reverse.
         lambda_scale: "mean-one", the mean weight over the dataset is 1; "safe-one", a safe segment's weight is 1.
+        lambda_counts: "labels" counts the classes in the labels that are trained on; "before-filters" adds those of the pairs
+            that filters dropped, so that a filter does not change the weights.
         lambda_safe, lambda_unsafe: fixed weights, both or neither, in place of those from eta and the labels' counts.
         safety_average: "all" averages over all labelled segments (eq. 9), "per-class" within each class (eq. 8).
         z_ref: how the reference point is taken; see `presa.losses.reference_point`.
@@ -44,6 +46,7 @@ class Safety(FromReference):
         **FromReference.choices,
         "eta_direction": losses.DIRECTIONS,
         "lambda_scale": losses.SCALES,
+        "lambda_counts": ("labels", "before-filters"),
         "safety_average": losses.AVERAGES,
         "z_ref": losses.REFERENCE_POINTS,
     }
@@ -60,6 +63,7 @@ class Safety(FromReference):
     eta: float = 0.1
     eta_direction: str = "unsafe-to-safe"
     lambda_scale: str = "mean-one"
+    lambda_counts: str = "labels"
     lambda_safe: float | None = None
     lambda_unsafe: float | None = None
     safety_average: str = "all"
@@ -80,7 +84,8 @@ class Safety(FromReference):
         if self.lambda_safe is not None and self.lambda_unsafe is not None:
             weights = tuple(safe.new_tensor(value) for value in (self.lambda_safe, self.lambda_unsafe))
         else:
-            weights = losses.safety_weights(safe, self.eta, self.eta_direction, self.lambda_scale)
+            dropped = examples.filtered_out if self.lambda_counts == "before-filters" else (0, 0)
+            weights = losses.safety_weights(safe, self.eta, self.eta_direction, self.lambda_scale, dropped)
         return {"lambda_safe": weights[0], "lambda_unsafe": weights[1], "z_ref": torch.full_like(weights[0], float("nan"))}
 
     def loss(self, log_probability: Tensor, batch: dict[str, Tensor], state: dict[str, Tensor]) -> Step:

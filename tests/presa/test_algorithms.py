@@ -71,6 +71,29 @@ def test_safety_alone_is_eq_9_and_preference_alone_eq_4() -> None:
     assert preference.loss(SCORES, BATCH, {})[0].item() == pytest.approx(expected.item())
 
 
+def test_lambda_is_kept_where_a_filter_dropped_pairs(tmp_path: Path, ball_file: Path) -> None:
+    filters = ("drop-preferred-unsafe", "drop-both-unsafe")
+    made = {"whole": (), "some": filters[:1], "both": filters[::-1]}
+    data = {name: load_data(write_dataset(tmp_path / name, ball_file, filters=chosen)) for name, chosen in made.items()}
+    whole = data["whole"].train.safe
+    for name in ("some", "both"):
+        left, lost = data[name].train.safe, data[name].filtered_out
+        assert len(left) < len(whole) and lost[1] > 0
+        counts = [int((left == label).sum()) for label in (1, 0)]
+        assert [counts[0] + lost[0], counts[1] + lost[1]] == [int((whole == label).sum()) for label in (1, 0)]
+        weights = {
+            (counts, source): configure("safety", None, {"lambda_counts": counts}).state(
+                configure("safety").examples(data[source])
+            )
+            for counts in ("labels", "before-filters")
+            for source in ("whole", name)
+        }
+        ratios = {key: float(state["lambda_unsafe"] / state["lambda_safe"]) for key, state in weights.items()}
+        kept = ratios["before-filters", name]
+        assert kept == pytest.approx(ratios["labels", "whole"]) == pytest.approx(ratios["before-filters", "whole"])
+        assert ratios["labels", name] > kept * 1.05  # fewer unsafe segments weigh more
+
+
 def test_weights_can_be_fixed_so_that_a_filter_and_lambda_are_told_apart() -> None:
     algorithm = configure("presa", None, {"lambda_safe": "2.5", "lambda_unsafe": "0.5"})
     state = algorithm.state(pairs(safe=SAFE))

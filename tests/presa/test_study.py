@@ -43,7 +43,7 @@ def test_every_study_is_the_papers_grid() -> None:
         "lengths": 3 * 8 - 1,  # BallRun's episodes are shorter than 128 steps
         "sizes": 5 * 8,
         "noise": 4 * 4 * 8,
-        "filters": 5 * 8,
+        "filters": 7 * 8,
         "alpha": 4 * 8,
         "beta": 4 * 8,
         "eta": 2 * 4 * 8,
