@@ -10,7 +10,7 @@ import typer
 from safefeedback.errors import InputError
 
 if TYPE_CHECKING:
-    from presa.study.grid import Scope
+    from presa.study.grid import Cell, Scope
 
 
 def report(
@@ -45,7 +45,7 @@ def report(
         write_rows(folder, name, rows)
         results = [result(folder, cell) for cell in cells]
         table = make_table(found, cells, rows, source_of(folder))
-        facts = tell(scope, results)
+        facts = tell(scope, cells, results)
         place = folder / name
         place.mkdir(exist_ok=True)
         figures = draw(table, folder, cells)
@@ -59,8 +59,8 @@ def report(
         print(f"{place}/report.html, report.md, report.tex: {sum(one is not None for one in results)} of {len(cells)} cells")
 
 
-def tell(scope: Scope, results: list[dict[str, Any] | None]) -> list[str]:
-    """What was run, in sentences."""
+def tell(scope: Scope, cells: list[Cell], results: list[dict[str, Any] | None]) -> list[str]:
+    """What was run, in sentences, and what failed; a result for each cell."""
     made = "DSRL's recordings" if scope.source == "dsrl" else "the recordings shipped with safefeedback, which are not DSRL's"
     steps = "as many steps as the paper" if scope.steps is None else f"{scope.steps:,} steps"
     steps += f", {scope.bc_steps:,} of them cloning" if scope.bc_steps is not None else ""
@@ -71,10 +71,15 @@ def tell(scope: Scope, results: list[dict[str, Any] | None]) -> list[str]:
     limits = {"all": "each task's three cost limits", "middle": "each task's middle cost limit"}.get(
         limits, f"cost limit {limits}"
     )
-    known = [one for one in results if one is not None]
-    failed = sum(bool(one["failures"]) for one in known)
+    known = [(cell, one["failures"]) for cell, one in zip(cells, results, strict=True) if one is not None]
+    failed = [
+        f"FAILED: {' '.join(word for word in (cell.task, cell.column, cell.level, run) if word)}: {why}"
+        for cell, failures in known
+        for run, why in failures.items()
+    ]
     return [
         f"Learnt from {made}: {scope.pairs:,} pairs a task",
         f"{scope.seeds} seed{'s' * (scope.seeds > 1)}, {limits}, {steps}, {scope.episodes} episodes a run",
-        f"{len(known)} of {len(results)} cells are finished, {failed} of them with failures",
+        f"{len(known)} of {len(results)} cells are finished, {sum(bool(why) for _, why in known)} of them with failures",
+        *failed,
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -69,16 +69,24 @@ def scatter(table: Table) -> Drawn | None:
     every = [entry for line in table.lines for entry in line.entries if entry.runs]
     right = 1.15 * max(1.2, *(entry.cost or 0 for entry in every))
     low, high = (f(entry.reward or 0 for entry in every) for f in (min, max))
-    first = None
+    first, high_points, wide_points = None, 110 / (high - low + 0.2), 125 / right  # a panel is so large
     for place, index in enumerate(columns):
         axes = bare(figure.add_subplot(-(-len(columns) // wide), wide, place + 1, sharex=first, sharey=first))
         first = first or axes
-        for line in table.lines:
-            entry = line.entries[index]
-            if entry.reward is None or entry.cost is None:
-                continue
-            axes.scatter(entry.cost, entry.reward, color=SAFE if entry.safe else UNSAFE, s=22)
-            axes.annotate(line.task, (entry.cost, entry.reward), fontsize=6, xytext=(3, 2), textcoords="offset points")
+        dots = [(line.task, line.entries[index]) for line in table.lines if line.entries[index].runs]
+        taken: list[tuple[float, float]] = []
+        for task, entry in sorted(dots, key=lambda dot: dot[1].reward or 0):
+            x, y = entry.cost or 0.0, entry.reward or 0.0
+            axes.scatter(x, y, color=SAFE if entry.safe else UNSAFE, s=22)
+            left = x > 0.7 * right  # then its name stands on the left
+            at, up = x * wide_points - (34 if left else 0), 2.0
+            while any(abs(at - other) < 36 and abs(y * high_points + up - height) < 6.5 for other, height in taken):
+                up += 0.5
+            taken.append((at, y * high_points + up))
+            words: Any = {"textcoords": "offset points", "ha": "right" if left else "left", "fontsize": 6}
+            if up > 4:
+                words["arrowprops"] = {"arrowstyle": "-", "linewidth": 0.4, "color": OTHER, "shrinkA": 0, "shrinkB": 0}
+            axes.annotate(task, (x, y), xytext=(-4 if left else 4, up), **words)
         axes.axvline(1, color=ACCENT, linestyle=":", linewidth=1)
         axes.set(title=table.study.columns[index].name, xlim=(-0.05 * right, right), ylim=(low - 0.1, high + 0.1))
         axes.set(xlabel="cost", ylabel="reward" if place % wide == 0 else "")
@@ -161,7 +169,8 @@ def curves(table: Table, root: Path, cells: Sequence[Cell]) -> Drawn | None:
                 axes.axhline(1, color=ACCENT, linestyle=":", linewidth=1)
             axes.set(title=task if what == "reward" else "", ylabel=what if place % wide == 0 else "")
             axes.set(xlabel="step" if what == "cost" else "")
-    axes.legend(fontsize=6, frameon=False)
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=min(4, len(labels)), fontsize=7, frameon=False)
     return (
         "curves",
         figure,

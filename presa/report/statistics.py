@@ -44,15 +44,15 @@ def stratified_interval(
     """An average of all values, with a 95% percentile bootstrap interval.
 
     Args:
-        strata: the runs' values of each task; runs are drawn anew within each task, tasks are not. With one run a task
-            there is nothing to draw from, and the interval is NaN.
-        average: [..., N] -> [...].
+        strata: of each task the values of its runs, [runs], or [policies, K] where one policy has K of them, which are drawn
+            together; runs are drawn anew within each task, tasks are not. With one run a task there is nothing to draw from:
+            the interval is NaN.
     """
-    whole = float(average(np.concatenate(list(strata))))
+    whole = float(average(np.concatenate([values.ravel() for values in strata])))
     if max(map(len, strata)) < 2:
         return Interval(whole, float("nan"), float("nan"))
     rng = stream(0, "bootstrap")
-    drawn = [values[_integers(rng, len(values), (REPETITIONS, len(values)))] for values in strata]
+    drawn = [values[_integers(rng, len(values), (REPETITIONS, len(values)))].reshape(REPETITIONS, -1) for values in strata]
     means = average(np.concatenate(drawn, axis=1))
     low, high = np.quantile(means, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return Interval(whole, float(low), float(high))

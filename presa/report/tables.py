@@ -51,6 +51,14 @@ class Entry:
         """Mean over runs; at most 1 is safe."""
         return float(np.mean([run.cost for run in self.runs])) if self.runs else None
 
+    def by_policy(self, what: str) -> np.ndarray:
+        """ "reward" or "cost" of the runs, [policies, K]: a policy that does not depend on the limit was judged at K limits."""
+        once = self.cell is not None and len(self.cell.trained_limits) < len(self.cell.cost_limits)
+        groups: dict[Any, list[float]] = {}
+        for run in self.runs:
+            groups.setdefault(run.seed if once else (run.seed, run.cost_limit), []).append(getattr(run, what))
+        return np.array(list(groups.values()))
+
     @property
     def safe(self) -> bool:
         """Whether the mean cost keeps the limit."""
@@ -98,7 +106,7 @@ class Table:
     ) -> Interval | None:
         """An average of "reward" or "cost" over runs and tasks."""
         entries = [line.entries[column] for line in self.lines if line.level == level]
-        strata = [np.array([getattr(run, what) for run in entry.runs]) for entry in entries if entry.runs]
+        strata = [entry.by_policy(what) for entry in entries if entry.runs]
         return stratified_interval(strata, average) if strata else None
 
 

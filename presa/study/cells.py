@@ -76,7 +76,7 @@ def forget_failure(root: Path, cell: Cell) -> None:
     """Makes a failed cell one that is to be done; its finished runs stay."""
     found = result(root, cell)
     if found is not None and found["failures"]:
-        for name in ("result.json", "attempts.txt"):
+        for name in ("result.json", "attempts.txt", "traceback.txt"):
             (cell_folder(root, cell) / name).unlink(missing_ok=True)
 
 

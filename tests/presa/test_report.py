@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from presa.files import write_json
-from presa.report.command import report
+from presa.report.command import report, tell
 from presa.report.latex import to_latex
 from presa.report.markdown import to_markdown
 from presa.report.paper import Printed, footnotes, printed, printed_average
@@ -103,6 +103,32 @@ def test_the_papers_numbers() -> None:
             if any(printed(study.paper, task, level.name, one.papers_name) for task in tasks)
         }
         assert found == known, study.name
+
+
+def test_a_policy_that_was_judged_at_several_limits_is_drawn_whole() -> None:
+    scope = Scope(("BallRun",), "dsrl", seeds=3, cost_limits=(10.0, 20.0))
+    found = {cell.column: cell for cell in cells(find_study("table1"), scope)}
+    runs = [(limit, seed, [float(seed)], [seed * 20 / limit]) for limit in (10.0, 20.0) for seed in range(3)]
+    rows = [row for name in ("BC-All", "BC-Safe") for row in rows_of(found[name], runs)]
+    table = make_table(find_study("table1"), list(found.values()), pa.Table.from_pylist(rows, SCHEMA), "dsrl")
+    once, many = table.lines[0].entries[:2]
+    assert once.by_policy("cost").tolist() == [[0, 0], [2, 1], [4, 2]]  # trained once a seed
+    assert many.by_policy("cost").tolist() == [[0], [2], [4], [0], [1], [2]]
+    one, other = table.interval(0, "", "reward"), table.interval(1, "", "reward")
+    assert one is not None and other is not None and one.value == other.value == 1
+    assert one.high - one.low > other.high - other.low  # three policies tell less than six
+
+
+def test_what_failed_is_named() -> None:
+    scope = Scope(("BallRun",), "recordings", seeds=1, settings={"presa": {"alpha": "0.3"}}, precision="bf16")
+    found = cells(find_study("modules"), scope)
+    fine, lost = {"seconds": {}, "failures": {}}, {"seconds": {}, "failures": {"limit10-seed0": "the loss was not finite"}}
+    facts = tell(scope, found, [fine, lost, None])
+    assert facts[-2:] == [
+        "2 of 3 cells are finished, 1 of them with failures",
+        "FAILED: BallRun safety only limit10-seed0: the loss was not finite",
+    ]
+    assert "bf16 products (presa with alpha 0.3)" in facts[1]
 
 
 def test_interquartile_means_and_their_intervals() -> None:
