@@ -54,7 +54,8 @@ class Data:
         held_out: the episodes of the published test split's segments, whichever of them a label set labels.
         identity: which data these are, as JSON-ready values: hashes, label set, number of pairs.
         segment_limit: the cost up to which a segment is safe.
-        filtered_out: how many safe and how many unsafe labels of training pairs the labels' filters dropped.
+        filtered_out: how many safe and how many unsafe labels of training pairs the labels' filters dropped; None where that
+            is not known: in older datasets, and of the first pairs only.
         episodes: the recordings themselves, for algorithms that are given true costs; None otherwise.
     """
 
@@ -65,7 +66,7 @@ class Data:
     held_out: frozenset[int]
     identity: dict[str, Any]
     segment_limit: float
-    filtered_out: tuple[int, int] = (0, 0)
+    filtered_out: tuple[int, int] | None = (0, 0)
     episodes: Episodes | None = None
 
     @property
@@ -94,7 +95,7 @@ class Examples:
     actions: Tensor
     labels: dict[str, Tensor]
     per_pair: int
-    filtered_out: tuple[int, int] = field(default=(0, 0), kw_only=True)
+    filtered_out: tuple[int, int] | None = field(default=(0, 0), kw_only=True)
 
     def __len__(self) -> int:
         return len(self.observations)
@@ -147,7 +148,7 @@ def load_data(
         held_out=frozenset(np.unique(held_out.episode).tolist()) if held_out is not None else frozenset(),
         identity=identity,
         segment_limit=_segment_limit(dataset, task, train.observations.shape[2]),
-        filtered_out=_filtered_out(dataset),
+        filtered_out=_filtered_out(dataset, pairs),
     )
 
 
@@ -217,7 +218,9 @@ def _segment_limit(dataset: Dataset, task: Task, length: int) -> float:
     return float(made[-1]) if made else segment_cost_limit(float(manifest["recipe"]["cost_limit"]), length, task.horizon)
 
 
-def _filtered_out(dataset: Dataset) -> tuple[int, int]:
-    """How many safe and unsafe training labels the filters took, as the history of the labels tells."""
+def _filtered_out(dataset: Dataset, pairs: int | None) -> tuple[int, int] | None:
+    """How many safe and unsafe training labels the filters took, as the history of the labels tells; None if unknown."""
     steps = [entry for entry in (dataset.labels or dataset.recipe).get("history", []) if entry.get("stage") == "filter"]
+    if steps and (pairs is not None or any("train_safe_removed" not in one for one in steps)):
+        return None
     return sum(one["train_safe_removed"] for one in steps), sum(one["train_unsafe_removed"] for one in steps)

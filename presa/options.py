@@ -5,15 +5,15 @@ from __future__ import annotations
 from safefeedback.errors import InputError
 
 
-def parse_setting(text: str) -> tuple[str, str]:
-    """The name and the value of `--set NAME=VALUE`.
+def parse_setting(text: str, wanted: str = "NAME=VALUE") -> tuple[str, str]:
+    """The name and the value of `--set NAME=VALUE`; `wanted` is what the command takes.
 
     Raises:
         InputError: if the text does not read so.
     """
     name, equals, value = text.partition("=")
     if not equals:
-        raise InputError(f"--set takes NAME=VALUE, not '{text}'")
+        raise InputError(f"--set takes {wanted}, not '{text}'")
     return name.strip().replace("-", "_"), value.strip()
 
 

@@ -18,10 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from presa.files import write_bytes, write_json
+from presa.policy import POLICY_FILE
 from safefeedback.errors import InputError
 
 FORMAT_VERSION = 1
 RUN_KEYS = ("format_version", "algorithm", "configuration", "data")  # a config.json without them is not one of ours
+WHERE = ("device", "versions")  # what config.json says of where it was trained
 FAILURE_FILE = "failure.json"
 OVERSATURATED = 0.5  # share of action components at the bounds up to which no run is warned about
 
@@ -145,10 +147,20 @@ def check_folder(folder: Path, config: dict[str, Any], overwrite: bool = False) 
         stage, _, name = key.partition(".")
         if key not in known and stage == "configuration" and f"changed.{name}" not in wanted:
             continue  # a setting that came later; the run has what is the default now
+        if stage in WHERE and (folder / POLICY_FILE).is_file():
+            continue  # what is finished is finished, wherever that was
         if known.get(key) != value and (chooses or not key.startswith("watching.")):
             raise InputError(
                 f"{folder} holds another run ({key} is {known.get(key)}, not {value}): choose another --out or --overwrite"
             )
+
+
+def begun_elsewhere(folder: Path, config: dict[str, Any]) -> bool:
+    """Whether a run that is not finished was begun on another device or with other versions; its result would be neither's."""
+    if not (folder / "config.json").is_file() or (folder / POLICY_FILE).is_file():
+        return False
+    known = read_config(folder)
+    return any(known.get(key) != config[key] for key in WHERE)
 
 
 def _require_run(folder: Path) -> None:

@@ -13,6 +13,7 @@ from safefeedback.build import Recipe
 from safefeedback.commands import build_words
 from safefeedback.errors import InputError
 from safefeedback.files import check_new
+from safefeedback.screen import summary
 from safefeedback.spread import run_here, run_on_cluster
 
 Told = dict[str, Any]
@@ -57,7 +58,12 @@ def build_all(
     commands = [_command(recipe, source, folder.resolve() / recipe.task.name, overwrite) for recipe in recipes]
 
     def told(index: int, ended: tuple[int, str, str] | InputError) -> None:
-        on_done(recipes[index].task.name, {"failed": str(ended)} if isinstance(ended, InputError) else _read(*ended))
+        task = recipes[index].task.name
+        found = {"failed": str(ended)} if isinstance(ended, InputError) else _read(*ended)
+        if "failed" in found and address is not None and not overwrite and _built(folder / task, recipes[index], source):
+            manifest = json.loads((folder / task / "recipe.json").read_text(encoding="utf-8"))
+            found = summary(folder / task, manifest, 0.0)  # its worker was lost, and the build went on without it
+        on_done(task, found)
 
     if address is None:
         run_here(commands, processes, told)

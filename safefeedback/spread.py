@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import subprocess
 import threading
 from collections.abc import Callable, Sequence
@@ -71,6 +72,12 @@ def run_here(commands: Sequence[Sequence[str]], processes: int, on_done: Callabl
             raise
 
 
+def _reason(error: Exception) -> str:
+    """What Ray says of an error in one line, without colours: of an exception in a worker its own words, which come last."""
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip().splitlines()
+    return lines[-1] if lines and lines[0].startswith("ray::") else next(iter(lines), type(error).__name__)
+
+
 def run_on_cluster(
     function: Callable[..., Any],
     items: Sequence[tuple[Any, ...]],
@@ -108,7 +115,7 @@ def run_on_cluster(
                 try:
                     found = ray.get(one)
                 except ray.exceptions.RayError as error:
-                    found = InputError(f"lost on the cluster: {str(error).splitlines()[0]}")
+                    found = InputError(f"lost on the cluster: {_reason(error)}")
                 on_done(index, found)
     finally:
         for one in pending:

@@ -168,5 +168,8 @@ def find_tasks(text: str) -> list[Task]:
     every = list(tasks().values())
     domains = {"bullet": "BulletGym", "safetygym": "SafetyGym", "metadrive": "MetaDrive"}
     groups = {word: [task for task in every if task.domain == name] for word, name in domains.items()} | {"all": every}
-    found = [task for word in text.split(",") for task in groups.get(word.strip().lower()) or [find_task(word.strip())]]
+    words = [word.strip() for word in text.split(",")]
+    if len(words) > 1 and (own := [word for word in words if word.endswith((".toml", ".json"))]):
+        raise InputError(f"a task of your own, such as {own[0]}, stands alone: leave the others out")
+    found = [task for word in words for task in groups.get(word.lower()) or [find_task(word)]]
     return list({task.name: task for task in found}.values())

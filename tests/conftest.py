@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,14 @@ def write_hdf5(path: Path, lengths: list[int], dims: tuple[int, int] = (8, 2), s
         for key, value in values.items():
             file.create_dataset(key, data=value, compression="gzip")
     return path
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 120) -> None:
+    """Waits until a condition holds, and fails if it does not in time."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "what was waited for did not happen"
+        time.sleep(0.01)
 
 
 def run_cli(

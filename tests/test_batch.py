@@ -15,7 +15,7 @@ import pytest
 from safefeedback.errors import InputError
 from safefeedback.spread import run_here, shard
 from safefeedback.tasks import find_tasks, tasks
-from tests.conftest import run_cli
+from tests.conftest import run_cli, wait_for
 
 WORDS = ["build", "--pairs", "30", "--length", "32", "--source", "recordings", "--out", "made"]
 
@@ -58,6 +58,7 @@ def test_parts_make_up_the_whole() -> None:
     ("words", "said"),
     [
         (["--task", "BallRun", "--shard", "1/2"], "--shard is for several tasks"),
+        (["--task", "maze.toml,CarRun"], "a task of your own, such as maze.toml, stands alone"),
         (["--task", "bullet", "--shard", "3/2"], "--shard takes the part"),
         (["--task", "bullet", "--source", "mine.hdf5"], "--source is for one task's recordings"),
         (["--task", "bullet", "--author", "me"], "--author is for one task's recordings"),
@@ -74,8 +75,7 @@ def test_bad_words_are_one_line(tmp_path: Path, words: list[str], said: str) -> 
 def test_an_interrupted_one_leaves_nothing_behind_and_goes_on(tmp_path: Path) -> None:
     words = [sys.executable, "-m", "safefeedback", *WORDS, "--task", "bullet", "--processes", "1"]
     process = subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    while not list(tmp_path.glob("made/[!.]*/recipe.json")):
-        time.sleep(0.01)
+    wait_for(lambda: list(tmp_path.glob("made/[!.]*/recipe.json")))
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130 and "interrupted" in err

@@ -85,6 +85,11 @@ class Safety(FromReference):
             weights = tuple(safe.new_tensor(value) for value in (self.lambda_safe, self.lambda_unsafe))
         else:
             dropped = examples.filtered_out if self.lambda_counts == "before-filters" else (0, 0)
+            if dropped is None:
+                raise InputError(
+                    "lambda_counts=before-filters needs to know what the filters dropped: take all pairs (no --pairs), and "
+                    "filter again where an older safefeedback made the labels"
+                )
             weights = losses.safety_weights(safe, self.eta, self.eta_direction, self.lambda_scale, dropped)
         return {"lambda_safe": weights[0], "lambda_unsafe": weights[1], "z_ref": torch.full_like(weights[0], float("nan"))}
 

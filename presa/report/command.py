@@ -10,7 +10,7 @@ import typer
 from safefeedback.errors import InputError
 
 if TYPE_CHECKING:
-    from presa.study.grid import Cell, Scope
+    from presa.study.grid import Cell, Scope, Study
 
 
 def report(
@@ -45,7 +45,7 @@ def report(
         write_rows(folder, name, rows)
         results = [result(folder, cell) for cell in cells]
         table = make_table(found, cells, rows, source_of(folder))
-        facts = tell(scope, cells, results)
+        facts = tell(found, scope, cells, results)
         place = folder / name
         place.mkdir(exist_ok=True)
         figures = draw(table, folder, cells)
@@ -54,13 +54,15 @@ def report(
                 save(figure, partial)
         shown = [(f"{title}.png", caption) for title, _, caption in figures]
         write_bytes(place / "report.md", to_markdown(table, facts, shown).encode())
-        write_bytes(place / "report.tex", to_latex(table).encode())
+        write_bytes(place / "report.tex", to_latex(table, facts).encode())
         write_bytes(place / "report.html", to_page(table, facts, figures).encode())
         print(f"{place}/report.html, report.md, report.tex: {sum(one is not None for one in results)} of {len(cells)} cells")
 
 
-def tell(scope: Scope, cells: list[Cell], results: list[dict[str, Any] | None]) -> list[str]:
-    """What was run, in sentences, and what failed; a result for each cell."""
+def tell(study: Study, scope: Scope, cells: list[Cell], results: list[dict[str, Any] | None]) -> list[str]:
+    """What was run, in sentences, what failed, and by which command; a result for each cell."""
+    from presa.study.commands import study_command
+
     made = "DSRL's recordings" if scope.source == "dsrl" else "the recordings shipped with safefeedback, which are not DSRL's"
     steps = "as many steps as the paper" if scope.steps is None else f"{scope.steps:,} steps"
     steps += f", {scope.bc_steps:,} of them cloning" if scope.bc_steps is not None else ""
@@ -72,14 +74,11 @@ def tell(scope: Scope, cells: list[Cell], results: list[dict[str, Any] | None]) 
         limits, f"cost limit {limits}"
     )
     known = [(cell, one["failures"]) for cell, one in zip(cells, results, strict=True) if one is not None]
-    failed = [
-        f"FAILED: {' '.join(word for word in (cell.task, cell.column, cell.level, run) if word)}: {why}"
-        for cell, failures in known
-        for run, why in failures.items()
-    ]
+    failed = [f"FAILED: {f'{cell.place} {run}'.strip()}: {why}" for cell, failures in known for run, why in failures.items()]
     return [
         f"Learnt from {made}: {scope.pairs:,} pairs a task",
         f"{scope.seeds} seed{'s' * (scope.seeds > 1)}, {limits}, {steps}, {scope.episodes} episodes a run",
         f"{len(known)} of {len(results)} cells are finished, {sum(bool(why) for _, why in known)} of them with failures",
         *failed,
+        f"Made by: {study_command(study, scope)}",
     ]

@@ -98,22 +98,24 @@ def sweep(table: Table) -> Drawn | None:
     study = table.study
     if study.sweep is None:
         return None
-    over_levels = len(study.levels) > 1
+    names = [level.name for level in study.levels] if len(study.levels) > 1 else [column.name for column in study.columns]
     figure = new_figure(7.5, 3.0)
     for place, what in enumerate(("reward", "cost")):
         axes = bare(figure.add_subplot(1, 2, place + 1))
-        if over_levels:
+        if len(study.levels) > 1:
             for index, column in enumerate(study.columns):
-                _band(
-                    axes, table, [(level.name, index, level.name) for level in study.levels], what, column.name, COLOURS[index]
-                )
+                _band(axes, table, [(index, name) for name in names], what, column.name, COLOURS[index])
         else:
-            _band(axes, table, [(column.name, index, "") for index, column in enumerate(study.columns)], what, "ours", SAFE)
-            _printed(axes, table, what)
+            first = 0
+            for last in _ends(table):  # a line for each sweep of the study, eta having two
+                label = "ours" if not first else None
+                _band(axes, table, [(index, "") for index in range(first, last)], what, label, SAFE, first)
+                _printed(axes, table, what, range(first, last), "paper (mean)" if not first else None)
+                first = last
         if what == "cost":
             axes.axhline(1, color=ACCENT, linestyle=":", linewidth=1)
-        axes.set(xlabel=study.sweep, ylabel=f"normalised {what}")
-        axes.tick_params(axis="x", labelrotation=45 if len(study.columns) > 5 and not over_levels else 0)
+        axes.set_xticks(range(len(names)), names, rotation=45 if max(map(len, names)) > 8 else 0)
+        axes.set(xlabel=study.sweep, ylabel=f"normalised {what}", xlim=(-0.3, len(names) - 0.7))
     axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
     tasks = len({line.task for line in table.lines})
     return (
@@ -123,24 +125,38 @@ def sweep(table: Table) -> Drawn | None:
     )
 
 
-def _band(axes: Axes, table: Table, points: list[tuple[str, int, str]], what: str, label: str, colour: str) -> None:
-    found = {name: table.interval(index, level, what, mean) for name, index, level in points}
-    known = {name: interval for name, interval in found.items() if interval is not None}
+def _ends(table: Table) -> list[int]:
+    """Where the study's sweeps end, as indices of columns: a new one begins where the paper's columns begin again."""
+    ends, seen = [], set[str | None]()
+    for index, column in enumerate(table.study.columns):
+        if column.papers_name in seen:
+            ends.append(index)
+            seen = set()
+        seen.add(column.papers_name)
+    return [*ends, len(table.study.columns)]
+
+
+def _band(
+    axes: Axes, table: Table, points: Sequence[tuple[int, str]], what: str, label: str | None, colour: str, first: int = 0
+) -> None:
+    """Ours at the points (column, level), the first of which stands at x = first; those without a number are left out."""
+    found = {first + x: table.interval(index, level, what, mean) for x, (index, level) in enumerate(points)}
+    known = {x: interval for x, interval in found.items() if interval is not None}
     if known:
         value, low, high = zip(*known.values(), strict=True)
         axes.plot(list(known), value, marker="o", markersize=4, color=colour, label=label)
         axes.fill_between(list(known), low, high, color=colour, alpha=0.18, linewidth=0)
 
 
-def _printed(axes: Axes, table: Table, what: str) -> None:
+def _printed(axes: Axes, table: Table, what: str, columns: range, label: str | None) -> None:
     """The mean of the paper's numbers for the same tasks."""
     means = []
-    for index, column in enumerate(table.study.columns):
+    for index in columns:
         values = [getattr(line.entries[index].paper, what) for line in table.lines if line.entries[index].paper]
         if values and len(values) == len(table.lines):
-            means.append((column.name, float(np.mean(values))))
+            means.append((index, float(np.mean(values))))
     if means:
-        axes.plot(*zip(*means, strict=True), marker="s", markersize=4, color=OTHER, linestyle="--", label="paper (mean)")
+        axes.plot(*zip(*means, strict=True), marker="s", markersize=4, color=OTHER, linestyle="--", label=label)
 
 
 def curves(table: Table, root: Path, cells: Sequence[Cell]) -> Drawn | None:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from presa.report.markdown import name_of
+from presa.report.paper import footnotes
 from presa.report.tables import Entry, Table
+from presa.study.commands import command
 
 SPECIAL = str.maketrans({"_": r"\_", "%": r"\%", "&": r"\&", "#": r"\#"})
 
 
-def to_latex(table: Table) -> str:
-    """A tabular with reward and cost of ours, and the paper's in grey below each line that has any."""
+def to_latex(table: Table, facts: list[str]) -> str:
+    """A tabular with reward and cost of ours, and the paper's in grey below each line that has any.
+
+    What was run (`facts`), what the grey numbers are worth, each cell's command and the notes on the paper are comments.
+    """
     study = table.study
     levels = len(study.levels) > 1
     out = [
@@ -29,7 +34,11 @@ def to_latex(table: Table) -> str:
                 [r"\textcolor{gray}{\quad paper}", *([""] * levels), *(_paper(entry) for entry in line.entries)]
             )
             out.append(theirs + r" \\")
-    return "\n".join([*out, r"\bottomrule", r"\end{tabular}", ""])
+    cells = [entry.cell for line in table.lines for entry in line.entries if entry.cell and entry.runs]
+    grey = "in grey: the paper's" + ("" if table.compared else ", for orientation only: these are not the paper's recordings")
+    notes = [grey, *footnotes(study.paper), *(f"{cell.place}: {command(cell)}" for cell in cells)]
+    out += [r"\bottomrule", r"\end{tabular}"]
+    return "\n".join([*(f"% {fact}" for fact in facts), *out, *(f"% {note}" for note in notes), ""])
 
 
 def _ours(entry: Entry) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from presa.report.paper import footnotes
 from presa.report.tables import Entry, Line, Table
-from presa.study.prepare import command
+from presa.study.commands import command
 
 WHAT = (
     "normalised reward / normalised cost, means over runs (limits x seeds) of means over episodes; "
@@ -31,8 +31,8 @@ def to_markdown(table: Table, facts: list[str], figures: list[tuple[str, str]]) 
         "## Safe tasks\n\n" + _counts(table),
         "## Interquartile means\n\n" + _intervals(table),
         *(f"![{caption}]({name})\n\n{caption}" for name, caption in figures),
-        "## Commands\n\nIn the folder of the study; then `presa evaluate` of what they write.\n\n```\n"
-        + "\n".join(f"{command(cell)}    # {' '.join((cell.task, cell.column, cell.level)).strip()}" for cell in cells)
+        "## Commands\n\nIn the folder of the study; `presa report` makes averages and figures of the same rows.\n\n```\n"
+        + "\n".join(f"{command(cell)}    # {cell.place}" for cell in cells)
         + "\n```",
         "## Known inconsistencies of the paper\n\n" + "\n".join(f"- {note}" for note in notes) if notes else "",
     ]

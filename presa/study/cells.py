@@ -25,13 +25,15 @@ import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
 from presa.algorithms import configure
+from presa.algorithms.base import Training
 from presa.data import resolve_device
 from presa.files import write_json
 from presa.finish import finish
+from presa.journal import describe
 from presa.judge import judge_run
 from presa.limits import load_limits
-from presa.records import Settings
-from presa.run import grid, train_all
+from presa.records import FAILURE_FILE, Settings, begun_elsewhere
+from presa.run import Job, grid, train_all
 from presa.study.grid import Cell
 from presa.study.prepare import dataset_folder, label_set
 from presa.trajectories import find_episodes
@@ -73,11 +75,23 @@ def result(root: Path, cell: Cell) -> dict[str, Any] | None:
 
 
 def forget_failure(root: Path, cell: Cell) -> None:
-    """Makes a failed cell one that is to be done; its finished runs stay."""
+    """Makes a failed cell one that is to be done, its failed runs from the beginning; its finished runs stay."""
     found = result(root, cell)
     if found is not None and found["failures"]:
+        for failed in cell_folder(root, cell).glob(f"*/{FAILURE_FILE}"):
+            shutil.rmtree(failed.parent)
         for name in ("result.json", "attempts.txt", "traceback.txt"):
             (cell_folder(root, cell) / name).unlink(missing_ok=True)
+
+
+def record_failure(root: Path, cell: Cell, why: str) -> None:
+    """Ends a cell that cannot be begun, unless it is finished or another process is at it."""
+    folder = cell_folder(root, cell)
+    folder.mkdir(parents=True, exist_ok=True)
+    with claimed(root, cell) as mine:
+        if mine:
+            write_json(folder / "cell.json", asdict(cell))
+            write_json(folder / "result.json", {"seconds": {}, "failures": {"": why}})
 
 
 @contextmanager
@@ -98,7 +112,8 @@ def claimed(root: Path, cell: Cell) -> Iterator[bool]:
 def run_cell(root: Path, cell: Cell, device: str = "auto") -> dict[str, Any] | None:
     """Does a cell unless it is finished or another process is at it.
 
-    A run whose loss is not finite, and any error, are recorded as failures; the other runs of the cell count.
+    Runs that fail are recorded with the reason, and the other runs of the cell count; an error that is no run's is one of the
+    whole cell, under the name "".
 
     Returns:
         What is in result.json; None if another process is at it.
@@ -142,19 +157,39 @@ def _work(root: Path, cell: Cell, folder: Path, device: str) -> tuple[dict[str, 
     jobs = grid(data, cell.seeds, folder)
     every = max(1, algorithm.steps // REPORTS)
     settings = Settings(report_every=every, checkpoint_every=max(every, 5_000), evaluate_every=cell.evaluate_every)
-    summaries = train_all(cell.algorithm, algorithm, jobs, settings)
-    failures = {Path(one["folder"]).name: one["failed"] for one in summaries if "failed" in one}
+    for job in jobs:
+        if begun_elsewhere(job.folder, describe(cell.algorithm, algorithm, job.data, job.seed, settings)):
+            shutil.rmtree(job.folder)
+    failures = _train(cell.algorithm, algorithm, jobs, settings)
     trained = time.perf_counter()
     rows: list[dict[str, Any]] = []
     for job in jobs:
         if job.folder.name in failures:
             continue
-        for limit in (job.data.cost_limit,) if limits == cell.cost_limits else cell.cost_limits:
-            judged = judge_run(job.folder, cell.episodes, EVALUATION_SEED, limit, processes=1)
-            rows += [{"cell": cell.hash, **row} for row in judged["rows"]]
+        try:
+            for limit in (job.data.cost_limit,) if limits == cell.cost_limits else cell.cost_limits:
+                judged = judge_run(job.folder, cell.episodes, EVALUATION_SEED, limit, processes=1)
+                rows += [{"cell": cell.hash, **row} for row in judged["rows"]]
+        except InputError as error:
+            failures[job.folder.name] = str(error)
+            continue
         finish(job.folder)
         shutil.rmtree(job.folder / "checkpoints")
     with replacing(folder / "rows.parquet") as partial:
         pq.write_table(pa.Table.from_pylist(rows, RUN_SCHEMA), partial)
     evaluated = time.perf_counter()
     return {"training": round(trained - started, 3), "evaluation": round(evaluated - trained, 3)}, failures
+
+
+def _train(name: str, algorithm: Training, jobs: list[Job], settings: Settings) -> dict[str, str]:
+    """Trains what can be trained; returns why runs failed, by the names of their folders."""
+    try:
+        summaries = train_all(name, algorithm, jobs, settings)
+        return {Path(one["folder"]).name: one["failed"] for one in summaries if "failed" in one}
+    except InputError as error:
+        by_limit: dict[float, list[Job]] = {}
+        for job in jobs:
+            by_limit.setdefault(job.data.cost_limit, []).append(job)
+        if len(by_limit) == 1:
+            return {job.folder.name: str(error) for job in jobs}
+        return {run: why for some in by_limit.values() for run, why in _train(name, algorithm, some, settings).items()}

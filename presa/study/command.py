@@ -57,7 +57,7 @@ def study(
     from filelock import FileLock
 
     from presa.data import resolve_device
-    from presa.study.cells import forget_failure, result
+    from presa.study.cells import forget_failure, record_failure, result
     from presa.study.grid import QUICK, Scope, find_study, find_tasks
     from presa.study.grid import cells as all_cells
     from presa.study.manifest import open_root, write_study
@@ -101,22 +101,26 @@ def study(
         print(f"note: {name} had another scope in {root}; the report is of this one now, finished cells of both stay")
     with Progress(f"study {name}", quiet=as_json) as progress:
         with FileLock(root / "datasets.lock"):
-            prepare(root, cells, progress)
+            lacking = prepare(root, cells, progress)
         if prepare_only:
-            told = {"folder": str(root), "datasets": str(root / "datasets"), "cells": len(cells)}
-            print(json.dumps(told) if as_json else f"{root}/datasets is ready for {len(cells)} cells")
+            _tell_prepared(root, cells, lacking, as_json)
             return
-        if retry:
-            for cell in mine:
+        for cell in mine:
+            if retry:
                 forget_failure(root, cell)
+            if cell.hash in lacking:
+                record_failure(root, cell, lacking[cell.hash])
         done = sum(result(root, cell) is not None for cell in mine)
         if not as_json and done:
             progress.say(f"{done} of {len(mine)} cells were finished already")
         progress(done, len(mine), f"study {name}")
 
+        lost: dict[str, dict[str, Any]] = {}  # what a cluster could not do has no result in the folder
+
         def on_cell(cell: Cell, how: dict[str, Any]) -> None:
             nonlocal done
             done += 1
+            lost[cell.hash] = how
             progress(done, len(mine), f"study {name}")
             if not as_json:
                 progress.say(f"[{done}/{len(mine)}] {_told(cell, how)}")
@@ -128,13 +132,28 @@ def study(
             run_here(root, todo, processes or cores(), device, on_cell)
     table = collect(root, cells)
     place = write_rows(root, name, table)
-    failures = {f"{cell.task} {cell.column} {cell.level}".strip(): how["failures"] for cell, how in _failed(root, mine)}
+    ended = [(cell, result(root, cell) or lost[cell.hash]) for cell in mine]
+    failures = {cell.place: how["failures"] for cell, how in ended if how["failures"]}
     if as_json:
         print(json.dumps({"folder": str(root), "rows": str(place), "cells": len(mine), "failures": failures}))
     else:
-        print(f"{place}: {table.num_rows:,} rows of {len(mine)} cells; read it with: presa report {root}")
-        for place_of, reasons in failures.items():
-            print(f"FAILED {place_of}: {'; '.join(f'{run} {why}'.strip() for run, why in reasons.items())}")
+        there = sum(result(root, cell) is not None for cell in cells)
+        print(f"{place}: {table.num_rows:,} rows of {there} of {len(cells)} cells; read it with: presa report {root}")
+        for where, reasons in failures.items():
+            print(f"FAILED {where}: {'; '.join(f'{run} {why}'.strip() for run, why in reasons.items())}")
+    if failures:
+        raise typer.Exit(1)
+
+
+def _tell_prepared(root: Path, cells: list[Cell], lacking: dict[str, str], as_json: bool) -> None:
+    failures = {cell.place: lacking[cell.hash] for cell in cells if cell.hash in lacking}
+    ready = len(cells) - len(failures)
+    if as_json:
+        print(json.dumps({"folder": str(root), "datasets": str(root / "datasets"), "cells": ready, "failures": failures}))
+    else:
+        print(f"{root}/datasets is ready for {ready} cells")
+        for where, why in failures.items():
+            print(f"FAILED {where}: {why}")
     if failures:
         raise typer.Exit(1)
 
@@ -147,7 +166,7 @@ def _settings(study: Study, texts: list[str], first: dict[str, dict[str, Any]]) 
         algorithm, dot, rest = text.partition(".")
         if not dot or algorithm not in known:
             raise InputError(f"--set takes ALGORITHM.NAME=VALUE with one of {', '.join(sorted(known))}, not '{text}'")
-        name, value = parse_setting(rest)
+        name, value = parse_setting(rest, f"{algorithm}.NAME=VALUE")
         settings.setdefault(algorithm, {})[name] = value
     return settings
 
@@ -165,16 +184,9 @@ def _require_simulators(names: tuple[str, ...], source: str, elsewhere: bool) ->
             raise InputError(f"no recordings of {task.name} come with safefeedback: leave it out, or take --source dsrl")
 
 
-def _failed(root: Path, cells: list[Cell]) -> list[tuple[Cell, dict[str, Any]]]:
-    from presa.study.cells import result
-
-    every = [(cell, result(root, cell)) for cell in cells]
-    return [(cell, how) for cell, how in every if how is not None and how["failures"]]
-
-
 def _told(cell: Cell, how: dict[str, Any]) -> str:
-    where = " ".join(word for word in (cell.task, cell.column, cell.level) if word)
     if how["failures"] and not how["seconds"]:
-        return f"{where}: FAILED, {next(iter(how['failures'].values()))}"
+        return f"{cell.place}: FAILED, {next(iter(how['failures'].values()))}"
     failed = f", {len(how['failures'])} of its runs FAILED" if how["failures"] else ""
-    return f"{where}: {how['seconds']['training']:.0f} s of training, {how['seconds']['evaluation']:.0f} s of rollouts{failed}"
+    training, rollouts = (how["seconds"][name] for name in ("training", "evaluation"))
+    return f"{cell.place}: {training:.0f} s of training, {rollouts:.0f} s of rollouts{failed}"

@@ -159,6 +159,11 @@ class Cell:
         return hashlib.sha256(json.dumps(work, sort_keys=True).encode()).hexdigest()[:16]
 
     @property
+    def place(self) -> str:
+        """Where it stands in the table, for people."""
+        return " ".join(word for word in (self.task, self.column, self.level) if word)
+
+    @property
     def trained_limits(self) -> tuple[float, ...]:
         """The limits that are trained for: one, where what is learnt does not depend on it."""
         if find_algorithm(self.algorithm).ignores_limit and not self.labels.get("filters"):
@@ -217,7 +222,10 @@ def find_tasks(text: str) -> tuple[str, ...]:
         InputError: for a task that is not known.
     """
     words = ("bullet,safetygym" if word.strip().lower() == "all" else word for word in text.split(","))
-    return tuple(task.name for task in safefeedback.tasks.find_tasks(",".join(words)))
+    found = safefeedback.tasks.find_tasks(",".join(words))
+    if own := [task.name for task in found if task.name not in safefeedback.tasks.tasks()]:
+        raise InputError(f"studies are of DSRL's tasks, not of one's own such as {own[0]}")
+    return tuple(task.name for task in found)
 
 
 def cells(study: Study, scope: Scope) -> list[Cell]:
@@ -257,7 +265,7 @@ def _cell(task: Task, column: Column, level: Level, scope: Scope) -> Cell:
         source=scope.source,
         labels={**level.labels, **column.labels},
         pairs=None if column.pairs == scope.pairs else column.pairs,
-        cost_limits=tuple(float(limit) for limit in limits),
+        cost_limits=tuple(sorted(float(limit) for limit in limits)),
         seeds=tuple(range(scope.seeds)),
         episodes=scope.episodes,
         evaluate_every=scope.evaluate_every,

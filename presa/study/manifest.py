@@ -34,11 +34,12 @@ def open_root(root: Path, source: str) -> None:
         if (found := _read(path)) != wanted:
             raise InputError(f"{root} holds studies of source {found.get('source')}, not {source}: choose another --out")
         return
-    if root.exists() and (not root.is_dir() or any(root.iterdir())):
+    if root.exists() and (not root.is_dir() or any(not path.name.startswith(".") for path in root.iterdir())):
         raise InputError(f"{root} exists and is not a folder of studies: choose another --out")
     try:
-        (root / "cells").mkdir(parents=True)
-        write_json(path, wanted)
+        root.mkdir(parents=True, exist_ok=True)
+        write_json(path, wanted)  # first: a folder with anything in it is known as one of studies
+        (root / "cells").mkdir(exist_ok=True)
     except OSError as error:
         raise InputError(f"cannot write {root}: {error.strerror}") from None
 

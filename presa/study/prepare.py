@@ -8,6 +8,7 @@ from typing import Any
 
 from presa.study.grid import Cell
 from safefeedback.build import Labelling, Recipe
+from safefeedback.errors import InputError
 from safefeedback.labelsets import relabel, set_name
 from safefeedback.pipeline import build_dataset
 from safefeedback.tasks import find_task
@@ -26,23 +27,6 @@ def label_set(cell: Cell, cost_limit: float) -> str | None:
     return None if labelling == _labelling(cell) else set_name(labelling, SEED)
 
 
-def command(cell: Cell) -> str:
-    """What trains a cell's runs again, in the study's folder."""
-    words = [f"presa train {dataset_folder(Path(), cell)}", f"--algorithm {cell.algorithm}"]
-    words += [f"--preset {cell.preset}"] if cell.preset else []
-    words += [f"--labels {name}"] if (name := label_set(cell, cell.trained_limits[0])) else []
-    words += [f"--pairs {cell.pairs}"] if cell.pairs else []
-    words += [f"--set {name}={_text(value)}" for name, value in cell.settings.items()]
-    limits = ",".join(f"{limit:g}" for limit in cell.trained_limits)
-    return " ".join([*words, f"--cost-limits {limits}", f"--seeds {len(cell.seeds)}"])
-
-
-def _text(value: Any) -> str:
-    """A setting as `--set` reads it."""
-    many = isinstance(value, (list, tuple))
-    return ",".join(map(str, value)) if many else "none" if value is None else str(value)
-
-
 def _labelling(cell: Cell, cost_limit: float | None = None) -> Labelling:
     """At a limit, with the cell's changes; without a limit, what the dataset is published with."""
     task = find_task(cell.task)
@@ -51,30 +35,41 @@ def _labelling(cell: Cell, cost_limit: float | None = None) -> Labelling:
     return Labelling.from_dict({**Labelling(task, seed=SEED).to_dict(), "cost_limit": cost_limit, **cell.labels}, task)
 
 
-def prepare(root: Path, cells: Sequence[Cell], on_progress: Callable[[int, int, str], None]) -> None:
-    """Builds what is missing.
+def prepare(root: Path, cells: Sequence[Cell], on_progress: Callable[[int, int, str], None]) -> dict[str, str]:
+    """Builds what is missing; what cannot be built does not stop the rest.
 
     Args:
         root: the study's folder.
         cells: all of them.
         on_progress: told (datasets done, in all, the present one).
 
-    Raises:
-        InputError: as `safefeedback.build_dataset` and `safefeedback.labelsets.relabel` do.
+    Returns:
+        Why cells have no data, by their hash.
     """
+    failures: dict[str, str] = {}
     wanted: dict[Path, list[Cell]] = {}
     for cell in cells:
         wanted.setdefault(dataset_folder(root, cell), []).append(cell)
     for done, (folder, users) in enumerate(wanted.items()):
         on_progress(done, len(wanted), f"dataset {folder.name}")
-        if not folder.is_dir():
-            recipe = Recipe(find_task(users[0].task), seed=SEED, **users[0].data)
-            build_dataset(recipe, users[0].source, folder)
-        sets: dict[str, dict[str, Any]] = {}
+        try:
+            if not folder.is_dir():
+                recipe = Recipe(find_task(users[0].task), seed=SEED, **users[0].data)
+                build_dataset(recipe, users[0].source, folder)
+        except InputError as error:
+            failures |= {cell.hash: f"its dataset: {error}" for cell in users}
+            continue
+        sets: dict[str, list[Cell]] = {}
+        choices: dict[str, dict[str, Any]] = {}
         for cell in users:
             for limit in cell.trained_limits:
                 if (name := label_set(cell, limit)) is not None and not (folder / "labels" / name).is_dir():
-                    sets[name] = {"cost_limit": limit, **cell.labels}
-        if sets:
-            relabel(folder, list(sets.values()))
+                    sets.setdefault(name, []).append(cell)
+                    choices[name] = {"cost_limit": limit, **cell.labels}
+        for name, choice in choices.items():
+            try:
+                relabel(folder, [choice])
+            except InputError as error:
+                failures |= {cell.hash: f"its labels {name}: {error}" for cell in sets[name]}
     on_progress(len(wanted), len(wanted), "datasets")
+    return failures

@@ -26,6 +26,7 @@ from presa.study.grid import Cell, OnCell
 from safefeedback.errors import InputError
 
 POLL = 0.2  # seconds between looks at what is finished
+DEATHS = 5  # of each process of ours, until none is started any more; a cell is given up after three
 
 
 def run_here(root: Path, cells: Sequence[Cell], processes: int, device: str, on_cell: OnCell) -> None:
@@ -48,14 +49,19 @@ def run_here(root: Path, cells: Sequence[Cell], processes: int, device: str, on_
     environment = {**os.environ, **ONE_THREAD, "PRESA_CACHE": str((root / "cache").resolve())}
     todo = {cell.hash: cell for cell in cells if result(root, cell) is None}
     workers: list[subprocess.Popen[bytes]] = []
+    deaths = 0  # in a row, without a cell that ended
     try:
         while todo:
             for name, cell in list(todo.items()):
                 if (found := result(root, cell)) is not None:
                     del todo[name]
+                    deaths = 0
                     on_cell(cell, found)
             if any((worker.poll() or 0) > 0 for worker in workers):  # killed ones have negative codes, and are replaced
                 raise InputError("a process that worked on the cells gave up, for the reason above")
+            deaths += sum((worker.returncode or 0) < 0 for worker in workers)
+            if deaths > DEATHS * processes:
+                raise InputError(f"{deaths} processes for the cells died one after the other: is there enough memory?")
             workers = [worker for worker in workers if worker.returncode is None]
             while len(workers) < min(processes, len(todo)):  # one that died is replaced; the cell's attempts are counted
                 workers.append(_start(words, environment, told))

@@ -92,6 +92,10 @@ def test_lambda_is_kept_where_a_filter_dropped_pairs(tmp_path: Path, ball_file: 
         kept = ratios["before-filters", name]
         assert kept == pytest.approx(ratios["labels", "whole"]) == pytest.approx(ratios["before-filters", "whole"])
         assert ratios["labels", name] > kept * 1.05  # fewer unsafe segments weigh more
+    first = load_data(tmp_path / "some", pairs=5)
+    assert first.filtered_out is None  # what the filter took from the first five is not known
+    with pytest.raises(InputError, match="take all pairs"):
+        configure("presa", None, {"lambda_counts": "before-filters"}).state(configure("presa").examples(first))
 
 
 def test_weights_can_be_fixed_so_that_a_filter_and_lambda_are_told_apart() -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from presa.files import write_json
 from presa.report.command import report, tell
+from presa.report.figures import sweep
 from presa.report.latex import to_latex
 from presa.report.markdown import to_markdown
 from presa.report.paper import Printed, footnotes, printed, printed_average
@@ -123,10 +124,11 @@ def test_what_failed_is_named() -> None:
     scope = Scope(("BallRun",), "recordings", seeds=1, settings={"presa": {"alpha": "0.3"}}, precision="bf16")
     found = cells(find_study("modules"), scope)
     fine, lost = {"seconds": {}, "failures": {}}, {"seconds": {}, "failures": {"limit10-seed0": "the loss was not finite"}}
-    facts = tell(scope, found, [fine, lost, None])
-    assert facts[-2:] == [
+    facts = tell(find_study("modules"), scope, found, [fine, lost, None])
+    assert facts[2:] == [
         "2 of 3 cells are finished, 1 of them with failures",
         "FAILED: BallRun safety only limit10-seed0: the loss was not finite",
+        "Made by: presa study modules --source recordings --tasks BallRun --seeds 1 --precision bf16 --set presa.alpha=0.3",
     ]
     assert "bf16 products (presa with alpha 0.3)" in facts[1]
 
@@ -164,10 +166,36 @@ def test_text_shows_both_and_compares_only_what_can_be_compared() -> None:
     assert "- a fact" in text and "![a figure](x.png)" in text and "| PreSa | 1 of 2 | 2 of 2 |" in text
     other = to_markdown(small("recordings")[0], [], [])
     assert "| 0.40 / 1.50 (0.19 / 0.09) |" in other and "+0.21" not in other and "for orientation" in other
-    latex = to_latex(table)
+    latex = to_latex(small("recordings")[0], ["a fact"])
+    assert (
+        latex.startswith("% a fact")
+        and "% in grey: the paper's, for orientation only" in latex
+        and "% BallRun PreSa: presa train" in latex
+    )
+    latex = to_latex(table, [])
+    assert "orientation" not in latex
     assert r"\textbf{0.95} & \textbf{0.30} \\" in latex and r"\textcolor{gray}{0.19} & \textcolor{gray}{0.09}" in latex
     widths = {line.count("&") for line in latex.splitlines() if line.startswith(("BallRun", "CarRun", "BulletGym", "Task"))}
     assert widths == {6}
+
+
+def test_sweeps_stand_in_their_order_and_apart() -> None:
+    scope = Scope(("BallRun",), "dsrl", seeds=2, cost_limits=(20.0,))
+    found = {cell.column: cell for cell in cells(find_study("sizes"), scope)}
+    runs = [(20.0, seed, [0.1 * seed], [0.5]) for seed in range(2)]
+    rows = [row for name in ("2000", "10000") for row in rows_of(found[name], runs)]  # what lies before and between is missing
+    table = make_table(find_study("sizes"), list(found.values()), pa.Table.from_pylist(rows, SCHEMA), "dsrl")
+    drawn = sweep(table)
+    assert drawn is not None
+    reward = drawn[1].axes[0]
+    assert [tick.get_text() for tick in reward.get_xticklabels()] == ["100", "500", "2000", "5000", "10000"]
+    assert [line.get_xdata().tolist() for line in reward.get_lines()] == [[2, 4], [0, 1, 2, 3, 4]]  # ours, the paper's
+    both = {cell.column: cell for cell in cells(find_study("eta"), scope)}
+    rows = [row for cell in both.values() for row in rows_of(cell, runs)]
+    drawn = sweep(make_table(find_study("eta"), list(both.values()), pa.Table.from_pylist(rows, SCHEMA), "dsrl"))
+    assert drawn is not None
+    lines = [line.get_xdata().tolist() for line in drawn[1].axes[0].get_lines()]
+    assert lines == [[0, 1, 2, 3], [0, 1, 2, 3], [4, 5, 6, 7], [4, 5, 6, 7]]
 
 
 def folder_of(root: Path, rows: pa.Table, found: list[Cell]) -> None:

@@ -10,21 +10,25 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+import typer
 
-from presa.study.cells import cell_folder, forget_failure, result, run_cell
+from presa.study.cells import cell_folder, forget_failure, record_failure, result, run_cell
 from presa.study.command import study as run_study
+from presa.study.commands import command, study_command
 from presa.study.grid import QUICK, Scope, cells, find_study, find_tasks, studies
 from presa.study.manifest import open_root, read_study, write_study
-from presa.study.prepare import command, label_set, prepare
+from presa.study.prepare import label_set, prepare
 from presa.study.rows import SCHEMA, collect
+from presa.study.workers import run_here
 from safefeedback.errors import InputError
 from safefeedback.simulator import can_simulate
 from safefeedback.spread import shard
 from safefeedback.tasks import find_task
-from tests.conftest import run_cli
+from tests.conftest import run_cli, wait_for
 
 TINY = ["--source", "recordings", "--tasks", "BallRun", "--quick", "--steps", "12", "--bc-steps", "4", "--pairs", "40"]
 pytestmark = pytest.mark.skipif(can_simulate(find_task("BallRun")) is not None, reason="BallRun cannot be simulated here")
@@ -80,7 +84,15 @@ def test_commands_say_what_is_done() -> None:
     assert label_set(noisy, 20.0) == "limit20-noise20"
     assert command(noisy) == (
         "presa train datasets/BallRun-length64-pairs10000 --algorithm presa --preset paper-bullet --labels limit10-noise20 "
-        "--cost-limits 10,20,40 --seeds 3"
+        f"--cost-limits 10,20,40 --seeds 3 --out {noisy.hash} && presa evaluate {noisy.hash} --episodes 20"
+    )
+    once = next(cell for cell in cells(find_study("table1"), paper_scope("BallRun")) if cell.algorithm == "bc-all")
+    assert command(once).split(" && ")[1:] == [
+        f"presa evaluate {once.hash} --episodes 20 --cost-limit {limit}" for limit in (10, 20, 40)
+    ]
+    scope = replace(paper_scope("BallRun", "CarRun"), seeds=1, cost_limits=(20.0,), settings={"cdt": {"reward_scale": None}})
+    assert study_command(find_study("table1"), scope) == (
+        "presa study table1 --source recordings --tasks BallRun,CarRun --seeds 1 --cost-limits 20 --set cdt.reward_scale=none"
     )
 
 
@@ -123,7 +135,7 @@ def test_bad_words_are_one_line(tmp_path: Path) -> None:
         ("--evaluate-every must be at least 0", {"evaluate_every": -1}),
         ("--set takes ALGORITHM.NAME=VALUE with one of bc-all, .*, not 'steps=3'", {"set_": ["steps=3"]}),
         ("--set takes ALGORITHM.NAME=VALUE .* not 'safety.steps=3'", {"set_": ["safety.steps=3"]}),
-        ("--set takes NAME=VALUE, not 'steps'", {"set_": ["cdt.steps"]}),
+        ("--set takes cdt.NAME=VALUE, not 'steps'", {"set_": ["cdt.steps"]}),
         ("algorithm cdt has no setting 'step': did you mean", {"set_": ["cdt.step=3"]}),
         ("precision must be fp32 or bf16, not 'fp8'", {"precision": "fp8"}),
     ):
@@ -138,7 +150,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("study") / "modules"
     answer = run_cli("study", "modules", *TINY, "--processes", 2, "--out", root, cwd=root.parent, program="presa")
     assert answer.returncode == 0, answer.stderr
-    assert "6 rows of 3 cells" in answer.stdout and "[3/3]" in answer.stdout
+    assert "6 rows of 3 of 3 cells" in answer.stdout and "[3/3]" in answer.stdout
     return root
 
 
@@ -202,13 +214,11 @@ def test_workers_do_the_cells_of_their_command_and_end_with_it(tmp_path: Path) -
     words = [sys.executable, "-m", "presa", "study", "modules", *TINY, "--processes", "1", "--out", "one"]
     parent = subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
     root, cell = tmp_path / "one", cells(find_study("modules"), paper_scope("CarRun"))[:1]
-    while not (root / "datasets.lock").exists():
-        time.sleep(0.01)
+    wait_for((root / "datasets.lock").exists)
     write_study(root, find_study("modules"), paper_scope("CarRun"), cell)  # another command in the same folder
     assert parent.wait(240) == 0 and len(list(root.glob("cells/*/result.json"))) == 3
     other = subprocess.Popen([*words[:-1], "two"], cwd=tmp_path, stdout=subprocess.PIPE, text=True)
-    while not list(tmp_path.glob("two/cells/*/cell.json")):
-        time.sleep(0.01)
+    wait_for(lambda: list(tmp_path.glob("two/cells/*/cell.json")))
     (worker,) = [int(one.name) for one in Path("/proc").iterdir() if one.name.isdecimal() and _is_worker_of(one, other.pid)]
     other.kill()
     other.wait()
@@ -221,20 +231,94 @@ def test_workers_do_the_cells_of_their_command_and_end_with_it(tmp_path: Path) -
         raise AssertionError("a worker outlived its command")
 
 
-def test_a_failed_cell_is_recorded_and_the_rest_goes_on(tmp_path: Path) -> None:
+def test_a_failed_run_is_recorded_and_the_rest_goes_on(tmp_path: Path) -> None:
     root, study = tmp_path / "study", find_study("modules")
     open_root(root, "recordings")
-    scope = Scope(("BallRun",), "recordings", **{**QUICK, "steps": 6, "bc_steps": 2, "pairs": 20, "cost_limits": (1e6,)})
+    scope = Scope(("BallRun",), "recordings", **{**QUICK, "steps": 6, "bc_steps": 2, "pairs": 20, "cost_limits": (20.0, 1e6)})
     found = cells(study, scope)
-    prepare(root, found, lambda *_: None)
+    assert prepare(root, found, lambda *_: None) == {}
     results = {cell.column: run_cell(root, cell, "cpu") for cell in found}
     assert results["preference only"]["failures"] == {}  # type: ignore[index]
-    for name in ("safety only", "PreSa"):  # at that limit no segment is unsafe
-        assert "unsafe" in results[name]["failures"][""] and results[name]["seconds"] == {}  # type: ignore[index]
-    assert set(collect(root, found).column("column").to_pylist()) == {"preference only"}
+    for name in ("safety only", "PreSa"):  # at a limit of a million no segment is unsafe
+        ((run, why),) = results[name]["failures"].items()  # type: ignore[index]
+        assert run == "limit1000000-seed0" and "unsafe" in why
+    rows = collect(root, found)
+    assert sorted(zip(*(rows.column(name).to_pylist() for name in ("column", "cost_limit")), strict=True))[::2] == [
+        ("PreSa", 20.0),
+        ("preference only", 20.0),
+        ("preference only", 1e6),
+        ("safety only", 20.0),
+    ]
     forget_failure(root, found[0])
     forget_failure(root, found[2])
     assert result(root, found[0]) is not None and result(root, found[2]) is None  # only the failed one
+
+
+def test_a_failed_run_is_tried_again_and_one_begun_elsewhere_begins_anew(tmp_path: Path) -> None:
+    root = tmp_path / "study"
+    open_root(root, "recordings")
+    scope = Scope(("BallRun",), "recordings", **{**QUICK, "steps": 6, "bc_steps": 2, "pairs": 20})
+    (cell, *_) = cells(find_study("modules"), scope)
+    prepare(root, [cell], lambda *_: None)
+    first, rows = run_cell(root, cell, "cpu"), collect(root, [cell])
+    (run,) = cell_folder(root, cell).glob("limit*")
+    assert first is not None and first["failures"] == {} and run_cell(root, cell, "cpu") == first
+
+    (run / "policy.safetensors").unlink()
+    (run / "failure.json").write_text('{"error": "the loss was not finite"}')
+    (cell_folder(root, cell) / "result.json").write_text('{"seconds": {}, "failures": {"limit20-seed0": "so"}}')
+    forget_failure(root, cell)
+    assert not run.exists()
+    again = run_cell(root, cell, "cpu")
+    assert again is not None and again["failures"] == {} and collect(root, [cell]) == rows
+
+    config = json.loads((run / "config.json").read_text())
+    (run / "config.json").write_text(json.dumps({**config, "versions": {**config["versions"], "torch": "1.0"}}))
+    (cell_folder(root, cell) / "result.json").unlink()
+    assert run_cell(root, cell, "cpu")["failures"] == {}  # type: ignore[index]
+    assert json.loads((run / "config.json").read_text())["versions"]["torch"] == "1.0"  # what is finished is finished
+    (run / "policy.safetensors").unlink()
+    (cell_folder(root, cell) / "result.json").unlink()
+    assert run_cell(root, cell, "cpu")["failures"] == {}  # type: ignore[index]
+    assert json.loads((run / "config.json").read_text()) == config and collect(root, [cell]) == rows
+
+
+def test_data_that_cannot_be_made_fail_their_cells_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given: dict[str, Any] = {"source": "recordings", "tasks": "CarRun,BallRun", "pairs": 2, "cost_limits": "0"}
+    with pytest.raises(typer.Exit):
+        run_study("filters", out=tmp_path / "study", prepare_only=True, **given)
+    told = capsys.readouterr().out
+    assert "leave a split without any pair" in told and "FAILED BallRun PreSa, filtered: its labels limit0-" in told
+    assert {path.name for path in (tmp_path / "study" / "datasets").iterdir()} == {
+        f"{task}-length64-pairs2" for task in ("BallRun", "CarRun")
+    }
+    (cell, *_) = cells(find_study("filters"), Scope(("BallRun",), "recordings"))
+    record_failure(tmp_path / "study", cell, "its dataset: gone")
+    assert result(tmp_path / "study", cell) == {"seconds": {}, "failures": {"": "its dataset: gone"}}
+
+
+def test_cells_that_a_cluster_lost_are_failures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def lose(function: Any, items: list[Any], address: str, on_done: Any, gpus: float) -> None:
+        for index in range(len(items)):
+            on_done(index, InputError("lost on the cluster: its node died"))
+
+    monkeypatch.setattr("presa.study.on_ray.run_on_cluster", lose)
+    with pytest.raises(typer.Exit):
+        given: dict[str, Any] = {"tasks": "BallRun", "pairs": 20, "ray": "auto", "as_json": True}
+        run_study("modules", "recordings", out=tmp_path / "study", **given)
+    failures = json.loads(capsys.readouterr().out)["failures"]
+    assert len(failures) == 3 and failures["BallRun PreSa"] == {"": "lost on the cluster: its node died"}
+
+
+def test_processes_that_die_at_once_are_not_replaced_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = tmp_path / "dies"
+    script.write_text("#!/bin/sh\nkill -9 $$\n")
+    script.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(script))
+    with pytest.raises(InputError, match="died one after the other"):
+        run_here(tmp_path, cells(find_study("modules"), paper_scope("BallRun")), 1, "cpu", lambda *_: None)
 
 
 def test_a_cell_whose_processes_die_is_given_up(tmp_path: Path) -> None:
@@ -259,5 +343,5 @@ def test_two_nodes_of_a_cluster_one_of_them_killed_give_the_same_rows(done: Path
         env={**os.environ, "RAY_DISABLE_IMPORT_WARNING": "1", "RAY_USAGE_STATS_ENABLED": "0"},
     )
     assert answer.returncode == 0, answer.stderr[-2000:]
-    assert all(words in answer.stdout for words in ("built on the cluster", "killed a worker", "6 rows of 3 cells"))
+    assert all(words in answer.stdout for words in ("built on the cluster", "killed a worker", "6 rows of 3 of 3 cells"))
     assert pq.read_table(tmp_path / "cluster" / "modules.parquet").equals(pq.read_table(done / "modules.parquet"))
