@@ -83,7 +83,7 @@ def _render(manifest: dict[str, Any], sets: dict[str, dict[str, Any]], pictures:
         source_file=manifest["not_hashed"]["source_file"],
         source_sha256=source["sha256"],
         content_sha256=manifest["content"]["sha256"],
-        limitations="\n".join(f"- {line}" for line in limitations(manifest)),
+        limitations="\n".join(f"- {line}" for line in limitations(manifest, sets)),
         attribution=attribution(source),
         citation="\n\n".join(text for text in (PRESA_CITATION, source["citation"].strip()) if text),
         yours=YOURS,
@@ -100,14 +100,22 @@ def describe(manifest: dict[str, Any]) -> str:
     )
 
 
-def limitations(manifest: dict[str, Any]) -> list[str]:
-    """What the dataset cannot show, a sentence each, in Markdown."""
+def answered(sets: dict[str, dict[str, Any]]) -> list[str]:
+    """The names of the label sets that people gave."""
+    return [name for name, labels in sets.items() if "answers_sha256" in labels["recipe"]]
+
+
+def limitations(manifest: dict[str, Any], sets: dict[str, dict[str, Any]]) -> list[str]:
+    """What the dataset and its label sets cannot show, a sentence each, in Markdown."""
     recipe = manifest["recipe"]
     entry = next(one for one in manifest["history"] if one["stage"] == "label")
     rule = f"{recipe['cost_limit']:g} * {recipe['length']} / {entry['horizon']} = {entry['segment_cost_limit']:g}"
-    noise = _noise_sentence(recipe)
+    noise, people = _noise_sentence(recipe), answered(sets)
+    gave = (
+        f"People gave those of the label set{'s' * (len(people) > 1)} {', '.join(people)}" if people else "No person gave them"
+    )
     return [
-        f"The labels are synthetic: computed from the recorded rewards and costs{noise}. No person gave them.",
+        f"The labels are synthetic: computed from the recorded rewards and costs{noise}. {gave}.",
         f"Safety is judged segment by segment, `cost <= {rule}`: a segment of an unsafe episode can be safe.",
         "Segments show what the recording policies did; states they never visited have no feedback.",
     ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from safefeedback.card import PRESA_CITATION, describe, limitations
+from safefeedback.card import PRESA_CITATION, answered, describe, limitations
 from safefeedback.history import describe_history
 
 CONTEXT = {
@@ -167,7 +167,7 @@ def _records(name: str, path: str, columns: tuple[str, ...], shape: dict[str, in
 def _responsible(manifest: dict[str, Any], sets: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """The fields of the RAI vocabulary, from what the manifests say."""
     recipe = manifest["recipe"]
-    people = [name for name, labels in sets.items() if "answers_sha256" in labels["recipe"]]
+    people = answered(sets)
     protocol = (
         "Preferences are computed from the recorded rewards of the two segments, safety labels from their recorded costs, and "
         f"altered as the recipe says: teacher {recipe['teacher']}, safety noise {recipe['safety_noise']}, safety labels "
@@ -182,7 +182,7 @@ def _responsible(manifest: dict[str, Any], sets: dict[str, dict[str, Any]]) -> d
         "rai:dataAnnotationProtocol": protocol,
         "rai:dataAnnotationPlatform": [f"safefeedback {manifest['not_hashed']['safefeedback']}"],
         "rai:annotatorDemographics": ["none: the labels are computed"] if not people else ["not recorded"],
-        "rai:dataLimitations": limitations(manifest),
+        "rai:dataLimitations": limitations(manifest, sets),
         "rai:dataBiases": [
             "The segments show what the policies that were recorded did, and how often; other behaviour is absent."
         ],

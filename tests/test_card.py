@@ -48,6 +48,7 @@ def test_the_cards_metadata_follow_the_hubs_schema(folder: Path):
     assert set(values["annotations_creators"]) == {"machine-generated", "other"} <= CREATORS
     assert set(values["size_categories"]) == {"n<1K"} <= SIZES and values["task_categories"] == ["reinforcement-learning"]
     assert all(isinstance(tag, str) for tag in values["tags"]) and values["license"] == "unknown"
+    assert "People gave those of the label set people." in text and "No person" not in text
     assert [config["config_name"] for config in values["configs"] if config.get("default")] == ["pairs"]
     for config in values["configs"]:
         for data_file in config["data_files"]:
