@@ -43,10 +43,10 @@ def ratio(table: Table) -> Drawn | None:
     names = [column.name for column in table.study.columns]
     figure = new_figure(max(4.0, 1.1 * len(names)), 3.0)
     axes = bare(figure.add_subplot())
-    for shift, colour, label, counts in (
-        (-0.2, SAFE, "ours", [table.safe_count(index, "") for index in range(len(names))]),
-        (0.2, OTHER, "paper", [table.papers_safe_count(index, "") for index in range(len(names))]),
-    ):
+    series = [(-0.2, SAFE, "ours", [table.safe_count(index, "") for index in range(len(names))])]
+    if table.study.paper:
+        series.append((0.2, OTHER, "paper", [table.papers_safe_count(index, "") for index in range(len(names))]))
+    for shift, colour, label, counts in series:
         shares = [safe / of if of else 0.0 for safe, of in counts]
         axes.bar(np.arange(len(names)) + shift, shares, 0.38, color=colour, label=label)
         for x, (safe, of) in enumerate(counts):

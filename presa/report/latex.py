@@ -36,7 +36,7 @@ def to_latex(table: Table, facts: list[str]) -> str:
             out.append(theirs + r" \\")
     cells = [entry.cell for line in table.lines for entry in line.entries if entry.cell and entry.runs]
     grey = "in grey: the paper's" + ("" if table.compared else ", for orientation only: these are not the paper's recordings")
-    notes = [grey, *footnotes(study.paper), *(f"{cell.place}: {command(cell)}" for cell in cells)]
+    notes = [*([grey] if study.paper else []), *footnotes(study.paper), *(f"{cell.place}: {command(cell)}" for cell in cells)]
     out += [r"\bottomrule", r"\end{tabular}"]
     return "\n".join([*(f"% {fact}" for fact in facts), *out, *(f"% {note}" for note in notes), ""])
 

@@ -26,7 +26,7 @@ def to_markdown(table: Table, facts: list[str], figures: list[tuple[str, str]]) 
     parts = [
         f"# {study.title}",
         "\n".join(f"- {fact}" for fact in facts),
-        f"Each cell: {WHAT}. In brackets the paper's ({', '.join(study.paper)}), {orientation}.",
+        f"Each cell: {WHAT}." + (f" In brackets the paper's ({', '.join(study.paper)}), {orientation}." if study.paper else ""),
         "\n".join(lines),
         "## Safe tasks\n\n" + _counts(table),
         "## Interquartile means\n\n" + _intervals(table),

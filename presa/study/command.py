@@ -14,7 +14,7 @@ from safefeedback.errors import InputError
 if TYPE_CHECKING:
     from presa.study.grid import Cell, Study
 
-NAMES = "table1, baselines, modules, lengths, sizes, noise, filters, alpha, beta, eta, delta, zref"
+NAMES = "table1, baselines, modules, lengths, sizes, noise, filters, alpha, beta, eta, delta, zref, nu, rate"
 
 
 def study(

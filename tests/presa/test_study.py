@@ -53,6 +53,8 @@ def test_every_study_is_the_papers_grid() -> None:
         "eta": 2 * 4 * 8,
         "delta": 4 * 8,
         "zref": 4 * 8,
+        "nu": 5 * 8,
+        "rate": 3 * 8,
     }
     for cell in cells(find_study("table1"), paper_scope("BallRun", "PointGoal1")):
         assert cell.seeds == (0, 1, 2) and cell.episodes == 20 and cell.data == {"pairs": 10_000, "length": 64}
