@@ -115,7 +115,7 @@ QUICK: dict[str, Any] = {
     "bc_steps": 60,
     "pairs": 200,
     "episodes": 2,
-    "settings": {name: {"batch_size": 64} for name in ("cdt", "safe-rlhf-cdt", "safe-rlhf-cdt-binary")},
+    "settings": {name: {"batch_size": 16} for name in ("cdt", "safe-rlhf-cdt", "safe-rlhf-cdt-binary")},
 }
 
 
