@@ -1,7 +1,7 @@
 """Where in an episode trained policies act as the recordings did: squared error by step, and the mean first action.
 
-Windows of L steps that are drawn uniformly from episodes of T steps hold step 0 in one of T - L + 1, and a step in the middle in
-L of them: what is learnt from segments has seen few beginnings.
+Windows of L steps that are drawn uniformly from episodes of T steps hold step 0 in one of T - L + 1, and a step in the middle
+in L of them: what is learnt from segments has seen few beginnings.
 
     python tests/benchmarks/starts.py studies-recordings/cells/*/limit20-seed0
 """
