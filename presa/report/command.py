@@ -61,6 +61,7 @@ def report(
 
 def tell(study: Study, scope: Scope, cells: list[Cell], results: list[dict[str, Any] | None]) -> list[str]:
     """What was run, in sentences, what failed, and by which command; a result for each cell."""
+    from presa.algorithms import find_algorithm
     from presa.study.commands import study_command
 
     made = "DSRL's recordings" if scope.source == "dsrl" else "the recordings shipped with safefeedback, which are not DSRL's"
@@ -80,5 +81,6 @@ def tell(study: Study, scope: Scope, cells: list[Cell], results: list[dict[str, 
         f"{scope.seeds} seed{'s' * (scope.seeds > 1)}, {limits}, {steps}, {scope.episodes} episodes a run",
         f"{len(known)} of {len(results)} cells are finished, {sum(bool(why) for _, why in known)} of them with failures",
         *failed,
+        *(f"{column.name}: {note}" for column in study.columns for note in find_algorithm(column.algorithm).notes),
         f"Made by: {study_command(study, scope)}",
     ]

@@ -66,10 +66,12 @@ def run_here(root: Path, cells: Sequence[Cell], processes: int, device: str, on_
             while len(workers) < min(processes, len(todo)):  # one that died is replaced; the cell's attempts are counted
                 workers.append(_start(words, environment, told))
             time.sleep(POLL)
-    finally:
+    except BaseException:
         for worker in workers:
             worker.send_signal(signal.SIGTERM)
-        for worker in workers:
+        raise
+    finally:
+        for worker in workers:  # they end by themselves when every cell is finished
             worker.wait()
 
 

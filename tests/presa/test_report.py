@@ -131,6 +131,9 @@ def test_what_failed_is_named() -> None:
         "Made by: presa study modules --source recordings --tasks BallRun --seeds 1 --precision bf16 --set presa.alpha=0.3",
     ]
     assert "bf16 products (presa with alpha 0.3)" in facts[1]
+    study, scope = find_study("table1"), Scope(("BallRun",), "recordings")
+    (note,) = [fact for fact in tell(study, scope, cells(study, scope), [None] * 7) if "oracle" in fact]
+    assert note.startswith("Safe-RLHF (CDT): The cost preferences it learnt from come from the oracle")
 
 
 def test_interquartile_means_and_their_intervals() -> None:
