@@ -32,7 +32,7 @@ HEAVY = {
 }
 # every module or folder of safefeedback, in the order in which imports may point: to the same layer or one above
 LAYERS = [
-    {"__init__", "errors", "randomness", "files", "history", "content", "network"},
+    {"__init__", "errors", "randomness", "files", "history", "content", "network", "spread"},
     {"tasks", "terminal", "variants", "consensus", "parquet", "places"},
     {"types", "commands"},
     {"sources", "simulator", "labels", "noise", "filters", "teachers", "windows", "doctor"},
@@ -44,7 +44,7 @@ LAYERS = [
     {"answers", "release", "croissant", "export"},
     {"dataset_release", "collection", "labels_release"},
     {"screen", "label_commands", "hub"},
-    {"inspection", "verification"},
+    {"inspection", "verification", "batch"},
     {"fetching"},
     {"hub_commands"},
     {"cli"},
