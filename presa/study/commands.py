@@ -18,7 +18,7 @@ def command(cell: Cell) -> str:
     words += [f"--set {name}={_text(value)}" for name, value in cell.settings.items()]
     words += [f"--cost-limits {_text(cell.trained_limits)}", f"--seeds {len(cell.seeds)}", f"--out {cell.hash}"]
     once = cell.trained_limits != cell.cost_limits  # the same policy is judged at each limit
-    limits = [f" --cost-limit {limit:g}" for limit in cell.cost_limits] if once else [""]
+    limits = [f" --cost-limit {_text(limit)}" for limit in cell.cost_limits] if once else [""]
     judge = f"presa evaluate {cell.hash} --episodes {cell.episodes}"
     return " && ".join([" ".join(words), *(judge + limit for limit in limits)])
 
@@ -37,4 +37,4 @@ def _text(value: Any) -> str:
     """A value as the command line reads it."""
     if isinstance(value, (list, tuple)):
         return ",".join(map(_text, value))
-    return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+    return "none" if value is None else str(value).removesuffix(".0")

@@ -59,17 +59,15 @@ def prepare(root: Path, cells: Sequence[Cell], on_progress: Callable[[int, int, 
         except InputError as error:
             failures |= {cell.hash: f"its dataset: {error}" for cell in users}
             continue
-        sets: dict[str, list[Cell]] = {}
-        choices: dict[str, dict[str, Any]] = {}
+        lacking: dict[str, tuple[dict[str, Any], list[Cell]]] = {}  # label sets: their choices, and who needs them
         for cell in users:
             for limit in cell.trained_limits:
                 if (name := label_set(cell, limit)) is not None and not (folder / "labels" / name).is_dir():
-                    sets.setdefault(name, []).append(cell)
-                    choices[name] = {"cost_limit": limit, **cell.labels}
-        for name, choice in choices.items():
+                    lacking.setdefault(name, ({"cost_limit": limit, **cell.labels}, []))[1].append(cell)
+        for name, (choice, needing) in lacking.items():
             try:
                 relabel(folder, [choice])
             except InputError as error:
-                failures |= {cell.hash: f"its labels {name}: {error}" for cell in sets[name]}
+                failures |= {cell.hash: f"its labels {name}: {error}" for cell in needing}
     on_progress(len(wanted), len(wanted), "datasets")
     return failures
