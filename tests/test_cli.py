@@ -46,7 +46,7 @@ LAYERS = [
     {"screen", "label_commands", "hub"},
     {"inspection", "verification", "batch"},
     {"fetching"},
-    {"hub_commands"},
+    {"hub_commands", "annotate"},
     {"cli"},
     {"__main__"},
 ]

@@ -91,3 +91,54 @@ def test_the_dims_of_every_navigation_task_fit_its_lidars() -> None:
 def test_no_lidar_where_there_is_none() -> None:
     assert geometry.lidars("AntVelocity", np.zeros(27)) == {} and geometry.lidars("BallCircle", np.zeros(8)) == {}
     assert geometry.arena("AntVelocity", 27) is None and geometry.arena("BallCircle", 9) is None
+
+
+@pytest.mark.parametrize("name", [*geometry.BULLET, "PointCircle1", "CarCircle2"])
+def test_speeds_headings_and_altitudes_are_the_simulators(name: str) -> None:
+    env, task = None, find_task(name)
+    if simulator.can_simulate(task) is not None:
+        pytest.skip("no simulator")
+    env = simulator.make(task)
+    env.reset(seed=3)
+    rng = np.random.default_rng(3)
+    for _ in range(20):
+        action = np.clip(0.8 + 0.4 * rng.standard_normal(env.action_space.shape), -1, 1).astype(np.float32)
+        observation = env.step(action)[0].astype(np.float32)
+        if task.domain == "BulletGym":
+            agent = env.unwrapped.agent
+            speed, yaw, height = np.hypot(*agent.get_linear_velocity()[:2]), agent.get_orientation()[2], agent.get_position()[2]
+        else:
+            agent = env.unwrapped.task.agent
+            speed, yaw, height = np.hypot(*agent.vel[:2]), np.arctan2(agent.mat[1, 0], agent.mat[0, 0]), None
+        assert geometry.speeds(name, observation) == pytest.approx(speed, abs=2e-2)
+        seen = geometry.headings(name, observation)
+        assert (seen is None) == name.startswith("Ball")
+        if seen is not None:
+            assert np.cos(seen - yaw) == pytest.approx(1, abs=1e-3)
+        found = geometry.altitudes(name, observation)
+        assert (found is not None) == name.startswith("Drone")
+        if found is not None:
+            assert found == pytest.approx(height, abs=1e-4)
+    env.close()
+
+
+@pytest.mark.parametrize("name", geometry.VELOCITY)
+def test_the_limit_of_a_velocity_task_is_the_simulators(name: str) -> None:
+    task = find_task(name)
+    if simulator.can_simulate(task) is not None:
+        pytest.skip("no simulator")
+    env = simulator.make(task)
+    observation = env.reset(seed=0)[0]
+    inner, rng = env.unwrapped, np.random.default_rng(0)
+    pairs = []
+    for _ in range(60):
+        start = inner.data.qpos[:2].copy()
+        observation = env.step(rng.uniform(-1, 1, env.action_space.shape).astype(np.float32))[0]
+        moved = (inner.data.qpos[:2] - start) / inner.dt
+        found = geometry.limited_speed(name, observation)
+        assert found is not None and found[1] == inner._velocity_threshold
+        pairs.append((float(found[0]), np.hypot(*moved) if name == "AntVelocity" else moved[0]))
+    seen, true = np.array(pairs).T
+    assert np.corrcoef(seen, true)[0, 1] > 0.9, name  # at the step's end, and over the step
+    assert geometry.limited_speed("BallRun", observation) is None
+    env.close()

@@ -2,7 +2,8 @@
 
 Sources: bullet-safety-gym 1.4.0, envs/agents.py (`agent_specific_observation`, `velocity_constraint`), envs/obstacles.py
 (`CircleZone.radius`) and envs/tasks.py (`x_lim`, `y_lim`, `calculate_cost`); safety-gymnasium 0.4.0, assets/geoms/circle.py,
-assets/geoms/sigwalls.py, tasks/circle/circle_level{0,1,2}.py and bases/base_task.py (`_obs_lidar_pseudo`).
+assets/geoms/sigwalls.py, tasks/circle/circle_level{0,1,2}.py, tasks/safety_velocity/*_v1.py and bases/base_task.py
+(`_obs_lidar_pseudo`).
 tests/test_geometry.py compares all of it with the running simulators.
 """
 
@@ -25,12 +26,14 @@ class Arena:
         circle: radius of the circle to follow, around the origin, or None.
         x_limit, y_limit: |x| or |y| above it costs, or None.
         speed_limit: horizontal speed above it costs, in metres a second, or None.
+        clockwise: which way round the circle is rewarded, seen from above with x to the right and y upwards.
     """
 
     circle: float | None = None
     x_limit: float | None = None
     y_limit: float | None = None
     speed_limit: float | None = None
+    clockwise: bool = False
 
 
 @dataclass(frozen=True)
@@ -41,25 +44,32 @@ class Body:
         velocity: the index of its x part; y follows. The position's x and y are observations 0 and 1.
         metres, metres_per_second: what an observation of 1 stands for.
         speed_limit: of the Run tasks, in metres a second.
+        quaternion: the index of its first part (x, y, z, w), or None.
+        yaw: the index of its sine; the cosine follows; or None.
+        altitude: the index of the height above ground, scaled like the position; None for what stays on the ground.
     """
 
     velocity: int
     metres: float
     metres_per_second: float
     speed_limit: float
+    quaternion: int | None = None
+    yaw: int | None = None
+    altitude: int | None = None
 
 
 BODIES = {  # bullet-safety-gym
     "Ball": Body(2, 1 / 0.1, 1 / 0.2, 2.5),
-    "Car": Body(2, 1 / 0.1, 1.0, 1.5),
-    "Ant": Body(3, 1 / 0.1, 1 / 0.3, 1.5),
-    "Drone": Body(3, 1 / 0.1, 1 / 0.2, 1.5),
+    "Car": Body(2, 1 / 0.1, 1.0, 1.5, yaw=4),
+    "Ant": Body(3, 1 / 0.1, 1 / 0.3, 1.5, quaternion=6),
+    "Drone": Body(3, 1 / 0.1, 1 / 0.2, 1.5, quaternion=6, altitude=2),
 }
 BULLET = {
-    **{f"{name}Circle": Arena(circle=7.0, x_limit=6.0) for name in BODIES},
+    **{f"{name}Circle": Arena(circle=7.0, x_limit=6.0, clockwise=True) for name in BODIES},
     **{f"{name}Run": Arena(y_limit=2.0, speed_limit=body.speed_limit) for name, body in BODIES.items()},
 }
 SENSORS = {"Point": 12, "Car": 24}  # safety-gymnasium: observations before the first lidar
+VELOCIMETER = 3  # the index of its forward part; the part to the left follows
 MAGNETOMETER = 9  # the index of its x part; y follows
 MAGNETIC_FIELD = 0.5  # of MuJoCo's default world, along -y
 CIRCLE_REACH = 6.0  # metres at which the lidar of the Circle tasks reads 0; 3 in the other tasks
@@ -72,6 +82,13 @@ LIDARS = {
     "Goal": ("goal", "hazards", "vases"),
     "Button": ("buttons", "goal", "hazards", "gremlins"),
     "Push": ("goal", "hazards", "pillars", "push box"),
+}
+VELOCITY = {  # safety-gymnasium's velocity tasks: the observations whose length is the speed, and the limit in metres a second
+    "AntVelocity": ((13, 14), 2.6222),
+    "HalfCheetahVelocity": ((8,), 3.2096),
+    "HopperVelocity": ((5,), 0.7402),
+    "SwimmerVelocity": ((3,), 0.2282),
+    "Walker2dVelocity": ((8,), 2.3415),
 }
 
 
@@ -113,11 +130,45 @@ def heading(observations: np.ndarray) -> np.ndarray:
     return np.arctan2(-east.astype(np.float64), -north.astype(np.float64))
 
 
-def speeds(task: str, observations: np.ndarray) -> np.ndarray:
-    """The horizontal speed of a Bullet task's body, float64 [...], in metres a second."""
+def headings(task: str, observations: np.ndarray) -> np.ndarray | None:
+    """The direction in which the body looks, counter-clockwise from x, float64 [...], in radians; None for a ball."""
+    if task not in BULLET:
+        return heading(observations)
     body = _body(task)
-    velocity = observations[..., body.velocity : body.velocity + 2].astype(np.float64)
-    return body.metres_per_second * np.hypot(velocity[..., 0], velocity[..., 1])
+    if body.yaw is not None:
+        sine, cosine = (observations[..., body.yaw + part].astype(np.float64) for part in (0, 1))
+        return np.arctan2(sine, cosine)
+    if body.quaternion is not None:
+        x, y, z, w = np.moveaxis(observations[..., body.quaternion : body.quaternion + 4].astype(np.float64), -1, 0)
+        return np.arctan2(2 * (w * z + x * y), 1 - 2 * (y * y + z * z))
+    return None
+
+
+def altitudes(task: str, observations: np.ndarray) -> np.ndarray | None:
+    """The height above ground, float64 [...], in metres; None for a body that stays on the ground."""
+    if task not in BULLET or _body(task).altitude is None:
+        return None
+    return _body(task).metres * observations[..., _body(task).altitude].astype(np.float64)
+
+
+def speeds(task: str, observations: np.ndarray) -> np.ndarray:
+    """The horizontal speed of the body, float64 [...], in metres a second; in safety-gymnasium that of the velocimeter."""
+    first, scale = (_body(task).velocity, _body(task).metres_per_second) if task in BULLET else (VELOCIMETER, 1.0)
+    velocity = observations[..., first : first + 2].astype(np.float64)
+    return scale * np.hypot(velocity[..., 0], velocity[..., 1])
+
+
+def limited_speed(task: str, observations: np.ndarray) -> tuple[np.ndarray, float] | None:
+    """The speed that a velocity task limits, float64 [...], and the limit, in metres a second; None in other tasks.
+
+    Of one dim, it is the part along x, which may be negative. The simulator judges the mean over a step, not its end.
+    """
+    known = tasks().get(task)
+    if known is None or task not in VELOCITY or observations.shape[-1] != known.observation_dim:
+        return None
+    dims, limit = VELOCITY[task]
+    values = observations[..., list(dims)].astype(np.float64)
+    return (values[..., 0] if len(dims) == 1 else np.hypot(values[..., 0], values[..., 1])), limit
 
 
 def costly(task: str, observations: np.ndarray) -> np.ndarray:

@@ -1,0 +1,119 @@
+"""What the page draws of a segment: a description of the view, and the numbers of its channels, step by step.
+
+The view says once what the numbers mean; the numbers of a pair are a few channels of float32, a few kilobytes in all.
+They come from observations alone: no return, cost or label can reach the page this way.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from safefeedback.plots import geometry
+
+CURVES = 6  # observation dims drawn where nothing is known about their meaning
+REACH = 3.0  # metres at which a lidar of safety-gymnasium reads 0 outside its Circle tasks
+
+
+def describe_view(task: str, observations: np.ndarray) -> dict[str, Any]:
+    """How the segments of a task are drawn.
+
+    Args:
+        task: the task's name; another task's observations are drawn as curves.
+        observations: float32 [M, L, O], segments from which the scales are taken.
+
+    Returns:
+        JSON-ready values. `kind` is "top" (seen from above), "lidar" or "curves"; `channels` and `units` name the numbers that
+        `channels` gives, in its order.
+    """
+    length, dims = observations.shape[-2:]
+    view = _top(task, dims) or _lidar(task, observations) or _curves(task, observations)
+    return {**view, "task": task, "length": length}
+
+
+def channels(view: dict[str, Any], observations: np.ndarray) -> np.ndarray:
+    """The numbers that a view draws, float32 [..., L, C] from observations [..., L, O]."""
+    task = view["task"]
+    if view["kind"] == "top":
+        place = geometry.positions(task, observations)
+        parts = {
+            "x": place[..., 0],
+            "y": place[..., 1],
+            "speed": geometry.speeds(task, observations),
+            "heading": geometry.headings(task, observations),
+            "altitude": geometry.altitudes(task, observations),
+        }
+        return _stack(parts[name] for name in view["channels"])
+    if view["kind"] == "lidar":
+        seen = geometry.lidars(task, observations)
+        readings = [reading[..., bin_] for reading in seen.values() for bin_ in range(geometry.LIDAR_BINS)]
+        return _stack([geometry.speeds(task, observations), *readings])
+    limited = geometry.limited_speed(task, observations)
+    first = [] if limited is None else [limited[0]]
+    return _stack([*first, *(observations[..., dim] for dim in view["dims"])])
+
+
+def _top(task: str, dims: int) -> dict[str, Any] | None:
+    world = geometry.arena(task, dims)
+    if world is None:
+        return None
+    blank = np.zeros(dims, np.float32)
+    present = {
+        "x": "m",
+        "y": "m",
+        "speed": "m/s",
+        **({"heading": "rad"} if geometry.headings(task, blank) is not None else {}),
+        **({"altitude": "m"} if geometry.altitudes(task, blank) is not None else {}),
+    }
+    return {
+        "kind": "top",
+        "channels": list(present),
+        "units": list(present.values()),
+        "body": next(body for body in (*geometry.BODIES, *geometry.SENSORS) if task.startswith(body)),
+        "circle": world.circle,
+        "direction": None if world.circle is None else "clockwise" if world.clockwise else "counter-clockwise",
+        "x_limit": world.x_limit,
+        "y_limit": world.y_limit,
+        "speed_limit": world.speed_limit,
+    }
+
+
+def _lidar(task: str, observations: np.ndarray) -> dict[str, Any] | None:
+    seen = geometry.lidars(task, observations)
+    if not seen:
+        return None
+    bins = geometry.LIDAR_BINS
+    names = [f"{name} {bin_}" for name in seen for bin_ in range(bins)]
+    return {
+        "kind": "lidar",
+        "channels": ["speed", *names],
+        "units": ["m/s", *[""] * len(names)],
+        "body": "Car" if task.startswith("Car") else "Point",
+        "bins": bins,
+        "reach": REACH,
+        "rings": [{"name": name, "first": 1 + bins * index} for index, name in enumerate(seen)],
+    }
+
+
+def _curves(task: str, observations: np.ndarray) -> dict[str, Any]:
+    """The dims that vary most within segments, beside how much they vary in all; first the speed where a task limits it."""
+    values = observations.astype(np.float64)
+    whole = values.std(axis=(0, 1))
+    moving = values.std(axis=1).mean(axis=0) / np.where(whole > 0, whole, np.inf)
+    limited = geometry.limited_speed(task, observations)
+    count = CURVES - (limited is not None)
+    dims = np.sort(np.argsort(-moving, kind="stable")[:count]).tolist()
+    lows, highs = (values[..., dims].min(axis=(0, 1)), values[..., dims].max(axis=(0, 1)))
+    names, units = [f"observation {dim}" for dim in dims], [""] * len(dims)
+    limits: list[float | None] = [None] * len(dims)
+    low, high = lows.tolist(), highs.tolist()
+    if limited is not None:
+        speed, limit = limited
+        names, units, limits = ["speed", *names], ["m/s", *units], [limit, *limits]
+        low, high = [min(0.0, float(speed.min())), *low], [max(limit, float(speed.max())), *high]
+    return {"kind": "curves", "channels": names, "units": units, "dims": dims, "low": low, "high": high, "limits": limits}
+
+
+def _stack(parts: Any) -> np.ndarray:
+    return np.stack([np.asarray(part, np.float32) for part in parts], axis=-1)
