@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from safefeedback import Recipe, build_dataset, find_task
-from safefeedback.card import YOURS, render
+from safefeedback.dataset.card import YOURS, render
 
 HERE = Path(__file__).parent / "tasks"
 TASKS = ("BallRun", "CarRun", "DroneRun", "AntRun", "BallCircle", "CarCircle", "DroneCircle", "AntCircle")

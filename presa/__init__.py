@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from presa.policy import load
+    from presa.rollouts.policy import load
 
 __version__ = "0.1.0"
 __all__ = ["load"]
@@ -15,6 +15,6 @@ def __getattr__(name: str) -> Any:
     """Imports a public name when it is first used, so that `import presa` stays light."""
     if name not in __all__:
         raise AttributeError(f"module 'presa' has no attribute '{name}'")
-    from presa.policy import load
+    from presa.rollouts.policy import load
 
     return load

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from presa.data import Split
+from presa.data.pairs import Split
 from presa.losses import class_mean, segment_score
-from presa.networks import Parameters, mean_action
+from presa.networks.mlp import Parameters, mean_action
 from presa.train import segment_log_probability
 
 PROBE_PAIRS = 64

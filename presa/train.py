@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from presa.adam import Adam
 from presa.algorithms.base import Examples, Step, Training
-from presa.backprop import Backprop
-from presa.networks import Parameters, log_probability, mean_action, word
+from presa.networks.adam import Adam
+from presa.networks.backprop import Backprop
+from presa.networks.mlp import Parameters, log_probability, mean_action, word
 from safefeedback.errors import InputError
 from safefeedback.randomness import stream, uniforms
 

@@ -5,23 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from safefeedback.build import Recipe
+    from safefeedback.dataset.build import build_dataset
+    from safefeedback.dataset.reading import Dataset, Oracle, read, read_oracle
     from safefeedback.errors import InputError
-    from safefeedback.pipeline import build_dataset
-    from safefeedback.reading import Dataset, Oracle, read, read_oracle
+    from safefeedback.feedback.recipe import Recipe
     from safefeedback.tasks import Task, find_task
 
 __version__ = "0.1.0"
 __all__ = ["Dataset", "InputError", "Oracle", "Recipe", "Task", "build_dataset", "find_task", "read", "read_oracle"]
 
 _HOMES = {
-    "Recipe": "build",
-    "build_dataset": "pipeline",
+    "Recipe": "feedback.recipe",
+    "build_dataset": "dataset.build",
     "InputError": "errors",
-    "Dataset": "reading",
-    "Oracle": "reading",
-    "read": "reading",
-    "read_oracle": "reading",
+    "Dataset": "dataset.reading",
+    "Oracle": "dataset.reading",
+    "read": "dataset.reading",
+    "read_oracle": "dataset.reading",
     "Task": "tasks",
     "find_task": "tasks",
 }

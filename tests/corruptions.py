@@ -12,12 +12,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from safefeedback import card, stats
-from safefeedback.build import Recipe
-from safefeedback.content import ColumnHashes, content_hash
+from safefeedback.dataset import card, stats
+from safefeedback.dataset.content import ColumnHashes, content_hash
+from safefeedback.dataset.reading import label_sets, read_feedback
+from safefeedback.dataset.store import recipe_hash
+from safefeedback.feedback.recipe import Recipe
 from safefeedback.files import file_sha256
-from safefeedback.reading import label_sets, read_feedback
-from safefeedback.store import recipe_hash
 from safefeedback.tasks import Task
 
 LENGTHS = [40, 50, 12, 30, 50, 16, 45, 50]  # of the recorded episodes

@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from conftest import write_hdf5
 
 import safefeedback
-from safefeedback.build import Recipe
+from safefeedback.feedback.recipe import Recipe
 from safefeedback.inspection.dataset import inspect_dataset
 from safefeedback.inspection.recordings import inspect_recordings
 from safefeedback.tasks import tasks

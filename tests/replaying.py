@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from safefeedback import simulator
+from safefeedback import simulators as simulator
 from safefeedback.recorder.recording import Episode
 from safefeedback.tasks import Task
 

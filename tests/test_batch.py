@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from safefeedback.errors import InputError
-from safefeedback.spread import run_here, shard
+from safefeedback.parallel import run_here, shard
 from safefeedback.tasks import find_tasks, tasks
 from tests.conftest import run_cli, wait_for
 

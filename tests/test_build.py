@@ -216,8 +216,8 @@ def test_horizon_moves_the_limit(ball_file: Path, tmp_path: Path):
 
 
 def test_many_shards_and_row_groups(ball_file: Path, tmp_path: Path, monkeypatch):
-    from safefeedback import store
-    from safefeedback.build import Recipe
+    from safefeedback.dataset import store
+    from safefeedback.feedback.recipe import Recipe
 
     recipe = Recipe(tasks()["BallCircle"], pairs=130)
     whole, _ = safefeedback.build_dataset(recipe, str(ball_file), tmp_path / "whole")

@@ -13,11 +13,12 @@ import yaml
 from conftest import write_hdf5
 
 import safefeedback
-from safefeedback import card, croissant
-from safefeedback.answers import import_answers
-from safefeedback.build import Recipe
-from safefeedback.labelsets import relabel
-from safefeedback.reading import label_sets, read_manifest
+from safefeedback.dataset import card
+from safefeedback.dataset.answers import import_answers
+from safefeedback.dataset.label_sets import relabel
+from safefeedback.dataset.reading import label_sets, read_manifest
+from safefeedback.feedback.recipe import Recipe
+from safefeedback.publish import croissant
 from safefeedback.tasks import tasks
 
 CARDS = Path(__file__).parents[1] / "cards"

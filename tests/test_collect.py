@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from replaying import replay
 
-from safefeedback import simulator
+from safefeedback import simulators as simulator
 from safefeedback.errors import InputError
 from safefeedback.recorder import collect as collector
 from safefeedback.recorder.bundle import bundle, export
@@ -304,7 +304,7 @@ def test_a_warm_start_of_another_task_is_refused(ball: Path, tmp_path: Path) -> 
 
 def test_importing_the_collector_is_light() -> None:
     code = (
-        "import sys, safefeedback.recorder.collect, safefeedback.recorder.command, safefeedback.simulator\n"
+        "import sys, safefeedback.recorder.collect, safefeedback.cli.collect, safefeedback.simulators\n"
         "print([name for name in ('torch', 'gymnasium', 'stable_baselines3', 'pybullet', 'mujoco') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -316,7 +316,7 @@ def test_the_command_tells_what_it_made(tmp_path: Path) -> None:
     import typer
     from typer.testing import CliRunner
 
-    from safefeedback.recorder.command import collect as command
+    from safefeedback.cli.collect import collect as command
 
     app = typer.Typer()
     app.command()(command)
@@ -343,7 +343,7 @@ def test_the_command_tells_what_it_made(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["ten", "", "10,,20"])
 def test_cost_limits_that_are_not_numbers_are_refused(text: str) -> None:
-    from safefeedback.recorder.command import parse_limits
+    from safefeedback.cli.collect import parse_limits
 
     assert parse_limits("none, 40,10") == (None, 40.0, 10.0)
     with pytest.raises(InputError, match="--cost-limits"):

@@ -16,15 +16,15 @@ from conftest import run_cli, write_hdf5
 from hub_server import Hub
 
 import safefeedback
-from safefeedback import hub_commands
-from safefeedback.build import Recipe
-from safefeedback.collection import collection_release, members
-from safefeedback.dataset_release import dataset_release
+from safefeedback.cli import hub as hub_commands
+from safefeedback.dataset.label_sets import relabel
+from safefeedback.dataset.reading import label_sets
 from safefeedback.errors import InputError
-from safefeedback.fetching import fetch
-from safefeedback.hub import publish
-from safefeedback.labelsets import relabel
-from safefeedback.reading import label_sets
+from safefeedback.feedback.recipe import Recipe
+from safefeedback.publish.collection import collection_release, members
+from safefeedback.publish.dataset import dataset_release
+from safefeedback.publish.fetch import fetch
+from safefeedback.publish.push import publish
 from safefeedback.tasks import tasks
 from safefeedback.verification.verify import verify
 

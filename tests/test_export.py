@@ -11,9 +11,9 @@ import pytest
 from conftest import run_cli, write_hdf5
 
 import safefeedback
-from safefeedback.build import Recipe
+from safefeedback.dataset.export import export
 from safefeedback.errors import InputError
-from safefeedback.export import export
+from safefeedback.feedback.recipe import Recipe
 from safefeedback.sources import load
 from safefeedback.tasks import tasks
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from safefeedback import simulator
+from safefeedback import simulators as simulator
 from safefeedback.plots import geometry
 from safefeedback.sources import load
 from safefeedback.tasks import find_task, tasks

@@ -19,13 +19,15 @@ from conftest import write_hdf5
 from hub_server import GUEST, TOKEN, Hub, Repo
 
 import safefeedback
-from safefeedback import fetching, hub_commands, network
-from safefeedback import hub as publishing
-from safefeedback.build import Recipe
-from safefeedback.dataset_release import dataset_release
+from safefeedback.cli import hub as hub_commands
+from safefeedback.dataset.label_sets import relabel
 from safefeedback.errors import InputError
-from safefeedback.labelsets import relabel
-from safefeedback.release import changelog
+from safefeedback.feedback.recipe import Recipe
+from safefeedback.hub import client as network
+from safefeedback.publish import fetch as fetching
+from safefeedback.publish import push as publishing
+from safefeedback.publish.dataset import dataset_release
+from safefeedback.publish.release import changelog
 from safefeedback.tasks import tasks
 
 NAME = "user/ball"

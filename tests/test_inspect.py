@@ -18,13 +18,13 @@ from conftest import run_cli, write_hdf5
 
 import safefeedback
 from safefeedback import plots
-from safefeedback.build import Recipe
+from safefeedback.cli import inspect as command
+from safefeedback.dataset.label_sets import relabel
 from safefeedback.errors import InputError
-from safefeedback.inspection import command
+from safefeedback.feedback.recipe import Recipe
 from safefeedback.inspection.dataset import inspect_dataset
 from safefeedback.inspection.recordings import inspect_recordings
 from safefeedback.inspection.windows import repetition
-from safefeedback.labelsets import relabel
 from safefeedback.tasks import tasks
 
 BALL = tasks()["BallCircle"]

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from safefeedback.errors import InputError
-from safefeedback.filters import drop_both_unsafe, drop_preferred_unsafe, keep
-from safefeedback.labels import prefer_by_return, safe_by_cost, segment_cost_limit, window_sum
-from safefeedback.noise import flip
+from safefeedback.feedback.filters import drop_both_unsafe, drop_preferred_unsafe, keep
+from safefeedback.feedback.labels import prefer_by_return, safe_by_cost, segment_cost_limit, window_sum
+from safefeedback.feedback.noise import flip
 from safefeedback.types import Feedback, Pairs
 
 NAN = np.float32("nan")

@@ -15,14 +15,14 @@ from conftest import write_hdf5
 from hub_server import Hub
 
 import safefeedback
-from safefeedback import hub_commands
-from safefeedback.build import Recipe
-from safefeedback.dataset_release import dataset_release
+from safefeedback.cli import hub as hub_commands
+from safefeedback.dataset.label_sets import relabel
 from safefeedback.errors import InputError
-from safefeedback.fetching import fetch
-from safefeedback.hub import publish
-from safefeedback.labels_release import labels_release
-from safefeedback.labelsets import relabel
+from safefeedback.feedback.recipe import Recipe
+from safefeedback.publish.dataset import dataset_release
+from safefeedback.publish.fetch import fetch
+from safefeedback.publish.label_set import labels_release
+from safefeedback.publish.push import publish
 from safefeedback.tasks import tasks
 from safefeedback.verification.verify import verify
 

@@ -11,12 +11,12 @@ import pytest
 from conftest import run_cli
 
 import safefeedback
-from safefeedback.answers import import_answers
-from safefeedback.build import Recipe
+from safefeedback.dataset.answers import import_answers
+from safefeedback.dataset.build import build_dataset
+from safefeedback.dataset.label_sets import relabel
+from safefeedback.feedback.recipe import Recipe
 from safefeedback.files import file_sha256
 from safefeedback.inspection.dataset import inspect_dataset
-from safefeedback.labelsets import relabel
-from safefeedback.pipeline import build_dataset
 from safefeedback.tasks import tasks
 from safefeedback.verification.verify import verify
 

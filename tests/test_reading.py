@@ -12,8 +12,8 @@ import pytest
 from conftest import write_hdf5
 
 import safefeedback
-from safefeedback.build import Recipe
 from safefeedback.errors import InputError
+from safefeedback.feedback.recipe import Recipe
 from safefeedback.tasks import tasks
 
 
@@ -117,7 +117,7 @@ def test_a_label_set_replaces_rows_and_labels(folder: Path):
 
 
 def test_which_splits_there_are(folder: Path):
-    from safefeedback.reading import has_split
+    from safefeedback.dataset.reading import has_split
 
     assert has_split(folder, "pairs", "test") and has_split(folder, "oracle", "train")
     assert not has_split(folder, "pairs", "valid") and not has_split(folder, "labels/lab", "test")

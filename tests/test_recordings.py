@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from replaying import replay
 
-from safefeedback import simulator
+from safefeedback import simulators as simulator
 from safefeedback.recorder.bundle import export
 from safefeedback.recorder.recording import read_recording, sums
 from safefeedback.sources import load, recordings_file

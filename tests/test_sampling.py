@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from safefeedback.errors import InputError
-from safefeedback.sampling import SAMPLERS, sample
+from safefeedback.feedback.sampling import SAMPLERS, sample
+from safefeedback.feedback.windows import Windows, draw
 from safefeedback.tasks import tasks
 from safefeedback.types import Episodes, Source
-from safefeedback.windows import Windows, draw
 
 
 def episodes(lengths: list[int]) -> Episodes:
@@ -68,8 +68,8 @@ def test_rare_windows_come_last_but_come():
 def test_most_pairs_of_very_uneven_episodes_can_be_had(monkeypatch):
     data = episodes([64] * 20 + [364])
     windows = Windows.of(data, np.arange(21), 64)
-    monkeypatch.setattr("safefeedback.windows.ENUMERABLE", 10)
-    monkeypatch.setattr("safefeedback.windows.MOST_DRAWS", 1000)
+    monkeypatch.setattr("safefeedback.feedback.windows.ENUMERABLE", 10)
+    monkeypatch.setattr("safefeedback.feedback.windows.MOST_DRAWS", 1000)
     with pytest.raises(InputError, match="most possible pairs are drawn too rarely"):
         draw(windows, SAMPLERS["uniform"](windows, data, 64, np.inf), windows.pairs, np.random.default_rng(0))
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from safefeedback import simulator
+from safefeedback import simulators as simulator
 from safefeedback.errors import InputError
 from safefeedback.tasks import Task, find_task, tasks
 
@@ -163,7 +163,7 @@ def test_wrong_shapes_and_unknown_ids_are_refused() -> None:
 def test_making_one_prints_nothing() -> None:
     require(find_task("PointCircle1"))
     code = (
-        "from safefeedback.simulator import make; from safefeedback.tasks import find_task\n"
+        "from safefeedback.simulators import make; from safefeedback.tasks import find_task\n"
         "for name in ('BallRun', 'PointCircle1'): make(find_task(name)).reset(seed=0)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

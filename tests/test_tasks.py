@@ -38,9 +38,9 @@ def test_env_ids_are_those_dsrl_registers(monkeypatch, tmp_path):
     pytest.importorskip("dsrl", reason="dsrl (the extra 'sim') is not installed")
     import gymnasium
 
-    import safefeedback.simulator
+    import safefeedback.simulators
 
-    safefeedback.simulator.make(tasks()["BallRun"]).close()  # imports what registers the ids
+    safefeedback.simulators.make(tasks()["BallRun"]).close()  # imports what registers the ids
     registered = {name: spec for name, spec in gymnasium.registry.items() if name.startswith("Offline")}
     bullet = [task for task in tasks().values() if task.domain == "BulletGym"]
     assert {task.env_id for task in bullet} <= set(registered)

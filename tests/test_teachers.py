@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from safefeedback.annotators import Boundary, Panel, Rates
-from safefeedback.build import Recipe
-from safefeedback.consensus import dawid_skene, majority
 from safefeedback.errors import InputError
-from safefeedback.labels import prefer_by_return, window_sum
-from safefeedback.sampling import SAMPLERS, sample
+from safefeedback.feedback.annotators import Boundary, Panel, Rates
+from safefeedback.feedback.consensus import dawid_skene, majority
+from safefeedback.feedback.labels import prefer_by_return, window_sum
+from safefeedback.feedback.recipe import Recipe
+from safefeedback.feedback.sampling import SAMPLERS, sample
+from safefeedback.feedback.teachers import TEACHERS, Teacher, answer
+from safefeedback.feedback.variants import canonical, parse
 from safefeedback.tasks import tasks
-from safefeedback.teachers import TEACHERS, Teacher, answer
 from safefeedback.types import Episodes, Source
-from safefeedback.variants import canonical, parse
 
 NAN = float("nan")
 COUNT = 4000

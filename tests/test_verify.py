@@ -32,16 +32,16 @@ from corruptions import (
 )
 
 import safefeedback
-from safefeedback import card, stats
-from safefeedback.answers import import_answers
-from safefeedback.build import Recipe
-from safefeedback.content import ColumnHashes, content_hash
+from safefeedback.cli import verify as command
+from safefeedback.cli.inspect import inspect
+from safefeedback.dataset import card, stats
+from safefeedback.dataset.answers import import_answers
+from safefeedback.dataset.content import ColumnHashes, content_hash
+from safefeedback.dataset.label_sets import relabel
+from safefeedback.dataset.reading import label_sets, read_feedback
+from safefeedback.feedback.recipe import Recipe
 from safefeedback.files import file_sha256
-from safefeedback.inspection.command import inspect
-from safefeedback.labelsets import relabel
-from safefeedback.reading import label_sets, read_feedback
 from safefeedback.tasks import tasks
-from safefeedback.verification import command
 from safefeedback.verification.verify import verify
 
 BALL = tasks()["BallCircle"]
@@ -307,9 +307,9 @@ def test_recordings_are_found_by_their_sha256(tmp_path: Path):
 KILLED = """
 import os, shutil, signal, sys
 from pathlib import Path
-from safefeedback.answers import import_answers
-from safefeedback.inspection.command import inspect
-from safefeedback.labelsets import relabel
+from safefeedback.dataset.answers import import_answers
+from safefeedback.cli.inspect import inspect
+from safefeedback.dataset.label_sets import relabel
 
 folder, answers, moments = Path(sys.argv[1]), Path(sys.argv[2]), map(int, sys.argv[3:])
 for moment in moments:

@@ -10,14 +10,14 @@ from typing import Any
 
 from presa.algorithms.base import Training
 from presa.algorithms.binary_alignment import BinaryAlignment
-from presa.algorithms.cdt import CDT
+from presa.algorithms.cdt.cdt import CDT
 from presa.algorithms.cloning import BCAll, BCSafe, BCSafeSeg
 from presa.algorithms.preference import Preference
 from presa.algorithms.presa import Presa
-from presa.algorithms.safe_rlhf import SafeRLHF, SafeRLHFBinary
+from presa.algorithms.safe_rlhf.safe_rlhf import SafeRLHF, SafeRLHFBinary
 from presa.algorithms.safety import Safety
 from presa.algorithms.unified_comparison import UnifiedComparison
-from presa.policy import load_object
+from presa.rollouts.policy import load_object
 from safefeedback.errors import InputError
 
 ALGORITHMS: dict[str, type[Training]] = {

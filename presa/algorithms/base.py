@@ -29,8 +29,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from presa.data import Data, Examples, Split
-from presa.networks import Parameters, initial_parameters
+from presa.data.pairs import Data, Examples, Split
+from presa.networks.mlp import Parameters, initial_parameters
 from safefeedback.errors import InputError
 
 Step = tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]

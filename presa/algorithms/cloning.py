@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from presa.algorithms.base import Examples, Step, Training, pair_examples
-from presa.data import Data
-from presa.trajectories import training_episodes
+from presa.data.pairs import Data
+from presa.data.trajectories import training_episodes
 from safefeedback.errors import InputError
 
 

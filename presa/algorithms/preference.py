@@ -9,7 +9,7 @@ from torch import Tensor
 
 from presa import losses
 from presa.algorithms.base import POSITIVE, Examples, FromReference, Range, Step, pair_examples, require_preferences
-from presa.data import Data
+from presa.data.pairs import Data
 
 
 @dataclass(frozen=True)

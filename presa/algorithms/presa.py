@@ -20,7 +20,7 @@ from presa.algorithms.base import (
     require_preferences,
 )
 from presa.algorithms.safety import Safety
-from presa.data import Data
+from presa.data.pairs import Data
 from safefeedback.errors import InputError
 
 

@@ -20,7 +20,7 @@ from presa.algorithms.base import (
     pair_examples,
     require_both_classes,
 )
-from presa.data import Data
+from presa.data.pairs import Data
 from safefeedback.errors import InputError
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from presa.algorithms.base import Examples, pair_examples, require_preferences
 from presa.algorithms.preference import Preference
-from presa.data import Data
+from presa.data.pairs import Data
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from presa.records import read_metrics
 from presa.report.statistics import mean
 from presa.report.tables import Table
+from presa.runs.records import read_metrics
 from presa.study.cells import cell_folder
 from presa.study.grid import Cell
 from safefeedback.plots.style import ACCENT, OTHER, SAFE, UNSAFE, bare, new_figure, plain

@@ -5,7 +5,7 @@ from __future__ import annotations
 from presa.report.markdown import name_of
 from presa.report.paper import footnotes
 from presa.report.tables import Entry, Table
-from presa.study.commands import command
+from presa.study.reproduce import command
 
 SPECIAL = str.maketrans({"_": r"\_", "%": r"\%", "&": r"\&", "#": r"\#"})
 

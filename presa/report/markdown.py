@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from presa.report.paper import footnotes
 from presa.report.tables import Entry, Line, Table
-from presa.study.commands import command
+from presa.study.reproduce import command
 
 WHAT = (
     "normalised reward / normalised cost, means over runs (limits x seeds) of means over episodes; "

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from presa.report.markdown import difference, name_of
 from presa.report.paper import footnotes
 from presa.report.tables import Entry, Line, Table
-from presa.study.commands import command
+from presa.study.reproduce import command
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -26,17 +26,17 @@ from filelock import FileLock, Timeout
 
 from presa.algorithms import configure
 from presa.algorithms.base import Training
-from presa.data import resolve_device
+from presa.data.limits import load_limits
+from presa.data.pairs import resolve_device
+from presa.data.trajectories import find_episodes
 from presa.files import write_json
-from presa.finish import finish
-from presa.journal import describe
-from presa.judge import judge_run
-from presa.limits import load_limits
-from presa.records import FAILURE_FILE, Settings, begun_elsewhere
-from presa.run import Job, grid, train_all
+from presa.runs.evaluation import judge_run
+from presa.runs.finish import finish
+from presa.runs.journal import describe
+from presa.runs.records import FAILURE_FILE, Settings, begun_elsewhere
+from presa.runs.run import Job, grid, train_all
 from presa.study.grid import Cell
 from presa.study.prepare import dataset_folder, label_set
-from presa.trajectories import find_episodes
 from safefeedback.errors import InputError
 from safefeedback.files import replacing
 

@@ -37,7 +37,7 @@ class Column:
         algorithm: as `presa train --algorithm`.
         set: settings of the algorithm, over the preset of the task's domain.
         data: fields of the dataset's recipe that differ.
-        labels: fields of the labels' recipe that differ; see `safefeedback.build.Labelling`.
+        labels: fields of the labels' recipe that differ; see `safefeedback.feedback.recipe.Labelling`.
         pairs: how many of the pairs to train on; None for all.
         paper: the paper's name of the column; None for the same name, False where the paper has none.
     """

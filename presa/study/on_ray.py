@@ -9,7 +9,7 @@ from typing import Any
 
 from presa.study.grid import Cell, OnCell
 from safefeedback.errors import InputError
-from safefeedback.spread import run_on_cluster
+from safefeedback.parallel import run_on_cluster
 
 
 def run_on_ray(root: Path, cells: Sequence[Cell], address: str, gpus: float, on_cell: OnCell) -> None:
@@ -18,7 +18,7 @@ def run_on_ray(root: Path, cells: Sequence[Cell], address: str, gpus: float, on_
     Args:
         root: the folder of studies, the same path on every node.
         cells: in the order in which they are to begin.
-        address: of the cluster; see `safefeedback.spread.run_on_cluster`.
+        address: of the cluster; see `safefeedback.parallel.run_on_cluster`.
         gpus: the share of one that each cell takes; 0 computes on processors.
         on_cell: told every cell that is finished, and its result.
 
@@ -39,7 +39,7 @@ def _do(root: str, fields: dict[str, Any], device: str) -> dict[str, Any]:
     import os
     import time
 
-    from presa.evaluate import ONE_THREAD
+    from presa.rollouts.evaluate import ONE_THREAD
     from presa.study.cells import run_cell
     from presa.study.manifest import cell_from
 

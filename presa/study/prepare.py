@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from presa.study.grid import Cell
-from safefeedback.build import Labelling, Recipe
+from safefeedback.dataset.build import build_dataset
+from safefeedback.dataset.label_sets import relabel, set_name
 from safefeedback.errors import InputError
-from safefeedback.labelsets import relabel, set_name
-from safefeedback.pipeline import build_dataset
+from safefeedback.feedback.recipe import Labelling, Recipe
 from safefeedback.tasks import find_task
 
 SEED = 0  # of every dataset

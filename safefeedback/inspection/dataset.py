@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from safefeedback.dataset.reading import Dataset, Oracle, has_split, read, read_oracle, read_segments
 from safefeedback.errors import InputError
+from safefeedback.feedback.labels import segment_cost_limit
 from safefeedback.inspection import labels as count
 from safefeedback.inspection.values import Values, report, values_of
 from safefeedback.inspection.windows import around, coverage, repetition, safe_per_limit
-from safefeedback.labels import segment_cost_limit
 from safefeedback.plots.view import Clip, View
-from safefeedback.reading import Dataset, Oracle, has_split, read, read_oracle, read_segments
 
 CLIPS = 4
 SPLITS = ("train", "test")

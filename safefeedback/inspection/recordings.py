@@ -10,10 +10,10 @@ import numpy as np
 
 from safefeedback import sources
 from safefeedback.errors import InputError
+from safefeedback.feedback.labels import safe_by_cost, window_sum
 from safefeedback.inspection.labels import quantiles, share
 from safefeedback.inspection.values import report, values_of
 from safefeedback.inspection.windows import around, safe_per_limit
-from safefeedback.labels import safe_by_cost, window_sum
 from safefeedback.plots import geometry
 from safefeedback.plots.view import Clip, View
 from safefeedback.tasks import Task, find_task, tasks

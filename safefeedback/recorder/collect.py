@@ -14,7 +14,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from safefeedback import simulator
+from safefeedback import simulators as simulator
 from safefeedback.errors import InputError
 from safefeedback.recorder.plan import CollectConfig, Unit, attributes, file_name, fingerprint, highest_cost, stem, units
 from safefeedback.recorder.ppo_lagrangian import Report, learn

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from safefeedback.recorder.recording import Episode
-from safefeedback.simulator import make, quiet
+from safefeedback.simulators import make, quiet
 from safefeedback.tasks import Task
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from safefeedback.errors import InputError
 from safefeedback.files import file_sha256
-from safefeedback.network import CONNECT_SECONDS, be_quiet
+from safefeedback.hub.client import CONNECT_SECONDS, be_quiet
 from safefeedback.tasks import Task
 
 LICENSE = "cc-by-4.0"

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from safefeedback import __version__
-from safefeedback.card import PICTURES, YOURS, pictures_in, place_of, render, shown_of
+from safefeedback.dataset.card import PICTURES, YOURS, pictures_in, place_of, render, shown_of
 from safefeedback.errors import InputError
 from safefeedback.verification.check import Check
 

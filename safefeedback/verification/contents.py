@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from safefeedback.build import Labelling, Recipe, label
-from safefeedback.content import ColumnHashes, column_values
+from safefeedback.dataset.content import ColumnHashes, column_values
+from safefeedback.dataset.parquet import BATCH, open_parquet
+from safefeedback.dataset.store import parts, schema_metadata
+from safefeedback.dataset.tables import Table, tables
 from safefeedback.errors import InputError
-from safefeedback.parquet import BATCH, open_parquet
-from safefeedback.store import parts, schema_metadata
-from safefeedback.tables import Table, tables
+from safefeedback.feedback.recipe import Labelling, Recipe, label
 from safefeedback.types import Episodes, Feedback, Pairs, Source
 
 SHOWN = 4  # rows of a split that are named, of those that differ

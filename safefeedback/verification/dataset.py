@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from safefeedback.build import Recipe, build, label
-from safefeedback.tables import LIGHT_BYTES, Table, labels_table, oracle_table, tables
+from safefeedback.dataset.tables import LIGHT_BYTES, Table, labels_table, oracle_table, tables
+from safefeedback.feedback.recipe import Recipe, build, label
 from safefeedback.types import Episodes, Feedback
 from safefeedback.verification import contents
 from safefeedback.verification.check import Check

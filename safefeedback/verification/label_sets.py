@@ -11,11 +11,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from safefeedback.answers import Answers, answered
-from safefeedback.build import Labelling
+from safefeedback.dataset.answers import Answers, answered
+from safefeedback.dataset.label_sets import labelled
+from safefeedback.dataset.tables import label_tables
 from safefeedback.errors import InputError
-from safefeedback.labelsets import labelled
-from safefeedback.tables import label_tables
+from safefeedback.feedback.recipe import Labelling
 from safefeedback.types import Episodes, Feedback
 from safefeedback.verification import contents, manifests
 from safefeedback.verification.check import Check

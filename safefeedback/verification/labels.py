@@ -9,13 +9,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from safefeedback.build import Labelling, Recipe
+from safefeedback.dataset.reading import read_feedback
+from safefeedback.dataset.stats import statistics
+from safefeedback.dataset.tables import Table
 from safefeedback.errors import InputError
-from safefeedback.filters import FILTERS
-from safefeedback.labels import prefer_by_return, safe_by_cost, segment_cost_limit
-from safefeedback.reading import read_feedback
-from safefeedback.stats import statistics
-from safefeedback.tables import Table
+from safefeedback.feedback.filters import FILTERS
+from safefeedback.feedback.labels import prefer_by_return, safe_by_cost, segment_cost_limit
+from safefeedback.feedback.recipe import Labelling, Recipe
 from safefeedback.types import Feedback
 from safefeedback.verification.contents import compare
 

@@ -7,12 +7,12 @@ import re
 from pathlib import Path
 from typing import Any, TypeVar
 
-from safefeedback.answers import origin_of
-from safefeedback.build import Labelling, Recipe
-from safefeedback.consensus import CONSENSUS
-from safefeedback.content import content_hash
+from safefeedback.dataset.answers import origin_of
+from safefeedback.dataset.content import content_hash
+from safefeedback.dataset.store import FORMAT_VERSION, SPLITS, recipe_hash
 from safefeedback.errors import InputError
-from safefeedback.store import FORMAT_VERSION, SPLITS, recipe_hash
+from safefeedback.feedback.consensus import CONSENSUS
+from safefeedback.feedback.recipe import Labelling, Recipe
 from safefeedback.tasks import Task
 
 ANY = "*"  # any key

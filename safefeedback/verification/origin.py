@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from safefeedback import sources
-from safefeedback.build import Labelling
 from safefeedback.errors import InputError
+from safefeedback.feedback.recipe import Labelling
 from safefeedback.files import file_sha256
 from safefeedback.sources import dsrl
 from safefeedback.tasks import Task

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from safefeedback.build import Recipe
+from safefeedback.feedback.recipe import Recipe
 from safefeedback.types import Episodes, Feedback
 
 

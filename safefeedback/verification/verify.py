@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from safefeedback.build import Recipe
 from safefeedback.errors import InputError
+from safefeedback.feedback.recipe import Recipe
 from safefeedback.verification import dataset, files, label_sets, manifests, origin
 from safefeedback.verification.card import card_check
 from safefeedback.verification.check import Check

@@ -23,10 +23,10 @@ import torch
 from torch import nn
 
 from presa.algorithms import configure
-from presa.sequences import Context, Sequences, to_go
-from presa.targets import Targets
+from presa.algorithms.cdt.sequences import Context, Sequences, to_go
+from presa.algorithms.cdt.targets import Targets
+from presa.algorithms.cdt.transformer import LOG_DEVIATION, initial_transformer
 from presa.train import Snapshot, fit
-from presa.transformer import LOG_DEVIATION, initial_transformer
 
 OBSERVATIONS, ACTIONS, EPISODES, STEPS = 18, 4, 50, 200
 WIDTH, LAYERS, HEADS, CONTEXT = 128, 3, 8, 10

@@ -14,7 +14,7 @@ import sys
 import numpy as np
 import torch
 
-from presa.sequences import to_go
+from presa.algorithms.cdt.sequences import to_go
 from safefeedback.sources import load
 from safefeedback.tasks import find_task
 

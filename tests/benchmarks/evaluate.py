@@ -22,9 +22,9 @@ from pathlib import Path  # noqa: E402
 
 import numpy as np  # noqa: E402
 
-from presa.evaluate import default_processes, episode_seeds, play_all  # noqa: E402
-from presa.policy import load  # noqa: E402
-from safefeedback.simulator import make  # noqa: E402
+from presa.rollouts.evaluate import default_processes, episode_seeds, play_all  # noqa: E402
+from presa.rollouts.policy import load  # noqa: E402
+from safefeedback.simulators import make  # noqa: E402
 from safefeedback.tasks import Task, find_task  # noqa: E402
 
 

@@ -22,7 +22,7 @@ from conftest import write_hdf5
 from hub_server import Hub
 
 import safefeedback
-from safefeedback.build import Recipe
+from safefeedback.feedback.recipe import Recipe
 from safefeedback.tasks import tasks
 
 
@@ -33,8 +33,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, Hub() as hub:
         place = Path(folder)
         os.environ.update(hub.env(place / "hf"))  # before the client is imported
-        from safefeedback.dataset_release import dataset_release
-        from safefeedback.hub import publish
+        from safefeedback.publish.dataset import dataset_release
+        from safefeedback.publish.push import publish
 
         recipe = Recipe(tasks()["BallCircle"], pairs=2000, length=64, test_fraction=0.5)
         data, _ = safefeedback.build_dataset(recipe, str(write_hdf5(place / "b.hdf5", [200] * 40)), place / "data")

@@ -22,12 +22,12 @@ import numpy as np
 import torch
 
 from presa.algorithms import configure
-from presa.data import load_data
-from presa.policy import load
-from presa.records import Settings, read_metrics
-from presa.run import grid, train_all
-from safefeedback.build import Recipe
-from safefeedback.pipeline import build_dataset
+from presa.data.pairs import load_data
+from presa.rollouts.policy import load
+from presa.runs.records import Settings, read_metrics
+from presa.runs.run import grid, train_all
+from safefeedback.dataset.build import build_dataset
+from safefeedback.feedback.recipe import Recipe
 from safefeedback.tasks import find_task
 
 NUMBERS = (

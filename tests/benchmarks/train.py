@@ -29,15 +29,15 @@ from torch import nn
 
 import presa.train
 from presa import losses
-from presa.adam import Adam
 from presa.algorithms import configure
 from presa.algorithms.base import Examples
-from presa.backprop import Backprop
-from presa.data import load_data
-from presa.networks import initial_parameters, log_probability
+from presa.data.pairs import load_data
+from presa.networks.adam import Adam
+from presa.networks.backprop import Backprop
+from presa.networks.mlp import initial_parameters, log_probability
 from presa.train import Draws, Snapshot, Tally, fit, fit_runs, fit_stack, with_reference
-from safefeedback.build import Recipe
-from safefeedback.pipeline import build_dataset
+from safefeedback.dataset.build import build_dataset
+from safefeedback.feedback.recipe import Recipe
 from safefeedback.tasks import find_task
 
 LENGTH, OBSERVATIONS, ACTIONS, BATCH, DROPOUT, RUNS = 64, 8, 2, 32, 0.1, 9

@@ -11,8 +11,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from safefeedback.build import Recipe
-from safefeedback.pipeline import build_dataset
+from safefeedback.dataset.build import build_dataset
+from safefeedback.feedback.recipe import Recipe
 from safefeedback.tasks import find_task
 
 TINY = {"steps": 60, "bc_steps": 20, "batch_size": 8, "hidden": (16, 16), "warm_up_steps": 20, "learning_rate": 1e-2}

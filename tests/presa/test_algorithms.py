@@ -19,8 +19,8 @@ from presa.algorithms import ALGORITHMS, PRESETS, configuration, configure, find
 from presa.algorithms.base import Examples  # noqa: E402
 from presa.algorithms.binary_alignment import good_segments  # noqa: E402
 from presa.algorithms.unified_comparison import unified_preference  # noqa: E402
-from presa.data import load_data  # noqa: E402
-from presa.trajectories import find_episodes  # noqa: E402
+from presa.data.pairs import load_data  # noqa: E402
+from presa.data.trajectories import find_episodes  # noqa: E402
 from safefeedback.errors import InputError  # noqa: E402
 from safefeedback.tasks import find_task  # noqa: E402
 

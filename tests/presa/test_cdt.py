@@ -14,19 +14,19 @@ torch = pytest.importorskip("torch")
 
 from feedback_cases import write_dataset  # noqa: E402
 
-from presa import run as runs  # noqa: E402
-from presa.adam import Adam  # noqa: E402
 from presa.algorithms import configure  # noqa: E402
-from presa.context_policy import ContextPolicy, step_value  # noqa: E402
-from presa.data import Data, load_data  # noqa: E402
-from presa.play import find_policy  # noqa: E402
-from presa.policy import load  # noqa: E402
-from presa.records import Settings, read_metrics  # noqa: E402
-from presa.sequences import Sequences, augment, draws, to_go  # noqa: E402
-from presa.targets import Targets, find_targets, from_episodes  # noqa: E402
+from presa.algorithms.cdt.sequences import Sequences, augment, draws, to_go  # noqa: E402
+from presa.algorithms.cdt.targets import Targets, find_targets, from_episodes  # noqa: E402
+from presa.algorithms.cdt.transformer import attention_mask, initial_transformer, predict  # noqa: E402
+from presa.data.pairs import Data, load_data  # noqa: E402
+from presa.data.trajectories import find_episodes  # noqa: E402
+from presa.networks.adam import Adam  # noqa: E402
+from presa.rollouts.context_policy import ContextPolicy, step_value  # noqa: E402
+from presa.rollouts.play import find_policy  # noqa: E402
+from presa.rollouts.policy import load  # noqa: E402
+from presa.runs import run as runs  # noqa: E402
+from presa.runs.records import Settings, read_metrics  # noqa: E402
 from presa.train import Snapshot, fit  # noqa: E402
-from presa.trajectories import find_episodes  # noqa: E402
-from presa.transformer import attention_mask, initial_transformer, predict  # noqa: E402
 from safefeedback.errors import InputError  # noqa: E402
 from safefeedback.randomness import stream  # noqa: E402
 from safefeedback.tasks import find_task, tasks  # noqa: E402

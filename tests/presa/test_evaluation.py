@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from presa import evaluate as evaluation
-from presa.evaluate import default_processes, episode_seeds, evaluate, normalized, play_all, summarize
-from presa.play import find_policy, play
-from presa.policy import MlpPolicy
-from safefeedback import simulator, sources
+from presa.rollouts import evaluate as evaluation
+from presa.rollouts.evaluate import default_processes, episode_seeds, evaluate, normalized, play_all, summarize
+from presa.rollouts.play import find_policy, play
+from presa.rollouts.policy import MlpPolicy
+from safefeedback import simulators as simulator
+from safefeedback import sources
 from safefeedback.errors import InputError
 from safefeedback.tasks import Task, find_task, tasks
 

@@ -11,12 +11,12 @@ torch = pytest.importorskip("torch")
 
 from feedback_cases import write_dataset  # noqa: E402
 
-from presa.data import load_data  # noqa: E402
-from presa.limits import load_limits, told  # noqa: E402
+from presa.data.limits import load_limits, told  # noqa: E402
+from presa.data.pairs import load_data  # noqa: E402
 from safefeedback import read, read_oracle  # noqa: E402
-from safefeedback.answers import import_answers  # noqa: E402
+from safefeedback.dataset.answers import import_answers  # noqa: E402
+from safefeedback.dataset.label_sets import relabel  # noqa: E402
 from safefeedback.errors import InputError  # noqa: E402
-from safefeedback.labelsets import relabel  # noqa: E402
 
 LIMITS = (20.0, 70.0)  # of a segment of 8 steps in 200: 0.8, no cost; 2.8, up to 2
 

@@ -13,15 +13,15 @@ torch = pytest.importorskip("torch")
 
 from feedback_cases import TINY, presa, write_dataset  # noqa: E402
 
-from presa import pretraining  # noqa: E402
-from presa import run as runs  # noqa: E402
 from presa.algorithms import configure  # noqa: E402
 from presa.algorithms.base import FromReference  # noqa: E402
-from presa.data import Data, Examples  # noqa: E402
-from presa.judge import judge_runs, runs_below  # noqa: E402
-from presa.limits import load_limits  # noqa: E402
-from presa.records import Settings, read_metrics  # noqa: E402
-from presa.screen import print_evaluations  # noqa: E402
+from presa.cli.output import print_evaluations  # noqa: E402
+from presa.data.limits import load_limits  # noqa: E402
+from presa.data.pairs import Data, Examples  # noqa: E402
+from presa.runs import cloning_cache as pretraining  # noqa: E402
+from presa.runs import run as runs  # noqa: E402
+from presa.runs.evaluation import judge_runs, runs_below  # noqa: E402
+from presa.runs.records import Settings, read_metrics  # noqa: E402
 from safefeedback.errors import InputError  # noqa: E402
 from safefeedback.sources import load  # noqa: E402
 

@@ -7,8 +7,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from presa import networks  # noqa: E402
-from presa.backprop import Backprop, require_precision  # noqa: E402
+from presa.networks import mlp as networks  # noqa: E402
+from presa.networks.backprop import Backprop, require_precision  # noqa: E402
 from safefeedback.errors import InputError  # noqa: E402
 
 
@@ -39,7 +39,7 @@ def test_weights_are_orthogonal_biases_zero_and_a_seed_repeats_them() -> None:
 
 
 def test_the_mean_action_against_numpy_and_against_the_policy_that_acts() -> None:
-    from presa.policy import MlpPolicy
+    from presa.rollouts.policy import MlpPolicy
 
     parameters = small()
     observations = np.random.default_rng(0).normal(size=(4, 7, 5)).astype(np.float32)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from safefeedback import simulator
+from safefeedback import simulators as simulator
 from safefeedback.tasks import find_task
 
 pytest.importorskip("torch")
@@ -63,13 +63,14 @@ def test_help_loads_neither_torch_nor_a_simulator_and_tells_every_algorithm(tmp_
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]" and "--bc-steps" in done.stdout
     from presa.algorithms import ALGORITHMS
-    from presa.cli import ALGORITHM_HELP
+    from presa.cli.app import ALGORITHM_HELP
 
     assert re.findall(r"[a-z-]+", ALGORITHM_HELP)[: len(ALGORITHMS)] == list(ALGORITHMS)
 
 
 def test_loading_and_evaluating_need_no_torch(tmp_path: Path) -> None:
-    code = "import sys, presa, presa.evaluate, presa.play, presa.card\npresa.load\nprint('torch' in sys.modules)"
+    modules = "presa, presa.rollouts.evaluate, presa.rollouts.play, presa.runs.card"
+    code = f"import sys, {modules}\npresa.load\nprint('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
 
 

@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch")
 
 from feedback_cases import set_column, write_dataset  # noqa: E402
 
-from presa.data import load_data, resolve_device  # noqa: E402
+from presa.data.pairs import load_data, resolve_device  # noqa: E402
 from safefeedback import read  # noqa: E402
 from safefeedback.errors import InputError  # noqa: E402
 
@@ -108,7 +108,7 @@ def test_what_cannot_be_trained_on_is_refused_in_one_line(folder: Path, tmp_path
 
 
 def test_segments_are_unpacked_once_and_again_when_a_file_changes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from presa import segments
+    from presa.data import segments
 
     first = load_data(folder)
     monkeypatch.setattr(segments, "read", None)  # nothing is unpacked any more

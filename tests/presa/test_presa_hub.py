@@ -14,16 +14,16 @@ pytest.importorskip("torch")
 from feedback_cases import write_dataset
 
 from presa.cli import main
-from presa.data import load_data
-from presa.hub import run_release
-from presa.policy import local
-from safefeedback import simulator
-from safefeedback.collection import collection_release
-from safefeedback.dataset_release import dataset_release
+from presa.data.pairs import load_data
+from presa.rollouts.policy import local
+from presa.runs.release import run_release
+from safefeedback import simulators as simulator
+from safefeedback.dataset.label_sets import relabel
 from safefeedback.errors import InputError
-from safefeedback.hub import publish
 from safefeedback.inspection.dataset import inspect_dataset
-from safefeedback.labelsets import relabel
+from safefeedback.publish.collection import collection_release
+from safefeedback.publish.dataset import dataset_release
+from safefeedback.publish.push import publish
 from safefeedback.tasks import find_task
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from presa.cli.report import report, tell
 from presa.files import write_json
-from presa.report.command import report, tell
 from presa.report.figures import sweep
 from presa.report.latex import to_latex
 from presa.report.markdown import to_markdown

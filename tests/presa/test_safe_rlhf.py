@@ -15,16 +15,16 @@ torch = pytest.importorskip("torch")
 
 from feedback_cases import write_dataset  # noqa: E402
 
-from presa import run as runs  # noqa: E402
 from presa.algorithms import configure  # noqa: E402
-from presa.algorithms.step_models import BinaryCostModel, RewardModel, correlation, costlier, step_inputs  # noqa: E402
+from presa.algorithms.safe_rlhf.step_models import BinaryCostModel, RewardModel, correlation, costlier, step_inputs  # noqa: E402
 from presa.cli import main  # noqa: E402
-from presa.data import Data, load_data  # noqa: E402
+from presa.data.pairs import Data, load_data  # noqa: E402
+from presa.data.trajectories import find_episodes  # noqa: E402
 from presa.losses import cost_model_loss, preference_loss  # noqa: E402
-from presa.policy import load  # noqa: E402
-from presa.records import Settings, read_metrics  # noqa: E402
+from presa.rollouts.policy import load  # noqa: E402
+from presa.runs import run as runs  # noqa: E402
+from presa.runs.records import Settings, read_metrics  # noqa: E402
 from presa.tensors import load_tensors  # noqa: E402
-from presa.trajectories import find_episodes  # noqa: E402
 from safefeedback import read_oracle  # noqa: E402
 from safefeedback.errors import InputError  # noqa: E402
 
@@ -161,7 +161,7 @@ def test_a_run_continues_in_whatever_stage_it_was_interrupted(at: int, folder: P
 def test_every_result_says_where_cost_preferences_come_from(
     folder: Path, ball_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    monkeypatch.setattr("presa.finish.learning_curve", lambda *_: False)  # a picture says nothing here and takes seconds
+    monkeypatch.setattr("presa.runs.finish.learning_curve", lambda *_: False)  # a picture says nothing here and takes seconds
     words = [f"--set={name}={','.join(map(str, v)) if isinstance(v, tuple) else v}" for name, v in SMALL.items()]
     given = ["--trajectories", ball_file, *words, "--out", tmp_path / "run"]
     with pytest.raises(SystemExit) as caught:

@@ -14,8 +14,8 @@ from feedback_cases import TINY, write_dataset  # noqa: E402
 from presa.algorithms import ALGORITHMS, configure  # noqa: E402
 from presa.algorithms.base import Examples, Training  # noqa: E402
 from presa.algorithms.cloning import Cloning  # noqa: E402
-from presa.data import Data, load_data  # noqa: E402
-from presa.networks import initial_parameters  # noqa: E402
+from presa.data.pairs import Data, load_data  # noqa: E402
+from presa.networks.mlp import initial_parameters  # noqa: E402
 from presa.train import Snapshot, fit, fit_stack, with_reference  # noqa: E402
 from safefeedback.errors import InputError  # noqa: E402
 

@@ -16,17 +16,17 @@ import pyarrow.parquet as pq
 import pytest
 import typer
 
+from presa.cli.study import study as run_study
 from presa.study.cells import cell_folder, forget_failure, record_failure, result, run_cell
-from presa.study.command import study as run_study
-from presa.study.commands import command, study_command
 from presa.study.grid import QUICK, Scope, cells, find_study, find_tasks, studies
 from presa.study.manifest import open_root, read_study, write_study
 from presa.study.prepare import label_set, prepare
+from presa.study.reproduce import command, study_command
 from presa.study.rows import SCHEMA, collect
 from presa.study.workers import run_here
 from safefeedback.errors import InputError
-from safefeedback.simulator import can_simulate
-from safefeedback.spread import shard
+from safefeedback.parallel import shard
+from safefeedback.simulators import can_simulate
 from safefeedback.tasks import find_task
 from tests.conftest import run_cli, wait_for
 

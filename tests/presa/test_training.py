@@ -16,16 +16,16 @@ torch = pytest.importorskip("torch")
 
 from feedback_cases import TINY, presa, set_column, write_dataset  # noqa: E402
 
-from presa import pretraining  # noqa: E402
-from presa import run as runs  # noqa: E402
 from presa.algorithms import ALGORITHMS, configure  # noqa: E402
 from presa.algorithms.base import Examples, Training  # noqa: E402
-from presa.data import load_data  # noqa: E402
+from presa.data.pairs import load_data  # noqa: E402
 from presa.losses import segment_score  # noqa: E402
-from presa.networks import initial_parameters, log_probability, mean_action  # noqa: E402
+from presa.networks.mlp import initial_parameters, log_probability, mean_action  # noqa: E402
 from presa.offline import behaviour, held_out, preference_accuracy  # noqa: E402
-from presa.policy import load  # noqa: E402
-from presa.records import Settings, open_folder, oversaturated, read_metrics, warnings  # noqa: E402
+from presa.rollouts.policy import load  # noqa: E402
+from presa.runs import cloning_cache as pretraining  # noqa: E402
+from presa.runs import run as runs  # noqa: E402
+from presa.runs.records import Settings, open_folder, oversaturated, read_metrics, warnings  # noqa: E402
 from presa.tensors import load_tensors  # noqa: E402
 from presa.train import Batches, Snapshot, fit, with_reference  # noqa: E402
 from safefeedback.errors import InputError  # noqa: E402

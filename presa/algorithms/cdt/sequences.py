@@ -1,0 +1,145 @@
+"""Whole episodes as what a sequence model learns from: windows of steps with returns-to-go and costs-to-go.
+
+A window is the last K steps up to one row of an episode; where the episode has fewer, it is padded on the left.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from presa.algorithms.cdt.targets import Targets
+from presa.data.pairs import Examples
+from safefeedback.randomness import uniforms
+
+
+@dataclass(frozen=True)
+class Context:
+    """B windows of K steps.
+
+    Attributes:
+        observations: float32 [B, K, O].
+        actions: float32 [B, K, A], clipped to +-1.
+        returns, costs: float32 [B, K], to go from each step on, that step's included; as they were recorded, not scaled.
+        timesteps: int64 [B, K], counted from the episode's first step.
+        step_costs: float32 [B, K], of each step alone.
+        valid: bool [B, K], False where padded; the other values are then those of the episode's first step.
+    """
+
+    observations: Tensor
+    actions: Tensor
+    returns: Tensor
+    costs: Tensor
+    timesteps: Tensor
+    step_costs: Tensor
+    valid: Tensor
+
+
+@dataclass(frozen=True)
+class Sequences(Examples):
+    """M windows over T recorded steps; observations [T, O] and actions [T, A] are kept once, whatever M is.
+
+    Attributes:
+        begin: int64 [T], the row where each row's episode begins.
+        to_go: float32 [T, 2], return and cost from each step to its episode's end.
+        step_costs: float32 [T].
+        end: int32 [M], the last row of each window.
+        copy: int32 [M], which of `shifts` is added to a window's to_go.
+        shifts: float32 [copies, 2]; the first is 0, the others are augmentation's.
+        targets: of the task.
+    """
+
+    begin: Tensor
+    to_go: Tensor
+    step_costs: Tensor
+    end: Tensor
+    copy: Tensor
+    shifts: Tensor
+    targets: Targets
+
+    def __len__(self) -> int:
+        return len(self.end)
+
+    def context(self, index: Tensor, steps: int) -> Context:
+        """The windows of that index [B], `steps` long."""
+        end = self.end[index].long()
+        rows = end[:, None] + torch.arange(1 - steps, 1, device=end.device)
+        begin = self.begin[end][:, None]
+        valid = rows >= begin
+        rows = torch.maximum(rows, begin)
+        to_go = self.to_go[rows] + self.shifts[self.copy[index].long()][:, None]
+        return Context(
+            self.observations[rows],
+            self.actions[rows].clamp(-1, 1),
+            to_go[..., 0],
+            to_go[..., 1],
+            rows - begin,
+            self.step_costs[rows],
+            valid,
+        )
+
+
+def to_go(values: np.ndarray, bounds: np.ndarray) -> np.ndarray:
+    """The sum of values [T] from each step to its episode's end, float64 [T]; episode e is rows bounds[e] to bounds[e + 1]."""
+    ends = np.repeat(bounds[1:], np.diff(bounds))
+    sums = np.concatenate([[0.0], np.cumsum(values, dtype=np.float64)])
+    return sums[ends] - sums[: len(values)]
+
+
+def draws(costs: np.ndarray, largest_limit: float) -> np.ndarray:
+    """How often each episode's windows are listed, int64 [E] from 7 for a cost of 0 to 1 from 1.5 times the largest limit on.
+
+    OSRL draws in proportion to max(0, 70 - cost) where limits are 10, 20, 40; this is 70 - cost in steps of 10, scaled to the
+    task's limits, and never nothing: the costliest episodes are drawn as well.
+    """
+    return np.clip(np.ceil(7 - 4 * costs / max(largest_limit, 1.0)), 1, 7).astype(np.int64)
+
+
+def augment(
+    returns: np.ndarray, costs: np.ndarray, count: int, targets: Targets, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Wishes no episode grants, and which episode shows what to do then (CDT, arXiv 2302.07351, section 4.2).
+
+    Costs are spread evenly over the recorded ones; to each belongs a return drawn above the polynomial through the front of
+    highest returns. The episode nearest in (cost, return) among those that cost no more answers the wish; one that was taken
+    already lets a neighbour stand in, drawn in proportion to 1 / (1 + distance) from those that cost no more than it and
+    earn at most `max_decrease` less. (OSRL then pairs wishes and episodes in another order; here they stay together.)
+
+    Args:
+        returns, costs: [E], of the episodes.
+        count: how many wishes.
+        targets: of the task.
+        rng: draws 2 x count numbers.
+
+    Returns:
+        Indices of episodes int64 [count], and wishes (return, cost) float64 [count, 2].
+    """
+    front = _front(returns, costs)
+    degree = min(targets.degree, len(np.unique(costs[front])) - 1)
+    curve = np.polynomial.Polynomial.fit(costs[front], returns[front], degree) if degree else None
+    wished = np.linspace(costs.min(), costs.max(), count)
+    low = (curve(wished) if curve is not None else np.full(count, returns[front].max())) + targets.min_gain
+    high = np.maximum(low, targets.max_return)
+    chance = uniforms(rng, 2 * count)
+    wishes = np.stack([low + (high - low) * chance[:count], wished], axis=1)
+    chosen = np.empty(count, np.int64)
+    for k, (wanted, cost) in enumerate(wishes):
+        distance = np.where(costs <= cost, np.hypot(costs - cost, returns - wanted), np.inf)
+        nearest = int(np.argmin(distance))
+        if nearest in chosen[:k]:
+            stands_in = (costs <= costs[nearest]) & (returns >= returns[nearest] - targets.max_decrease)
+            away = np.hypot(costs - costs[nearest], returns - returns[nearest])
+            share = np.cumsum(stands_in / (1 + away))
+            nearest = int(np.searchsorted(share, chance[count + k] * share[-1], side="right"))
+        chosen[k] = nearest
+    return chosen, wishes
+
+
+def _front(returns: np.ndarray, costs: np.ndarray) -> np.ndarray:
+    """The episodes that none beats, by cost: no other earns as much for less, or more for as much."""
+    order = np.lexsort((-returns, costs))
+    best = np.concatenate([[-np.inf], np.maximum.accumulate(returns[order])[:-1]])
+    return order[returns[order] > best]

@@ -1,0 +1,251 @@
+"""The command line: parse, call, print. Importing it loads neither torch nor a simulator."""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import ExitStack
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from presa.cli.report import report
+from presa.cli.study import study
+from presa.options import parse_cost_limits, parse_setting
+from safefeedback.errors import InputError
+from safefeedback.terminal import Progress
+from safefeedback.terminal import run as run_app
+
+app = typer.Typer(
+    help="Learn safe policies from preferences and safety labels, and prove them in the simulator.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout, and nothing else.")]
+ALGORITHM_HELP = (
+    "presa, preference, safety, binary-alignment, bc-safe-seg, unified-comparison, bc-all, bc-safe, cdt, safe-rlhf-cdt, "
+    "safe-rlhf-cdt-binary, or package.module:Class."
+)
+
+
+app.command()(study)
+app.command()(report)
+
+
+@app.callback()
+def options(debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False) -> None:
+    """The options of every command."""
+
+
+@app.command()
+def train(
+    data: Annotated[str, typer.Argument(help="A dataset's folder, or a Hub repository user/name.")],
+    algorithm: Annotated[str, typer.Option(help=ALGORITHM_HELP)] = "presa",
+    preset: Annotated[
+        str | None, typer.Option(help="paper-bullet or paper-safetygym: the paper's Table 4. (default: our defaults)")
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="NAME=VALUE of one setting of the algorithm; may be given repeatedly."),
+    ] = None,
+    steps: Annotated[int | None, typer.Option(help="Gradient steps in all, those of --bc-steps included.")] = None,
+    bc_steps: Annotated[int | None, typer.Option(help="How many of them clone all segments to make the reference.")] = None,
+    pairs: Annotated[int | None, typer.Option(help="Train on the first N pairs. (default: all)")] = None,
+    labels: Annotated[str | None, typer.Option(help="A label set of the dataset. (default: the published labels)")] = None,
+    trajectories: Annotated[
+        Path | None,
+        typer.Option(help="Recordings for the algorithms that need whole trajectories. (default: the dataset's own source)"),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
+    seeds: Annotated[
+        int | None, typer.Option(help="Train N runs at once, with seeds from --seed on, into folders below --out.")
+    ] = None,
+    cost_limits: Annotated[
+        str | None,
+        typer.Option(help="K,K,...: train a run for each limit of cost, and each seed, at once. (default: the labels' own)"),
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, ...")] = "auto",
+    precision: Annotated[
+        str | None, typer.Option(help="Of matrix products: fp32, or bf16 where the processor has them. (default: fp32)")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="The run's folder. (default: named after data, algorithm and seed)")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Delete a run that is in that folder first.")] = False,
+    report_every: Annotated[int, typer.Option(help="Steps between reports.")] = 500,
+    checkpoint_every: Annotated[int, typer.Option(help="Steps between checkpoints.")] = 5_000,
+    evaluate_every: Annotated[int, typer.Option(help="Steps between rollouts in the simulator; 0 for none.")] = 0,
+    evaluate_episodes: Annotated[int, typer.Option(help="Episodes of each of them.")] = 5,
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard events into the run's folder.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Train a policy, or one for each of several seeds and limits of cost, each as if it were alone.
+
+    The same command again continues a training that was interrupted, to the same result.
+    """
+    _need("torch", "safetensors")
+    from presa.algorithms import configure
+    from presa.cli.output import Watch
+    from presa.data.limits import load_limits, told
+    from presa.data.pairs import load_data, resolve_device
+    from presa.data.trajectories import find_episodes
+    from presa.runs.finish import finish, log_to_tensorboard
+    from presa.runs.records import Settings
+    from presa.runs.run import Job, grid, train_all
+
+    if seed < 0:
+        raise InputError(f"--seed must be 0 or more, not {seed}")
+    if seeds is not None and seeds < 1:
+        raise InputError(f"--seeds must be at least 1, not {seeds}")
+    given: dict[str, Any] = dict(parse_setting(text) for text in set_ or ())
+    shortcuts = {"steps": steps, "bc_steps": bc_steps, "precision": precision}
+    given |= {name: value for name, value in shortcuts.items() if value is not None}
+    chosen = configure(algorithm, preset, given)
+    settings = Settings(report_every, checkpoint_every, evaluate_every, evaluate_episodes)
+    many = seeds is not None or cost_limits is not None
+    where = (labels, pairs, resolve_device(device), chosen.needs_oracle)
+    loaded = [load_data(data, *where)] if cost_limits is None else load_limits(data, parse_cost_limits(cost_limits), *where)
+    if chosen.needs_trajectories:
+        episodes = find_episodes(loaded[0].task, loaded[0].identity["source_sha256"], trajectories)
+        loaded = [one.with_episodes(episodes) for one in loaded]
+    elif trajectories is not None:
+        raise InputError(f"--trajectories is for algorithms that need whole trajectories; {algorithm} learns from pairs alone")
+    notes = [*(f"note: {note}" for note in chosen.notes), *(told(one) for one in loaded if cost_limits is not None)]
+    if not as_json:
+        print(*notes, sep="\n", end="\n" if notes else "")
+    name = f"{Path(data).resolve().name}-{algorithm.replace(':', '.')}"
+    folder = out or Path(name if many else f"{name}-seed{seed}")
+    jobs = grid(loaded, range(seed, seed + (seeds or 1)), folder) if many else [Job(loaded[0], seed, folder)]
+    with Progress(f"training {algorithm}", quiet=as_json) as progress, ExitStack() as logs:
+        log = {job.folder: logs.enter_context(log_to_tensorboard(job.folder, tensorboard)) for job in jobs}
+        watch = Watch(log, chosen.steps, progress, quiet=as_json)
+        results = train_all(algorithm, chosen, jobs, settings, watch, overwrite)
+    for job in jobs:
+        finish(job.folder)
+    failed = [result for result in results if "failed" in result]
+    if failed and not many:
+        raise InputError(failed[0]["failed"])
+    if as_json:
+        print(json.dumps(results if many else results[0]))
+    else:
+        _print_results(results, folder)
+    for result in failed:
+        print(f"error: {result['folder']}: {result['failed']}", file=sys.stderr)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _print_results(results: list[dict[str, Any]], folder: Path) -> None:
+    from presa.cli.output import shout
+
+    took = f" in {results[0]['seconds']:.0f} s" + ("" if len(results) == 1 else ", all runs together")
+    for result in results:
+        if "failed" in result:
+            continue
+        again = " (it was finished already)" if result["already_finished"] else ""
+        print(f"{result['folder']}: {result['algorithm']}, {result['steps']:,} steps{again or took}")
+        for warning in result["warnings"]:
+            shout(warning if len(results) == 1 else f"{Path(result['folder']).name}: {warning}")
+    print(f"evaluate {'it' if len(results) == 1 else 'them'} with: presa evaluate {folder}")
+
+
+@app.command()
+def evaluate(
+    run: Annotated[str | None, typer.Argument(help="The folder of a run, or of many, or a Hub repository user/name.")] = None,
+    policy: Annotated[
+        str | None, typer.Option(help="Anybody's policy instead: package.module:function, called without arguments.")
+    ] = None,
+    task: Annotated[str | None, typer.Option(help="The task for --policy, a name or a .toml file.")] = None,
+    episodes: Annotated[int, typer.Option(help="How many episodes.")] = 20,
+    seed: Annotated[int, typer.Option(help="Seed of the episodes.")] = 0,
+    cost_limit: Annotated[float | None, typer.Option(help="kappa. (default: the run's, or the task's middle one)")] = None,
+    processes: Annotated[int | None, typer.Option(help="How many play at once. (default: one a core)")] = None,
+    video: Annotated[Path | None, typer.Option(help="Film the first episodes into this .gif or .mp4.")] = None,
+    video_episodes: Annotated[int, typer.Option(help="How many to film.")] = 2,
+    as_json: Json = False,
+) -> None:
+    """Roll a policy out in the simulator and print its normalised reward and cost; a run keeps it as evaluation.json.
+
+    Of a folder that holds many runs every one is judged, and a table is printed.
+    """
+    from presa.cli.output import print_evaluation, print_evaluations
+    from presa.rollouts.evaluate import evaluate as judge
+    from presa.rollouts.policy import load, local
+    from presa.rollouts.video import check_film, film
+    from presa.runs.evaluation import judge_run, judge_runs, runs_below
+    from safefeedback.tasks import Task, find_task
+
+    if (run is None) == (policy is None):
+        raise InputError("give either the folder of a run, or --policy package.module:function with --task")
+    if policy is not None and task is None:
+        raise InputError("--policy needs --task: the task to play")
+    if processes is not None and processes < 1:
+        raise InputError(f"--processes must be at least 1, not {processes}")
+    if seed < 0:
+        raise InputError(f"--seed must be 0 or more, not {seed}")
+    if video is not None:
+        check_film(video, video_episodes)
+    played = find_task(task) if task is not None else None
+    own = run is not None and Path(run).is_dir()
+    run = local(run) if run is not None else None
+    below = runs_below(Path(run)) if run is not None else []
+    if below and video is not None:
+        raise InputError(f"--video films one run, and {run} holds {len(below)}: name one of them, such as {below[0]}")
+    with Progress("playing", quiet=as_json) as progress:
+        if below:
+            results = judge_runs(Path(str(run)), below, episodes, seed, cost_limit, played, processes, progress)
+            summaries = {name: one if isinstance(one, str) else one["summary"] for name, one in results.items()}
+        elif run is not None:
+            result = judge_run(Path(run), episodes, seed, cost_limit, played, processes, progress, keep=own)
+        else:
+            assert played is not None
+            limit = played.default_cost_limit if cost_limit is None else cost_limit
+            labels = {"algorithm": policy, "seed": None}
+            result = judge(str(policy), played, limit, episodes, seed, processes, labels, progress)
+    if below:
+        print(json.dumps(results)) if as_json else print_evaluations(summaries)
+        return
+    if video is not None:
+        seen = played or Task.from_dict(load(str(run)).facts["task"])
+        limit = result["summary"]["cost_limit"]
+        frames = film(run or str(policy), seen, limit, seed, min(video_episodes, episodes), video)
+    if as_json:
+        print(json.dumps(result))
+        return
+    print_evaluation(result["summary"])
+    if video is not None:
+        print(f"  film    {video}, {frames} frames")
+
+
+@app.command()
+def publish(
+    run: Annotated[Path, typer.Argument(help="The folder of a finished run.")],
+    repo: Annotated[str, typer.Argument(help="The repository on the Hub, user/name; it is made if there is none.")],
+    public: Annotated[bool, typer.Option("--public", help="Let everybody see it. (default: only you)")] = False,
+    tag: Annotated[str | None, typer.Option(help="Of this version, such as v1.0.0. (default: the next one)")] = None,
+    message: Annotated[str, typer.Option(help="Joins the line of the changelog.")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would go up.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Publish a trained policy on the Hugging Face Hub, with a card that tells how it was trained and what it reached."""
+    from presa.runs.release import run_release
+    from safefeedback.cli.hub import print_published
+    from safefeedback.publish.push import publish as send
+
+    result = send(run_release(run, repo), repo, public, tag, " ".join(message.split()), dry_run)
+    if as_json:
+        print(json.dumps({"dry_run": dry_run, **result}))
+    else:
+        print_published(result, dry_run)
+
+
+def _need(*packages: str) -> None:
+    missing = [package for package in packages if find_spec(package) is None]
+    if missing:
+        raise InputError(f"training needs {' and '.join(missing)}: uv sync --extra train")
+
+
+def main(words: list[str] | None = None) -> None:
+    """The program `presa`."""
+    run_app(app, "presa", words, "interrupted; the same command goes on from the last checkpoint of a training")

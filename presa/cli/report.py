@@ -1,0 +1,86 @@
+"""The command `presa report`; cli.py registers it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from safefeedback.errors import InputError
+
+if TYPE_CHECKING:
+    from presa.study.grid import Cell, Scope, Study
+
+
+def report(
+    folder: Annotated[Path, typer.Argument(help="The folder of `presa study`.")],
+    study: Annotated[str | None, typer.Option(help="One of its studies. (default: all)")] = None,
+) -> None:
+    """Set what studies found beside the paper: Markdown, LaTeX, figures, and one page to look at, for each study."""
+    from presa.files import write_bytes
+    from presa.report.figures import draw
+    from presa.report.latex import to_latex
+    from presa.report.markdown import to_markdown
+    from presa.report.page import to_page
+    from presa.report.tables import make_table
+    from presa.study.cells import result
+    from presa.study.manifest import read_study, source_of, studies_in
+    from presa.study.rows import collect, write_rows
+    from safefeedback.files import replacing
+    from safefeedback.plots.style import save
+
+    names = [study] if study is not None else studies_in(folder)
+    if not names:
+        raise InputError(f"{folder} holds no study yet: `presa study table1 --out {folder}` makes one")
+    for name in names:
+        found, scope, cells = read_study(folder, name)
+        rows = collect(folder, cells)
+        if rows.num_rows == 0:
+            message = f"no cell of study {name} in {folder} is finished yet"
+            if study is not None or len(names) == 1:
+                raise InputError(message)
+            print(message)
+            continue
+        write_rows(folder, name, rows)
+        results = [result(folder, cell) for cell in cells]
+        table = make_table(found, cells, rows, source_of(folder))
+        facts = tell(found, scope, cells, results)
+        place = folder / name
+        place.mkdir(exist_ok=True)
+        figures = draw(table, folder, cells)
+        for title, figure, _ in figures:
+            with replacing(place / f"{title}.png") as partial:
+                save(figure, partial)
+        shown = [(f"{title}.png", caption) for title, _, caption in figures]
+        write_bytes(place / "report.md", to_markdown(table, facts, shown).encode())
+        write_bytes(place / "report.tex", to_latex(table, facts).encode())
+        write_bytes(place / "report.html", to_page(table, facts, figures).encode())
+        print(f"{place}/report.html, report.md, report.tex: {sum(one is not None for one in results)} of {len(cells)} cells")
+
+
+def tell(study: Study, scope: Scope, cells: list[Cell], results: list[dict[str, Any] | None]) -> list[str]:
+    """What was run, in sentences, what failed, and by which command; a result for each cell."""
+    from presa.algorithms import find_algorithm
+    from presa.study.reproduce import study_command
+
+    made = "DSRL's recordings" if scope.source == "dsrl" else "the recordings shipped with safefeedback, which are not DSRL's"
+    steps = "as many steps as the paper" if scope.steps is None else f"{scope.steps:,} steps"
+    steps += f", {scope.bc_steps:,} of them cloning" if scope.bc_steps is not None else ""
+    steps += f", {scope.precision} products" if scope.precision is not None else ""
+    own = [f"{name} with {', '.join(f'{k} {v}' for k, v in values.items())}" for name, values in scope.settings.items()]
+    steps += f" ({'; '.join(own)})" if own else ""
+    limits = scope.cost_limits if isinstance(scope.cost_limits, str) else ", ".join(f"{limit:g}" for limit in scope.cost_limits)
+    limits = {"all": "each task's three cost limits", "middle": "each task's middle cost limit"}.get(
+        limits, f"cost limit {limits}"
+    )
+    known = [(cell, one["failures"]) for cell, one in zip(cells, results, strict=True) if one is not None]
+    failed = [f"FAILED: {f'{cell.place} {run}'.strip()}: {why}" for cell, failures in known for run, why in failures.items()]
+    return [
+        f"Learnt from {made}: {scope.pairs:,} pairs a task",
+        f"{scope.seeds} seed{'s' * (scope.seeds > 1)}, {limits}, {steps}, {scope.episodes} episodes a run",
+        f"{len(known)} of {len(results)} cells are finished, {sum(bool(why) for _, why in known)} of them with failures",
+        *failed,
+        *(f"{column.name}: {note}" for column in study.columns for note in find_algorithm(column.algorithm).notes),
+        f"Made by: {study_command(study, scope)}",
+    ]

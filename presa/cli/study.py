@@ -1,0 +1,192 @@
+"""The command `presa study`; cli.py registers it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from presa.options import parse_cost_limits, parse_setting
+from safefeedback.errors import InputError
+
+if TYPE_CHECKING:
+    from presa.study.grid import Cell, Study
+
+NAMES = "table1, baselines, modules, lengths, sizes, noise, filters, alpha, beta, eta, delta, zref, nu, rate"
+
+
+def study(
+    name: Annotated[str, typer.Argument(help=f"{NAMES}.")],
+    source: Annotated[str, typer.Option(help="dsrl, or recordings: those shipped with safefeedback, for the Bullet tasks.")],
+    tasks: Annotated[str, typer.Option(help="Names with commas; bullet, safetygym, or all: the paper's.")] = "bullet",
+    out: Annotated[Path | None, typer.Option(help="Folder of the studies of that source. (default: named after it)")] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="One seed and limit, 200 steps, 2 episodes, 200 pairs: does it all work?")
+    ] = False,
+    seeds: Annotated[int | None, typer.Option(help="How many, from 0. (default: 3)")] = None,
+    cost_limits: Annotated[
+        str | None, typer.Option(help="K,K,..., middle, or all of each task's. (default: all, the paper's protocol)")
+    ] = None,
+    steps: Annotated[int | None, typer.Option(help="Gradient steps in all. (default: the paper's)")] = None,
+    bc_steps: Annotated[int | None, typer.Option(help="How many of them clone. (default: the paper's)")] = None,
+    precision: Annotated[str | None, typer.Option(help="fp32 or bf16, of the policies that are MLPs. (default: fp32)")] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="ALGORITHM.NAME=VALUE, such as cdt.steps=2000: a setting of one algorithm. Repeat."),
+    ] = None,
+    pairs: Annotated[int | None, typer.Option(help="In every dataset. (default: 10000)")] = None,
+    episodes: Annotated[int | None, typer.Option(help="Of each run's evaluation. (default: 20)")] = None,
+    evaluate_every: Annotated[int | None, typer.Option(help="Steps between rollouts, for curves. (default: none)")] = None,
+    processes: Annotated[int | None, typer.Option(help="Cells at once on this machine. (default: one a core)")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, ...")] = "auto",
+    ray: Annotated[str | None, typer.Option(help="A Ray cluster in place of this machine: auto, or its address.")] = None,
+    gpus: Annotated[float, typer.Option(help="Share of a GPU that each cell takes on the cluster.")] = 0.0,
+    prepare_only: Annotated[
+        bool, typer.Option("--prepare", help="Only make the datasets, where there is a network; --shard then needs none.")
+    ] = False,
+    part: Annotated[str | None, typer.Option("--shard", help="I/N: only the I-th of N parts, for job arrays.")] = None,
+    retry: Annotated[bool, typer.Option("--retry", help="Do failed cells again.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout, and nothing else.")] = False,
+) -> None:
+    """Run one of the paper's experiments: build its datasets, train and evaluate its grid, and write a row for each episode.
+
+    The same command again goes on where it was interrupted. A cell that fails is recorded, and the rest goes on.
+    """
+    from filelock import FileLock
+
+    from presa.data.pairs import resolve_device
+    from presa.study.cells import forget_failure, record_failure, result
+    from presa.study.grid import QUICK, Scope, find_study, find_tasks
+    from presa.study.grid import cells as all_cells
+    from presa.study.manifest import open_root, write_study
+    from presa.study.on_ray import run_on_ray
+    from presa.study.prepare import prepare
+    from presa.study.rows import collect, write_rows
+    from presa.study.workers import run_here
+    from safefeedback.parallel import cores, shard
+    from safefeedback.terminal import Progress
+
+    if source not in ("dsrl", "recordings"):
+        raise InputError(f"--source must be dsrl or recordings, not '{source}': a study never mixes them")
+    if ray is not None and (part is not None or processes is not None or device != "auto"):
+        raise InputError(
+            "--ray spreads the cells itself, with --gpus for their devices: leave --shard, --processes, --device out"
+        )
+    if gpus and ray is None:
+        raise InputError("--gpus is for a cluster (--ray); here --device chooses")
+    found, given = find_study(name), {"seeds": seeds, "steps": steps, "bc_steps": bc_steps}
+    given |= {"pairs": pairs, "episodes": episodes, "evaluate_every": evaluate_every}
+    for option, value in {**given, "processes": processes}.items():
+        least = 0 if option in ("evaluate_every", "bc_steps") else 1
+        if value is not None and value < least:
+            raise InputError(f"--{option.replace('_', '-')} must be at least {least}, not {value}")
+    chosen: dict[str, Any] = {**(QUICK if quick else {}), **{key: value for key, value in given.items() if value is not None}}
+    if cost_limits is not None:
+        words = ("all", "middle")
+        limits = cost_limits if cost_limits in words else parse_cost_limits(cost_limits, "numbers with commas, middle or all")
+        chosen["cost_limits"] = limits
+    if precision is not None:
+        chosen["precision"] = precision
+    chosen["settings"] = _settings(found, set_ or [], chosen.get("settings", {}))
+    scope = Scope(find_tasks(tasks), source, **chosen)
+    root = out or Path(f"studies-{source}")
+    cells = all_cells(found, scope)
+    mine = shard(sorted(cells, key=lambda cell: -cell.cost), part)  # costly ones are dealt out, and begin, first
+    _require_simulators(scope.tasks, source, prepare_only or ray is not None)
+    resolve_device(device)
+    open_root(root, source)
+    if write_study(root, found, scope, cells) and not as_json:
+        print(f"note: {name} had another scope in {root}; the report is of this one now, finished cells of both stay")
+    with Progress(f"study {name}", quiet=as_json) as progress:
+        with FileLock(root / "datasets.lock"):
+            lacking = prepare(root, cells, progress)
+        if prepare_only:
+            _tell_prepared(root, cells, lacking, as_json)
+            return
+        for cell in mine:
+            if retry:
+                forget_failure(root, cell)
+            if cell.hash in lacking:
+                record_failure(root, cell, lacking[cell.hash])
+        done = sum(result(root, cell) is not None for cell in mine)
+        if not as_json and done:
+            progress.say(f"{done} of {len(mine)} cells were finished already")
+        progress(done, len(mine), f"study {name}")
+
+        lost: dict[str, dict[str, Any]] = {}  # what a cluster could not do has no result in the folder
+
+        def on_cell(cell: Cell, how: dict[str, Any]) -> None:
+            nonlocal done
+            done += 1
+            lost[cell.hash] = how
+            progress(done, len(mine), f"study {name}")
+            if not as_json:
+                progress.say(f"[{done}/{len(mine)}] {_told(cell, how)}")
+
+        todo = [cell for cell in mine if result(root, cell) is None]
+        if ray is not None:
+            run_on_ray(root, todo, ray, gpus, on_cell)
+        else:
+            run_here(root, todo, processes or cores(), device, on_cell)
+    table = collect(root, cells)
+    place = write_rows(root, name, table)
+    ended = [(cell, result(root, cell) or lost[cell.hash]) for cell in mine]
+    failures = {cell.place: how["failures"] for cell, how in ended if how["failures"]}
+    if as_json:
+        print(json.dumps({"folder": str(root), "rows": str(place), "cells": len(mine), "failures": failures}))
+    else:
+        there = sum(result(root, cell) is not None for cell in cells)
+        print(f"{place}: {table.num_rows:,} rows of {there} of {len(cells)} cells; read it with: presa report {root}")
+        for where, reasons in failures.items():
+            print(f"FAILED {where}: {'; '.join(f'{run} {why}'.strip() for run, why in reasons.items())}")
+    if failures:
+        raise typer.Exit(1)
+
+
+def _tell_prepared(root: Path, cells: list[Cell], lacking: dict[str, str], as_json: bool) -> None:
+    failures = {cell.place: lacking[cell.hash] for cell in cells if cell.hash in lacking}
+    ready = len(cells) - len(failures)
+    if as_json:
+        print(json.dumps({"folder": str(root), "datasets": str(root / "datasets"), "cells": ready, "failures": failures}))
+    else:
+        print(f"{root}/datasets is ready for {ready} cells")
+        for where, why in failures.items():
+            print(f"FAILED {where}: {why}")
+    if failures:
+        raise typer.Exit(1)
+
+
+def _settings(study: Study, texts: list[str], first: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The settings by algorithm that `--set` gives, over those that come first."""
+    known = {column.algorithm for column in study.columns}
+    settings = {name: dict(values) for name, values in first.items() if name in known}
+    for text in texts:
+        algorithm, dot, rest = text.partition(".")
+        if not dot or algorithm not in known:
+            raise InputError(f"--set takes ALGORITHM.NAME=VALUE with one of {', '.join(sorted(known))}, not '{text}'")
+        name, value = parse_setting(rest, f"{algorithm}.NAME=VALUE")
+        settings.setdefault(algorithm, {})[name] = value
+    return settings
+
+
+def _require_simulators(names: tuple[str, ...], source: str, elsewhere: bool) -> None:
+    """Raises InputError if a task cannot be judged here, or has no recordings in the source."""
+    from safefeedback import sources
+    from safefeedback.simulators import can_simulate
+    from safefeedback.tasks import find_task
+
+    for task in map(find_task, names):
+        if not elsewhere and (reason := can_simulate(task)) is not None:
+            raise InputError(reason)
+        if source == "recordings" and sources.recordings_file(task) is None:
+            raise InputError(f"no recordings of {task.name} come with safefeedback: leave it out, or take --source dsrl")
+
+
+def _told(cell: Cell, how: dict[str, Any]) -> str:
+    if how["failures"] and not how["seconds"]:
+        return f"{cell.place}: FAILED, {next(iter(how['failures'].values()))}"
+    failed = f", {len(how['failures'])} of its runs FAILED" if how["failures"] else ""
+    training, rollouts = (how["seconds"][name] for name in ("training", "evaluation"))
+    return f"{cell.place}: {training:.0f} s of training, {rollouts:.0f} s of rollouts{failed}"

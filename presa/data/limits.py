@@ -1,0 +1,144 @@
+"""One dataset's segments under the labels of several cost limits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from presa.data.pairs import Data, Split, load_data
+from presa.data.segments import content_hash
+from safefeedback.dataset.reading import Dataset, label_sets, read, read_oracle
+from safefeedback.errors import InputError
+from safefeedback.feedback.labels import safe_by_cost, segment_cost_limit
+from safefeedback.feedback.recipe import Labelling
+from safefeedback.tasks import Task
+
+
+def load_limits(
+    source: str | Path,
+    limits: Sequence[float],
+    labels: str | None = None,
+    pairs: int | None = None,
+    device: str = "cpu",
+    oracle: bool = False,
+) -> list[Data]:
+    """Reads a dataset once for each cost limit; the segments are on the device once, however many limits share them.
+
+    The labels for a limit are, in this order:
+
+    1. those that are asked for, if they were made for it: the published ones, or the label set `labels`;
+    2. the one label set (or the published labels) made for that limit and in every other choice as those of 1;
+    3. from the oracle: a segment is safe if its true cost is at most limit L / T, with the horizon T of 1. Noise is of the
+       annotators, not of the limit, so the segments whose label was flipped in 1 are flipped at every limit: runs differ by
+       the limit alone. They are the labels that `safefeedback relabel --cost-limit` would make. Preferences stay.
+
+    Labels that depend on the limit in another way are never told from the oracle: those of annotators who err near the
+    limit, those of people, and those of pairs that a filter chose at another limit.
+
+    Args:
+        source, labels, pairs, device, oracle: as in `load_data`.
+        limits: of an episode's cost.
+
+    Returns:
+        The data of each limit; where the labels came from is in their `identity`: "labels", and "safety_labels" where that is
+        the oracle.
+
+    Raises:
+        InputError: as `load_data` does, and if a limit's labels are not to be had or could be either of two.
+    """
+    base, asked = load_data(source, labels, pairs, device, oracle), read(source, labels, segments=False)
+    made: dict[str | None, dict[str, Any]] = {None: asked.recipe}
+    made.update(label_sets(source))
+    loaded = []
+    for limit in limits:
+        if limit != base.cost_limit and asked.recipe["recipe"].get("filters"):
+            raise InputError(
+                f"{source} lacks pairs that its filters dropped at its own cost limit and would keep at {limit:g}: build it "
+                "without --filter, and filter in label sets (safefeedback relabel --filter)"
+            )
+        known = [name for name, manifest in made.items() if _suits(manifest, limit, made[labels], base.task)]
+        if limit == base.cost_limit:
+            loaded.append(base)
+        elif len(known) > 1:
+            raise InputError(
+                f"{source} has labels for cost limit {limit:g} twice ({' and '.join(name or 'published' for name in known)}): "
+                "train them one at a time with --labels"
+            )
+        elif known:
+            other = load_data(source, known[0], pairs, device, oracle)
+            test = other.test if other.test is None or base.test is None else _sharing(other.test, base.test)
+            loaded.append(replace(other, train=_sharing(other.train, base.train), test=test))
+        else:
+            _require_tellable(source, limit, asked)
+            loaded.append(_from_oracle(source, labels, base, limit))
+    return loaded
+
+
+def told(data: Data) -> str:
+    """Where the safety labels came from, for people."""
+    published = f"label set {data.identity['labels']}" if data.identity["labels"] else "the published labels"
+    return f"cost limit {data.cost_limit:g}: {data.identity.get('safety_labels', published)}"
+
+
+def _suits(manifest: dict[str, Any], limit: float, asked: dict[str, Any], task: Task) -> bool:
+    """Whether labels were made for that limit and in every other choice as those that are asked for."""
+    if any("answers_sha256" in one["recipe"] for one in (manifest, asked)):
+        return False  # people's answers are like nobody else's
+    made, wanted = (Labelling.from_dict(one["recipe"], task) for one in (manifest, asked))
+    return made.limit == limit and replace(made, cost_limit=limit) == replace(wanted, cost_limit=limit)
+
+
+def _require_tellable(source: str | Path, limit: float, asked: Dataset) -> None:
+    """Raises InputError if the labels that are asked for do not say what they would be at another limit."""
+    recipe = (asked.labels or asked.recipe)["recipe"]
+    refusal = f"{source} has no labels for cost limit {limit:g}, and the oracle does not tell them"
+    if "answers_sha256" in recipe:
+        raise InputError(f"{refusal}: people gave the labels, with cost limit {recipe['cost_limit']:g} in mind")
+    filters = recipe.get("filters", ())
+    if filters or recipe.get("safety_noise", "none") != "none":
+        reason = (
+            f"its pairs were filtered at limit {recipe['cost_limit']:g}" if filters else "its annotators err near the limit"
+        )
+        words = " ".join([f"safefeedback relabel {source} --cost-limit {limit:g}", *(f"--filter {name}" for name in filters)])
+        raise InputError(f"{refusal}, as {reason}: make them with {words}")
+
+
+def _from_oracle(source: str | Path, labels: str | None, base: Data, limit: float) -> Data:
+    """The data with the safety labels that the true costs give at another limit."""
+    train, horizon, flips = _relabelled(source, labels, base.train, "train", limit, base.task)
+    test = None if base.test is None else _relabelled(source, labels, base.test, "test", limit, base.task)[0]
+    identity = {
+        **base.identity,
+        "labels_sha256": content_hash(train.preference.cpu().numpy(), train.safe.cpu().numpy()),
+        "safety_labels": f"oracle: true costs, {flips:,} of {train.safe.numel():,} labels flipped as the "
+        f"{'published' if labels is None else labels} ones were",
+    }
+    scaled = segment_cost_limit(limit, base.length, horizon)
+    return replace(base, cost_limit=float(limit), train=train, test=test, identity=identity, segment_limit=scaled)
+
+
+def _relabelled(
+    source: str | Path, labels: str | None, split: Split, name: str, limit: float, task: Task
+) -> tuple[Split, int, int]:
+    """A split with the safety labels of another limit, the horizon they belong to, and how many of them are flipped."""
+    light, truth = read(source, labels, name, segments=False), read_oracle(source, labels, name)
+    history = (light.labels or light.recipe).get("history", [])
+    horizon = next((entry["horizon"] for entry in history if "horizon" in entry), task.horizon)
+    rows = np.searchsorted(truth.pair_id, light.pair_id[: len(split)])
+    clean = safe_by_cost(truth.costs[rows], limit, split.observations.shape[2], horizon)
+    safe = np.where(truth.safe_flipped[rows], 1 - clean, clean)
+    safe = np.where(np.isnan(light.safe[: len(split)]), np.nan, safe).astype(np.float32)  # no answer stays none
+    there = torch.from_numpy(safe).to(split.safe.device)
+    return replace(split, safe=there), horizon, int(truth.safe_flipped[rows].sum())
+
+
+def _sharing(split: Split, other: Split) -> Split:
+    """The split with the other's segments, where they are the same."""
+    if not (torch.equal(split.observations, other.observations) and torch.equal(split.actions, other.actions)):
+        return split
+    return replace(split, observations=other.observations, actions=other.actions)

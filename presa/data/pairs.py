@@ -1,0 +1,226 @@
+"""A dataset of feedback as tensors, put on the device once and never changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from presa.data.segments import content_hash, load_segments
+from safefeedback.dataset.reading import Dataset, has_split, read, read_oracle
+from safefeedback.errors import InputError
+from safefeedback.feedback.labels import segment_cost_limit
+from safefeedback.tasks import Task
+from safefeedback.types import Episodes
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Split:
+    """N pairs; labels as in `safefeedback.types`.
+
+    Attributes:
+        observations: float32 [N, 2, L, O].
+        actions: float32 [N, 2, L, A].
+        preference: float32 [N].
+        safe: float32 [N, 2].
+        costs: float32 [N, 2], true costs of the segments, from the oracle; None unless they were asked for.
+    """
+
+    observations: Tensor
+    actions: Tensor
+    preference: Tensor
+    safe: Tensor
+    costs: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.preference)
+
+
+@dataclass(frozen=True)
+class Data:
+    """What an algorithm may learn from.
+
+    Attributes:
+        task: what was recorded.
+        cost_limit: kappa, the episode cost limit the safety labels were made for.
+        train: the pairs to learn from.
+        test: held-out pairs, or None where the dataset, or its label set, has none.
+        held_out: the episodes of the published test split's segments, whichever of them a label set labels.
+        identity: which data these are, as JSON-ready values: hashes, label set, number of pairs.
+        segment_limit: the cost up to which a segment is safe.
+        filtered_out: how many safe and how many unsafe labels of training pairs the labels' filters dropped; None where that
+            is not known: in older datasets, and of the first pairs only.
+        episodes: the recordings themselves, for algorithms that are given true costs; None otherwise.
+    """
+
+    task: Task
+    cost_limit: float
+    train: Split
+    test: Split | None
+    held_out: frozenset[int]
+    identity: dict[str, Any]
+    segment_limit: float
+    filtered_out: tuple[int, int] | None = (0, 0)
+    episodes: Episodes | None = None
+
+    @property
+    def length(self) -> int:
+        """L, steps in a segment."""
+        return self.train.observations.shape[2]
+
+    def with_episodes(self, episodes: Episodes) -> Data:
+        """The same with recordings, whose fingerprint joins the identity."""
+        return replace(self, episodes=episodes, identity={**self.identity, "trajectories_sha256": episodes.source.fingerprint})
+
+
+@dataclass(frozen=True)
+class Examples:
+    """M examples, each a pair of segments, a segment, or a step; the first axis of every tensor is M.
+
+    Attributes:
+        observations: float32 [M, ..., O].
+        actions: float32 [M, ..., A].
+        labels: name -> [M, ...].
+        per_pair: how many examples weigh as much as one pair in the batch size: 1 for pairs, 2 for segments, 2 L for steps.
+        filtered_out: as of the data.
+    """
+
+    observations: Tensor
+    actions: Tensor
+    labels: dict[str, Tensor]
+    per_pair: int
+    filtered_out: tuple[int, int] | None = field(default=(0, 0), kw_only=True)
+
+    def __len__(self) -> int:
+        return len(self.observations)
+
+
+def load_data(
+    source: str | Path, labels: str | None = None, pairs: int | None = None, device: str = "cpu", oracle: bool = False
+) -> Data:
+    """Reads a dataset.
+
+    Args:
+        source: a dataset's folder, or a Hub repository "user/name".
+        labels: a label set of the dataset; None for the published labels.
+        pairs: how many of the training pairs to use, the first in draw order; None for all.
+        device: where the tensors go.
+        oracle: whether to read the segments' true costs as well; the identity then says so.
+
+    Raises:
+        InputError: if it cannot be read, has another layout, or does not fit its task.
+    """
+    published = read(source, segments=False)
+    task = _task(published, source)
+    dataset = published if labels is None else read(source, labels, segments=False)
+    if pairs is not None:
+        if not 1 <= pairs <= len(dataset):
+            raise InputError(f"--pairs must lie between 1 and the dataset's {len(dataset):,}, not {pairs:,}")
+        dataset = _take(dataset, np.arange(pairs))
+    train, segments_sha256 = _split(source, "train", published, dataset, device, oracle)
+    held_out = read(source, split="test", segments=False) if published.recipe.get("splits", {}).get("test") else None
+    test = None
+    if held_out is not None and (labels is None or has_split(source, f"labels/{labels}", "test")):
+        chosen = held_out if labels is None else read(source, labels, split="test", segments=False)
+        test = _split(source, "test", held_out, chosen, device, oracle)[0] if len(chosen) else None
+    identity = {
+        "content_sha256": dataset.recipe["content"]["sha256"],
+        "source_sha256": dataset.recipe["source"]["sha256"],
+        "segments_sha256": segments_sha256,
+        "labels": labels,
+        "labels_sha256": content_hash(dataset.preference, dataset.safe),
+        "pairs": len(dataset),
+        "pairs_test": 0 if test is None else len(test),
+        "length": train.observations.shape[2],
+        **({"oracle": "true costs of the segments"} if oracle else {}),
+    }
+    return Data(
+        task=task,
+        cost_limit=float((dataset.labels or dataset.recipe)["recipe"]["cost_limit"]),
+        train=train,
+        test=test,
+        held_out=frozenset(np.unique(held_out.episode).tolist()) if held_out is not None else frozenset(),
+        identity=identity,
+        segment_limit=_segment_limit(dataset, task, train.observations.shape[2]),
+        filtered_out=_filtered_out(dataset, pairs),
+    )
+
+
+def resolve_device(name: str) -> str:
+    """The device to compute on; "auto" is the first CUDA device where there is one.
+
+    Raises:
+        InputError: if torch does not have it here.
+    """
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(1, device=name)
+    except (RuntimeError, AssertionError, ValueError) as error:
+        raise InputError(f"--device {name} cannot be used here: {str(error).splitlines()[0]}") from None
+    return name
+
+
+def _task(dataset: Dataset, source: str | Path) -> Task:
+    """The task of a dataset, after checking that its segments are the task's."""
+    recipe = dataset.recipe
+    missing = [key for key in ("format_version", "recipe", "task", "source", "content") if key not in recipe]
+    if missing:
+        raise InputError(f"{source}: recipe.json lacks {', '.join(missing)}; training needs to know the task and the source")
+    if recipe["format_version"] != FORMAT_VERSION:
+        raise InputError(f"{source} has format version {recipe['format_version']}; this presa reads version {FORMAT_VERSION}")
+    task = Task.from_dict(recipe["task"])
+    found = (dataset.observations.shape[-1], dataset.actions.shape[-1])
+    if found != (task.observation_dim, task.action_dim):
+        raise InputError(
+            f"{source}: the segments have {found[0]} observation and {found[1]} action dims but the task {task.name} has "
+            f"{task.observation_dim} and {task.action_dim}"
+        )
+    if len(dataset) == 0:
+        raise InputError(f"{source} holds no training pairs")
+    return task
+
+
+def _take(dataset: Dataset, rows: np.ndarray) -> Dataset:
+    names = ("pair_id", "episode", "start", "observations", "actions", "preference", "safe")
+    return replace(dataset, **{name: getattr(dataset, name)[rows] for name in names})
+
+
+def _split(source: str | Path, name: str, published: Dataset, chosen: Dataset, device: str, oracle: bool) -> tuple[Split, str]:
+    """The chosen rows of a published split, whole, and the hash of their segments."""
+    segments = load_segments(source, name, device)
+    observations, actions, sha256 = segments.observations, segments.actions, segments.sha256
+    if not np.array_equal(chosen.pair_id, published.pair_id):
+        rows = torch.from_numpy(np.searchsorted(published.pair_id, chosen.pair_id)).to(device)
+        observations, actions = observations[rows], actions[rows]
+        sha256 = content_hash(observations.cpu().numpy(), actions.cpu().numpy())
+    preference, safe = (torch.from_numpy(values).to(device) for values in (chosen.preference, chosen.safe))
+    costs = _true_costs(source, chosen, name, device) if oracle else None
+    return Split(observations, actions, preference, safe, costs), sha256
+
+
+def _true_costs(source: str | Path, dataset: Dataset, split: str, device: str) -> Tensor:
+    """The oracle's costs of those rows, float32 [N, 2]."""
+    truth = read_oracle(source, split=split)
+    return torch.from_numpy(truth.costs[np.searchsorted(truth.pair_id, dataset.pair_id)].astype(np.float32)).to(device)
+
+
+def _segment_limit(dataset: Dataset, task: Task, length: int) -> float:
+    """kappa L / T as the labels were made with it."""
+    manifest = dataset.labels or dataset.recipe
+    made = [entry["segment_cost_limit"] for entry in manifest.get("history", []) if "segment_cost_limit" in entry]
+    return float(made[-1]) if made else segment_cost_limit(float(manifest["recipe"]["cost_limit"]), length, task.horizon)
+
+
+def _filtered_out(dataset: Dataset, pairs: int | None) -> tuple[int, int] | None:
+    """How many safe and unsafe training labels the filters took, as the history of the labels tells; None if unknown."""
+    steps = [entry for entry in (dataset.labels or dataset.recipe).get("history", []) if entry.get("stage") == "filter"]
+    if steps and (pairs is not None or any("train_safe_removed" not in one for one in steps)):
+        return None
+    return sum(one["train_safe_removed"] for one in steps), sum(one["train_unsafe_removed"] for one in steps)

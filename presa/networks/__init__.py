@@ -1,0 +1,1 @@
+"""Parameters of networks, and functions of them."""

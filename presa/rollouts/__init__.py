@@ -1,0 +1,1 @@
+"""Policies act in the simulator."""

@@ -1,0 +1,222 @@
+"""Rolls a policy out in the simulator and judges it by DSRL's normalised return and cost."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import queue
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+
+from safefeedback.errors import InputError
+from safefeedback.parallel import cores
+from safefeedback.randomness import stream
+from safefeedback.simulators import can_simulate
+from safefeedback.tasks import Task
+
+# One thread a process: episodes are spread over processes, and sums do not depend on how many threads add them up.
+ONE_THREAD = {name: "1" for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")}
+
+
+def evaluate(
+    policy: str,
+    task: Task,
+    cost_limit: float,
+    episodes: int = 20,
+    seed: int = 0,
+    processes: int | None = None,
+    labels: dict[str, Any] | None = None,
+    on_episode: Callable[[int, int], None] = lambda done, total: None,
+) -> dict[str, Any]:
+    """Plays episodes and normalises their returns and costs.
+
+    Episode k starts from a seed made of (seed, k): the same numbers to the bit in any order and any number of processes.
+
+    Args:
+        policy: a run's folder, a policy file, or `package.module:function` that returns a policy.
+        task: to play.
+        cost_limit: kappa.
+        episodes: how many.
+        seed: of the evaluation.
+        processes: how many play at once; None for one a core, but no more than pay for their start.
+        labels: joins every row, such as algorithm and training seed.
+        on_episode: told how many episodes are done, and of how many.
+
+    Returns:
+        {"rows": a dict an episode, "summary": means and what they were made with}.
+
+    Raises:
+        InputError: if the task cannot be simulated here, or the policy cannot act in it.
+    """
+    if episodes < 1:
+        raise InputError(f"--episodes must be at least 1, not {episodes}")
+    if not (math.isfinite(cost_limit) and cost_limit >= 0):
+        raise InputError(f"--cost-limit must be 0 or a positive number, not {cost_limit}")
+    if (reason := can_simulate(task)) is not None:
+        raise InputError(reason)
+    played = play_all(
+        policy, task, episode_seeds(seed, episodes), processes or default_processes(episodes), on_episode, cost_limit
+    )
+    tags = {"algorithm": None, "task": task.name, "cost_limit": cost_limit, "seed": None, **(labels or {})}
+    rows = [{**tags, "episode": k, **row, **normalized(row, task, cost_limit)} for k, row in enumerate(played)]
+    return {"rows": rows, "summary": {**tags, **summarize(rows, task, cost_limit), "evaluation_seed": seed}}
+
+
+def episode_seeds(seed: int, episodes: int) -> list[int]:
+    """Episode k's seed, below 2^31; it depends on (seed, k) alone."""
+    return [int(stream(seed, f"evaluation-episode-{k}").bit_generator.random_raw() >> 33) for k in range(episodes)]
+
+
+def normalized(row: dict[str, Any], task: Task, cost_limit: float) -> dict[str, float | None]:
+    """(R - r_min) / (r_max - r_min), None where the task has no reference returns, and (C + eps) / (kappa + eps)."""
+    score = None
+    if task.reference_returns is not None:
+        low, high = task.reference_returns
+        score = (row["return"] - low) / (high - low)
+    return {
+        "normalized_return": score,
+        "normalized_cost": (row["cost"] + epsilon(cost_limit)) / (cost_limit + epsilon(cost_limit)),
+    }
+
+
+def epsilon(cost_limit: float) -> float:
+    """Keeps the normalised cost finite at a limit of 0."""
+    return 1.0 if cost_limit == 0 else 0.0
+
+
+def summarize(rows: list[dict[str, Any]], task: Task, cost_limit: float) -> dict[str, Any]:
+    """Means and standard deviations over episodes, whether the mean cost keeps the limit, and what normalises."""
+    summary: dict[str, Any] = {"episodes": len(rows)}
+    for name in ("return", "cost", "length", "normalized_return", "normalized_cost"):
+        values = [row[name] for row in rows]
+        known = None not in values
+        summary[name] = float(np.mean(values)) if known else None
+        summary[f"{name}_std"] = float(np.std(values)) if known else None
+    return summary | {
+        "safe": summary["normalized_cost"] <= 1,
+        "epsilon": epsilon(cost_limit),
+        "reference_returns": None if task.reference_returns is None else list(task.reference_returns),
+    }
+
+
+def default_processes(episodes: int) -> int:
+    """One a core this process may use, and at least two episodes for each."""
+    return max(1, min(cores(), episodes // 2))
+
+
+def play_all(
+    policy: str,
+    task: Task,
+    seeds: list[int],
+    processes: int,
+    on_episode: Callable[[int, int], None] = lambda done, total: None,
+    cost_limit: float | None = None,
+) -> list[dict[str, Any]]:
+    """Plays one episode a seed, spread over processes as they get free; the results are in the seeds' order.
+
+    Raises:
+        InputError: what a process says is wrong, or what it last printed if it died.
+    """
+    todo: queue.SimpleQueue[tuple[int, int]] = queue.SimpleQueue()
+    for job in enumerate(seeds):
+        todo.put(job)
+    results: list[dict[str, Any]] = [{}] * len(seeds)
+    done, stop = queue.SimpleQueue(), threading.Event()  # type: ignore[var-annotated]
+    players = [Player(policy, task, cost_limit) for _ in range(processes)]
+
+    def work(player: Player) -> None:
+        try:
+            player.ready()
+            while not stop.is_set():
+                index, seed = todo.get_nowait()
+                results[index] = player.play(seed)
+                done.put(None)
+        except queue.Empty:
+            pass
+        except Exception as error:  # whatever it is, the main thread must hear of it
+            done.put(error)
+
+    try:
+        with ThreadPoolExecutor(processes) as threads:
+            for player in players:
+                threads.submit(work, player)
+            try:
+                for count in range(len(seeds)):
+                    if (error := done.get()) is not None:
+                        raise error
+                    on_episode(count + 1, len(seeds))
+            except BaseException:
+                stop.set()
+                for player in players:
+                    player.process.kill()
+                raise
+    finally:
+        for player in players:
+            player.close()
+    return results
+
+
+class Player:
+    """A process that plays episodes."""
+
+    def __init__(self, policy: str, task: Task, cost_limit: float | None = None) -> None:
+        self.printed = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "presa.rollouts.play"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.printed,
+            env={**os.environ, **ONE_THREAD},
+            text=True,
+        )
+        self._say({"policy": policy, "task": task.to_dict(), "cost_limit": cost_limit})
+
+    def ready(self) -> None:
+        """Waits until the policy and the simulator are loaded."""
+        self._hear()
+
+    def play(self, seed: int) -> dict[str, Any]:
+        """One episode's return, cost and length."""
+        self._say({"seed": seed})
+        return self._hear()
+
+    def close(self) -> None:
+        """Ends the process."""
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe is not None:
+                pipe.close()
+        try:
+            self.process.wait(5)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.printed.close()
+
+    def _say(self, message: dict[str, Any]) -> None:
+        assert self.process.stdin is not None
+        try:
+            self.process.stdin.write(json.dumps(message) + "\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            pass  # it died; what it printed is reported by _hear
+
+    def _hear(self) -> dict[str, Any]:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        answer = json.loads(line) if line.endswith("\n") else {"error": self._last_words()}
+        if "error" in answer:
+            raise InputError(answer["error"])
+        return answer
+
+    def _last_words(self) -> str:
+        self.printed.seek(0)
+        lines = self.printed.read().decode(errors="replace").strip().splitlines()
+        return f"a process that played episodes died: {lines[-1] if lines else 'it printed nothing'}"

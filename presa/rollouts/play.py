@@ -1,0 +1,102 @@
+"""Plays episodes in a process of its own: one line of JSON in for each episode, one line out.
+
+Run as `python -m presa.rollouts.play`; the first line says what to play. An episode depends on its seed alone, never on which
+process plays it or what was played before.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from safefeedback.errors import InputError
+from safefeedback.tasks import Task
+
+
+def play(env: Any, policy: Any, seed: int, watch: Callable[[], None] = lambda: None) -> dict[str, Any]:
+    """One episode.
+
+    Args:
+        env: as `safefeedback.simulators.make` gives.
+        policy: see `presa.rollouts.policy.load`.
+        seed: of the episode's start, and of the policy if it listens.
+        watch: called after the reset and after every step.
+
+    Returns:
+        return and cost, undiscounted sums, and length in steps.
+
+    Raises:
+        InputError: if the policy's actions are not finite or not of the right shape.
+    """
+    low, high = env.action_space.low, env.action_space.high
+    observe = getattr(policy, "observe", None)
+    observation, _ = env.reset(seed=seed)
+    if callable(reseed := getattr(policy, "seed", None)):
+        reseed(seed)
+    policy.reset(1)
+    total, cost, length, over = 0.0, 0.0, 0, False
+    watch()
+    while not over:
+        action = np.asarray(policy.act(np.asarray(observation, np.float32)[None]), np.float32)
+        if action.shape != (1, *low.shape) or not np.isfinite(action).all():
+            raise InputError(f"the policy's act() must give finite actions of shape (n, {len(low)}); it gave {action.tolist()}")
+        observation, reward, terminated, truncated, info = env.step(np.clip(action[0], low, high))
+        total, cost, length, over = total + float(reward), cost + float(info["cost"]), length + 1, terminated or truncated
+        if observe is not None:
+            observe(np.array([reward], np.float64), np.array([info["cost"]], np.float64))
+        watch()
+    return {"return": total, "cost": cost, "length": length}
+
+
+def find_policy(name: str, cost_limit: float | None = None) -> Any:
+    """A run's policy by its folder, or what the function `package.module:function` returns, told of the cost limit.
+
+    Raises:
+        InputError: if there is none, or it lacks reset or act.
+    """
+    from presa.rollouts.policy import load, load_object
+
+    if ":" not in name or os.path.exists(name):
+        return _aimed(load(name), cost_limit)
+    policy = load_object(name)()
+    missing = [method for method in ("reset", "act") if not callable(getattr(policy, method, None))]
+    if missing:
+        raise InputError(f"what {name} returned has no {' and no '.join(missing)}: a policy needs both reset(n) and act")
+    return _aimed(policy, cost_limit)
+
+
+def _aimed(policy: Any, cost_limit: float | None) -> Any:
+    """The policy, told of the cost limit if it listens."""
+    if cost_limit is not None and callable(aim := getattr(policy, "aim", None)):
+        aim(cost_limit)
+    return policy
+
+
+def main() -> None:
+    """Reads {"policy", "task", "cost_limit"}, answers {} when ready; then reads {"seed"} and answers an episode, and so on."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # whatever a simulator or a policy prints must not mix with the answers
+    order = json.loads(sys.stdin.readline())
+    try:
+        from safefeedback.simulators import make
+
+        policy, env = find_policy(order["policy"], order["cost_limit"]), make(Task.from_dict(order["task"]))
+        _answer(answers, {})
+        for line in sys.stdin:
+            _answer(answers, play(env, policy, json.loads(line)["seed"]))
+    except InputError as error:
+        _answer(answers, {"error": str(error)})
+
+
+def _answer(answers: Any, value: dict[str, Any]) -> None:
+    answers.write(json.dumps(value) + "\n")
+    answers.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,126 @@
+"""A trained policy, to act with. Needs NumPy only, so that the processes that play episodes do not load torch."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from safefeedback.errors import InputError
+
+POLICY_FILE = "policy.safetensors"
+
+
+@dataclass(frozen=True)
+class MlpPolicy:
+    """Acts by the mean of a tanh MLP; it carries nothing from step to step.
+
+    Attributes:
+        weights: float32 [in, out] of each layer.
+        biases: float32 [out] of each layer.
+        facts: what its file says about it: algorithm, task, cost_limit, seed.
+    """
+
+    weights: tuple[np.ndarray, ...]
+    biases: tuple[np.ndarray, ...]
+    facts: dict[str, Any]
+
+    def reset(self, n: int) -> None:
+        """Begins n episodes at once."""
+
+    def act(self, observations: np.ndarray) -> np.ndarray:
+        """The action of each of n episodes: [n, O] -> float32 [n, A] in [-1, 1]."""
+        hidden = np.asarray(observations, np.float32)
+        last = len(self.weights) - 1
+        for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            hidden = hidden @ weight + bias
+            if layer < last:
+                np.maximum(hidden, 0, out=hidden)
+        return np.tanh(hidden)
+
+
+class Policy(Protocol):
+    """What acts; see `load`."""
+
+    @property
+    def facts(self) -> dict[str, Any]: ...
+
+    def reset(self, n: int) -> None: ...
+
+    def act(self, observations: np.ndarray) -> np.ndarray: ...
+
+
+def load(run: str | Path) -> Policy:
+    """The policy of a run's folder, of one policy file, or of a Hub repository user/name.
+
+    A policy has `reset(n)` and `act(observations [n, O]) -> actions [n, A]`; if it also has `observe(rewards [n],
+    costs [n])`, the evaluator tells it what the last step brought; if it has `aim(cost_limit)`, what it is judged by; and
+    if it has `seed(int)`, where its own randomness begins in each episode, so that an evaluation can be repeated.
+
+    Raises:
+        InputError: if there is none, or it cannot be read.
+    """
+    run = local(str(run))
+    path = Path(run) / POLICY_FILE if Path(run).is_dir() else Path(run)
+    if not path.is_file():
+        from presa.runs.records import read_failure
+
+        failure = read_failure(path.parent)
+        unfinished = " (its training is not finished)" if (path.parent / "config.json").is_file() else ""
+        unfinished = f" (it was given up: {failure})" if failure is not None else unfinished
+        raise InputError(f"{run} holds no policy{unfinished}: give the folder of a finished `presa train`")
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "np") as file:
+            facts = json.loads((file.metadata() or {})["presa"])
+            if "context" in facts:
+                from presa.rollouts.context_policy import ContextPolicy
+
+                return ContextPolicy({name: file.get_tensor(name) for name in file.keys()}, facts)  # noqa: SIM118
+            layers = range(len(list(file.keys())) // 2)
+            weights, biases = (tuple(file.get_tensor(f"{kind}_{layer}") for layer in layers) for kind in ("weight", "bias"))
+    except (OSError, SafetensorError, ValueError, KeyError) as error:
+        raise InputError(f"{path} is not a policy written by presa: {error}".splitlines()[0]) from None
+    return MlpPolicy(weights, biases, facts)
+
+
+def local(run: str) -> str:
+    """A run's folder, as it is or from the Hub's cache, where `run` names a repository: user/name or user/name@revision.
+
+    Raises:
+        InputError: if it cannot be fetched.
+    """
+    from safefeedback.hub.client import is_repo_name, snapshot
+
+    repo, _, revision = run.partition("@")
+    if Path(run).exists() or not is_repo_name(repo):
+        return run
+    failure = f"{run} is no run here and cannot be fetched from the Hub"
+    return str(snapshot(failure, "model", repo, revision or None, [POLICY_FILE, "config.json"]))
+
+
+def load_object(name: str) -> Any:
+    """What `package.module:name` names; modules in the working folder are found as well.
+
+    Raises:
+        InputError: if there is no such module or name.
+    """
+    module, _, attribute = name.partition(":")
+    if not all(word.isidentifier() for word in (*module.split("."), attribute)):
+        raise InputError(f"'{name}' does not name anything: it must read package.module:name")
+    if "" not in sys.path:
+        sys.path.insert(0, "")
+    try:
+        found = import_module(module)
+    except ModuleNotFoundError as error:
+        raise InputError(f"{name} cannot be imported: {error}") from None
+    try:
+        return getattr(found, attribute)
+    except AttributeError:
+        raise InputError(f"the module {module} has no '{attribute}'") from None

@@ -1,0 +1,99 @@
+"""Pictures of episodes as a GIF or MP4."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from presa.rollouts.evaluate import episode_seeds
+from presa.rollouts.play import find_policy, play
+from safefeedback.errors import InputError
+from safefeedback.simulators import make
+from safefeedback.tasks import Task
+
+FRAMES_PER_SECOND = 20
+WIDTH, HEIGHT = 320, 240
+
+
+def check_film(file: Path, episodes: int) -> None:
+    """Refuses what cannot be filmed, before anything is played.
+
+    Raises:
+        InputError: if the file's kind is unknown, or there is no episode to film.
+    """
+    if file.suffix not in (".gif", ".mp4"):
+        raise InputError(f"--video must end with .gif or .mp4, not '{file.name}'")
+    if episodes < 1:
+        raise InputError(f"--video-episodes must be at least 1, not {episodes}")
+
+
+def film(policy: str, task: Task, cost_limit: float, seed: int, episodes: int, file: Path, every: int = 2) -> int:
+    """Films an evaluation's first episodes, one after another.
+
+    Args:
+        policy, task, cost_limit, seed: as in `presa.rollouts.evaluate.evaluate`.
+        episodes: how many.
+        file: a .gif or .mp4.
+        every: steps between frames.
+
+    Returns:
+        How many frames were written.
+
+    Raises:
+        InputError: if the simulator cannot draw here, or the file's kind cannot be written.
+    """
+    check_film(file, episodes)
+    try:
+        import imageio.v2 as imageio
+    except ImportError:
+        raise InputError('--video needs the package imageio: pip install "imageio[ffmpeg]"') from None
+    env, actor = make(task), find_policy(policy, cost_limit)
+    draw, calls = _drawer(env), 0
+    frames: list[Any] = []
+
+    def watch() -> None:
+        nonlocal calls
+        if calls % every == 0:
+            frames.append(draw())
+        calls += 1
+
+    for episode_seed in episode_seeds(seed, episodes):
+        play(env, actor, episode_seed, watch)
+        calls = 0
+    partial = file.with_name(f".{file.stem}.{os.getpid()}.partial{file.suffix}")
+    timing: dict[str, Any] = {"fps": FRAMES_PER_SECOND} if file.suffix == ".mp4" else {"duration": 1000 / FRAMES_PER_SECOND}
+    try:
+        imageio.mimwrite(partial, frames, **timing)
+        partial.replace(file)
+    except (OSError, ImportError, ValueError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[0]
+        hint = '; MP4 needs pip install "imageio[ffmpeg]", GIF does not' if file.suffix == ".mp4" else ""
+        raise InputError(f"{file} cannot be written: {reason}{hint}") from None
+    finally:
+        partial.unlink(missing_ok=True)
+    return len(frames)
+
+
+def _drawer(env: Any) -> Callable[[], np.ndarray]:
+    """A function that draws the environment's state, uint8 [height, width, 3]; drawing changes nothing in it."""
+    bare = env.unwrapped
+    if hasattr(bare, "bc"):  # bullet-safety-gym
+        bare.world.camera.render_width, bare.world.camera.render_height = WIDTH, HEIGHT
+        return lambda: np.asarray(bare.render(mode="rgb_array"), np.uint8)
+    if hasattr(bare, "render_parameters"):  # safety-gymnasium's navigation tasks
+        bare.render_parameters.mode = "rgb_array"
+    else:
+        bare.render_mode = "rgb_array"
+
+    def draw() -> np.ndarray:
+        try:
+            return np.asarray(bare.render(), np.uint8)
+        except Exception as error:  # each platform's OpenGL fails in its own way
+            reason = str(error).strip().splitlines()[0]
+            raise InputError(f"MuJoCo cannot draw here ({reason}): MUJOCO_GL=egl or osmesa may help") from None
+
+    return draw

@@ -1,0 +1,1 @@
+"""A run's folder: its records, checkpoints, evaluation, card and plots."""

@@ -1,0 +1,96 @@
+"""The model card of a run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from presa.files import write_bytes
+from presa.runs.plots import PANELS
+from presa.runs.records import read_config, read_failure, read_metrics, warnings
+
+SHOWN = (*(key for _, keys in PANELS for key in keys), "z_ref")
+
+
+def write_card(folder: Path) -> None:
+    """Writes the run's README.md from its records."""
+    write_bytes(folder / "README.md", render(folder).encode())
+
+
+def render(folder: Path) -> str:
+    """The card as Markdown."""
+    config, lines = read_config(folder), read_metrics(folder)
+    task, data = config["task"], config["data"]
+    acts_by = config.get("acts_by", "the mean of a tanh MLP")
+    failure = read_failure(folder)
+    parts = [
+        f"# {config['algorithm']} on {task['name']}, cost limit {config['cost_limit']:g}, seed {config['seed']}",
+        f"> **Given up: {failure}.**" if failure is not None else "",
+        *[f"> **{warning}.**" for warning in (*warnings(lines), *config.get("notes", ()))],
+        f"A policy learnt offline by `presa`'s `{config['algorithm']}` from {data['pairs']:,} pairs of {data['length']}-step "
+        f'segments of {task["name"]} ({task["domain"]}). It acts by {acts_by}; `presa.load("<this folder>")` '
+        "gives it, with `reset(n)` and `act(observations [n, O]) -> actions [n, A]`.",
+        "## Evaluation\n\n" + _evaluation(folder),
+        "## Training\n\n```\n" + command(config) + "\n```",
+        _table(config["configuration"] | {"seed": config["seed"], "device": config["device"]}),
+        "Data: " + ", ".join(f"{key} `{value}`" for key, value in data.items() if value is not None) + ".",
+        *[f"Model of {stage}, last report:\n\n" + _table(numbers) for stage, numbers in _models(lines).items()],
+        "Last report:\n\n" + _table({key: lines[-1][key] for key in SHOWN if lines[-1].get(key) is not None}) if lines else "",
+        "![learning curve](learning_curve.png)" if (folder / "learning_curve.png").is_file() else "",
+        "## Limits\n\nIt was judged by simulated episodes of one task only. A cost within the limit on average says "
+        "nothing about the worst episode, other tasks, or real robots. Where the recordings never went, it guesses.",
+        "Versions: " + ", ".join(f"{name} {version}" for name, version in config["versions"].items()) + ".",
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _models(lines: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The last numbers of each model that was trained before the policy."""
+    last = {line["stage"]: line for line in lines if line["stage"] not in ("bc", "main")}
+    told = {"stage", "step"}
+    return {
+        stage: {name: value for name, value in line.items() if name not in told and value is not None}
+        for stage, line in last.items()
+    }
+
+
+def command(config: dict[str, Any]) -> str:
+    """The command that trains it again; the dataset's own place is not known to the run."""
+    data = config["data"]
+    words = [
+        "presa train DATASET",
+        "--algorithm",
+        config["algorithm"],
+        "--pairs",
+        str(data["pairs"]),
+        "--seed",
+        str(config["seed"]),
+    ]
+    words += ["--labels", data["labels"]] if data["labels"] else []
+    words += ["--cost-limits", f"{config['cost_limit']:g}"] if "safety_labels" in data else []
+    words += ["--trajectories FILE"] if "trajectories_sha256" in data else []
+    return " ".join([*words, *(f"--set {name}={value}" for name, value in config["changed"].items())])
+
+
+def _evaluation(folder: Path) -> str:
+    path = folder / "evaluation.json"
+    if not path.is_file():
+        return "Not evaluated yet: `presa evaluate <this folder>`."
+    summary = json.loads(path.read_text(encoding="utf-8"))["summary"]
+    return (
+        f"{summary['episodes']} episodes in the simulator, evaluation seed {summary['evaluation_seed']}, cost limit "
+        f"{summary['cost_limit']:g}: {'**safe**' if summary['safe'] else '**unsafe**'} on average.\n\n"
+        + _table(
+            {
+                f"{name} (mean +- deviation over episodes)": f"{summary[name]:.3f} +- {summary[f'{name}_std']:.3f}"
+                for name in ("normalized_return", "normalized_cost", "return", "cost", "length")
+                if summary[name] is not None
+            }
+        )
+    )
+
+
+def _table(values: dict[str, Any]) -> str:
+    shown = {key: f"{value:.4g}" if isinstance(value, float) else value for key, value in values.items()}
+    return "| | |\n|---|---|\n" + "\n".join(f"| {key} | {value} |" for key, value in shown.items())

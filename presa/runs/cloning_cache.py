@@ -1,0 +1,69 @@
+"""The cloning stage, done once and kept: it depends on the segments, the seed and its own settings, on nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from presa.algorithms import configuration
+from presa.algorithms.base import Training
+from presa.algorithms.cloning import Cloning
+from presa.data.pairs import Data
+from presa.files import cache_folder
+from presa.networks.mlp import Parameters
+from presa.tensors import load_tensors, save_tensors
+
+REPORT_EVERY = 500  # fixed, as the kept lines are shared by runs that report at other times
+KEPT_VERSION = 2
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One kept cloning stage; `path` need not exist."""
+
+    path: Path
+
+    def has(self) -> bool:
+        """Whether it was kept."""
+        return self.path.is_file()
+
+    def keep(self, parameters: Parameters, lines: list[dict[str, Any]]) -> None:
+        """Keeps the policy and the metrics of its training; the file appears whole or not at all."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        save_tensors(self.path, parameters, {"metrics": lines})
+
+    def get(self, device: str) -> tuple[Parameters, list[dict[str, Any]]]:
+        """The policy and the metrics."""
+        parameters, facts = load_tensors(self.path, device)
+        return parameters, facts["metrics"]
+
+
+def stage(algorithm: Training, steps: int) -> Cloning:
+    """The cloning stage of an algorithm: Adam at the flat rate, with its network, batch size and dropout."""
+    return Cloning(
+        steps=steps,
+        batch_size=algorithm.batch_size,
+        hidden=algorithm.hidden,
+        dropout=algorithm.dropout,
+        learning_rate=algorithm.learning_rate,
+        normalize_observations=algorithm.normalize_observations,
+        precision=algorithm.precision,
+    )
+
+
+def entry(cloning: Cloning, data: Data, seed: int) -> Entry:
+    """Where a stage is kept; torch's version, the device and the threads belong to its name, as its bits depend on them."""
+    identity = {
+        "version": KEPT_VERSION,
+        "segments": data.identity["segments_sha256"],
+        "seed": seed,
+        "settings": configuration(cloning),
+        "computed_by": [torch.__version__, str(data.train.observations.device), torch.get_num_threads()],
+    }
+    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+    return Entry(cache_folder() / "cloned" / f"{digest[:32]}.safetensors")

@@ -1,0 +1,116 @@
+"""Judges the runs in a folder: rolls their policies out and keeps the result beside each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from presa.files import write_json
+from presa.rollouts.evaluate import evaluate
+from presa.rollouts.policy import POLICY_FILE, load
+from presa.runs.card import write_card
+from presa.runs.records import RUN_KEYS, read_config, read_failure
+from safefeedback.errors import InputError
+from safefeedback.tasks import Task
+
+
+def runs_below(folder: Path) -> list[Path]:
+    """The runs in a folder's folders, in the order of their algorithm, cost limit and seed; [] if the folder is a run."""
+    if (folder / "config.json").is_file() or (folder / POLICY_FILE).is_file():
+        return []
+    runs: dict[Path, tuple[str, float, int]] = {}
+    for place in sorted(path.parent for path in folder.rglob("config.json")):
+        try:
+            config = read_config(place)
+        except InputError:
+            if (place / POLICY_FILE).is_file():  # a damaged run, or else something that is none
+                runs[place] = ("", 0.0, 0)
+            continue
+        if config.keys() >= set(RUN_KEYS):
+            runs[place] = (config["algorithm"], config["cost_limit"], config["seed"])
+    return sorted(runs, key=lambda place: runs[place])
+
+
+def judge_runs(
+    folder: Path,
+    runs: list[Path],
+    episodes: int,
+    seed: int,
+    cost_limit: float | None = None,
+    task: Task | None = None,
+    processes: int | None = None,
+    on_episode: Callable[[int, int], None] = lambda done, total: None,
+) -> dict[str, dict[str, Any] | str]:
+    """`judge_run` of one run after another.
+
+    Returns:
+        By the run's place in the folder, the evaluation, or why there is none.
+
+    Raises:
+        InputError: if no run has a policy.
+    """
+    results: dict[str, dict[str, Any] | str] = {
+        str(run.relative_to(folder)): read_failure(run) or "not finished: the same `presa train` again goes on with it"
+        for run in runs
+    }
+    finished = [run for run in runs if (run / POLICY_FILE).is_file()]
+    if not finished:
+        raise InputError(f"no run in {folder} is finished ({'; '.join(dict.fromkeys(map(str, results.values())))})")
+    for index, run in enumerate(finished):
+
+        def on_each(done: int, total: int, before: int = index * episodes) -> None:
+            on_episode(before + done, len(finished) * episodes)
+
+        try:
+            judged = judge_run(run, episodes, seed, cost_limit, task, processes, on_each)
+        except InputError as error:  # the others are judged all the same
+            results[str(run.relative_to(folder))] = str(error)
+        else:
+            results[str(run.relative_to(folder))] = judged
+    return results
+
+
+def judge_run(
+    run: Path,
+    episodes: int,
+    seed: int,
+    cost_limit: float | None = None,
+    task: Task | None = None,
+    processes: int | None = None,
+    on_episode: Callable[[int, int], None] = lambda done, total: None,
+    keep: bool = True,
+) -> dict[str, Any]:
+    """Evaluates a run, or a policy file; a run's folder keeps the result as evaluation.json, and its card is written anew.
+
+    Args:
+        run: the folder or the file.
+        cost_limit, task: to judge by and to play; None for the run's own.
+        episodes, seed, processes, on_episode: as in `presa.rollouts.evaluate.evaluate`.
+        keep: whether the folder keeps the result; one that was fetched does not.
+
+    Returns:
+        What `presa.rollouts.evaluate.evaluate` gives, with the algorithm's notes in the summary.
+
+    Raises:
+        InputError: as `presa.rollouts.evaluate.evaluate` does, and if there is no policy.
+    """
+    facts = load(run).facts
+    if "task" not in facts:
+        raise InputError(f"{run} holds a stage of a training, not its policy: give the run's folder")
+    if keep and (run / "config.json").is_file():
+        read_config(run)  # before anything is played
+    own = Task.from_dict(facts["task"])
+    played = task if task is not None else own
+    if (played.observation_dim, played.action_dim) != (own.observation_dim, own.action_dim):
+        raise InputError(f"{run} learnt {own.name}, whose observations and actions are of other sizes than {played.name}'s")
+    limit = cost_limit if cost_limit is not None else facts.get("cost_limit", played.default_cost_limit)
+    labels = {"algorithm": facts["algorithm"], "seed": facts["seed"]}
+    result = evaluate(str(run), played, limit, episodes, seed, processes, labels, on_episode)
+    if notes := facts.get("notes"):
+        result["summary"]["notes"] = notes
+    if keep and run.is_dir():
+        write_json(run / "evaluation.json", result)
+        if (run / "config.json").is_file():
+            write_card(run)
+    return result

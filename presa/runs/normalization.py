@@ -1,0 +1,37 @@
+"""Observations shifted and scaled to mean 0 and deviation 1 over the training pairs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from torch import Tensor
+
+from presa.algorithms.base import Training
+from presa.data.pairs import Split
+
+
+class Normalization:
+    """What runs over the same segments share; it remembers what it normalised, so that runs share the result as well.
+
+    Attributes:
+        shift, scale: [O], or None where observations stay as they are.
+    """
+
+    def __init__(self, algorithm: Training, split: Split) -> None:
+        self.shift: Tensor | None = None
+        self.scale: Tensor | None = None
+        self.known: list[tuple[Tensor, Tensor]] = []
+        if algorithm.normalize_observations:
+            flat = split.observations.flatten(0, -2)
+            self.shift, self.scale = flat.mean(0), flat.std(0).clamp(min=1e-3)
+
+    def __call__(self, values: Any) -> Any:
+        """Split or Examples with its observations shifted and scaled, if the algorithm asks for it; None stays None."""
+        if values is None or self.shift is None or self.scale is None:
+            return values
+        found = next((after for before, after in self.known if before is values.observations), None)
+        if found is None:
+            found = (values.observations - self.shift) / self.scale
+            self.known.append((values.observations, found))
+        return replace(values, observations=found)

@@ -1,0 +1,185 @@
+"""The folder of a training run and the records in it.
+
+config.json            every choice, the data's hashes, versions; written first
+metrics.jsonl          one line a report
+checkpoints/           step-<n>.safetensors, each enough to go on from
+reference.safetensors  the policy cloned from all segments, for algorithms that have one
+policy.safetensors     the result; a run that has it is finished
+failure.json           why and at which step the run was given up; a run has it or the policy
+evaluation.json, learning_curve.png, README.md
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from presa.files import write_bytes, write_json
+from presa.rollouts.policy import POLICY_FILE
+from safefeedback.errors import InputError
+
+FORMAT_VERSION = 1
+RUN_KEYS = ("format_version", "algorithm", "configuration", "data")  # a config.json without them is not one of ours
+WHERE = ("device", "versions")  # what config.json says of where it was trained
+FAILURE_FILE = "failure.json"
+OVERSATURATED = 0.5  # share of action components at the bounds up to which no run is warned about
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a run is watched; none of it changes what is learnt, unless the best policy is selected.
+
+    Attributes:
+        report_every: steps between reports.
+        checkpoint_every: steps between checkpoints, which are written with the first report at or after each multiple.
+        evaluate_every: steps between rollouts in the simulator, 0 for none.
+        evaluate_episodes: episodes of each.
+    """
+
+    report_every: int = 500
+    checkpoint_every: int = 5_000
+    evaluate_every: int = 0
+    evaluate_episodes: int = 5
+
+    def __post_init__(self) -> None:
+        for name in ("report_every", "checkpoint_every", "evaluate_episodes"):
+            if getattr(self, name) < 1:
+                raise InputError(f"--{name.replace('_', '-')} must be at least 1, not {getattr(self, name)}")
+        if self.evaluate_every < 0:
+            raise InputError(f"--evaluate-every must be 0 or more, not {self.evaluate_every}")
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """What config.json says.
+
+    Raises:
+        InputError: if the folder is not a run's.
+    """
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        if not isinstance(config, dict):
+            raise ValueError("it is not an object")
+        return config
+    except (OSError, ValueError) as error:
+        raise InputError(f"{folder} is not a run of `presa train`: its config.json cannot be read ({error})") from None
+
+
+def read_metrics(folder: Path) -> list[dict[str, Any]]:
+    """The lines of metrics.jsonl; one that was cut off while it was written is left out."""
+    path = folder / "metrics.jsonl"
+    if not path.is_file():
+        return []
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
+
+
+def read_failure(folder: Path) -> str | None:
+    """Why a run was given up, None if it was not."""
+    path = folder / FAILURE_FILE
+    return json.loads(path.read_text(encoding="utf-8"))["error"] if path.is_file() else None
+
+
+def write_failure(folder: Path, error: str) -> None:
+    """Notes that a run is given up, and why."""
+    write_json(folder / FAILURE_FILE, {"error": error})
+
+
+def warnings(lines: list[dict[str, Any]]) -> list[str]:
+    """What a person must know about a run, from its metrics."""
+    bad = [line for line in lines if oversaturated(line)]
+    if not bad:
+        return []
+    first, last = bad[0], lines[-1]
+    return [
+        f"SATURATED: at step {first['step']:,} the policy put {first['saturated']:.0%} of its actions at the bounds, far more "
+        f"than the recordings ({first['saturated_recorded']:.0%}); at the last report {last['saturated']:.0%}. "
+        "This is how this family of losses fails: such a policy has left the data"
+    ]
+
+
+def oversaturated(line: dict[str, Any]) -> bool:
+    """Whether actions pile up at the bounds, and do so more than the recorded ones; a model of reward has none."""
+    return "saturated" in line and line["saturated"] > max(OVERSATURATED, line["saturated_recorded"] + 0.2)
+
+
+def open_folder(folder: Path, config: dict[str, Any], overwrite: bool = False) -> int | None:
+    """Makes the folder, or finds the same run in it; returns the step it goes on from, None for a new run.
+
+    Raises:
+        InputError: if something else is there.
+    """
+    check_folder(folder, config, overwrite)
+    path = folder / "config.json"
+    if path.is_file() and overwrite:
+        try:
+            shutil.rmtree(folder)
+        except OSError as error:
+            raise InputError(f"cannot delete {folder}: {error}") from None
+    try:
+        if path.is_file():
+            (folder / "checkpoints").mkdir(exist_ok=True)
+            for left in (folder / "checkpoints").glob(".*.partial"):  # of a process that was killed
+                left.unlink()
+            found = last_checkpoint(folder)
+            return 0 if found is None else int(found.stem.partition("-")[2])
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(path, config)  # first: a folder with anything in it is known as a run
+        (folder / "checkpoints").mkdir()
+    except OSError as error:
+        raise InputError(f"cannot write {folder}: {error.strerror}") from None
+    return None
+
+
+def check_folder(folder: Path, config: dict[str, Any], overwrite: bool = False) -> None:
+    """Raises InputError if something else than the same run, or with `overwrite` than any run, is in the folder."""
+    if not (folder / "config.json").is_file():
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise InputError(f"{folder} exists and is not a run of presa: choose another --out")
+        return
+    _require_run(folder)
+    if overwrite:
+        return
+    known, wanted = _flat(read_config(folder)), _flat(config)
+    chooses = wanted.get("configuration.selection") == "best"  # then watching decides the result
+    for key, value in wanted.items():
+        stage, _, name = key.partition(".")
+        if key not in known and stage == "configuration" and f"changed.{name}" not in wanted:
+            continue  # a setting that came later; the run has what is the default now
+        if stage in WHERE and (folder / POLICY_FILE).is_file():
+            continue  # what is finished is finished, wherever that was
+        if known.get(key) != value and (chooses or not key.startswith("watching.")):
+            raise InputError(
+                f"{folder} holds another run ({key} is {known.get(key)}, not {value}): choose another --out or --overwrite"
+            )
+
+
+def begun_elsewhere(folder: Path, config: dict[str, Any]) -> bool:
+    """Whether a run that is not finished was begun on another device or with other versions; its result would be neither's."""
+    if not (folder / "config.json").is_file() or (folder / POLICY_FILE).is_file():
+        return False
+    known = read_config(folder)
+    return any(known.get(key) != config[key] for key in WHERE)
+
+
+def _require_run(folder: Path) -> None:
+    """Raises InputError if the folder's config.json is of something else, such as a model of Hugging Face."""
+    if not read_config(folder).keys() >= set(RUN_KEYS):
+        raise InputError(f"{folder} is not a run of presa, whatever its config.json is of: choose another --out")
+
+
+def _flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A nested dict as one with dotted keys."""
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    return max((folder / "checkpoints").glob("step-*.safetensors"), default=None)
+
+
+def write_metrics(folder: Path, lines: list[dict[str, Any]]) -> None:
+    write_bytes(folder / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in lines).encode())

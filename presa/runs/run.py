@@ -1,0 +1,222 @@
+"""Training runs side by side over one dataset: their stages one after another, continued where they were interrupted.
+
+Every run is what it would be alone. Runs that stand at the same step of a stage are trained together; cloning, which depends
+on the segments and the seed only, is done once for all runs that need the same; a run that fails harms no other.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from presa.algorithms.base import Examples, Training
+from presa.data.pairs import Data
+from presa.networks.backprop import require_precision
+from presa.networks.mlp import Parameters
+from presa.runs import cloning_cache as pretraining
+from presa.runs.journal import Journal, OnReport
+from presa.runs.normalization import Normalization
+from presa.runs.records import Settings, last_checkpoint, read_metrics, write_metrics
+from presa.train import Snapshot, fit_runs, segment_log_probability, with_reference
+from safefeedback.errors import InputError
+from safefeedback.simulators import can_simulate
+
+Begun = dict[Journal, tuple[Examples, Snapshot]]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What one run learns from, the seed of its every random choice, and its folder."""
+
+    data: Data
+    seed: int
+    folder: Path
+
+
+def grid(datas: Sequence[Data], seeds: Sequence[int], folder: Path) -> list[Job]:
+    """A run for each data and each seed, in folders "limit20-seed0" and so on below one.
+
+    Raises:
+        InputError: if the folder is a run's itself.
+    """
+    if (folder / "config.json").exists():
+        raise InputError(f"{folder} is a run, or something else with a config.json: choose another --out for the runs below it")
+    return [Job(data, seed, folder / f"limit{data.cost_limit:.15g}-seed{seed}") for data in datas for seed in seeds]
+
+
+def train(
+    name: str,
+    algorithm: Training,
+    data: Data,
+    folder: Path,
+    seed: int = 0,
+    settings: Settings | None = None,
+    on_report: OnReport = lambda line: None,
+    overwrite: bool = False,
+) -> dict[str, Any]:
+    """`train_all` of one run; raises InputError as well if the loss is not finite."""
+    job = Job(data, seed, folder)
+    (summary,) = train_all(name, algorithm, [job], settings, lambda folder, line: on_report(line), overwrite)
+    if "failed" in summary:
+        raise InputError(summary["failed"])
+    return summary
+
+
+def train_all(
+    name: str,
+    algorithm: Training,
+    jobs: Sequence[Job],
+    settings: Settings | None = None,
+    on_report: Callable[[Path, dict[str, Any]], None] = lambda folder, line: None,
+    overwrite: bool = False,
+) -> list[dict[str, Any]]:
+    """Trains runs into their folders, each going on from its last checkpoint if it has one.
+
+    Args:
+        name: of the algorithm, for the records.
+        algorithm: its configuration.
+        jobs: the runs; each folder is made, or belongs to the same run. Runs may share their data.
+        settings: how the runs are watched.
+        on_report: told every line of metrics and the folder of its run.
+        overwrite: whether runs that are in the folders are deleted first.
+
+    Returns:
+        A summary of each run: folder, steps, the last metrics, warnings, and "failed" with the reason and the step if its
+        loss was not finite; such a run is not tried again.
+
+    Raises:
+        InputError: before anything is written, if the data do not suit the algorithm, or if a folder holds another run.
+    """
+    settings = settings or Settings()
+    if algorithm.selection == "best" and not settings.evaluate_every:
+        raise InputError("selection=best chooses by rollouts in the simulator: give --evaluate-every as well")
+    if settings.evaluate_every and (reason := can_simulate(jobs[0].data.task)) is not None:
+        raise InputError(reason)
+    require_precision(algorithm.precision, str(jobs[0].data.train.observations.device))
+    first: dict[int, dict[str, Examples]] = {}
+    for data in (job.data for job in jobs):
+        try:
+            first[id(data)] = first.get(id(data)) or _first_examples(algorithm, data)
+        except InputError as error:
+            raise InputError(f"at cost limit {data.cost_limit:g}: {error}" if len(jobs) > 1 else str(error)) from None
+    shared = {id(split.observations): Normalization(algorithm, split) for split in (job.data.train for job in jobs)}
+    runs = []
+    for job in jobs:
+        normalization = shared[id(job.data.train.observations)]
+        runs.append(Journal(name, algorithm, job.data, job.folder, job.seed, settings, normalization, on_report))
+    started = time.perf_counter()
+    for run in runs:  # all of them, before the first is made or deleted
+        run.check(overwrite)
+    try:
+        for run in runs:
+            run.open(overwrite)
+        todo = [run for run in runs if not run.over]
+        together = all(one.stackable for one in (algorithm, *algorithm.preparations().values()))
+        for group in [todo] if together else [[run] for run in todo]:
+            _train_group(algorithm, group, {run: first[id(run.data)] for run in group})
+        return [run.summary(time.perf_counter() - started) for run in runs]
+    finally:
+        for run in runs:
+            run.close()
+
+
+def _first_examples(algorithm: Training, data: Data) -> dict[str, Examples]:
+    """The examples of an algorithm's preparations, or its own as "main" if it has none."""
+    return {name: stage.examples(data) for name, stage in (algorithm.preparations() or {"main": algorithm}).items()}
+
+
+def _train_group(algorithm: Training, runs: Sequence[Journal], first: dict[Journal, dict[str, Examples]]) -> None:
+    """All stages of some runs."""
+    for name, model in algorithm.preparations().items():
+        _prepare(name, model, _left(runs), first)
+    if algorithm.uses_reference:
+        _make_references(algorithm, [run for run in _left(runs) if run.kept("reference") is None])
+    begun = {run: _begin(algorithm, run, first[run]) for run in _left(runs)}
+    for run, last in _train_stage("main", algorithm, begun).items():
+        run.finish(last)
+
+
+def _left(runs: Sequence[Journal]) -> list[Journal]:
+    return [run for run in runs if not run.over]
+
+
+def _prepare(name: str, model: Training, runs: Sequence[Journal], first: dict[Journal, dict[str, Examples]]) -> None:
+    """Trains one of the models that are trained before the policy, where a run does not hold it yet."""
+    lacking = [run for run in runs if run.kept(name) is None]
+    begun = {run: (first[run][name], run.start(name, model, first[run][name])) for run in lacking}
+    for run, last in _train_stage(name, model, begun).items():
+        run.keep(name, last.parameters, name)
+
+
+def _make_references(algorithm: Training, runs: Sequence[Journal]) -> None:
+    """Gives each run the policy cloned from all segments: kept from another run, or cloned once for all that need the same."""
+    steps = algorithm.steps - algorithm.own_steps
+    starts = {run: algorithm.initial_parameters(run.data, run.seed) for run in runs}
+    if not steps:
+        for run in runs:
+            run.keep("reference", starts[run], "bc")
+        return
+    cloning = pretraining.stage(algorithm, steps)
+    entries = {run: pretraining.entry(cloning, run.data, run.seed) for run in runs}
+    begun: Begun = {}
+    hosts: dict[Path, Journal] = {}
+    for run in sorted(runs, key=lambda run: last_checkpoint(run.folder) is None):  # one that has begun to clone goes on
+        host = hosts.setdefault(entries[run].path, run)
+        if host is run and not entries[run].has():
+            examples = run.normalization(cloning.examples(run.data))
+            begun[run] = examples, run.start("bc", cloning, examples, starts[run])
+    done: dict[Path, tuple[Parameters, list[dict[str, Any]]]] = {}
+    for run, last in _train_stage("bc", cloning, begun).items():
+        lines = [line for line in read_metrics(run.folder) if line["stage"] == "bc"]
+        done[entries[run].path] = last.parameters, lines
+        with suppress(OSError):  # no room there: other trainings clone again
+            entries[run].keep(last.parameters, lines)
+    for run, entry in entries.items():
+        if (failure := hosts[entry.path].failure) is not None:
+            run.fail(failure)
+            continue
+        parameters, lines = done.get(entry.path) or entry.get(run.device)
+        write_metrics(run.folder, lines)
+        run.keep("reference", parameters, "bc")
+
+
+def _begin(algorithm: Training, run: Journal, first: dict[str, Examples]) -> tuple[Examples, Snapshot]:
+    """The examples of the algorithm itself, and where the run goes on with them."""
+    models = {name: run.kept(name) or {} for name in algorithm.preparations()}
+    if models:
+        run.data = algorithm.prepared(run.data, models)
+        run.models = {f"{name}_model/{key}": value for name, model in models.items() for key, value in model.items()}
+    examples = algorithm.examples(run.data) if models else first["main"]
+    run.policy_facts = algorithm.policy_facts(run.data, examples)
+    examples, reference = run.normalization(examples), None
+    if algorithm.uses_reference:
+        reference = run.kept("reference")
+        assert reference is not None
+        examples = with_reference(examples, reference)
+        if run.test is not None:
+            run.test_reference = segment_log_probability(reference, run.test.observations, run.test.actions)
+    return examples, run.start("main", algorithm, examples, reference)
+
+
+def _train_stage(stage: str, model: Training, begun: Begun) -> dict[Journal, Snapshot]:
+    """Trains one stage of several runs, those at the same step together; where each ends, without those that fail."""
+    last = {run: start for run, (_, start) in begun.items()}
+    groups: dict[int, list[Journal]] = {}
+    for run, start in last.items():
+        groups.setdefault(start.step, []).append(run)
+    for runs in groups.values():
+        report_every = runs[0].settings.report_every if stage != "bc" else pretraining.REPORT_EVERY
+        examples, starts, seeds = [begun[run][0] for run in runs], [last[run] for run in runs], [run.seed for run in runs]
+        for outcomes in fit_runs(model, examples, starts, seeds, stage, report_every):
+            for run, one, outcome in zip(runs, examples, outcomes, strict=True):
+                if isinstance(outcome, InputError):
+                    run.fail(str(outcome))
+                    last.pop(run, None)
+                elif outcome is not None:
+                    run.report(stage, model, one, last[run].step, *outcome)
+                    last[run] = outcome[0]
+    return last

@@ -1,0 +1,270 @@
+"""The command line: parse, call, print."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from safefeedback import __version__
+from safefeedback.cli.collect import collect
+from safefeedback.cli.hub import export, fetch, publish
+from safefeedback.cli.inspect import inspect
+from safefeedback.cli.labels import ADVANTAGES_HELP, SAFETY_HELP, TEACHER_HELP, labels, relabel, steps_or_word
+from safefeedback.cli.verify import verify
+from safefeedback.errors import InputError
+from safefeedback.terminal import Progress, run
+
+if TYPE_CHECKING:
+    from safefeedback.feedback.recipe import Recipe
+
+app = typer.Typer(
+    help="Make, check, publish and learn from safe preference feedback over offline safe-RL data.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout, and nothing else.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """The options of every command."""
+
+
+@app.command()
+def build(
+    task: Annotated[
+        str,
+        typer.Option(
+            help="A DSRL task (see `safefeedback tasks`), or a .toml file that describes one. Several with commas, bullet, "
+            "safetygym, metadrive or all: a dataset of each in --out."
+        ),
+    ],
+    pairs: Annotated[int, typer.Option(help="How many pairs to draw.")] = 10_000,
+    length: Annotated[int, typer.Option(help="Steps in a segment.")] = 64,
+    cost_limit: Annotated[
+        float | None, typer.Option(help="Cost limit of a whole episode (default: the middle one of the task's).")
+    ] = None,
+    horizon: Annotated[
+        str, typer.Option(help="Steps the cost limit belongs to: task, longest (recorded episode), or a number.")
+    ] = "task",
+    sampler: Annotated[
+        str, typer.Option(help="uniform, windows, stratified:safe=0.5, near-limit:scale=1, cover:bins=10 or same-start.")
+    ] = "uniform",
+    teacher: Annotated[str, typer.Option(help=TEACHER_HELP)] = "oracle",
+    safety_noise: Annotated[str, typer.Option(help=SAFETY_HELP)] = "none",
+    advantages: Annotated[Path | None, typer.Option(help=ADVANTAGES_HELP)] = None,
+    noise: Annotated[float, typer.Option(help="Share of the safety labels to flip.")] = 0.0,
+    preference_noise: Annotated[float, typer.Option(help="Share of the preferences to flip.")] = 0.0,
+    filter: Annotated[
+        list[str] | None, typer.Option(help="drop-both-unsafe or drop-preferred-unsafe; may be given twice.")
+    ] = None,
+    test_fraction: Annotated[float, typer.Option(help="Share of the episodes held out as the test split.")] = 0.0,
+    seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
+    source: Annotated[
+        str, typer.Option(help="auto (DSRL's file, cached or downloaded, or else recordings), dsrl, recordings, or a path.")
+    ] = "auto",
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Its folder (default: one here, named after the recipe); of several (default: datasets)."),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the dataset in that folder.")] = False,
+    processes: Annotated[int | None, typer.Option(help="Of several tasks, how many at once. (default: one a core)")] = None,
+    part: Annotated[
+        str | None, typer.Option("--shard", help="I/N: of several tasks, the I-th of N parts, for job arrays.")
+    ] = None,
+    ray: Annotated[
+        str | None, typer.Option(help="Several tasks on a Ray cluster that shares --out: auto, or its address.")
+    ] = None,
+    license: Annotated[str, typer.Option(help="Licence of recordings of your own.")] = "",
+    author: Annotated[str, typer.Option(help="Who made recordings of your own.")] = "",
+    citation: Annotated[str, typer.Option(help="BibTeX for recordings of your own, or a .bib file.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Build a dataset: draw pairs of segments, label them, and write a folder that `load_dataset` opens."""
+    import time
+    from dataclasses import replace
+
+    from safefeedback.cli.build_many import SOURCES
+    from safefeedback.cli.output import STAGES, print_built, summary
+    from safefeedback.dataset.build import build_dataset
+    from safefeedback.feedback.recipe import Recipe
+    from safefeedback.files import file_sha256
+    from safefeedback.parallel import shard
+    from safefeedback.tasks import find_tasks
+
+    started = time.perf_counter()
+    chosen = find_tasks(task)
+    recipe = Recipe(
+        task=chosen[0],
+        pairs=pairs,
+        length=length,
+        cost_limit=cost_limit,
+        horizon=steps_or_word(horizon),
+        sampler=sampler,
+        teacher=teacher,
+        safety_noise=safety_noise,
+        advantages=file_sha256(advantages) if advantages is not None else "",
+        noise=noise,
+        preference_noise=preference_noise,
+        filters=tuple(filter or ()),
+        test_fraction=test_fraction,
+        seed=seed,
+    )
+    terms = {"license": license, "author": author, "citation": _text_or_file(citation, ".bib")}
+    if len(chosen) > 1:
+        own = {"source": source if source not in SOURCES else "", "advantages": advantages, **terms}
+        if given := [name for name, value in own.items() if value]:
+            raise InputError(f"--{given[0]} is for one task's recordings: build the tasks one by one")
+        recipes = shard([replace(recipe, task=one, cost_limit=cost_limit) for one in chosen], part)
+        _build_several(recipes, source, out or Path("datasets"), overwrite, processes, ray, as_json)
+        return
+    if given := [name for name, value in (("processes", processes), ("shard", part), ("ray", ray)) if value is not None]:
+        raise InputError(f"--{given[0]} is for several tasks, such as --task all")
+    with Progress("building", quiet=as_json) as progress:
+        folder, manifest = build_dataset(
+            recipe, source, out, overwrite, terms, lambda stage, done, total: progress(done, total, STAGES[stage]), advantages
+        )
+    result = summary(folder, manifest, time.perf_counter() - started)
+    if as_json:
+        print(json.dumps(result))
+    else:
+        print_built(result, manifest)
+
+
+@app.command()
+def tasks(
+    domain: Annotated[str | None, typer.Option(help="Only the tasks of one domain: BulletGym, SafetyGym or MetaDrive.")] = None,
+    as_json: Json = False,
+) -> None:
+    """List the 38 tasks of DSRL: dims, limits, where their data are and whether they can be simulated here."""
+    from safefeedback.cli.output import print_table
+    from safefeedback.simulators import can_simulate
+    from safefeedback.sources import recordings_file
+    from safefeedback.sources.dsrl import cached
+    from safefeedback.tasks import DOMAINS
+    from safefeedback.tasks import tasks as registry
+
+    domains = {name.lower(): name for name in DOMAINS}
+    if domain is not None and domain.lower() not in domains:
+        raise InputError(f"there is no domain '{domain}': choose from {', '.join(DOMAINS)}")
+    chosen = [task for task in registry().values() if domain is None or task.domain == domains[domain.lower()]]
+    rows = [
+        {
+            **task.to_dict(),
+            "url": task.url,
+            "cached": cached(task) is not None,
+            "recordings": recordings_file(task) is not None,
+            "simulated_here": can_simulate(task) is None,
+        }
+        for task in chosen
+    ]
+    if as_json:
+        print(json.dumps(rows))
+        return
+    print_table(
+        ("task", "domain", "obs", "act", "horizon", "cost limits", "reference returns", "data", "simulated here"),
+        [
+            (
+                row["name"],
+                row["domain"],
+                str(row["observation_dim"]),
+                str(row["action_dim"]),
+                str(row["horizon"]),
+                "/".join(f"{limit:g}" for limit in row["cost_limits"]),
+                "{:.1f} to {:.1f}".format(*row["reference_returns"]),
+                "cached" if row["cached"] else "recordings" if row["recordings"] else "-",
+                "yes" if row["simulated_here"] else "-",
+            )
+            for row in rows
+        ],
+    )
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Say what is installed, what works and what is missing; ends with code 1 if datasets cannot be built."""
+    from safefeedback.cli import doctor as clinic
+    from safefeedback.cli.output import print_table
+
+    checks = clinic.doctor()
+    if as_json:
+        print(json.dumps(checks))
+    else:
+        print_table(("capability", "state", "detail"), [(row["name"], row["state"], row["detail"]) for row in checks])
+    if checks[1]["state"] != "works":
+        raise typer.Exit(1)
+
+
+app.command()(relabel)
+app.add_typer(labels, name="labels")
+app.command()(collect)
+app.command()(inspect)
+app.command()(verify)
+app.command()(publish)
+app.command()(fetch)
+app.command()(export)
+
+
+def _build_several(
+    recipes: list[Recipe], source: str, folder: Path, overwrite: bool, processes: int | None, ray: str | None, as_json: bool
+) -> None:
+    from safefeedback.cli.build_many import build_all, todo
+    from safefeedback.parallel import cores
+
+    if processes is not None and (ray is not None or processes < 1):
+        raise InputError("--processes must be at least 1, and is for this machine: a cluster (--ray) spreads the tasks itself")
+    left = todo(recipes, source, folder, overwrite)
+    told: dict[str, Any] = {"folder": str(folder), "built": {}, "kept": len(recipes) - len(left), "failures": {}}
+    with Progress("building", quiet=as_json) as progress:
+        if told["kept"] and not as_json:
+            progress.say(f"{told['kept']} of {len(recipes)} datasets are in {folder} already")
+        progress(0, len(left))
+
+        def on_done(task: str, found: dict[str, Any]) -> None:
+            warned = found.pop("warnings", [])
+            told["failures" if "failed" in found else "built"][task] = found.get("failed", found)
+            progress(len(told["built"]) + len(told["failures"]), len(left))
+            print(*warned, sep="\n", end="\n" if warned else "", file=sys.stderr)
+            if not as_json:
+                pairs = sum(found.get("splits", {}).values())
+                what = f"FAILED, {found['failed']}" if "failed" in found else f"{pairs:,} pairs in {found['seconds']:.1f} s"
+                progress.say(f"{task}: {what}")
+
+        build_all(left, source, folder, overwrite, processes or cores(), ray, on_done)
+    if as_json:
+        print(json.dumps(told))
+    else:
+        failed = f", {len(told['failures'])} FAILED" if told["failures"] else ""
+        print(f"{folder}: {len(told['built'])} built, {told['kept']} kept{failed}")
+    if told["failures"]:
+        raise typer.Exit(1)
+
+
+def _text_or_file(value: str, ending: str) -> str:
+    if not value.endswith(ending):
+        return value
+    try:
+        return Path(value).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{value} cannot be read: {error}") from None
+
+
+def main(words: list[str] | None = None) -> None:
+    """The program `safefeedback`."""
+    run(app, "safefeedback", words)

@@ -1,0 +1,101 @@
+"""One recipe for several tasks: a dataset of each in one folder, each built by a `safefeedback build` of its own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from safefeedback.cli.output import summary
+from safefeedback.dataset.reproduce import build_words
+from safefeedback.errors import InputError
+from safefeedback.feedback.recipe import Recipe
+from safefeedback.files import check_new
+from safefeedback.parallel import run_here, run_on_cluster
+
+Told = dict[str, Any]
+SOURCES = ("auto", "dsrl", "recordings")
+
+
+def todo(recipes: Sequence[Recipe], source: str, folder: Path, overwrite: bool) -> list[Recipe]:
+    """The recipes whose dataset is not in the folder yet.
+
+    Raises:
+        InputError: if something else is in the place of one, unless it is to be overwritten.
+    """
+    left = [recipe for recipe in recipes if overwrite or not _built(folder / recipe.task.name, recipe, source)]
+    for recipe in left:
+        check_new(folder / recipe.task.name, overwrite)
+    return left
+
+
+def build_all(
+    recipes: Sequence[Recipe],
+    source: str,
+    folder: Path,
+    overwrite: bool,
+    processes: int,
+    address: str | None,
+    on_done: Callable[[str, Told], None],
+) -> None:
+    """Builds a dataset of each recipe; what fails does not stop the rest.
+
+    Args:
+        recipes: of one task each.
+        source: auto, dsrl or recordings.
+        folder: that the datasets stand in, each named after its task.
+        overwrite: as in `safefeedback.build_dataset`.
+        processes: how many at once on this machine.
+        address: of a Ray cluster whose nodes share the folder, in place of this machine; None for none.
+        on_done: told the task, and what `safefeedback build --json` says, or {"failed": why}; with {"warnings": [...]}.
+
+    Raises:
+        InputError: if there is no such cluster.
+    """
+    commands = [_command(recipe, source, folder.resolve() / recipe.task.name, overwrite) for recipe in recipes]
+
+    def told(index: int, ended: tuple[int, str, str] | InputError) -> None:
+        task = recipes[index].task.name
+        found = {"failed": str(ended)} if isinstance(ended, InputError) else _read(*ended)
+        if "failed" in found and address is not None and not overwrite and _built(folder / task, recipes[index], source):
+            manifest = json.loads((folder / task / "recipe.json").read_text(encoding="utf-8"))
+            found = summary(folder / task, manifest, 0.0)  # its worker was lost, and the build went on without it
+        on_done(task, found)
+
+    if address is None:
+        run_here(commands, processes, told)
+    else:
+        run_on_cluster(_run, [(words[3:],) for words in commands], address, told)
+
+
+def _command(recipe: Recipe, source: str, out: Path, overwrite: bool) -> list[str]:
+    words = [*build_words(recipe.to_dict(), recipe.task.name, source), "--out", str(out), "--json"]
+    return [sys.executable, "-m", "safefeedback", "build", *words, *(["--overwrite"] if overwrite else [])]
+
+
+def _built(folder: Path, recipe: Recipe, source: str) -> bool:
+    """Whether the dataset of that recipe is there, of that source where one is insisted on."""
+    try:
+        found = json.loads((folder / "recipe.json").read_text(encoding="utf-8"))
+        return found["recipe"] == recipe.to_dict() and source in ("auto", found["source"]["kind"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _read(code: int, out: str, err: str) -> Told:
+    """What a command that ended has told."""
+    lines = err.strip().splitlines()
+    warned = [line for line in lines if line.startswith("warning: ")]
+    if code:
+        last = lines[-1] if lines else f"it ended with code {code} and said nothing"
+        return {"failed": last.removeprefix("error: "), "warnings": warned}
+    return {**json.loads(out), "warnings": warned}
+
+
+def _run(words: list[str]) -> tuple[int, str, str]:
+    """One command of safefeedback, in a process of a cluster's node."""
+    done = subprocess.run([sys.executable, "-m", "safefeedback", *words], capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout, done.stderr

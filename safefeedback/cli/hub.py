@@ -1,0 +1,144 @@
+"""The commands that publish datasets, fetch published ones, and write them in the formats of other projects."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from safefeedback.errors import InputError
+
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout, and nothing else.")]
+
+
+def publish(
+    folder: Annotated[Path, typer.Argument(help="A dataset's folder, or a folder of datasets.")],
+    repo: Annotated[str, typer.Argument(help="The repository on the Hub, user/name; it is made if there is none.")],
+    labels: Annotated[
+        str | None, typer.Option(help="Publish this label set alone, over the dataset that --base names.")
+    ] = None,
+    base: Annotated[str | None, typer.Option(help="The published dataset that it labels, such as user/data@v1.0.0.")] = None,
+    public: Annotated[bool, typer.Option("--public", help="Let everybody see it. (default: only you)")] = False,
+    tag: Annotated[str | None, typer.Option(help="Of this version, such as v1.0.0. (default: the next one)")] = None,
+    message: Annotated[str, typer.Option(help="Joins the line of the changelog.")] = "",
+    anonymous: Annotated[
+        bool, typer.Option("--anonymous", help="For review: leave out who recorded data of your own, and your notes.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would go up.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Publish a dataset, or several in one repository, on the Hugging Face Hub: checked, in one commit, with a version tag."""
+    from safefeedback.publish.collection import collection_release, members
+    from safefeedback.publish.dataset import dataset_release
+    from safefeedback.publish.label_set import labels_release
+    from safefeedback.publish.push import publish as send
+
+    if (labels is None) != (base is None):
+        raise InputError("--labels and --base belong together: a label set alone, and the published dataset that it labels")
+    message = " ".join(message.split())
+    if not message.isprintable():
+        raise InputError(f"--message {message!r} holds what cannot be written into the card: give plain text")
+    names = members(folder)
+    for name in names:  # before what it says is used
+        _verify(folder / name, as_json)
+    if labels is not None and base is not None:
+        release = labels_release(folder, repo, labels, base, anonymous)
+    else:
+        release = (dataset_release if names == [""] else collection_release)(folder, repo, anonymous)
+    result = send(release, repo, public, tag, message, dry_run)
+    if as_json:
+        print(json.dumps({"dry_run": dry_run, **result}))
+    else:
+        print_published(result, dry_run)
+
+
+def fetch(
+    repo: Annotated[str, typer.Argument(help="A published dataset, user/name; user/name/NAME for one of several.")],
+    revision: Annotated[str | None, typer.Option(help="A version's tag, a branch or a commit. (default: the latest)")] = None,
+    out: Annotated[Path | None, typer.Option(help="The folder. (default: one here, named as the repository)")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the dataset in that folder.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Fetch a published dataset into a folder, for work without a network."""
+    from safefeedback.publish.fetch import fetch as get
+
+    folder, manifests, commit = get(repo, out, revision, overwrite)
+    if as_json:
+        facts = [
+            {
+                "folder": str(folder / name),
+                "repo": repo,
+                "commit": commit,
+                "splits": manifest["splits"],
+                "content_sha256": manifest["content"]["sha256"],
+            }
+            for name, manifest in manifests.items()
+        ]
+        print(json.dumps(facts if len(facts) > 1 else facts[0]))
+        return
+    for name, manifest in manifests.items():
+        rows = sum(manifest["splits"].values())
+        print(f"{folder / name}: {manifest['recipe']['task']}, {rows:,} pairs, from {repo} at {commit[:12]}")
+    one = str(folder / next(iter(manifests)))
+    print(f"load it with: datasets.load_dataset({one!r}); train: presa train {one}")
+
+
+def export(
+    folder: Annotated[str, typer.Argument(help="A dataset's folder, or a Hub repository user/name.")],
+    kind: Annotated[str, typer.Option("--format", help="cpl, d4rl, minari, trl-paired or trl-unpaired.")],
+    out: Annotated[Path | None, typer.Option(help="A new folder. (default: one here, named after both)")] = None,
+    labels: Annotated[str | None, typer.Option(help="A label set of the dataset. (default: the published labels)")] = None,
+    split: Annotated[str, typer.Option(help="train or test.")] = "train",
+    ties: Annotated[str | None, typer.Option(help="keep (as 0.5) or drop; asked for where there are any.")] = None,
+    rewards: Annotated[
+        str | None, typer.Option(help="none (zeros) or return (true returns, spread evenly); for cpl, d4rl and minari.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Write a dataset in a format of another project."""
+    from safefeedback.dataset.export import export as write
+
+    result = write(folder, kind, out or Path(f"{Path(folder).name}-{kind}"), labels, split, ties, rewards)
+    if as_json:
+        print(json.dumps(result))
+        return
+    print(f"{result['folder']}: {result['rows']:,} rows from {result['pairs']:,} pairs, {result['left_out']:,} pairs left out")
+    if rewards == "return":
+        print("note: rewards are the true returns, which no method that learns from feedback may see")
+
+
+def print_published(result: dict[str, Any], dry_run: bool) -> None:
+    """What a publish did, or would do, for people."""
+    repo, version, sizes = result["repo"], result["version"], result["sent"]
+    if result["note"]:
+        print(f"note: {result['note']}")
+    if not sizes:
+        print(f"{repo} holds this already, as {version}: nothing to send")
+    else:
+        for path, size in sorted(sizes.items()):
+            print(f"  {size / 1e6:10,.3f} MB  {path}")
+        for path in result["removed"]:
+            print(f"     removed     {path}")
+        seen = "private" if result["private"] else "public"
+        done = "would publish" if dry_run else "published"
+        total = sum(sizes.values()) / 1e6
+        print(
+            f"{done} {repo} {version} ({seen}): {len(sizes)} files, {total:,.2f} MB; {result['kept']} files are there already"
+        )
+        print(f"changelog: {result['line']}")
+    if not dry_run:
+        print(f"see it at {result['url']}")
+
+
+def _verify(folder: Path, quiet: bool) -> None:
+    """Raises InputError if the dataset is not what it says, as far as that can be checked on this machine."""
+    from safefeedback.terminal import Progress
+    from safefeedback.verification.verify import verify
+
+    with Progress("verifying", quiet) as progress:
+        problems = [problem for check in verify(folder, on_progress=progress) for problem in check.problems]
+    if problems:
+        more = f" (and {len(problems) - 1} more, which `safefeedback verify {folder}` tells)" if len(problems) > 1 else ""
+        raise InputError(f"{folder} is not to be published: {problems[0]}{more}")

@@ -1,0 +1,84 @@
+"""The command `safefeedback inspect`; cli.py registers it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from safefeedback.plots.view import View
+
+
+def inspect(
+    source: Annotated[str, typer.Argument(help="A dataset's folder or Hub repository (user/name), or an HDF5 file.")],
+    task: Annotated[str | None, typer.Option(help="What an HDF5 file records (default: what the file says).")] = None,
+    labels: Annotated[str | None, typer.Option(help="A label set of the dataset, instead of the published labels.")] = None,
+    length: Annotated[int | None, typer.Option(help="Steps in a window of an HDF5 file (default: 64).")] = None,
+    plots: Annotated[bool, typer.Option("--plots/--no-plots", help="Whether pictures are drawn.")] = True,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the plots (default: plots in a dataset's folder, or else NAME-plots here).")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout, and nothing else.")] = False,
+) -> None:
+    """Show what decides whether training can work, as numbers and plots: safe share, margins, conflicts, coverage."""
+    from safefeedback.cli.output import print_table
+    from safefeedback.inspection.screen import dataset_table, recordings_table
+    from safefeedback.plots import INSTALL, available, draw_all
+
+    result, view, folder = _look(source, task, labels, length, quiet=as_json)
+    if not as_json:
+        print_table(*(recordings_table if "file" in result else dataset_table)(result))
+    drawn = []
+    if plots and available():
+        drawn = [{"file": str((out or folder) / name), "caption": caption} for name, caption in draw_all(view, out or folder)]
+        if (out or folder) == Path(source) / "plots":
+            _show_in_card(Path(source))
+    elif plots:
+        print(f"note: {INSTALL}", file=sys.stderr)
+    if as_json:
+        print(json.dumps({**result, "plots": drawn}, allow_nan=False))
+        return
+    for picture in drawn:
+        print(f"{picture['file']}: {picture['caption']}")
+
+
+def _show_in_card(folder: Path) -> None:
+    """Shows the best of the pictures in the card of the dataset in whose folder they were drawn, if it is our card."""
+    from safefeedback.dataset.card import YOURS, refresh
+    from safefeedback.dataset.reading import label_sets
+    from safefeedback.errors import InputError
+
+    try:
+        manifest = json.loads((folder / "recipe.json").read_text(encoding="utf-8"))
+        if YOURS in (folder / "README.md").read_text(encoding="utf-8"):
+            refresh(folder, manifest, label_sets(folder))
+    except (InputError, OSError, ValueError) as error:
+        print(f"note: the card does not show the plots: {error}", file=sys.stderr)
+
+
+def _look(
+    source: str, task: str | None, labels: str | None, length: int | None, quiet: bool
+) -> tuple[dict[str, Any], View, Path]:
+    """The numbers, what the pictures show, and where they go by default."""
+    from safefeedback.errors import InputError
+    from safefeedback.terminal import Progress
+
+    path = Path(source)
+    is_file = path.is_file() or (path.suffix in (".hdf5", ".h5") and not path.is_dir())
+    for name, given, fits in (("task", task, is_file), ("length", length, is_file), ("labels", labels, not is_file)):
+        if given is not None and not fits:
+            raise InputError(f"--{name} is for {'a dataset' if is_file else 'an HDF5 file'}; {source} is not one")
+    with Progress("looking at the recordings" if is_file else "looking at the pairs", quiet) as progress:
+        if is_file:
+            from safefeedback.inspection.recordings import inspect_recordings
+
+            return *inspect_recordings(path, task, length if length is not None else 64), Path(f"{path.stem}-plots")
+        from safefeedback.inspection.dataset import inspect_dataset
+
+        result, view = inspect_dataset(source, labels, lambda done, total: progress(done, total))
+    folder = path / "plots" if path.is_dir() else Path(f"{path.name}-plots")
+    return result, view, folder / labels if labels else folder

@@ -1,0 +1,118 @@
+"""The commands that add label sets to a dataset."""
+
+from __future__ import annotations
+
+import json
+from itertools import product
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from safefeedback.errors import InputError
+from safefeedback.terminal import Progress
+
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout, and nothing else.")]
+Dataset = Annotated[Path, typer.Argument(help="A dataset's folder.")]
+SAME = "(default: as the dataset)"
+TEACHER_HELP = (
+    "Who gives preferences: oracle, boltzmann:beta=1, myopic:gamma=0.9, mistake:eps_mistake=0.1, skip:eps_skip=0.1, "
+    "equal:eps_equal=0.1, regret, bpref-oracle, -stochastic, -myopic, -mistake, -skip, -equal; settings combine."
+)
+SAFETY_HELP = (
+    "Who gives safety labels: none (the truth), rates:miss=0.1,false_alarm=0.1, boundary:scale=1, "
+    "panel:miss=0.1/0.2/0.3,false_alarm=0.1/0.2/0.3,consensus=majority (or dawid-skene)."
+)
+ADVANTAGES_HELP = "For --teacher regret: an HDF5 file whose key `advantages` has one number for each recorded step."
+
+labels = typer.Typer(help="Label sets made elsewhere.", no_args_is_help=True)
+
+
+def relabel(
+    folder: Dataset,
+    cost_limit: Annotated[str | None, typer.Option(help=f"Cost limit of a whole episode, or several: 10,20,40. {SAME}")] = None,
+    noise: Annotated[
+        str | None, typer.Option(help=f"Share of the safety labels to flip, or several: 0,0.1,0.2. {SAME}")
+    ] = None,
+    horizon: Annotated[str | None, typer.Option(help=f"Steps the limit belongs to: task, longest, or a number. {SAME}")] = None,
+    teacher: Annotated[str | None, typer.Option(help=f"{TEACHER_HELP} {SAME}")] = None,
+    safety_noise: Annotated[str | None, typer.Option(help=f"{SAFETY_HELP} {SAME}")] = None,
+    preference_noise: Annotated[float | None, typer.Option(help=f"Share of the preferences to flip. {SAME}")] = None,
+    filter: Annotated[
+        list[str] | None, typer.Option(help="drop-both-unsafe or drop-preferred-unsafe; may be given twice. (default: none)")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help=f"Seed of every random choice. {SAME}")] = None,
+    name: Annotated[str | None, typer.Option(help="Of the label set (default: limit40-noise20 and what else differs).")] = None,
+    source: Annotated[
+        Path | None, typer.Option(help="The recordings, for teachers who judge by single steps (default: found here).")
+    ] = None,
+    advantages: Annotated[Path | None, typer.Option(help=ADVANTAGES_HELP)] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace label sets of the same name.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Add label sets: other labels over the pairs of a dataset, without copying a segment; several values make several sets."""
+    from safefeedback.dataset.label_sets import relabel as add_sets
+
+    fixed: dict[str, Any] = {
+        "teacher": teacher,
+        "safety_noise": safety_noise,
+        "preference_noise": preference_noise,
+        "seed": seed,
+        "horizon": steps_or_word(horizon) if horizon is not None else None,
+        "filters": list(filter) if filter else None,
+    }
+    fixed = {key: value for key, value in fixed.items() if value is not None}
+    lists = {"cost_limit": _numbers(cost_limit, "--cost-limit"), "noise": _numbers(noise, "--noise")}
+    given = {key: values for key, values in lists.items() if values}
+    choices = [{**fixed, **dict(zip(given, values, strict=True))} for values in product(*given.values())]
+    with Progress("labelling", quiet=as_json) as progress:
+        made = add_sets(folder, choices, name, source, advantages, overwrite, progress)
+    _report(folder, made, as_json)
+
+
+@labels.command("import")
+def import_(
+    folder: Dataset,
+    file: Annotated[Path, typer.Argument(help="A CSV file: pair_id, annotator, preference, is_safe_0, is_safe_1.")],
+    name: Annotated[str, typer.Option(help="Of the label set.")],
+    consensus: Annotated[str, typer.Option(help="How several answers become one: majority or dawid-skene.")] = "majority",
+    cost_limit: Annotated[float | None, typer.Option(help=f"The limit that annotators had in mind. {SAME}")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a label set of the same name.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Bring in labels made elsewhere, such as people's answers, as a label set; empty cells are no answer."""
+    from safefeedback.dataset.answers import import_answers
+
+    _report(folder, [import_answers(folder, file, name, consensus, cost_limit, overwrite)], as_json)
+
+
+def steps_or_word(text: str) -> str | int:
+    """A number of steps, or the word that stands for one."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 12 else text
+
+
+def _numbers(text: str | None, option: str) -> list[float]:
+    try:
+        values = [float(part) for part in text.split(",")] if text is not None else []
+    except ValueError:
+        raise InputError(f"{option} takes a number, or several joined by commas, not '{text}'") from None
+    if len(set(values)) < len(values):
+        raise InputError(f"{option} {text} holds a number twice")
+    return values
+
+
+def _report(folder: Path, made: list[dict[str, Any]], as_json: bool) -> None:
+    from safefeedback.dataset.history import describe_history
+
+    if as_json:
+        keys = ("name", "recipe", "splits", "history", "statistics")
+        rows = [{key: one[key] for key in keys} | {"content_sha256": one["content"]["sha256"]} for one in made]
+        print(json.dumps({"folder": str(folder), "label_sets": rows}))
+        return
+    for one in made:
+        size = sum(file["bytes"] for file in one["files"].values())
+        print(f"{folder}/labels/{one['name']}  {sum(one['splits'].values()):,} pairs, {size / 1e6:,.2f} MB")
+        for line in describe_history(one["history"]):
+            print(f"  {line}")
+    last = made[-1]["name"]
+    print(f"load it with: datasets.load_dataset({str(folder)!r}, {last!r}); train: presa train {folder} --labels {last}")

@@ -1,0 +1,68 @@
+"""What a person reads on the terminal after a command."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+STAGES = {"read": "reading the recordings", "label": "drawing and labelling pairs", "write": "writing"}
+
+
+def summary(folder: Path, manifest: dict[str, Any], seconds: float) -> dict[str, Any]:
+    """The result of a build as JSON-ready values."""
+    return {
+        "folder": str(folder),
+        "recipe": manifest["recipe"],
+        "source": {key: manifest["source"][key] for key in ("kind", "sha256")},
+        "splits": manifest["splits"],
+        "history": manifest["history"],
+        "statistics": manifest["statistics"],
+        "content_sha256": manifest["content"]["sha256"],
+        "bytes": sum(file["bytes"] for file in manifest["files"].values()),
+        "seconds": round(seconds, 3),
+    }
+
+
+def print_built(result: dict[str, Any], manifest: dict[str, Any]) -> None:
+    """The numbers a person needs after a build, and the line that loads it."""
+    from safefeedback.dataset.history import describe_history
+
+    numbers, source = result["statistics"], manifest["not_hashed"]["source_file"]
+    splits = ", ".join(f"{split} {rows:,}" for split, rows in result["splits"].items())
+    shares = [
+        f"{100 * numbers[name]:.1f}% {words}"
+        for name, words in (("segments_safe", "of the segments"), ("pairs_both_unsafe", "of the pairs have no safe segment"))
+        if numbers[name] is not None
+    ]
+    used = f"{numbers['episodes_used']:,} of {numbers['episodes_in_source']:,}"
+    lines = [
+        (
+            "source",
+            f"{source} ({result['source']['kind']}), {used} episodes used",
+        ),
+        *[("", line) for line in describe_history(result["history"])],
+        ("pairs", splits),
+        ("safe", "; ".join(shares)),
+        ("size", f"{result['bytes'] / 1e6:,.1f} MB in {result['seconds']:.1f} s"),
+        ("content", f"sha256 {result['content_sha256']}"),
+    ]
+    print(result["folder"])
+    for name, text in lines:
+        print(f"  {name:<8}{text}")
+    print(f"load it with: datasets.load_dataset({result['folder']!r})")
+
+
+def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table on stdout, as wide as its contents when it is not a terminal."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=SIMPLE_HEAD)
+    for index, name in enumerate(header):
+        table.add_column(name, no_wrap=index == 0, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    console = Console()
+    Console(width=None if console.is_terminal else max(console.width, 160)).print(table)

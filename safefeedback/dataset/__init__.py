@@ -1,0 +1,1 @@
+"""The dataset as a folder: written, read, described, given more labels, exported."""

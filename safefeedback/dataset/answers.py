@@ -1,0 +1,191 @@
+"""Labels made elsewhere, such as people's answers: a CSV file, one row for each annotator and pair.
+
+    pair_id,annotator,preference,is_safe_0,is_safe_1
+    17,ann,1,true,false
+    17,bob,0.5,true,
+    18,ann,,,true
+
+`preference` is the index of the better segment (0, 1, 0.5 for a tie, between for a soft label), `is_safe_*` 1 or 0, true or
+false; an empty cell is no answer. The columns annotator, preference and the two of safety may be left out. Pairs that nobody
+was asked about do not occur in the label set; pairs that were not answered do, and are null.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from safefeedback.dataset.label_sets import add, check_name, labelled, read_base, renewed_card
+from safefeedback.dataset.store import recipe_hash
+from safefeedback.errors import InputError
+from safefeedback.feedback.consensus import CONSENSUS
+from safefeedback.feedback.recipe import Labelling, Recipe
+from safefeedback.files import file_sha256
+from safefeedback.tasks import Task
+from safefeedback.types import Feedback
+
+COLUMNS = ("pair_id", "annotator", "preference", "is_safe_0", "is_safe_1")
+WORDS = {"true": 1.0, "false": 0.0, "yes": 1.0, "no": 0.0}
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Every single answer, sorted by pair and annotator.
+
+    Attributes:
+        pair_id: int64 [R].
+        annotator: [R] names.
+        values: float32 [R, 3]: preference, is_safe_0, is_safe_1; NaN where not answered.
+    """
+
+    pair_id: np.ndarray
+    annotator: tuple[str, ...]
+    values: np.ndarray
+
+    def table(self) -> pa.Table:
+        """As it is stored."""
+        missing = np.isnan(self.values)
+        filled = np.where(missing, 0, self.values)
+        columns = {"pair_id": pa.array(self.pair_id, pa.int64()), "annotator": pa.array(self.annotator, pa.string())}
+        columns["preference"] = pa.array(filled[:, 0].astype(np.float32), mask=missing[:, 0])
+        for side in (0, 1):
+            columns[f"is_safe_{side}"] = pa.array(filled[:, 1 + side].astype(bool), mask=missing[:, 1 + side])
+        return pa.table(columns)
+
+
+def import_answers(
+    folder: Path, file: Path, name: str, consensus: str = "majority", cost_limit: float | None = None, overwrite: bool = False
+) -> dict[str, Any]:
+    """Brings labels made elsewhere into a dataset as a label set.
+
+    Args:
+        folder: of the dataset.
+        file: the CSV file.
+        name: of the label set.
+        consensus: how several answers to one question become one label, of `safefeedback.feedback.consensus`.
+        cost_limit: the limit that annotators had in mind, by which the truth is told; None for the dataset's.
+        overwrite: whether a label set of that name is replaced.
+
+    Returns:
+        The manifest of the label set.
+
+    Raises:
+        InputError: naming file and line, if an answer cannot be one or is about a pair that the dataset does not hold.
+    """
+    if consensus not in CONSENSUS:
+        raise InputError(f"--consensus has no '{consensus}': choose from {', '.join(CONSENSUS)}")
+    check_name(folder, name, overwrite)
+    base, manifest = read_base(folder)
+    answers = read_answers(file, base.pairs.pair_id)
+    labelling = Recipe.from_dict(manifest["recipe"], Task.from_dict(manifest["task"]))
+    limit = labelling.limit if cost_limit is None else cost_limit
+    how = {
+        "cost_limit": float(limit),
+        "horizon": labelling.horizon,
+        "file": file.name,
+        "answers_sha256": file_sha256(file),
+        "consensus": consensus,
+    }
+    feedback = answered(base, answers, how, manifest)
+    identity = Labelling(labelling.task, cost_limit=limit, horizon=labelling.horizon)
+    made = {"recipe": how, "recipe_sha256": recipe_hash(identity, origin_of(how, manifest))}
+    with renewed_card(folder, manifest, [name]):
+        return add(folder, name, manifest, feedback, made, answers.table(), overwrite)
+
+
+def origin_of(how: dict[str, Any], manifest: dict[str, Any]) -> str:
+    """What enters the recipe's hash of imported labels besides limit and horizon: the dataset, the file, the consensus."""
+    return f"{manifest['content']['sha256']} {how['answers_sha256']} {how['consensus']}"
+
+
+def answered(base: Feedback, answers: Answers, how: dict[str, Any], manifest: dict[str, Any]) -> Feedback:
+    """The pairs that annotators were asked about, labelled by the consensus of their answers.
+
+    Args:
+        base: every pair of the dataset.
+        answers: about some of them.
+        how: the choices, as in the label set's manifest under `recipe`.
+        manifest: of the dataset.
+    """
+    asked, row = np.unique(answers.pair_id, return_inverse=True)
+    names, person = np.unique(np.array(answers.annotator), return_inverse=True)
+    votes = np.full((len(asked), len(names), 3), np.nan, np.float32)
+    votes[row, person] = answers.values
+    preference, *safe = (CONSENSUS[how["consensus"]](votes[..., column]) for column in range(3))
+    base = base.take(np.isin(base.pairs.pair_id, asked))
+    truth = Labelling(Task.from_dict(manifest["task"]), cost_limit=how["cost_limit"], horizon=how["horizon"])
+    clean = labelled(base, truth, manifest)
+    entry = {
+        "stage": "answers",
+        "answers": len(answers.pair_id),
+        "annotators": len(names),
+        "pairs": len(asked),
+        "consensus": how["consensus"],
+        "unanswered_preferences": int(np.isnan(preference).sum()),
+        "unanswered_safety": int(np.isnan(safe).sum()),
+    }
+    return replace(clean, preference=preference, safe=np.stack(safe, axis=1), history=(clean.history[0], entry))
+
+
+def read_answers(file: Path, known: np.ndarray) -> Answers:
+    """Reads the CSV file; `known` are the dataset's pair_ids.
+
+    Raises:
+        InputError: naming file and line.
+    """
+    try:
+        with open(file, encoding="utf-8-sig", newline="") as text:
+            rows = list(csv.reader(text, strict=True))
+    except OSError as error:
+        raise InputError(f"{file} cannot be read: {error.strerror}") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{file} is not a CSV file in UTF-8: {error}") from None
+    header = [name.strip() for name in rows[0]] if rows else []
+    if len(set(header)) < len(header) or "pair_id" not in header or not set(header) <= set(COLUMNS) or len(header) < 2:
+        raise InputError(
+            f"{file}: the first line must name the columns pair_id and some of {', '.join(COLUMNS[1:])}, not {header}"
+        )
+    ids = set(known.tolist())
+    seen: dict[tuple[int, str], list[float]] = {}
+    for line, cells in enumerate(rows[1:], start=2):
+        if not any(cell.strip() for cell in cells):
+            continue
+        if len(cells) != len(header):
+            raise InputError(f"{file}, line {line}: {len(cells)} cells, but the first line names {len(header)} columns")
+        row = dict(zip(header, (cell.strip() for cell in cells), strict=True))
+        pair_id, annotator = row["pair_id"], row.get("annotator", "")
+        if not re.fullmatch(r"[0-9]{1,18}", pair_id) or int(pair_id) not in ids:
+            raise InputError(f"{file}, line {line}: the dataset holds no pair with pair_id '{pair_id[:40]}'")
+        if (int(pair_id), annotator) in seen:
+            raise InputError(f"{file}, line {line}: annotator '{annotator}' answers pair {pair_id} a second time")
+        values = [_answer(row.get(name, ""), name, f"{file}, line {line}") for name in COLUMNS[2:]]
+        seen[int(pair_id), annotator] = values
+    if not seen:
+        raise InputError(f"{file} holds no answers")
+    order = sorted(seen)
+    return Answers(
+        np.array([pair_id for pair_id, _ in order], np.int64),
+        tuple(annotator for _, annotator in order),
+        np.array([seen[key] for key in order], np.float32),
+    )
+
+
+def _answer(text: str, column: str, where: str) -> float:
+    if not text:
+        return float("nan")
+    try:
+        value = WORDS[text.lower()] if text.lower() in WORDS else float(text)
+    except ValueError:
+        value = -1.0
+    if column == "preference" and text.lower() not in WORDS and 0 <= value <= 1:
+        return value
+    if column != "preference" and value in (0, 1):
+        return value
+    wanted = "a number from 0 (segment 0 is better) to 1" if column == "preference" else "true, false, 1 or 0"
+    raise InputError(f"{where}: {column} is '{text}', which is not {wanted}; leave it empty for no answer")

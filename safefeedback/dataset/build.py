@@ -1,0 +1,94 @@
+"""From a recipe to a dataset's folder: load, build, write, and only then the name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from safefeedback import sources
+from safefeedback.dataset import card, store
+from safefeedback.errors import InputError
+from safefeedback.feedback.recipe import Recipe, build
+from safefeedback.files import check_new, new_folder
+from safefeedback.types import Source
+
+
+def build_dataset(
+    recipe: Recipe,
+    source: str = "auto",
+    out: Path | None = None,
+    overwrite: bool = False,
+    terms: dict[str, str] | None = None,
+    on_progress: Callable[[str, int, int | None], None] = lambda stage, done, total: None,
+    advantages: Path | None = None,
+) -> tuple[Path, dict[str, Any]]:
+    """Makes a dataset's folder.
+
+    Args:
+        recipe: every choice that shapes it.
+        source: as in `safefeedback.sources.load`.
+        out: its folder; None makes one in the working folder, named after the recipe.
+        overwrite: whether an existing dataset there is replaced.
+        terms: license, author and citation of recordings of one's own.
+        on_progress: told (stage, done, total or None if unknown); stages are "read", "label" and "write".
+        advantages: the HDF5 file of advantages whose sha256 the recipe names, for the teacher "regret".
+
+    Returns:
+        The folder, and the manifest as in recipe.json.
+
+    Raises:
+        InputError: if anything given cannot be used; nothing is left behind.
+    """
+    if out is not None:
+        if set("*?[]") & set(str(out)):
+            raise InputError(f"--out {out} holds one of * ? [ ], which load_dataset takes for a pattern: choose another name")
+        check_new(out, overwrite)
+    on_progress("read", 0, None)
+    episodes = sources.load(source, recipe.task)
+    episodes = replace(episodes, source=with_terms(episodes.source, terms or {}))
+    if advantages is not None:
+        episodes = replace(episodes, advantages=sources.read_advantages(advantages, len(episodes.observations)))
+    out = out or Path(folder_name(recipe, episodes.source))
+    check_new(out, overwrite)
+    on_progress("label", 0, None)
+    feedback = build(episodes, recipe)
+    done, total = 0, 2 * len(feedback)  # both tables
+
+    def advance(rows: int) -> None:
+        nonlocal done
+        done += rows
+        on_progress("write", done, total)
+
+    with new_folder(out, overwrite) as folder:
+        manifest = store.write(folder, episodes, feedback, recipe, card.render, advance)
+    return out, manifest
+
+
+def with_terms(source: Source, terms: dict[str, str]) -> Source:
+    """The source with the licence, author and citation that were given.
+
+    Raises:
+        InputError: unless it is a file of one's own; the terms of DSRL's and of our recordings stand.
+    """
+    given: dict[str, Any] = {key: value for key, value in terms.items() if value}
+    for key, text in {**given, "source": source.file}.items():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise InputError(f"--{key} {text!r} is not Unicode, and could not be written into the card") from None
+    if given and source.kind != "file":
+        raise InputError(
+            f"--{next(iter(given))} is for recordings of your own; these are {source.license} and credited as such"
+        )
+    return replace(source, **given)
+
+
+def folder_name(recipe: Recipe, source: Source) -> str:
+    """Task, pairs, length, limit, noise, source if not DSRL, and eight digits of the recipe's hash."""
+    words = [recipe.task.name, f"{recipe.pairs}x{recipe.length}", f"limit{recipe.limit:g}", f"noise{recipe.noise:g}"]
+    if source.kind != "dsrl":
+        words.append(re.sub(r"[^\w.-]", "_", Path(source.file).stem) if source.kind == "file" else source.kind)
+    return "-".join([*words, store.recipe_hash(recipe, source.fingerprint)[:8]])

@@ -1,0 +1,183 @@
+"""Label sets: more labels over a dataset's pairs, without copying a segment.
+
+The pairs that the dataset holds are labelled once more, from the returns and costs in its oracle. What is not chosen anew
+stays as the dataset was labelled, except that no filter is applied unless it is asked for again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from safefeedback import sources
+from safefeedback.dataset import card, store
+from safefeedback.dataset.reading import label_sets, read_feedback
+from safefeedback.errors import InputError
+from safefeedback.feedback.recipe import Labelling, Recipe, label, score
+from safefeedback.files import file_sha256, new_folder
+from safefeedback.tasks import Task
+from safefeedback.types import Episodes, Feedback
+
+LONGEST_NAME = 80
+RESERVED = ("pairs", "oracle", "default", "all")
+
+
+def relabel(
+    folder: Path,
+    choices: Sequence[dict[str, Any]],
+    name: str | None = None,
+    source: Path | None = None,
+    advantages: Path | None = None,
+    overwrite: bool = False,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> list[dict[str, Any]]:
+    """Adds a label set for each of several choices.
+
+    Args:
+        folder: of the dataset.
+        choices: for each set the fields of `Labelling` that differ from the dataset's; filters are only those given here.
+        name: of a single set; None names each after its choices.
+        source: the recordings, for teachers who judge by single steps; None looks for them on this machine.
+        advantages: file of advantages for the teacher "regret".
+        overwrite: whether label sets of these names are replaced.
+        on_progress: told (sets done, sets in all).
+
+    Returns:
+        The manifests of the new sets.
+
+    Raises:
+        InputError: if anything given cannot be used; sets made before that stay.
+    """
+    if name is not None and len(choices) > 1:
+        raise InputError(f"--name {name} is for one label set, but these choices make {len(choices)}: leave it out")
+    base, manifest = read_base(folder)
+    task = Task.from_dict(manifest["task"])
+    given = {"advantages": file_sha256(advantages)} if advantages is not None else {}
+    own = Recipe.from_dict(manifest["recipe"], task).to_dict()
+    labellings = [Labelling.from_dict({**own, "filters": [], **given, **choice}, task) for choice in choices]
+    names = [name or set_name(labelling, own["seed"]) for labelling in labellings]
+    for one in names:
+        check_name(folder, one, overwrite)
+    episodes: Episodes | None = None
+    made = []
+    with renewed_card(folder, manifest, names):
+        for done, (one, labelling) in enumerate(zip(names, labellings, strict=True)):
+            on_progress(done, len(names))
+            if labelling.teaching.needs_steps and episodes is None:
+                episodes = recordings(manifest, task, source, advantages)
+            feedback = labelled(base, labelling, manifest, episodes)
+            recipe_sha256 = store.recipe_hash(labelling, manifest["content"]["sha256"])
+            how = {"recipe": labelling.to_dict(), "recipe_sha256": recipe_sha256}
+            made.append(add(folder, one, manifest, feedback, how, overwrite=overwrite))
+    on_progress(len(names), len(names))
+    return made
+
+
+def labelled(base: Feedback, labelling: Labelling, manifest: dict[str, Any], episodes: Episodes | None = None) -> Feedback:
+    """The pairs of a dataset labelled anew; `episodes` are its recordings, for teachers who need them."""
+    source = next(entry for entry in manifest["history"] if entry["stage"] == "source")
+    scores = score(episodes, base.pairs, labelling.teaching) if episodes is not None else None
+    return label(base.pairs, base.returns, base.costs, labelling, source["longest_episode"], scores)
+
+
+@contextmanager
+def renewed_card(folder: Path, manifest: dict[str, Any], names: Sequence[str]) -> Iterator[None]:
+    """Around the writing of label sets: the dataset's card has them when the block ends, and none of them before, so that
+    whenever the process is killed, the card says nothing that is not so."""
+    before = label_sets(folder)
+    if before.keys() & set(names):
+        card.refresh(folder, manifest, {name: one for name, one in before.items() if name not in names})
+    try:
+        yield
+    finally:
+        card.refresh(folder, manifest, label_sets(folder))
+
+
+def add(
+    folder: Path,
+    name: str,
+    manifest: dict[str, Any],
+    feedback: Feedback,
+    how: dict[str, Any],
+    answers: pa.Table | None = None,
+    overwrite: bool = False,
+) -> dict[str, Any]:
+    """Writes one label set into its dataset's folder, within `renewed_card`; returns the set's manifest."""
+    with new_folder(folder / "labels" / name, overwrite, "--name") as partial:
+        return store.write_labels(partial, name, manifest, feedback, how, answers)
+
+
+def read_base(folder: Path) -> tuple[Feedback, dict[str, Any]]:
+    """The labelled pairs of a dataset's folder, and its manifest.
+
+    Raises:
+        InputError: if it is not the folder of a dataset in the present format.
+    """
+    if not folder.is_dir():
+        raise InputError(f"there is no folder {folder}: label sets are added to a dataset's folder on this machine")
+    try:
+        feedback, manifest = read_feedback(folder)
+        stages = {entry["stage"]: entry for entry in manifest["history"]}
+        Recipe.from_dict(manifest["recipe"], Task.from_dict(manifest["task"]))
+        _ = stages["source"]["longest_episode"], manifest["content"]["sha256"], manifest["recipe_sha256"]
+    except (KeyError, TypeError, AttributeError):
+        raise InputError(f"{folder}/recipe.json is not the manifest of a dataset of safefeedback") from None
+    if manifest.get("format_version") != store.FORMAT_VERSION:
+        raise InputError(f"{folder} has format version {manifest.get('format_version')}, not {store.FORMAT_VERSION}")
+    return feedback, manifest
+
+
+def recordings(manifest: dict[str, Any], task: Task, source: Path | None, advantages: Path | None) -> Episodes:
+    """The recordings a dataset was built from, with advantages where given.
+
+    Raises:
+        InputError: if they are not on this machine, or are others.
+    """
+    fingerprint = manifest["source"]["sha256"]
+    episodes = sources.load(str(source), task) if source is not None else sources.find(task, fingerprint)
+    if episodes is None:
+        raise InputError(
+            f"the recordings of this dataset (sha256 {fingerprint[:12]}...) are needed, and are neither in DSRL's cache nor "
+            "shipped with safefeedback: name the file with --source FILE"
+        )
+    if episodes.source.fingerprint != fingerprint:
+        raise InputError(
+            f"{source} is another file (sha256 {episodes.source.fingerprint[:12]}...) than this dataset was built from "
+            f"({fingerprint[:12]}...)"
+        )
+    if advantages is None:
+        return episodes
+    return replace(episodes, advantages=sources.read_advantages(advantages, len(episodes.observations)))
+
+
+def set_name(labelling: Labelling, seed: int) -> str:
+    """limit40-noise20, and whatever else differs from the defaults, cut short with a hash; `seed` is the dataset's."""
+    words = [f"limit{labelling.limit:g}", f"noise{100 * labelling.noise:g}"]
+    words += [f"preference-noise{100 * labelling.preference_noise:g}"] if labelling.preference_noise else []
+    words += [labelling.teacher] if labelling.teacher != "oracle" else []
+    words += [labelling.safety_noise] if labelling.safety_noise != "none" else []
+    words += [f"horizon-{labelling.horizon}"] if labelling.horizon != "task" else []
+    words += list(labelling.filters)
+    words += [f"seed{labelling.seed}"] if labelling.seed != seed else []
+    name = re.sub(r"[^\w.-]", "-", "-".join(words))
+    if len(name) <= LONGEST_NAME:
+        return name
+    return f"{name[: LONGEST_NAME - 9]}-{store.recipe_hash(labelling, '')[:8]}"
+
+
+def check_name(folder: Path, name: str, overwrite: bool) -> None:
+    """Raises InputError if a label set cannot have that name, or has it already and is not to be replaced."""
+    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name) or len(name) > LONGEST_NAME:
+        raise InputError(
+            f"a label set cannot be called '{name}': take up to {LONGEST_NAME} letters, digits, dots, dashes, underscores"
+        )
+    if name in RESERVED or name.endswith(("-oracle", "-answers")):
+        raise InputError(f"'{name}' is a name that datasets use themselves: choose another --name")
+    if (folder / "labels" / name).exists() and not overwrite:
+        raise InputError(f"{folder} has a label set '{name}' already: add --overwrite to replace it, or choose another --name")

@@ -1,0 +1,111 @@
+"""What the Parquet files hold: the tables of a dataset and of a label set, made from labelled pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from safefeedback.feedback.recipe import Recipe
+from safefeedback.types import Episodes, Feedback
+
+LIGHT_BYTES = 64  # of a row without segments
+Table = Callable[[Feedback], pa.Table]
+
+
+def tables(episodes: Episodes, recipe: Recipe) -> dict[str, tuple[Table, int]]:
+    """The tables of a dataset: name -> (rows of labelled pairs as they are stored, bytes a row)."""
+    segment_bytes = 2 * recipe.length * (episodes.observations.shape[1] + episodes.actions.shape[1]) * 4
+    return {"pairs": (_segments_table(episodes, recipe), segment_bytes), "oracle": (oracle_table, LIGHT_BYTES)}
+
+
+def label_tables(answers: pa.Table | None = None) -> dict[str, tuple[Table, int]]:
+    """The tables of a label set: the labels, the truth about them, and where people gave them, their answers."""
+    light: dict[str, tuple[Table, int]] = {"": (labels_table, LIGHT_BYTES), "oracle": (oracle_table, LIGHT_BYTES)}
+    if answers is not None:
+        light["answers"] = (lambda feedback: _answers_to(answers, feedback.pairs.pair_id), LIGHT_BYTES)
+    return light
+
+
+def _segments_table(episodes: Episodes, recipe: Recipe) -> Table:
+    observations = _windows(episodes.observations, recipe.length)
+    actions = _windows(episodes.actions, recipe.length)
+
+    def table(feedback: Feedback) -> pa.Table:
+        rows = feedback.pairs.rows(episodes)
+        return pa.table(
+            {
+                "pair_id": pa.array(feedback.pairs.pair_id, pa.int64()),
+                "episode_0": pa.array(feedback.pairs.episode[:, 0], pa.int32()),
+                "episode_1": pa.array(feedback.pairs.episode[:, 1], pa.int32()),
+                "start_0": pa.array(feedback.pairs.start[:, 0], pa.int32()),
+                "start_1": pa.array(feedback.pairs.start[:, 1], pa.int32()),
+                "observations_0": _lists(observations[rows[:, 0]]),
+                "observations_1": _lists(observations[rows[:, 1]]),
+                "actions_0": _lists(actions[rows[:, 0]]),
+                "actions_1": _lists(actions[rows[:, 1]]),
+                **_labels(feedback),
+            }
+        )
+
+    return table
+
+
+def labels_table(feedback: Feedback) -> pa.Table:
+    """The published labels of pairs."""
+    return pa.table({"pair_id": pa.array(feedback.pairs.pair_id, pa.int64()), **_labels(feedback)})
+
+
+def oracle_table(feedback: Feedback) -> pa.Table:
+    """The truth about pairs, which labels were flipped, and what teachers and annotators did."""
+    columns = {
+        "pair_id": pa.array(feedback.pairs.pair_id, pa.int64()),
+        "return_0": feedback.returns[:, 0],
+        "return_1": feedback.returns[:, 1],
+        "cost_0": feedback.costs[:, 0],
+        "cost_1": feedback.costs[:, 1],
+        "clean_preference": _nullable(feedback.clean_preference),
+        "clean_is_safe_0": _nullable(feedback.clean_safe[:, 0], bool),
+        "clean_is_safe_1": _nullable(feedback.clean_safe[:, 1], bool),
+        "preference_flipped": feedback.preference_flipped,
+        "is_safe_0_flipped": feedback.safe_flipped[:, 0],
+        "is_safe_1_flipped": feedback.safe_flipped[:, 1],
+    }
+    for name, values in feedback.marks.items():
+        if values.ndim == 1:
+            columns[name] = values
+        else:
+            sides = {name.replace("is_safe", f"is_safe_{side}"): values[:, side] for side in (0, 1)}
+            columns |= {side: _lists(part) if part.ndim == 2 else part for side, part in sides.items()}
+    return pa.table(columns)
+
+
+def _labels(feedback: Feedback) -> dict[str, pa.Array]:
+    return {
+        "preference": _nullable(feedback.preference),
+        "is_safe_0": _nullable(feedback.safe[:, 0], bool),
+        "is_safe_1": _nullable(feedback.safe[:, 1], bool),
+    }
+
+
+def _answers_to(answers: pa.Table, pair_id: np.ndarray) -> pa.Table:
+    """The answers to the given pairs, in the pairs' order."""
+    return answers.filter(pc.is_in(answers["pair_id"], pa.array(pair_id))).combine_chunks()
+
+
+def _windows(values: np.ndarray, length: int) -> np.ndarray:
+    """A view [T - L + 1, L * D] whose row r is the window that starts at step r."""
+    dim = values.shape[1]
+    return np.lib.stride_tricks.sliding_window_view(values.reshape(-1), length * dim)[::dim]
+
+
+def _lists(values: np.ndarray) -> pa.Array:
+    return pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), values.shape[1])
+
+
+def _nullable(labels: np.ndarray, kind: type = np.float32) -> pa.Array:
+    """Labels with NaN as null."""
+    missing = np.isnan(labels)
+    return pa.array(np.where(missing, 0, labels).astype(kind), mask=missing)

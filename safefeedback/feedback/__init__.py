@@ -1,0 +1,1 @@
+"""Episodes -> labelled pairs: which windows are compared, who answers and errs, which pairs stay."""

@@ -1,0 +1,111 @@
+"""A dataset's folder as a release: what goes up, and what is said about it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safefeedback.dataset import card
+from safefeedback.dataset.reading import label_sets, read_manifest
+from safefeedback.errors import InputError
+from safefeedback.hub import client as network
+from safefeedback.publish import croissant
+from safefeedback.publish.release import Release, changelog, json_object
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What of a dataset's folder goes up.
+
+    Attributes:
+        manifest: of the dataset, as it is published.
+        sets: the manifests of its label sets, by name.
+        pictures: which of the pictures a card can show were drawn.
+        files: path -> file, or its content; without the card.
+        notes: what people wrote below the card.
+    """
+
+    manifest: dict[str, Any]
+    sets: dict[str, dict[str, Any]]
+    pictures: list[str]
+    files: dict[str, Path | bytes]
+    notes: str
+
+
+def contents(folder: Path, anonymous: bool = False) -> Contents:
+    """What the manifests of a dataset's folder name, and plots; nothing else that lies in the folder.
+
+    Args:
+        folder: of the dataset.
+        anonymous: whether who recorded data of one's own, and the citation, are left out, and what people wrote in the card.
+            DSRL's authors and ours stay, as their licence asks.
+
+    Raises:
+        InputError: if it is not a dataset's folder, a file is missing, or a label set names its annotators.
+    """
+    if not (folder / "recipe.json").is_file():
+        raise InputError(f"{folder} is not a dataset of safefeedback: it holds no recipe.json")
+    manifest, sets = read_manifest(folder), label_sets(folder)
+    if anonymous:
+        named = [name for name, labels in sets.items() if "answers_sha256" in labels["recipe"]]
+        if named:
+            raise InputError(
+                f"--anonymous: the label set {named[0]} names its annotators: move {folder}/labels/{named[0]} away"
+            )
+        if manifest["source"]["kind"] == "file":
+            manifest = {**manifest, "source": {**manifest["source"], "author": "", "citation": "", "credit": ""}}
+    paths = ["recipe.json", *manifest["files"]]
+    for name, labels in sets.items():
+        paths += [f"labels/{name}/{path}" for path in ("recipe.json", *labels["files"])]
+    paths += sorted(path.relative_to(folder).as_posix() for path in (folder / "plots").rglob("*.png"))
+    for path in paths:
+        if not (folder / path).is_file():
+            raise InputError(f"{folder} has no {path}, which its recipe.json names: build the dataset again")
+    files: dict[str, Path | bytes] = {path: folder / path for path in paths}
+    if anonymous:
+        files["recipe.json"] = json_bytes(manifest)
+    return Contents(manifest, sets, card.pictures_in(folder), files, "" if anonymous else notes_in(folder))
+
+
+def dataset_release(folder: Path, repo: str, anonymous: bool = False) -> Release:
+    """A dataset's folder as a release.
+
+    Args:
+        folder: of the dataset.
+        repo: user/name.
+        anonymous: as in `contents`.
+
+    Raises:
+        InputError: as `contents` does.
+    """
+    found = contents(folder, anonymous)
+    this = found.manifest["recipe"]["task"]
+
+    def differs(content: bytes) -> str | None:
+        recipe = json_object(content).get("recipe")
+        task = recipe.get("task") if isinstance(recipe, dict) else None
+        return None if task == this else f"it holds {f'the task {task}' if task else 'something else'}"
+
+    described = croissant.metadata(found.manifest, found.sets, repo, address(repo))
+    text = card.render(found.manifest, found.sets, found.pictures, repo)
+    files = {**found.files, "croissant.json": json_bytes(croissant.anonymous(described) if anonymous else described)}
+    notes = None if anonymous else found.notes
+    return Release("dataset", files, text, notes, ("pairs", "oracle", "labels", "plots"), "recipe.json", differs)
+
+
+def address(repo: str) -> str:
+    """Where a repository of datasets is seen."""
+    return f"{network.endpoint()}/datasets/{repo}"
+
+
+def notes_in(folder: Path) -> str:
+    """What people wrote below the card of a folder."""
+    path = folder / "README.md"
+    return changelog(path.read_text(encoding="utf-8") if path.is_file() else "")[1]
+
+
+def json_bytes(values: dict[str, Any]) -> bytes:
+    """JSON for people to read, as the file's bytes."""
+    return (json.dumps(values, indent=2, ensure_ascii=False) + "\n").encode()

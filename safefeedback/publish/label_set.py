@@ -1,0 +1,126 @@
+"""A label set by itself as a release: labels over a dataset that somebody else has published."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from safefeedback.dataset import card
+from safefeedback.dataset.reading import read_manifest
+from safefeedback.dataset.reproduce import label_set_command
+from safefeedback.errors import InputError
+from safefeedback.hub import places
+from safefeedback.hub.client import ask
+from safefeedback.publish.dataset import contents, json_bytes
+from safefeedback.publish.release import Release, json_object
+
+
+def labels_release(folder: Path, repo: str, labels: str, base: str, anonymous: bool = False) -> Release:
+    """A label set of a dataset's folder as a release that names the dataset, and holds none of it.
+
+    Args:
+        folder: of the dataset, as it was fetched, with the label set.
+        repo: user/name.
+        labels: name of the set.
+        base: the published dataset, such as other/data@v1.0.0.
+        anonymous: as in `dataset_release.contents`.
+
+    Raises:
+        InputError: if there is no such set, or the published dataset cannot be read or has other content.
+    """
+    found = contents(folder, anonymous)
+    if labels not in found.sets:
+        raise InputError(f"{folder} has no label set '{labels}'; it has {', '.join(found.sets) or 'none'}")
+    named = _published(base, found.manifest["content"]["sha256"], folder)
+
+    def differs(content: bytes) -> str | None:
+        theirs = json_object(content)
+        same = theirs.get("labels") == labels and theirs.get("content_sha256") == named["content_sha256"]
+        return None if same else f"it holds the label set {theirs.get('labels')} over {theirs.get('base')}"
+
+    files = {path: file for path, file in found.files.items() if path.startswith(f"labels/{labels}/")}
+    files[places.BASE] = json_bytes({"labels": labels, **named})
+    text = render(found.manifest, found.sets[labels], base, named["content_sha256"], repo)
+    return Release("dataset", files, text, None if anonymous else "", ("labels",), places.BASE, differs)
+
+
+def _published(base: str, content_sha256: str, folder: Path) -> dict[str, str]:
+    """What names a published dataset, which holds what the folder holds."""
+    from huggingface_hub import HfApi
+
+    place = places.parse(base)
+    if place is None or place.revision is None:
+        raise InputError(f"--base {base} does not name a version of a published dataset, such as user/name@v1.0.0")
+    info = ask(f"cannot read {base}", lambda: HfApi().repo_info(place.repo, repo_type="dataset", revision=place.revision))
+    theirs = read_manifest(places.dataset_folder(base, ["recipe.json"], None)).get("content", {}).get("sha256")
+    if theirs != content_sha256:
+        raise InputError(
+            f"--base {base} is not the dataset that lies in {folder}: its content is {str(theirs)[:12]}..., "
+            f"the folder's is {content_sha256[:12]}..."
+        )
+    return {"base": base, "commit": str(info.sha), "content_sha256": content_sha256}
+
+
+def render(manifest: dict[str, Any], made: dict[str, Any], base: str, content_sha256: str, repo: str) -> str:
+    """README.md of a label set by itself, up to the line below which people write.
+
+    Args:
+        manifest: of the dataset.
+        made: of the label set.
+        base: the published dataset.
+        content_sha256: of it.
+        repo: where the labels are.
+    """
+    name, numbers, rows = made["name"], made["statistics"], sum(made["splits"].values())
+    whole = card.metadata(manifest, {name: made})
+    names = {name: "labels", f"{name}-oracle": "oracle", f"{name}-answers": "answers"}
+    shares = [card.percent(numbers[key]) for key in ("segments_safe", "preferred_is_unsafe")]
+    kept = ("license", "license_name", "task_categories", "tags", "annotations_creators")
+    values = {
+        **{key: whole[key] for key in kept if key in whole},
+        "pretty_name": f"Safe preference labels {name}: {manifest['recipe']['task']}, {rows:,} pairs",
+        "source_datasets": [base.partition("@")[0]],
+        "size_categories": [card.size_category(rows)],
+        "configs": [
+            {**one, "config_name": names[one["config_name"]], **({"default": True} if one["config_name"] == name else {})}
+            for one in whole["configs"]
+            if one["config_name"] in names
+        ],
+    }
+    return f"""---
+{yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=1000)}---
+
+# {values["pretty_name"]}
+
+Labels over the pairs of the dataset `{base}`, content `{content_sha256}`, which holds the segments: a preference for each pair
+and a safety label for each segment. Made with `safefeedback`.
+
+## Load
+
+```python
+from datasets import load_dataset
+
+labels = load_dataset("{repo}", split="train")  # pair_id, preference, is_safe_0, is_safe_1
+oracle = load_dataset("{repo}", "oracle", split="train")  # the truth about them
+```
+
+`safefeedback fetch {repo}` brings the dataset, checks that it is the one that was labelled, and puts the labels beside it:
+`safefeedback.read(folder, labels="{name}")`.
+
+| pairs | segments safe | decided pairs whose preferred segment is unsafe | made by |
+|---|---|---|---|
+| {rows:,} | {" | ".join(shares)} | `{label_set_command(made)}` |
+
+## Licence and attribution
+
+{card.attribution(manifest["source"])}
+
+## Citation
+
+```bibtex
+{card.PRESA_CITATION}
+```
+
+{card.YOURS}"""

@@ -1,0 +1,71 @@
+"""A task -> its simulator as a gymnasium environment whose episodes can be repeated bit for bit.
+
+Each domain is a module of this folder and a line of SIMULATORS. It has PACKAGES (the modules that must be installed), INSTALL
+(how to) and `make(task)`. DSRL's own ids (`OfflineBallCircle-v0`) wrap the same classes with the same arguments and
+time limit, but importing dsrl makes a folder in the user's home; so the simulators' own ids are used (tests/test_simulator.py
+holds the two equal).
+
+Nothing here imports gymnasium or a simulator until `make` is called.
+"""
+
+from __future__ import annotations
+
+import os
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from safefeedback.errors import InputError
+from safefeedback.simulators.repeatable import own_random_state, quiet
+from safefeedback.tasks import Task
+
+if TYPE_CHECKING:
+    import gymnasium
+
+__all__ = ["SIMULATORS", "can_simulate", "make", "quiet"]
+
+SIMULATORS = {
+    "BulletGym": "safefeedback.simulators.bullet",
+    "SafetyGym": "safefeedback.simulators.safety_gymnasium",
+}
+
+
+def can_simulate(task: Task) -> str | None:
+    """Why the task cannot be simulated here, as one line, or None if it can. Imports no simulator."""
+    if task.env_id is None:
+        return f"task {task.name} names no simulator (field env_id)"
+    if task.domain not in SIMULATORS:
+        known = " and ".join(SIMULATORS)
+        return f"task {task.name} belongs to {task.domain}, whose simulator is not supported; {known} are"
+    simulator = import_module(SIMULATORS[task.domain])
+    for package in simulator.PACKAGES:
+        if find_spec(package) is None:
+            return f"task {task.name} needs the package {package}: {simulator.INSTALL}"
+    return None
+
+
+def make(task: Task) -> gymnasium.Env:
+    """The task's environment; `reset(seed=n)` starts the same episode, whatever was played before it.
+
+    Steps return gymnasium's five values with the cost in `info["cost"]`; `terminated` is a true end (a fall), `truncated`
+    the time limit of `task.horizon` steps. Observations are float64 as the simulator gives them, actions float32 [A].
+
+    Raises:
+        InputError: if the task has no simulator, a package is missing, or the simulator's shapes are not the task's.
+    """
+    reason = can_simulate(task)
+    if reason is not None:
+        raise InputError(reason)
+    os.environ.setdefault("DSRL_SUPPRESS_IMPORT_ERROR", "1")  # should anything import dsrl later, it stays silent
+    with quiet(), own_random_state():
+        env = import_module(SIMULATORS[task.domain]).make(task)
+    _check_shapes(task, env)
+    return env
+
+
+def _check_shapes(task: Task, env: gymnasium.Env) -> None:
+    found = (env.observation_space.shape, env.action_space.shape)
+    wanted = ((task.observation_dim,), (task.action_dim,))
+    if found != wanted:
+        env.close()
+        raise InputError(f"task {task.name}: observation and action shapes are {wanted}, the simulator's are {found}")
