@@ -9,6 +9,9 @@ from typing import Any
 
 from safefeedback.files import replacing
 
+POLICY_FILE = "policy.safetensors"
+FAILURE_FILE = "failure.json"
+
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Writes a file that appears whole or not at all."""
@@ -25,3 +28,9 @@ def cache_folder() -> Path:
     """Where cloned policies and unpacked segments are kept: $PRESA_CACHE, or `presa` in the user's cache."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(os.environ.get("PRESA_CACHE") or Path(base) / "presa")
+
+
+def read_failure(folder: Path) -> str | None:
+    """Why a run was given up, None if it was not."""
+    path = folder / FAILURE_FILE
+    return json.loads(path.read_text(encoding="utf-8"))["error"] if path.is_file() else None

@@ -7,8 +7,7 @@ from torch import Tensor
 
 from presa.data.pairs import Split
 from presa.losses import class_mean, segment_score
-from presa.networks.mlp import Parameters, mean_action
-from presa.train import segment_log_probability
+from presa.networks.mlp import Parameters, mean_action, segment_log_probability
 
 PROBE_PAIRS = 64
 SATURATED = 0.99

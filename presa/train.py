@@ -18,11 +18,9 @@ from torch import Tensor
 from presa.algorithms.base import Examples, Step, Training
 from presa.networks.adam import Adam
 from presa.networks.backprop import Backprop
-from presa.networks.mlp import Parameters, log_probability, mean_action, word
+from presa.networks.mlp import Parameters, log_probability, segment_log_probability, word
 from safefeedback.errors import InputError
 from safefeedback.randomness import stream, uniforms
-
-CHUNK_STEPS = 1 << 12  # steps of segments evaluated in one go outside of training, so that they fit the cache
 
 
 @dataclass(frozen=True)
@@ -252,14 +250,6 @@ class Tally:
         means = [dict(zip(self.names, run, strict=True)) for run in (self.sums / self.counts).T.tolist()]
         self.names = []
         return means
-
-
-@torch.no_grad()
-def segment_log_probability(parameters: Parameters, observations: Tensor, actions: Tensor) -> Tensor:
-    """log pi of every recorded action, without dropout: [M, ...] of [M, ..., O] and [M, ..., A]."""
-    size = max(1, CHUNK_STEPS // max(1, observations[0, ..., 0].numel()))
-    pieces = zip(observations.split(size), actions.split(size), strict=True)
-    return torch.cat([log_probability(mean_action(parameters, states), act) for states, act in pieces])
 
 
 def with_reference(examples: Examples, parameters: Parameters) -> Examples:

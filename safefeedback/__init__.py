@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from safefeedback.version import __version__
+
 if TYPE_CHECKING:
     from safefeedback.dataset.build import build_dataset
     from safefeedback.dataset.reading import Dataset, Oracle, read, read_oracle
@@ -11,8 +13,18 @@ if TYPE_CHECKING:
     from safefeedback.feedback.recipe import Recipe
     from safefeedback.tasks import Task, find_task
 
-__version__ = "0.1.0"
-__all__ = ["Dataset", "InputError", "Oracle", "Recipe", "Task", "build_dataset", "find_task", "read", "read_oracle"]
+__all__ = [
+    "Dataset",
+    "InputError",
+    "Oracle",
+    "Recipe",
+    "Task",
+    "__version__",
+    "build_dataset",
+    "find_task",
+    "read",
+    "read_oracle",
+]
 
 _HOMES = {
     "Recipe": "feedback.recipe",

@@ -17,7 +17,7 @@ from presa.algorithms.presa import Presa
 from presa.algorithms.safe_rlhf.safe_rlhf import SafeRLHF, SafeRLHFBinary
 from presa.algorithms.safety import Safety
 from presa.algorithms.unified_comparison import UnifiedComparison
-from presa.rollouts.policy import load_object
+from presa.options import load_object
 from safefeedback.errors import InputError
 
 ALGORITHMS: dict[str, type[Training]] = {

@@ -31,6 +31,7 @@ from torch import Tensor
 
 from presa.data.pairs import Data, Examples, Split
 from presa.networks.mlp import Parameters, initial_parameters
+from presa.offline import behaviour, held_out
 from safefeedback.errors import InputError
 
 Step = tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]
@@ -142,8 +143,6 @@ class Training:
         self, parameters: Parameters, examples: Examples, train: Split, test: Split | None, reference: Tensor | None
     ) -> dict[str, float]:
         """Numbers about the policy that need no simulator; `reference` is of the held-out pairs `test`."""
-        from presa.offline import behaviour, held_out  # they need the loop, which needs this file
-
         numbers = behaviour(parameters, train)
         return numbers if test is None else numbers | held_out(parameters, test, reference, getattr(self, "discount", 1.0))
 

@@ -86,11 +86,11 @@ def train(
     """
     _need("torch", "safetensors")
     from presa.algorithms import configure
-    from presa.cli.output import Watch
+    from presa.cli.output import Watch, log_to_tensorboard
     from presa.data.limits import load_limits, told
     from presa.data.pairs import load_data, resolve_device
     from presa.data.trajectories import find_episodes
-    from presa.runs.finish import finish, log_to_tensorboard
+    from presa.runs.card import finish
     from presa.runs.records import Settings
     from presa.runs.run import Job, grid, train_all
 
@@ -230,7 +230,7 @@ def publish(
 ) -> None:
     """Publish a trained policy on the Hugging Face Hub, with a card that tells how it was trained and what it reached."""
     from presa.runs.release import run_release
-    from safefeedback.cli.hub import print_published
+    from safefeedback.cli.output import print_published
     from safefeedback.publish.push import publish as send
 
     result = send(run_release(run, repo), repo, public, tag, " ".join(message.split()), dry_run)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from presa.runs.records import oversaturated, warnings
+from safefeedback.errors import InputError
 from safefeedback.terminal import Progress
 
 SHOWN = {
@@ -93,3 +95,33 @@ def _cells(summary: dict[str, Any]) -> str:
     reward = summary["normalized_return"]
     shown = "     -" if reward is None else f"{reward:6.3f}"
     return f"{shown}  {summary['normalized_cost']:6.3f}  {'SAFE' if summary['safe'] else 'UNSAFE'}"
+
+
+@contextmanager
+def log_to_tensorboard(folder: Path, wanted: bool) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """Yields a function that takes a line of metrics; it does nothing if TensorBoard is not wanted.
+
+    Raises:
+        InputError: if it is wanted and not installed.
+    """
+    if not wanted:
+        yield lambda line: None
+        return
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        raise InputError("--tensorboard needs the package tensorboard: pip install tensorboard") from None
+    writers: list[SummaryWriter] = []  # made at the first report: until then the folder is not the run's
+
+    def log(line: dict[str, Any]) -> None:
+        if not writers:
+            writers.append(SummaryWriter(str(folder / "tensorboard")))
+        for name, value in line.items():
+            if isinstance(value, float):
+                writers[0].add_scalar(f"{line['stage']}/{name}", value, line["step"])
+
+    try:
+        yield log
+    finally:
+        for writer in writers:
+            writer.close()

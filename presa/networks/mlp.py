@@ -15,6 +15,7 @@ from torch import Tensor
 from safefeedback.randomness import stream
 
 Parameters = dict[str, Tensor]
+CHUNK_STEPS = 1 << 12  # steps of segments evaluated in one go outside of training, so that they fit the cache
 ACTION_BOUND = 1 - 1e-5  # targets are clipped to +- this, as a tanh reaches no further (CPL, TraC)
 
 
@@ -88,3 +89,11 @@ def fold_normalization(
 def to_numpy(parameters: Parameters) -> dict[str, np.ndarray]:
     """The parameters as arrays on the CPU."""
     return {name: value.detach().cpu().numpy() for name, value in parameters.items()}
+
+
+@torch.no_grad()
+def segment_log_probability(parameters: Parameters, observations: Tensor, actions: Tensor) -> Tensor:
+    """log pi of every recorded action, without dropout: [M, ...] of [M, ..., O] and [M, ..., A]."""
+    size = max(1, CHUNK_STEPS // max(1, observations[0, ..., 0].numel()))
+    pieces = zip(observations.split(size), actions.split(size), strict=True)
+    return torch.cat([log_probability(mean_action(parameters, states), act) for states, act in pieces])

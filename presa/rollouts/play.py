@@ -59,7 +59,8 @@ def find_policy(name: str, cost_limit: float | None = None) -> Any:
     Raises:
         InputError: if there is none, or it lacks reset or act.
     """
-    from presa.rollouts.policy import load, load_object
+    from presa.options import load_object
+    from presa.rollouts.policy import load
 
     if ":" not in name or os.path.exists(name):
         return _aimed(load(name), cost_limit)

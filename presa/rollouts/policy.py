@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
+from presa.files import POLICY_FILE, read_failure
 from safefeedback.errors import InputError
-
-POLICY_FILE = "policy.safetensors"
 
 
 @dataclass(frozen=True)
@@ -68,8 +65,6 @@ def load(run: str | Path) -> Policy:
     run = local(str(run))
     path = Path(run) / POLICY_FILE if Path(run).is_dir() else Path(run)
     if not path.is_file():
-        from presa.runs.records import read_failure
-
         failure = read_failure(path.parent)
         unfinished = " (its training is not finished)" if (path.parent / "config.json").is_file() else ""
         unfinished = f" (it was given up: {failure})" if failure is not None else unfinished
@@ -103,24 +98,3 @@ def local(run: str) -> str:
         return run
     failure = f"{run} is no run here and cannot be fetched from the Hub"
     return str(snapshot(failure, "model", repo, revision or None, [POLICY_FILE, "config.json"]))
-
-
-def load_object(name: str) -> Any:
-    """What `package.module:name` names; modules in the working folder are found as well.
-
-    Raises:
-        InputError: if there is no such module or name.
-    """
-    module, _, attribute = name.partition(":")
-    if not all(word.isidentifier() for word in (*module.split("."), attribute)):
-        raise InputError(f"'{name}' does not name anything: it must read package.module:name")
-    if "" not in sys.path:
-        sys.path.insert(0, "")
-    try:
-        found = import_module(module)
-    except ModuleNotFoundError as error:
-        raise InputError(f"{name} cannot be imported: {error}") from None
-    try:
-        return getattr(found, attribute)
-    except AttributeError:
-        raise InputError(f"the module {module} has no '{attribute}'") from None

@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from presa.files import write_bytes
-from presa.runs.plots import PANELS
-from presa.runs.records import read_config, read_failure, read_metrics, warnings
+from presa.files import read_failure, write_bytes
+from presa.runs.plots import PANELS, learning_curve
+from presa.runs.records import read_config, read_metrics, warnings
 
 SHOWN = (*(key for _, keys in PANELS for key in keys), "z_ref")
 
@@ -94,3 +94,12 @@ def _evaluation(folder: Path) -> str:
 def _table(values: dict[str, Any]) -> str:
     shown = {key: f"{value:.4g}" if isinstance(value, float) else value for key, value in values.items()}
     return "| | |\n|---|---|\n" + "\n".join(f"| {key} | {value} |" for key, value in shown.items())
+
+
+def finish(folder: Path) -> None:
+    """Draws the learning curve, where matplotlib is installed, and writes the card."""
+    config, lines = read_config(folder), read_metrics(folder)
+    if lines:
+        title = f"{config['algorithm']} on {config['task']['name']}, limit {config['cost_limit']:g}, seed {config['seed']}"
+        learning_curve(lines, title, folder / "learning_curve.png")
+    write_card(folder)

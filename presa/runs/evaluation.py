@@ -6,11 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from presa.files import write_json
+from presa.files import POLICY_FILE, read_failure, write_json
 from presa.rollouts.evaluate import evaluate
-from presa.rollouts.policy import POLICY_FILE, load
+from presa.rollouts.policy import load
 from presa.runs.card import write_card
-from presa.runs.records import RUN_KEYS, read_config, read_failure
+from presa.runs.records import RUN_KEYS, read_config
 from safefeedback.errors import InputError
 from safefeedback.tasks import Task
 

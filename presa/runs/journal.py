@@ -14,28 +14,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from presa import __version__
 from presa.algorithms import changed, configuration
 from presa.algorithms.base import Examples, Training
 from presa.data.pairs import Data
+from presa.files import POLICY_FILE, read_failure
 from presa.networks.mlp import Parameters, fold_normalization, word
-from presa.rollouts.policy import POLICY_FILE
 from presa.runs.checkpoints import resume, save_checkpoint
 from presa.runs.normalization import Normalization
-from presa.runs.records import (
-    FORMAT_VERSION,
-    Settings,
-    check_folder,
-    open_folder,
-    read_failure,
-    read_metrics,
-    warnings,
-    write_failure,
-)
+from presa.runs.records import FORMAT_VERSION, Settings, check_folder, open_folder, read_metrics, warnings, write_failure
 from presa.tensors import load_tensors, save_tensors
 from presa.train import Snapshot
 from safefeedback.errors import InputError
 from safefeedback.files import lock_folder, unlock
+from safefeedback.version import __version__
 
 OnReport = Callable[[dict[str, Any]], None]
 

@@ -17,14 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from presa.files import write_bytes, write_json
-from presa.rollouts.policy import POLICY_FILE
+from presa.files import FAILURE_FILE, POLICY_FILE, write_bytes, write_json
 from safefeedback.errors import InputError
 
 FORMAT_VERSION = 1
 RUN_KEYS = ("format_version", "algorithm", "configuration", "data")  # a config.json without them is not one of ours
 WHERE = ("device", "versions")  # what config.json says of where it was trained
-FAILURE_FILE = "failure.json"
 OVERSATURATED = 0.5  # share of action components at the bounds up to which no run is warned about
 
 
@@ -73,12 +71,6 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
     if not path.is_file():
         return []
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
-
-
-def read_failure(folder: Path) -> str | None:
-    """Why a run was given up, None if it was not."""
-    path = folder / FAILURE_FILE
-    return json.loads(path.read_text(encoding="utf-8"))["error"] if path.is_file() else None
 
 
 def write_failure(folder: Path, error: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from presa.rollouts.policy import POLICY_FILE
+from presa.files import POLICY_FILE
 from presa.runs.card import render
 from presa.runs.records import read_config
 from safefeedback.dataset.card import YOURS

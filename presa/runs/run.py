@@ -16,12 +16,12 @@ from typing import Any
 from presa.algorithms.base import Examples, Training
 from presa.data.pairs import Data
 from presa.networks.backprop import require_precision
-from presa.networks.mlp import Parameters
+from presa.networks.mlp import Parameters, segment_log_probability
 from presa.runs import cloning_cache as pretraining
 from presa.runs.journal import Journal, OnReport
 from presa.runs.normalization import Normalization
 from presa.runs.records import Settings, last_checkpoint, read_metrics, write_metrics
-from presa.train import Snapshot, fit_runs, segment_log_probability, with_reference
+from presa.train import Snapshot, fit_runs, with_reference
 from safefeedback.errors import InputError
 from safefeedback.simulators import can_simulate
 

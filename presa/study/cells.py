@@ -29,11 +29,11 @@ from presa.algorithms.base import Training
 from presa.data.limits import load_limits
 from presa.data.pairs import resolve_device
 from presa.data.trajectories import find_episodes
-from presa.files import write_json
+from presa.files import FAILURE_FILE, write_json
+from presa.runs.card import finish
 from presa.runs.evaluation import judge_run
-from presa.runs.finish import finish
 from presa.runs.journal import describe
-from presa.runs.records import FAILURE_FILE, Settings, begun_elsewhere
+from presa.runs.records import Settings, begun_elsewhere
 from presa.runs.run import Job, grid, train_all
 from presa.study.grid import Cell
 from presa.study.prepare import dataset_folder, label_set

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from safefeedback import __version__
 from safefeedback.cli.collect import collect
 from safefeedback.cli.hub import export, fetch, publish
 from safefeedback.cli.inspect import inspect
@@ -17,6 +16,7 @@ from safefeedback.cli.labels import ADVANTAGES_HELP, SAFETY_HELP, TEACHER_HELP, 
 from safefeedback.cli.verify import verify
 from safefeedback.errors import InputError
 from safefeedback.terminal import Progress, run
+from safefeedback.version import __version__
 
 if TYPE_CHECKING:
     from safefeedback.feedback.recipe import Recipe

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -51,6 +51,8 @@ def publish(
     if as_json:
         print(json.dumps({"dry_run": dry_run, **result}))
     else:
+        from safefeedback.cli.output import print_published
+
         print_published(result, dry_run)
 
 
@@ -107,29 +109,6 @@ def export(
     print(f"{result['folder']}: {result['rows']:,} rows from {result['pairs']:,} pairs, {result['left_out']:,} pairs left out")
     if rewards == "return":
         print("note: rewards are the true returns, which no method that learns from feedback may see")
-
-
-def print_published(result: dict[str, Any], dry_run: bool) -> None:
-    """What a publish did, or would do, for people."""
-    repo, version, sizes = result["repo"], result["version"], result["sent"]
-    if result["note"]:
-        print(f"note: {result['note']}")
-    if not sizes:
-        print(f"{repo} holds this already, as {version}: nothing to send")
-    else:
-        for path, size in sorted(sizes.items()):
-            print(f"  {size / 1e6:10,.3f} MB  {path}")
-        for path in result["removed"]:
-            print(f"     removed     {path}")
-        seen = "private" if result["private"] else "public"
-        done = "would publish" if dry_run else "published"
-        total = sum(sizes.values()) / 1e6
-        print(
-            f"{done} {repo} {version} ({seen}): {len(sizes)} files, {total:,.2f} MB; {result['kept']} files are there already"
-        )
-        print(f"changelog: {result['line']}")
-    if not dry_run:
-        print(f"see it at {result['url']}")
 
 
 def _verify(folder: Path, quiet: bool) -> None:

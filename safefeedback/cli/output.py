@@ -66,3 +66,26 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         table.add_row(*row)
     console = Console()
     Console(width=None if console.is_terminal else max(console.width, 160)).print(table)
+
+
+def print_published(result: dict[str, Any], dry_run: bool) -> None:
+    """What a publish did, or would do, for people."""
+    repo, version, sizes = result["repo"], result["version"], result["sent"]
+    if result["note"]:
+        print(f"note: {result['note']}")
+    if not sizes:
+        print(f"{repo} holds this already, as {version}: nothing to send")
+    else:
+        for path, size in sorted(sizes.items()):
+            print(f"  {size / 1e6:10,.3f} MB  {path}")
+        for path in result["removed"]:
+            print(f"     removed     {path}")
+        seen = "private" if result["private"] else "public"
+        done = "would publish" if dry_run else "published"
+        total = sum(sizes.values()) / 1e6
+        print(
+            f"{done} {repo} {version} ({seen}): {len(sizes)} files, {total:,.2f} MB; {result['kept']} files are there already"
+        )
+        print(f"changelog: {result['line']}")
+    if not dry_run:
+        print(f"see it at {result['url']}")

@@ -23,13 +23,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from safefeedback import __version__
 from safefeedback.dataset.content import ColumnHashes, content_hash
 from safefeedback.dataset.stats import statistics
 from safefeedback.dataset.tables import Table, label_tables, tables
 from safefeedback.feedback.recipe import Labelling, Recipe
 from safefeedback.files import file_sha256, write_text
 from safefeedback.types import Episodes, Feedback
+from safefeedback.version import __version__
 
 FORMAT_VERSION = 1
 GROUP_ROWS = 1000  # rows in a row group, fewer where that would pass GROUP_BYTES

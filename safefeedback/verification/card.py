@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from safefeedback import __version__
 from safefeedback.dataset.card import PICTURES, YOURS, pictures_in, place_of, render, shown_of
 from safefeedback.errors import InputError
 from safefeedback.verification.check import Check
+from safefeedback.version import __version__
 
 
 def card_check(folder: Path, manifest: dict[str, Any], sets: dict[str, dict[str, Any]]) -> Check:

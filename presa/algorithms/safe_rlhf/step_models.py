@@ -19,6 +19,7 @@ from presa.data.pairs import Data, Split
 from presa.data.trajectories import training_episodes
 from presa.losses import cost_model_loss, preference_loss
 from presa.networks.mlp import Parameters, initial_parameters, perceptron
+from presa.offline import preference_accuracy
 from safefeedback.errors import InputError
 
 CHUNK_STEPS = 1 << 16
@@ -93,8 +94,6 @@ class RewardModel(Training):
 
     def accuracy(self, score: Tensor, split: Split, limit: float) -> dict[str, float]:
         """Shares of held-out answers that the segments' scores [N, 2] agree with."""
-        from presa.offline import preference_accuracy  # it needs the loop, which needs the algorithms
-
         return {"test_preference_accuracy": preference_accuracy(score, split.preference)}
 
 
@@ -136,8 +135,6 @@ class CostModel(BinaryCostModel):
         return segments(data, "costs", safe=examples.labels["safe"], costlier=costlier(data.train.costs))
 
     def accuracy(self, score: Tensor, split: Split, limit: float) -> dict[str, float]:
-        from presa.offline import preference_accuracy  # see above
-
         numbers = super().accuracy(score, split, limit)
         if split.costs is None:
             return numbers
