@@ -7,7 +7,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from replaying import replay
+from replaying import TOLERANCE, replay
 
 from safefeedback import simulators as simulator
 from safefeedback.recorder.bundle import export
@@ -58,7 +58,7 @@ def test_they_replay_from_their_seeds(name: str) -> None:
         pytest.skip(reason)
     episodes, _ = read_recording(path)
     for index in np.linspace(0, len(episodes) - 1, 10).astype(int):
-        replay(task, episodes[index])
+        replay(task, episodes[index], TOLERANCE)
 
 
 @pytest.mark.parametrize("name", BULLET)

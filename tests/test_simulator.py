@@ -5,12 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
 import pytest
 
 from safefeedback import simulators as simulator
 from safefeedback.errors import InputError
+from safefeedback.simulators.bullet_sums import fused_dot
 from safefeedback.tasks import Task, find_task, tasks
 
 BULLET = [task.name for task in tasks().values() if task.domain == "BulletGym"]
@@ -168,3 +170,16 @@ def test_making_one_prints_nothing() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("", "")
+
+
+def test_a_fused_sum_rounds_once_for_each_product() -> None:
+    """(1 + 2^-30)^2 = 1 + 2^-29 + 2^-60, whose last term no float has: a product rounded first loses it."""
+    assert fused_dot((3.0, 4.0), (3.0, 4.0)) == 25.0 and fused_dot((), ()) == 0.0
+    near_one = 1 + 2.0**-30
+    assert fused_dot((-1.0, near_one), (1 + 2.0**-29, near_one)) == 2.0**-60
+    rng = np.random.default_rng(0)
+    for x, y in (rng.normal(size=(500, 2, 3)) * 10.0 ** rng.integers(-9, 9, (500, 2, 3))).tolist():
+        total = Fraction(0)
+        for a, b in zip(x, y, strict=True):
+            total = Fraction(float(total + Fraction(a) * Fraction(b)))
+        assert fused_dot(x, y) == float(total)

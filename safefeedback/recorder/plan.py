@@ -157,7 +157,8 @@ def attributes(
         "highest_cost_kept": highest_cost(task),
         "episodes_left_out_above_highest_cost": counts["too_costly"],
         "episodes_kept": kept,
-        "replay": "episode_seeds[e]: reset(seed=) of a new environment from safefeedback.simulators.make, then its actions",
+        "replay": "episode_seeds[e]: reset(seed=) of a new environment from safefeedback.simulators.make, then its actions; "
+        "bit for bit on the machine that recorded it, on another observations and rewards within 1e-6, the rest equal",
     }
     values |= {key: text for key, text in (("license", config.license), ("author", config.author)) if text}
     if warm_start is not None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from safefeedback.simulators import bullet_sums
 from safefeedback.simulators.repeatable import make_registered, repeatable
 from safefeedback.tasks import Task
 
@@ -20,6 +21,7 @@ def make(task: Task) -> gymnasium.Env:
     """The task's environment; `reset(seed=n)` starts the same episode, whatever was played before it."""
     import bullet_safety_gym  # noqa: F401  (registers its environments with gymnasium)
 
+    bullet_sums.apply()
     env = make_registered(task, (task.env_id or "").replace("Offline", "Safety", 1))
     return repeatable(env, _BulletStart(env.unwrapped).restore)
 
