@@ -7,7 +7,7 @@ from pathlib import Path
 
 from safefeedback.errors import InputError
 from safefeedback.files import replacing
-from safefeedback.plots import distributions, lidar, strips
+from safefeedback.plots import distributions, lidar, road, strips
 from safefeedback.plots.style import plain, save
 from safefeedback.plots.view import View
 
@@ -20,6 +20,7 @@ PICTURES = {
     "safe-share.png": distributions.safe_share,
     "pairs.png": strips.pairs,
     "lidar.png": lidar.rings,
+    "road.png": road.fans,
 }
 
 

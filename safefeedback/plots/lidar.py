@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from safefeedback.plots.geometry import LIDAR_BINS, lidars
-from safefeedback.plots.strips import title
 from safefeedback.plots.style import new_figure
+from safefeedback.plots.titles import title
 from safefeedback.plots.view import View
 
 if TYPE_CHECKING:

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from safefeedback.plots import geometry
-from safefeedback.plots.style import ACCENT, CIRCLE, OTHER, OUTSIDE, SAFE, TIME, UNSAFE, bare, new_figure
-from safefeedback.plots.view import Clip, View
+from safefeedback.plots import geometry, road
+from safefeedback.plots.driving import drives
+from safefeedback.plots.style import ACCENT, CIRCLE, OTHER, OUTSIDE, TIME, UNSAFE, bare, new_figure
+from safefeedback.plots.titles import title
+from safefeedback.plots.view import View
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,8 +24,12 @@ def pairs(view: View) -> tuple[Figure, str] | None:
     """The view's clips, in the manner that fits the task."""
     if not view.clips:
         return None
-    world = geometry.arena(view.task, view.clips[0].observations.shape[-1])
-    if world is None:
+    dims = view.clips[0].observations.shape[-1]
+    world = geometry.arena(view.task, dims)
+    if drives(view.task, dims):
+        figure = road.curves(view)
+        caption = "A few pairs of segments: the car's speed, its place in the lane and the nearest thing that its lidar sees, over time."
+    elif world is None:
         figure = _curves(view)
         caption = "A few pairs of segments as the observation dims that vary most, over time."
     elif world.circle is not None:
@@ -36,26 +42,6 @@ def pairs(view: View) -> tuple[Figure, str] | None:
         )
     figure.suptitle(view.title, fontsize=10)
     return figure, caption
-
-
-def title(axes: Axes, clip: Clip, side: int) -> None:
-    """Which segment it is and what is said about it; its frame is thick if it is preferred."""
-    value = clip.safe[side]
-    colour = OTHER if np.isnan(value) else SAFE if value == 1 else UNSAFE
-    verdict = "unanswered" if np.isnan(value) else "safe" if value == 1 else "unsafe"
-    if clip.flipped[side]:
-        verdict += " (wrong label)"
-    better = not np.isnan(clip.preference) and clip.preference != 0.5 and int(clip.preference > 0.5) == side
-    name = f"{clip.name}, {clip.sides[side]}" if clip.name else clip.sides[side]
-    words = ("preferred, " if better else "tie, " if clip.preference == 0.5 else "") + verdict
-    axes.set_title(f"{name}\n{words}{_truth(clip, side)}", color=colour, fontsize=8, fontweight="bold" if better else "normal")
-    axes.spines[:].set(color=colour, linewidth=2.5 if better else 0.8)
-
-
-def _truth(clip: Clip, side: int) -> str:
-    if np.isnan(clip.returns[side]):
-        return ""
-    return f"\nreturn {clip.returns[side]:.3g}, cost {clip.costs[side]:.3g}"
 
 
 def _rooms(view: View, world: geometry.Arena) -> Figure:

@@ -1,0 +1,108 @@
+"""DSRL's scripted driver of MetaDrive's car, and one episode of a collection by it.
+
+Source: the collection scripts of DSRL's authors (fsrl_metadrive: collect_data.py, policy/idm_policy.py). The driver keeps its lane by two PID
+controllers and its distance by the intelligent driver model; its fifty settings are ten accelerations by five target speeds.
+DSRL drove each setting for 20 episodes on maps drawn at random; here each drives every map twice, setting after setting, so that
+the first n episodes of a collection are spread over settings and maps whatever n is, and are the same for any larger n.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from safefeedback.recorder.recording import Episode
+from safefeedback.simulators import make
+from safefeedback.simulators.metadrive import MAPS, load
+from safefeedback.tasks import Task
+
+ACCELERATIONS = tuple(round(0.6 * k, 1) for k in range(10))  # the driver's factor of acceleration
+SPEEDS = (5, 9, 13, 17, 21)  # kilometres an hour
+PROTOCOL = (
+    "made again by DSRL's protocol, not DSRL's file: an IDM driver of 10 accelerations (0, 0.6 ... 5.4) by 5 target speeds (5, 9 ... 21) "
+    "on the road's ten maps, no lane change, steering + U(-0.1, 0.1), throttle + U(0, 0.2)"
+)
+PROTOCOL_EPISODES = 1000
+PROTOCOL_VERSION = 1  # to be raised when the same settings come to give other episodes
+
+
+def units() -> list[dict[str, float]]:
+    """What an episode's `unit` counts: the driver's setting and the map, maps innermost."""
+    return [
+        {"acceleration": acceleration, "target_speed": speed, "map": number}
+        for acceleration in ACCELERATIONS
+        for speed in SPEEDS
+        for number in range(MAPS)
+    ]
+
+
+def unit_of(index: int) -> int:
+    """The unit that the collection's episode `index` drives: all settings in turn, each on the next map than in the turn before."""
+    turn, setting = divmod(index, len(ACCELERATIONS) * len(SPEEDS))
+    return setting * MAPS + (setting + turn) % MAPS
+
+
+def drive(task: Task, collection: int, index: int) -> Episode:
+    """Episode `index` of the collection with that seed; it depends on nothing else."""
+    unit = unit_of(index)
+    setting = units()[unit]
+    seed = int(np.random.default_rng([collection, index]).integers(2**31))
+    rng = np.random.default_rng([seed, 1])
+    env = make(task)
+    try:
+        observation, _ = env.reset(seed=seed, options={"map": int(setting["map"])})
+        driver = driver_class()(env.unwrapped.drive.vehicle, seed, setting["acceleration"], setting["target_speed"])
+        observations, actions, rewards, costs, over = [observation], [], [], [], False
+        while not over:
+            steering, throttle = driver.act()
+            noisy = np.array([steering + rng.uniform(-0.1, 0.1), throttle + rng.uniform(0, 0.2)])
+            # nothing is said to the pedals where the model has no number: see `driver_class`
+            action = np.nan_to_num(np.clip(noisy, -1, 1)).astype(np.float32)
+            observation, reward, terminated, truncated, info = env.step(action)
+            observations.append(observation)
+            actions.append(action)
+            rewards.append(reward)
+            costs.append(info["cost"])
+            over = terminated or truncated
+    finally:
+        env.close()
+    return Episode(
+        np.array(observations, np.float32),
+        np.array(actions, np.float32),
+        np.array(rewards, np.float32),
+        np.array(costs, np.float32),
+        terminal=bool(terminated),
+        seed=seed,
+        unit=unit,
+    )
+
+
+@cache
+def driver_class() -> Any:
+    """DSRL's driver as MetaDrive's IDM policy with other numbers.
+
+    Its deceleration is +5 where the model wants -5, as in DSRL's settings: with a car ahead the wanted gap has no number, and the
+    driver lets the car roll. So its collisions come about.
+    """
+    from metadrive.component.vehicle_module.PID_controller import PIDController
+    from metadrive.policy.idm_policy import IDMPolicy
+
+    load()
+
+    class Driver(IDMPolicy):
+        def __init__(self, vehicle: Any, seed: int, acceleration: float, speed: float) -> None:
+            super().__init__(vehicle, seed)
+            self.NORMAL_SPEED = self.target_speed = speed
+            self.DISTANCE_WANTED = 10.0 - speed / 6.0
+            self.ACC_FACTOR, self.DEACC_FACTOR = acceleration, 5.0
+            self.enable_lane_change = False
+            self.heading_pid = PIDController(self.KP_HEADING, 0.01, 3.5)
+            self.lateral_pid = PIDController(self.KP_LATERAL, 0.002, 0.05)
+
+        def act(self) -> list[float]:
+            with np.errstate(all="ignore"):
+                return super().act()
+
+    return Driver
