@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from safefeedback import simulators
@@ -13,15 +15,16 @@ from safefeedback.tasks import Task
 TOLERANCE = 1e-6
 
 
-def replay(task: Task, episode: Episode, tolerance: float = 0.0) -> None:
+def replay(task: Task, episode: Episode, tolerance: float = 0.0, **options: Any) -> None:
     """Stepping the recorded actions in a new environment gives the recorded episode.
 
     Args:
         tolerance: what each observation and reward may differ by, absolutely plus relatively: nothing where the episode was
             recorded on this machine, TOLERANCE elsewhere. Costs, the length and how it ended are always equal.
+        options: of the environment's reset.
     """
     env = simulators.make(task)
-    seen, rewards, costs = [env.reset(seed=episode.seed)[0]], [], []
+    seen, rewards, costs = [env.reset(seed=episode.seed, options=options)[0]], [], []
     terminated = truncated = False
     for action in episode.actions:
         assert not (terminated or truncated), f"it ended after {len(rewards)} of {len(episode)} steps"

@@ -262,7 +262,7 @@ def test_the_price_follows_cost_against_its_limit() -> None:
 
 
 def test_what_cannot_be_collected_is_refused_with_a_reason(tmp_path: Path) -> None:
-    refused = {"easymean": "MetaDrive", "CarButton1": "collecting CarButton1 is not supported"}
+    refused = {"easymean": "MetaDrive|scripted driver", "CarButton1": "collecting CarButton1 is not supported"}
     for name, words in refused.items():
         with pytest.raises(InputError, match=words):
             collect(find_task(name), tmp_path / "no.hdf5", CollectConfig())

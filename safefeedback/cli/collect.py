@@ -1,4 +1,4 @@
-"""The command `safefeedback collect`; cli.py registers it."""
+"""The command `safefeedback collect`; app.py registers it."""
 
 from __future__ import annotations
 
@@ -9,12 +9,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from safefeedback.errors import InputError
+
 if TYPE_CHECKING:
     from safefeedback.recorder.plan import Unit
     from safefeedback.recorder.ppo_lagrangian import Report
+    from safefeedback.recorder.recording import Episode
+    from safefeedback.tasks import Task
+
+TRAINING = ("steps", "cost_limits", "seeds", "warm_start")  # options that mean nothing where a scripted driver is recorded
 
 
 def collect(
+    context: typer.Context,
     task: Annotated[str, typer.Option(help="Task to record, e.g. BallCircle, or a .toml file of your own.")],
     out: Annotated[Path, typer.Option(help="File to write (.hdf5), or a folder: the name then follows DSRL's.")],
     episodes: Annotated[int, typer.Option(help="Episodes in the file, at most.")] = 1000,
@@ -31,13 +38,21 @@ def collect(
 ) -> None:
     """Record episodes of a task in its simulator, from poor to good and from safe to unsafe, as a DSRL file.
 
-    PPO with a learnt price of cost is trained once for each cost limit and seed.
-    Started again after an interruption, it keeps the training runs that were finished.
+    PPO with a learnt price of cost is trained once for each cost limit and seed. MetaDrive's tasks are driven by DSRL's own
+    scripted driver instead: 1,000 episodes are its protocol in full, and fewer are the first of them.
+    Started again after an interruption, it keeps the training runs, or the ten episodes at a time, that were finished.
     """
+    from safefeedback.tasks import find_task
+
+    if (found := find_task(task)).domain == "MetaDrive":
+        if given := [name for name in TRAINING if context.get_parameter_source(name).name == "COMMANDLINE"]:  # type: ignore[union-attr]
+            option = "--" + given[0].replace("_", "-")
+            raise InputError(f"{option} is about training: {found.name} is driven by DSRL's scripted driver, leave it out")
+        _drive(found, out, episodes, seed, license, author, as_json)
+        return
     from safefeedback.recorder.collect import CollectConfig
     from safefeedback.recorder.collect import collect as run
     from safefeedback.recorder.plan import highest_cost
-    from safefeedback.tasks import find_task
     from safefeedback.terminal import Progress
 
     config = CollectConfig(episodes, steps, parse_limits(cost_limits), seeds, seed, warm_start, license, author)
@@ -48,13 +63,13 @@ def collect(
             done = unit.index * steps + min(report.steps, steps)
             progress(done, total, f"{unit.name}: return {report.mean_return:.0f}, cost {report.mean_cost:.0f}")
 
-        result = run(find_task(task), out, config, on_progress)
+        result = run(found, out, config, on_progress)
     if as_json:
         print(json.dumps(asdict(result), default=str))
         return
     print(f"{result.path}: {result.kept} episodes")
     print(
-        f"recorded {result.recorded:,}; left out {result.too_costly:,} that cost more than {highest_cost(find_task(task)):g}",
+        f"recorded {result.recorded:,}; left out {result.too_costly:,} that cost more than {highest_cost(found):g}",
         end="",
     )
     print(f", {result.recorded - result.too_costly - result.kept} by thinning evenly over return and cost")
@@ -63,14 +78,33 @@ def collect(
     print(f"the training runs stay in {result.parts}, for another file from the same ones; it may be deleted")
 
 
+def _drive(task: Task, out: Path, episodes: int, seed: int, license: str, author: str, as_json: bool) -> None:
+    """Record DSRL's scripted driver."""
+    from safefeedback.recorder.driving import DriveConfig
+    from safefeedback.recorder.driving import collect as run
+    from safefeedback.terminal import Progress
+
+    with Progress("driving", quiet=as_json) as progress:
+
+        def on_episode(index: int, episode: Episode) -> None:
+            progress(index + 1, episodes, f"return {episode.total_reward:.0f}, cost {episode.total_cost:.1f}")
+
+        result = run(task, out, DriveConfig(episodes, seed, license, author), on_episode)
+    if as_json:
+        print(json.dumps(asdict(result), default=str))
+        return
+    print(f"{result.path}: {result.kept} episodes, made again by DSRL's protocol, not DSRL's file")
+    if result.reused_units:
+        print(f"{result.reused_units} parts of ten episodes were finished before and were taken from {result.parts}")
+    print(f"the parts stay in {result.parts}, for a larger file with the same ones first; it may be deleted")
+
+
 def parse_limits(text: str) -> tuple[float | None, ...]:
     """The cost limits in a text like "none,40,10".
 
     Raises:
         InputError: if a part is neither a number nor "none".
     """
-    from safefeedback.errors import InputError
-
     try:
         return tuple(None if part.strip().lower() == "none" else float(part) for part in text.split(","))
     except ValueError:

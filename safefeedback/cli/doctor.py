@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 SIM = "uv sync --extra sim (Python 3.10 or 3.11)"
 COLLECT = "uv sync --extra collect (Python 3.10 or 3.11)"
+METADRIVE = "uv sync --extra metadrive"
 TRAIN = "uv sync --extra train"
 
 # what each check does in a process of its own, so that a crash of a simulator is a result and not the end
@@ -47,6 +48,12 @@ CHECKS = (
     Check("datasets.load_dataset", ("datasets",), _LOAD, "uv sync"),
     Check("simulate BulletGym", ("gymnasium", "bullet-safety-gym"), _SIMULATE.format(task="BallRun"), SIM),
     Check("simulate SafetyGym", ("safety-gymnasium", "mujoco"), _SIMULATE.format(task="SwimmerVelocity"), SIM),
+    Check(
+        "simulate MetaDrive",
+        ("gymnasium", "metadrive-simulator", "panda3d", "pygame"),
+        _SIMULATE.format(task="easysparse"),
+        METADRIVE,
+    ),
     Check("collect", ("stable-baselines3", "torch"), _COLLECT, COLLECT),
     Check("train", ("torch", "safetensors"), _TRAIN, TRAIN),
 )

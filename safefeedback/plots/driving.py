@@ -1,7 +1,7 @@
 """What the observations of MetaDrive's tasks tell of the car: its speed, its place on the road, and what its lidar sees.
 
-Source: metadrive-simulator 0.2.6.0, obs/state_obs.py (`StateObservation`, `LidarStateObservation`); tests/test_driving.py compares it with
-the running simulator.
+Source: metadrive-simulator 0.2.6.0, obs/state_obs.py (`StateObservation`, `LidarStateObservation`); tests/test_driving.py
+compares it with the running simulator.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Drive:
         lane_offset: how far right of the lane's middle it is, in metres; 2.25 at most.
         left, right: distance to the road's edges, in metres.
         heading: how far it looks to the right of the road's direction, in radians.
-        steering, throttle: the last action's parts, -1 to 1; steering 1 is left, throttle below 0 brakes.
+        steering, throttle: the parts of the last action but one, -1 to 1; steering 1 is left, throttle below 0 brakes.
         lidar: [..., 240], metres to what is there, 50 where nothing is; the first looks ahead, and they go round clockwise.
     """
 

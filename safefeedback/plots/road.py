@@ -48,8 +48,8 @@ def fans(view: View) -> tuple[Figure, str] | None:
         title(panels[row, 0], clip, side)
     figure.suptitle(f"{view.title}: lidar, front upwards", fontsize=10)
     return figure, (
-        "What the car's lidar sees at a few steps of two pairs, up to 50 m (orange: something is there), the road's edges beside the car, "
-        "and its speed."
+        "What the car's lidar sees at a few steps of two pairs, up to 50 m (orange: something is there), the road's edges "
+        "beside the car, and its speed."
     )
 
 
@@ -64,7 +64,9 @@ def curves(view: View) -> Figure:
             axes.axhline(FREE_SPEED, color=OTHER, linestyle="--", linewidth=0.8, label="faster than this costs")
             axes.plot(np.maximum(seen.speed, 0), color="#0072B2", linewidth=1.2, label="speed in km/h")
             axes.plot(seen.nearest, color="#E69F00", linestyle="--", linewidth=1, label="nearest thing in m")
-            axes.plot(10 * seen.lane_offset, color="#009E73", linestyle="-.", linewidth=1, label="right of the lane's middle in dm")
+            axes.plot(
+                10 * seen.lane_offset, color="#009E73", linestyle="-.", linewidth=1, label="right of the lane's middle in dm"
+            )
             axes.tick_params(labelsize=7)
             title(axes, clip, side)
         panels[1, column].set_xlabel("step", fontsize=8)

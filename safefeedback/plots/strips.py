@@ -28,7 +28,7 @@ def pairs(view: View) -> tuple[Figure, str] | None:
     world = geometry.arena(view.task, dims)
     if drives(view.task, dims):
         figure = road.curves(view)
-        caption = "A few pairs of segments: the car's speed, its place in the lane and the nearest thing that its lidar sees, over time."
+        caption = "A few pairs of segments: the car's speed, its place in the lane and the nearest thing it sees, over time."
     elif world is None:
         figure = _curves(view)
         caption = "A few pairs of segments as the observation dims that vary most, over time."

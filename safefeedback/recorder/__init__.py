@@ -1,9 +1,10 @@
 """Records behaviour of our own in the real simulator, as files in DSRL's schema.
 
-command.py         `safefeedback collect`
 collect.py         the units of work, one after another, into one file
 plan.py            what is collected, and how that is written down
 ppo_lagrangian.py  how a policy learns; every episode it plays is handed over
+driver.py          the scripted driver of MetaDrive's tasks, and an episode by it
+driving.py         a collection of such episodes
 thinning.py        which episodes stay
 recording.py       episodes in memory and in HDF5
 bundle.py          the small files that are shipped in the package

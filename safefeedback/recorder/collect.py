@@ -57,6 +57,8 @@ def why_not(task: Task) -> str | None:
     reason = simulator.can_simulate(task)
     if reason is not None:
         return reason
+    if task.domain == "MetaDrive":
+        return f"{task.name} is recorded with DSRL's scripted driver, by safefeedback.recorder.driving, not by training"
     if task.domain == "SafetyGym" and task.name not in SAFETY_GYM:
         return f"collecting {task.name} is not supported: PPO has not been seen to learn it; {', '.join(SAFETY_GYM)} are"
     for package in ("stable_baselines3", "torch"):
@@ -80,19 +82,13 @@ def collect(task: Task, out: Path, config: CollectConfig, on_progress: OnProgres
     reason = why_not(task)
     if reason is not None:
         raise InputError(reason)
-    into_folder = out.is_dir() or not out.suffix
-    parts = out / f"{task.name}.parts" if into_folder else out.with_name(f"{out.name}.parts")
-    if not into_folder:
-        _refuse_to_overwrite(out)
+    place = Place(task, out)
     cloned = None if config.warm_start is None else _demonstrations(config.warm_start, task)
-    try:
-        parts.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{parts} cannot be made: {error.strerror}; give another --out") from None
+    place.make()
     episodes: list[Episode] = []
     counts = {"recorded": 0, "too_costly": 0, "reused": 0}
     for unit in units(config):
-        path = parts / f"{unit.name}-{fingerprint(task, unit, config)[:10]}.hdf5"
+        path = place.parts / f"{unit.name}-{fingerprint(task, unit, config)[:10]}.hdf5"
         counts["reused"] += path.exists()
         if not path.exists():
             _collect_unit(task, unit, config, cloned, path, on_progress)
@@ -103,10 +99,33 @@ def collect(task: Task, out: Path, config: CollectConfig, on_progress: OnProgres
     returns, costs = sums(episodes)
     kept = thin_evenly(returns, costs, config.episodes, np.random.default_rng([config.seed, 2]))
     episodes = [episodes[index] for index in kept]
-    path = out / file_name(task, costs[kept]) if into_folder else out
-    _refuse_to_overwrite(path)
+    path = place.file(costs[kept])
     write_recording(path, episodes, attributes(task, config, cloned.source if cloned else None, counts, len(kept)))
-    return Collected(path, counts["recorded"], counts["too_costly"], len(kept), counts["reused"], parts)
+    return Collected(path, counts["recorded"], counts["too_costly"], len(kept), counts["reused"], place.parts)
+
+
+class Place:
+    """Where a collection goes: `out`, a file that must not exist yet, or a folder; and its parts beside it."""
+
+    def __init__(self, task: Task, out: Path) -> None:
+        self.task, self.out = task, out
+        self.into_folder = out.is_dir() or not out.suffix
+        self.parts = out / f"{task.name}.parts" if self.into_folder else out.with_name(f"{out.name}.parts")
+        if not self.into_folder:
+            _refuse_to_overwrite(out)
+
+    def make(self) -> None:
+        """Makes the folder of the parts."""
+        try:
+            self.parts.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"{self.parts} cannot be made: {error.strerror}; give another --out") from None
+
+    def file(self, costs: np.ndarray) -> Path:
+        """The file to write; in a folder its name follows DSRL's, from the episodes' costs."""
+        path = self.out / file_name(self.task, costs) if self.into_folder else self.out
+        _refuse_to_overwrite(path)
+        return path
 
 
 def _refuse_to_overwrite(path: Path) -> None:

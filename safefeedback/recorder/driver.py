@@ -1,9 +1,9 @@
 """DSRL's scripted driver of MetaDrive's car, and one episode of a collection by it.
 
-Source: the collection scripts of DSRL's authors (fsrl_metadrive: collect_data.py, policy/idm_policy.py). The driver keeps its lane by two PID
-controllers and its distance by the intelligent driver model; its fifty settings are ten accelerations by five target speeds.
-DSRL drove each setting for 20 episodes on maps drawn at random; here each drives every map twice, setting after setting, so that
-the first n episodes of a collection are spread over settings and maps whatever n is, and are the same for any larger n.
+Source: the scripts with which DSRL's authors collected (fsrl_metadrive: its collection script and policy/idm_policy.py). The
+driver keeps its lane by two PID controllers and its distance by the intelligent driver model (IDM); its fifty settings are ten
+accelerations by five target speeds. DSRL drove each for 20 episodes on maps drawn at random; here each drives every map twice,
+setting after setting, so that the first n episodes are spread over settings and maps whatever n is, and are the same for more.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from safefeedback.tasks import Task
 ACCELERATIONS = tuple(round(0.6 * k, 1) for k in range(10))  # the driver's factor of acceleration
 SPEEDS = (5, 9, 13, 17, 21)  # kilometres an hour
 PROTOCOL = (
-    "made again by DSRL's protocol, not DSRL's file: an IDM driver of 10 accelerations (0, 0.6 ... 5.4) by 5 target speeds (5, 9 ... 21) "
-    "on the road's ten maps, no lane change, steering + U(-0.1, 0.1), throttle + U(0, 0.2)"
+    "made again by DSRL's protocol, not DSRL's file: an IDM driver of 10 accelerations (0, 0.6 ... 5.4) by 5 target speeds "
+    "(5, 9 ... 21 km/h) on the road's ten maps, no lane change, steering + U(-0.1, 0.1), throttle + U(0, 0.2)"
 )
 PROTOCOL_EPISODES = 1000
 PROTOCOL_VERSION = 1  # to be raised when the same settings come to give other episodes
@@ -39,7 +39,7 @@ def units() -> list[dict[str, float]]:
 
 
 def unit_of(index: int) -> int:
-    """The unit that the collection's episode `index` drives: all settings in turn, each on the next map than in the turn before."""
+    """The unit of the collection's episode `index`: all settings in turn, each on the map after that of the turn before."""
     turn, setting = divmod(index, len(ACCELERATIONS) * len(SPEEDS))
     return setting * MAPS + (setting + turn) % MAPS
 
@@ -53,7 +53,8 @@ def drive(task: Task, collection: int, index: int) -> Episode:
     env = make(task)
     try:
         observation, _ = env.reset(seed=seed, options={"map": int(setting["map"])})
-        driver = driver_class()(env.unwrapped.drive.vehicle, seed, setting["acceleration"], setting["target_speed"])
+        unwrapped: Any = env.unwrapped
+        driver = driver_class()(unwrapped.drive.vehicle, seed, setting["acceleration"], setting["target_speed"])
         observations, actions, rewards, costs, over = [observation], [], [], [], False
         while not over:
             steering, throttle = driver.act()
@@ -83,8 +84,8 @@ def drive(task: Task, collection: int, index: int) -> Episode:
 def driver_class() -> Any:
     """DSRL's driver as MetaDrive's IDM policy with other numbers.
 
-    Its deceleration is +5 where the model wants -5, as in DSRL's settings: with a car ahead the wanted gap has no number, and the
-    driver lets the car roll. So its collisions come about.
+    Its deceleration is +5 where the model wants -5, as in DSRL's settings: with a car ahead the wanted gap is the root of a
+    negative number, and the driver lets the car roll. So its collisions come about.
     """
     from metadrive.component.vehicle_module.PID_controller import PIDController
     from metadrive.policy.idm_policy import IDMPolicy

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from safefeedback.errors import InputError
-from safefeedback.recorder.collect import Collected, destination
+from safefeedback.recorder.collect import Collected, Place
 from safefeedback.recorder.driver import PROTOCOL, PROTOCOL_EPISODES, PROTOCOL_VERSION, drive, units
-from safefeedback.recorder.plan import file_name, versions
+from safefeedback.recorder.plan import versions
 from safefeedback.recorder.recording import Episode, read_recording, sums, write_recording
 from safefeedback.simulators import can_simulate
 from safefeedback.sources.dsrl import CITATION
@@ -20,6 +20,11 @@ from safefeedback.tasks import Task
 
 PART = 10  # episodes in a file of their own
 MOST_EPISODES = 60_000
+CREDIT = (
+    "Driven by the protocol of DSRL: Z. Liu et al., Datasets and Benchmarks for Offline Safe Reinforcement Learning, arXiv "
+    "2306.09303; simulator MetaDrive: Q. Li et al., arXiv 2109.12674, Apache-2.0"
+)
+PACKAGES = ("safefeedback", "numpy", "gymnasium", "metadrive-simulator", "panda3d")
 DECIDING = ("numpy", "metadrive-simulator", "panda3d")  # packages whose versions an episode follows from
 
 
@@ -57,27 +62,26 @@ def fingerprint(task: Task, config: DriveConfig, part: range) -> str:
         "seed": config.seed,
         "episodes": [part.start, part.stop],
         "protocol_version": PROTOCOL_VERSION,
-        "versions": {name: found for name, found in versions().items() if name in DECIDING},
+        "versions": versions(DECIDING),
     }
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
 
 
-def record(task: Task, config: DriveConfig, folder: Path, on_episode: Callable[[int, Episode], None]) -> tuple[list[Episode], int]:
+def record(
+    task: Task, config: DriveConfig, folder: Path, on_episode: Callable[[int, Episode], None]
+) -> tuple[list[Episode], int]:
     """The collection's episodes, part after part; a part that lies in `folder` already is taken from there.
 
     Args:
-        folder: made if it is not there; a part is written whole or not at all.
+        folder: of the parts; each is written whole or not at all.
         on_episode: told the index of each episode that was driven, and the episode.
 
     Returns:
         The episodes, and how many parts were there.
 
     Raises:
-        InputError: if the task cannot be simulated here, or a part cannot be read.
+        InputError: if a part cannot be read.
     """
-    if (reason := can_simulate(task)) is not None:
-        raise InputError(reason)
-    folder.mkdir(parents=True, exist_ok=True)
     episodes: list[Episode] = []
     reused = 0
     for part in parts(config):
@@ -101,21 +105,22 @@ def attributes(task: Task, config: DriveConfig) -> dict[str, Any]:
         "algorithm": PROTOCOL,
         "protocol_version": PROTOCOL_VERSION,
         "units": json.dumps(units()),
-        "versions": json.dumps(versions()),
+        "versions": json.dumps(versions(PACKAGES)),
         "seed": config.seed,
         "episodes_recorded": config.episodes,
         "episodes_of_the_protocol_in_full": PROTOCOL_EPISODES,
         "episodes_kept": config.episodes,
-        "replay": "episode_seeds[e] and map = units[episode_units[e]]['map']: reset(seed=, options={'map': map}) of a new environment "
-        "from safefeedback.simulators.make, then its actions",
-        "credit": "Driven by the protocol of DSRL: Z. Liu et al., Datasets and Benchmarks for Offline Safe Reinforcement Learning, "
-        "arXiv 2306.09303; simulator MetaDrive (Q. Li et al., arXiv 2109.12674, Apache-2.0)",
+        "replay": "episode_seeds[e] and map = units[episode_units[e]]['map']: reset(seed=, options={'map': map}) of a new "
+        "environment from safefeedback.simulators.make, then its actions",
+        "credit": CREDIT,
         "citation": CITATION,
     }
     return values | {key: text for key, text in (("license", config.license), ("author", config.author)) if text}
 
 
-def collect(task: Task, out: Path, config: DriveConfig, on_episode: Callable[[int, Episode], None] = lambda index, episode: None) -> Collected:
+def collect(
+    task: Task, out: Path, config: DriveConfig, on_episode: Callable[[int, Episode], None] = lambda index, episode: None
+) -> Collected:
     """Drive the collection's episodes and write one file; what `out` means is as in `recorder.collect.collect`.
 
     Raises:
@@ -123,8 +128,9 @@ def collect(task: Task, out: Path, config: DriveConfig, on_episode: Callable[[in
     """
     if (reason := can_simulate(task)) is not None:
         raise InputError(reason)
-    place = destination(task, out)
+    place = Place(task, out)
+    place.make()
     episodes, reused = record(task, config, place.parts, on_episode)
-    path = place.file(file_name(task, sums(episodes)[1]))
+    path = place.file(sums(episodes)[1])
     write_recording(path, episodes, attributes(task, config))
     return Collected(path, len(episodes), 0, len(episodes), reused, place.parts)

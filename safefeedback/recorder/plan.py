@@ -123,15 +123,16 @@ def fingerprint(task: Task, unit: Unit, config: CollectConfig) -> str:
         "learner": asdict(config.learner),
         "learner_version": LEARNER_VERSION,
         "highest_cost": highest_cost(task),
-        "versions": _versions(),
+        "versions": versions(),
         "warm_start": None if config.warm_start is None else file_sha256(config.warm_start),
     }
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
 
 
-def _versions() -> dict[str, str]:
+def versions(packages: Sequence[str] = PACKAGES) -> dict[str, str]:
+    """The version of each package that is installed."""
     found = {}
-    for package in PACKAGES:
+    for package in packages:
         try:
             found[package] = version(package)
         except PackageNotFoundError:
@@ -151,7 +152,7 @@ def attributes(
         "learner": json.dumps(asdict(config.learner)),
         "steps_per_unit": config.steps,
         "units": json.dumps([{"cost_limit": unit.limit, "seed": unit.seed} for unit in units(config)]),
-        "versions": json.dumps(_versions()),
+        "versions": json.dumps(versions()),
         "seed": config.seed,
         "episodes_recorded": counts["recorded"],
         "highest_cost_kept": highest_cost(task),

@@ -30,6 +30,7 @@ __all__ = ["SIMULATORS", "can_simulate", "make", "quiet"]
 SIMULATORS = {
     "BulletGym": "safefeedback.simulators.bullet",
     "SafetyGym": "safefeedback.simulators.safety_gymnasium",
+    "MetaDrive": "safefeedback.simulators.metadrive",
 }
 
 
@@ -38,7 +39,7 @@ def can_simulate(task: Task) -> str | None:
     if task.env_id is None:
         return f"task {task.name} names no simulator (field env_id)"
     if task.domain not in SIMULATORS:
-        known = " and ".join(SIMULATORS)
+        known = ", ".join(SIMULATORS)
         return f"task {task.name} belongs to {task.domain}, whose simulator is not supported; {known} are"
     simulator = import_module(SIMULATORS[task.domain])
     for package in simulator.PACKAGES:

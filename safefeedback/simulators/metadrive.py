@@ -1,7 +1,7 @@
 """The domain MetaDrive: DSRL's nine driving tasks, three roads with three densities of traffic each.
 
-Source: dsrl 0.1.0, offline_metadrive/gym_envs.py, on metadrive-simulator 0.2.6.0 (tests/test_metadrive.py compares every number with
-that package's own classes). MetaDrive runs one engine a process, so one environment a process plays at a time.
+Source: dsrl 0.1.0, offline_metadrive/gym_envs.py, on metadrive-simulator 0.2.6.0 (tests/test_metadrive.py compares every number
+with that package's own classes). MetaDrive runs one engine a process, so one environment a process plays at a time.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ FILM = (2400, 2400)
 def make(task: Task) -> gymnasium.Env:
     """The task's environment; `reset(seed=n)` starts the same episode, on the road's first map.
 
-    `reset(options={"map": m})` plays on map m of the road's ten, as DSRL's recordings do. Steps tell in `info` what MetaDrive does,
-    and the parts of the cost: `velocity_cost`, `proximity_cost`, `crash_cost`, `out_of_road_cost`. The first two are always
-    part of `cost`, and a crash or leaving the road adds 1 (once, if both).
+    `reset(options={"map": m})` plays on map m of the road's ten, as DSRL's recordings do. Steps tell in `info` what MetaDrive
+    does, and the parts of the cost: `velocity_cost` and `proximity_cost`, and `crash_cost` or `out_of_road_cost`, which is 1
+    on the step that ends the episode so.
 
     Raises:
         InputError: if the task is none of DSRL's.
@@ -115,12 +115,14 @@ def _driving(road: str, traffic: str) -> gymnasium.Env:
             over = bool(info["arrive_dest"] or info["crash"] or info["out_of_road"])
             return observation, float(reward), over, bool(info["max_step"]), info
 
-        def render(self) -> np.ndarray:
+        def render(self) -> Any:
             """The road and its traffic from above, the car in the middle: uint8 [height, width, 3]."""
             import pygame
 
             self._check_playing()
-            canvas = self.drive.render(mode="top_down", film_size=FILM, screen_size=FRAME, num_stack=1, track_target_vehicle=True)
+            canvas = self.drive.render(
+                mode="top_down", film_size=FILM, screen_size=FRAME, num_stack=1, track_target_vehicle=True
+            )
             return np.ascontiguousarray(pygame.surfarray.array3d(canvas).swapaxes(0, 1))
 
         def close(self) -> None:
@@ -171,8 +173,7 @@ def load() -> Package:
 
 @contextmanager
 def _stand_ins() -> Iterator[None]:
-    """While MetaDrive is imported: gymnasium for gym 0.19, nothing for what registers with gym, reads Waymo's files, or resizes maps."""
-    import gymnasium.envs.registration
+    """While MetaDrive is imported: gymnasium for gym 0.19, and nothing for what registers, reads Waymo's files, or resizes."""
 
     gym = {f"gym{name[9:]}": module for name, module in sys.modules.items() if f"{name}.".startswith("gymnasium.")}
     others: dict[str, ModuleType | None] = {
