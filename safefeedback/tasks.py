@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from safefeedback.errors import InputError
+from safefeedback.objects import is_module, is_object
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -33,6 +34,9 @@ class Task:
         horizon: steps of a full episode (`max_episode_steps`), T in the safety label's `cost <= limit * L / T`.
         cost_limits: episode cost limits of the evaluation protocol, rising; the middle one is the default.
         env_id: the simulator's id under gymnasium, or None where there is no simulator.
+        env_module: the module whose import registers `env_id`, for an environment of one's own, or None.
+        env: in place of `env_id`, `package.module:function` whose call returns an environment of one's own, or None.
+        cost_key: where an environment's info (or a source's columns) holds a step's cost; dots lead into dicts.
         hub_repo, file: the Hugging Face dataset and the file in it that hold the recordings, or None.
         reference_returns: lowest and highest episode return, for normalised scores, or None.
         reference_costs: lowest and highest episode cost, or None.
@@ -52,6 +56,9 @@ class Task:
     file: str | None = None
     reference_returns: tuple[float, float] | None = None
     reference_costs: tuple[float, float] | None = None
+    env_module: str | None = None
+    env: str | None = None
+    cost_key: str = "cost"
 
     def __post_init__(self) -> None:
         for name in ("name", "domain"):
@@ -66,9 +73,13 @@ class Task:
             _check(
                 isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**31, name, "a positive whole number"
             )
-        for name in ("env_id", "hub_repo", "file"):
+        for name in ("env_id", "hub_repo", "file", "env_module", "env"):
             value = getattr(self, name)
             _check(value is None or (isinstance(value, str) and value), name, "a non-empty text")
+        _check(isinstance(self.cost_key, str) and self.cost_key, "cost_key", "a non-empty text")
+        _check(self.env_module is None or is_module(self.env_module), "env_module", "a module like package.module")
+        _check(self.env is None or is_object(self.env), "env", "a function like package.module:function")
+        _check(self.env is None or (self.env_id or self.env_module) is None, "env", "left out where env_id is given")
         _check(self.file is None or "/" not in self.file, "file", "a file name without folders")
         repo = self.hub_repo is None or re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", self.hub_repo)
         _check(repo, "hub_repo", "a Hub repository like user/name")
@@ -90,8 +101,13 @@ class Task:
         return self.cost_limits[(len(self.cost_limits) - 1) // 2]
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields as JSON-ready values."""
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        """The fields as JSON-ready values, those of an environment of one's own only where they are given."""
+        unsaid = {"env_module": None, "env": None, "cost_key": "cost"}
+        return {
+            key: list(value) if isinstance(value, tuple) else value
+            for key, value in asdict(self).items()
+            if key not in unsaid or value != unsaid[key]
+        }
 
     @staticmethod
     def from_dict(values: dict[str, Any]) -> Task:

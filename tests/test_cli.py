@@ -35,7 +35,7 @@ HEAVY = {
 # The rooms of each package, lowest first: a room imports from those above it in this list and from those beside it.
 ROOMS = {
     "safefeedback": [
-        {"version", "errors", "randomness"},
+        {"version", "errors", "randomness", "objects"},
         {"files", "parallel", "tasks", "terminal"},
         {"types", "simulators", "hub"},
         {"sources", "feedback", "plots"},

@@ -17,8 +17,8 @@ from presa.algorithms.presa import Presa
 from presa.algorithms.safe_rlhf.safe_rlhf import SafeRLHF, SafeRLHFBinary
 from presa.algorithms.safety import Safety
 from presa.algorithms.unified_comparison import UnifiedComparison
-from presa.options import load_object
 from safefeedback.errors import InputError
+from safefeedback.objects import load_object
 
 ALGORITHMS: dict[str, type[Training]] = {
     "presa": Presa,

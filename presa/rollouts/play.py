@@ -59,8 +59,8 @@ def find_policy(name: str, cost_limit: float | None = None) -> Any:
     Raises:
         InputError: if there is none, or it lacks reset or act.
     """
-    from presa.options import load_object
     from presa.rollouts.policy import load
+    from safefeedback.objects import load_object
 
     if ":" not in name or os.path.exists(name):
         return _aimed(load(name), cost_limit)

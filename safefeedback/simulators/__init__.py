@@ -3,10 +3,10 @@
 The same seed and actions give the same episode, bit for bit on one machine; on another processor, observations and rewards
 within 1e-6, costs, length and ending equal (measured: cards/recordings.md).
 
-Each domain is a module of this folder and a line of SIMULATORS. It has PACKAGES (the modules that must be installed), INSTALL
-(how to) and `make(task)`. DSRL's own ids (`OfflineBallCircle-v0`) wrap the same classes with the same arguments and
-time limit, but importing dsrl makes a folder in the user's home; so the simulators' own ids are used (tests/test_simulator.py
-holds the two equal).
+Each domain is a module of this folder and a line of SIMULATORS; own.py serves every other domain. A module has PACKAGES (the
+modules that must be installed), INSTALL (how to) and `make(task)`. DSRL's own ids (`OfflineBallCircle-v0`) wrap the same
+classes with the same arguments and time limit, but importing dsrl makes a folder in the user's home; so the simulators'
+own ids are used (tests/test_simulator.py holds the two equal).
 
 Nothing here imports gymnasium or a simulator until `make` is called.
 """
@@ -16,9 +16,11 @@ from __future__ import annotations
 import os
 from importlib import import_module
 from importlib.util import find_spec
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from safefeedback.errors import InputError
+from safefeedback.objects import has_module
 from safefeedback.simulators.repeatable import own_random_state, quiet
 from safefeedback.tasks import Task
 
@@ -32,19 +34,20 @@ SIMULATORS = {
     "SafetyGym": "safefeedback.simulators.safety_gymnasium",
     "MetaDrive": "safefeedback.simulators.metadrive",
 }
+OWN = "safefeedback.simulators.own"
 
 
 def can_simulate(task: Task) -> str | None:
     """Why the task cannot be simulated here, as one line, or None if it can. Imports no simulator."""
-    if task.env_id is None:
+    if task.env_id is None and task.env is None:
         return f"task {task.name} names no simulator (field env_id)"
-    if task.domain not in SIMULATORS:
-        known = ", ".join(SIMULATORS)
-        return f"task {task.name} belongs to {task.domain}, whose simulator is not supported; {known} are"
-    simulator = import_module(SIMULATORS[task.domain])
+    simulator = _simulator(task)
     for package in simulator.PACKAGES:
         if find_spec(package) is None:
             return f"task {task.name} needs the package {package}: {simulator.INSTALL}"
+    module = task.env_module or (task.env or "").partition(":")[0]
+    if module and not has_module(module):
+        return f"task {task.name} needs the module {module}, which is neither installed nor in the working folder"
     return None
 
 
@@ -62,9 +65,15 @@ def make(task: Task) -> gymnasium.Env:
         raise InputError(reason)
     os.environ.setdefault("DSRL_SUPPRESS_IMPORT_ERROR", "1")  # should anything import dsrl later, it stays silent
     with quiet(), own_random_state():
-        env = import_module(SIMULATORS[task.domain]).make(task)
+        env = _simulator(task).make(task)
     _check_shapes(task, env)
     return env
+
+
+def _simulator(task: Task) -> ModuleType:
+    """The module of the task's domain; a task that names code of its own has none of the known domains."""
+    own = task.env is not None or task.env_module is not None
+    return import_module(OWN if own else SIMULATORS.get(task.domain, OWN))
 
 
 def _check_shapes(task: Task, env: gymnasium.Env) -> None:

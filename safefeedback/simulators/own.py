@@ -1,0 +1,132 @@
+"""Environments of one's own: any that is registered with gymnasium, or what a function returns.
+
+What must hold is checked when one is made, each in a line of its own: the spaces, the cost in `info`, and that equal resets and
+actions give equal episodes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from safefeedback.errors import InputError
+from safefeedback.objects import load_module, load_object
+from safefeedback.simulators.repeatable import make_registered, repeatable
+from safefeedback.tasks import Task
+
+if TYPE_CHECKING:
+    import gymnasium
+
+PACKAGES = ("gymnasium",)
+INSTALL = 'pip install "gymnasium>=0.28"'
+TRIAL_STEPS = 10
+_tried: set[Task] = set()  # what was found to repeat in this process
+
+
+def make(task: Task) -> gymnasium.Env:
+    """The task's environment; `reset(seed=n)` starts the same episode, and `info["cost"]` is the cost of a step.
+
+    An observation space of parts (Dict, Tuple) is flattened in gymnasium's order.
+
+    Raises:
+        InputError: if there is no such environment, or it lacks what `safefeedback.simulators` promises.
+    """
+    from gymnasium import spaces
+    from gymnasium.wrappers import FlattenObservation
+
+    env = _given(task) if task.env is not None else _registered(task)
+    if not isinstance(env.observation_space, spaces.Box) or len(env.observation_space.shape) != 1:
+        try:
+            env = FlattenObservation(env)
+        except NotImplementedError:
+            raise InputError(f"task {task.name}: observations must be numbers, not {env.observation_space}") from None
+    actions = env.action_space
+    if not isinstance(actions, spaces.Box) or (actions.low != -1).any() or (actions.high != 1).any():
+        hint = "wrap it in gymnasium.wrappers.RescaleAction(env, -1, 1)" if isinstance(actions, spaces.Box) else ""
+        raise InputError(f"task {task.name}: actions must lie in Box(-1, 1), not {actions}{hint and f': {hint}'}")
+    env = repeatable(_with_cost(env, task))
+    if task not in _tried:
+        _try(env, task)
+        _tried.add(task)
+    return env
+
+
+def _registered(task: Task) -> gymnasium.Env:
+    if task.env_module is not None:
+        load_module(task.env_module)
+    return make_registered(task, task.env_id or "")
+
+
+def _given(task: Task) -> gymnasium.Env:
+    import gymnasium
+
+    env = load_object(task.env or "")()
+    if not isinstance(env, gymnasium.Env):
+        raise InputError(f"task {task.name}: {task.env} must return a gymnasium.Env, not {type(env).__name__}")
+    return gymnasium.wrappers.TimeLimit(env, task.horizon)
+
+
+def _with_cost(env: gymnasium.Env, task: Task) -> gymnasium.Env:
+    import gymnasium
+
+    class WithCost(gymnasium.Wrapper):
+        """Puts the cost where every simulator of ours has it, as a number."""
+
+        def step(self, action: np.ndarray) -> tuple[Any, float, bool, bool, dict]:
+            observation, reward, terminated, truncated, info = self.env.step(action)
+            return observation, float(reward), terminated, truncated, {**info, "cost": cost_of(info, task)}
+
+    return WithCost(env)
+
+
+def cost_of(info: dict[str, Any], task: Task) -> float:
+    """What `info` holds under the task's `cost_key`, dots leading into dicts.
+
+    Raises:
+        InputError: if there is nothing, or no number of 0 or more.
+    """
+    found: Any = info
+    for word in (task.cost_key,) if task.cost_key in info else task.cost_key.split("."):
+        if not isinstance(found, dict) or word not in found:
+            known = ", ".join(map(str, found)) if isinstance(found, dict) else ""
+            raise InputError(f"task {task.name}: info has no '{task.cost_key}' (field cost_key); it has {known or 'nothing'}")
+        found = found[word]
+    if isinstance(found, dict) or (not np.isscalar(found) and np.size(found) != 1):
+        raise InputError(f"task {task.name}: info['{task.cost_key}'] must be a number, not {type(found).__name__}")
+    cost = float(np.asarray(found, dtype=np.float64).reshape(()))
+    if not np.isfinite(cost) or cost < 0:
+        raise InputError(f"task {task.name}: info['{task.cost_key}'] must be 0 or more, not {cost:g}")
+    return cost
+
+
+def _try(env: gymnasium.Env, task: Task) -> None:
+    """Plays a few steps twice from one seed.
+
+    Raises:
+        InputError: if the two are not equal, or show what no recording may hold.
+    """
+    first, again = _trial(env, task), _trial(env, task)
+    for step, (one, other) in enumerate(zip(first, again, strict=False)):
+        if not np.array_equal(one, other):
+            raise InputError(
+                f"task {task.name}: two episodes from reset(seed=0) with equal actions differ "
+                f"{f'after {step} steps' if step else 'from the start'}: all chance must come from self.np_random, which "
+                "super().reset(seed=seed) sets"
+            )
+    if len(first) != len(again):
+        raise InputError(f"task {task.name}: two episodes from reset(seed=0) with equal actions differ in length")
+
+
+def _trial(env: gymnasium.Env, task: Task) -> list[np.ndarray]:
+    rng = np.random.default_rng(0)
+    seen = [np.asarray(env.reset(seed=0)[0], np.float64)]
+    over = False
+    while not over and len(seen) <= TRIAL_STEPS:
+        action = rng.uniform(-1, 1, env.action_space.shape).astype(np.float32)
+        observation, reward, terminated, truncated, info = env.step(action)
+        seen.append(np.concatenate([np.asarray(observation, np.float64), [reward, info["cost"], terminated, truncated]]))
+        over = terminated or truncated
+    if not all(np.isfinite(values).all() for values in seen):
+        raise InputError(f"task {task.name}: an observation or reward is NaN or infinite")
+    return seen
