@@ -68,11 +68,10 @@ def collect(
         print(json.dumps(asdict(result), default=str))
         return
     print(f"{result.path}: {result.kept} episodes")
-    print(
-        f"recorded {result.recorded:,}; left out {result.too_costly:,} that cost more than {highest_cost(found):g}",
-        end="",
-    )
-    print(f", {result.recorded - result.too_costly - result.kept} by thinning evenly over return and cost")
+    ceiling = highest_cost(found)
+    dear = f"; left out {result.too_costly:,} that cost more than {ceiling:g}" if ceiling < float("inf") else ""
+    thinned = result.recorded - result.too_costly - result.kept
+    print(f"recorded {result.recorded:,}{dear}; left out {thinned:,} by thinning evenly over return and cost")
     if result.reused_units:
         print(f"{result.reused_units} training runs were finished before and were taken from {result.parts}")
     print(f"the training runs stay in {result.parts}, for another file from the same ones; it may be deleted")

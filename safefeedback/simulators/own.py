@@ -92,9 +92,10 @@ def cost_of(info: dict[str, Any], task: Task) -> float:
             known = ", ".join(map(str, found)) if isinstance(found, dict) else ""
             raise InputError(f"task {task.name}: info has no '{task.cost_key}' (field cost_key); it has {known or 'nothing'}")
         found = found[word]
-    if isinstance(found, dict) or (not np.isscalar(found) and np.size(found) != 1):
+    number = np.asarray(found)
+    if number.dtype.kind not in "fiub" or number.size != 1:
         raise InputError(f"task {task.name}: info['{task.cost_key}'] must be a number, not {type(found).__name__}")
-    cost = float(np.asarray(found, dtype=np.float64).reshape(()))
+    cost = float(number.reshape(()))
     if not np.isfinite(cost) or cost < 0:
         raise InputError(f"task {task.name}: info['{task.cost_key}'] must be 0 or more, not {cost:g}")
     return cost

@@ -214,7 +214,7 @@ def test_what_cannot_be_asked_for() -> None:
         ((task, -1, 5), "--cost-limit must be"),
         ((task, float("nan"), 5), "--cost-limit must be"),
         ((task, float("inf"), 5), "--cost-limit must be"),
-        ((replace(task, domain="Own"), 20, 5), "not supported"),
+        ((replace(task, env_id=None), 20, 5), "names no simulator"),
     ):
         with pytest.raises(InputError, match=message):
             evaluate("x", *arguments)

@@ -1,0 +1,176 @@
+"""Environments of one's own: the README's Maze from end to end, and what is refused, each in one line."""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import run_cli
+from replaying import replay
+
+from safefeedback import simulators
+from safefeedback.errors import InputError
+from safefeedback.tasks import Task, find_task
+
+pytest.importorskip("gymnasium")
+EXAMPLES = Path(__file__).parents[1] / "docs" / "examples"
+TINY = """
+    import gymnasium, numpy as np
+    from gymnasium.spaces import Box, Dict, Discrete
+
+    class Tiny(gymnasium.Env):
+        observation_space = Box(-9, 9, (2,))
+        action_space = Box(-1, 1, (1,))
+        def reset(self, seed=None, options=None):
+            super().reset(seed=seed)
+            self.state = self.np_random.normal(size=2)
+            return self.observation(), {}
+        def step(self, action):
+            self.state = self.state + np.array([float(np.asarray(action).ravel()[0]), 0.1])
+            return self.observation(), 1.0, False, False, self.info()
+        def observation(self):
+            return self.state.astype(np.float32)
+        def info(self):
+            return {"cost": 0.5}
+"""
+
+
+@pytest.fixture
+def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Task]:
+    """A task whose environment is what a test writes into own_tiny.py; it begins as TINY."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr("safefeedback.simulators.own._tried", set())
+    write("")
+    yield Task("Tiny", "Mine", 2, 1, 20, (5.0,), env="own_tiny:Tiny")
+    sys.modules.pop("own_tiny", None)
+
+
+def write(change: str) -> None:
+    """The environment with something of it said otherwise, below."""
+    Path("own_tiny.py").write_text(textwrap.dedent(TINY) + textwrap.dedent(change))
+    sys.modules.pop("own_tiny", None)
+
+
+def tells(task: Task) -> str:
+    with pytest.raises(InputError) as error:
+        simulators.make(task)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def test_an_environment_that_a_function_returns(tiny: Task) -> None:
+    assert simulators.can_simulate(tiny) is None
+    env = simulators.make(tiny)
+    first = env.reset(seed=3)[0]
+    steps = [env.step(np.zeros(1, np.float32)) for _ in range(20)]
+    assert [step[4]["cost"] for step in steps] == [0.5] * 20
+    assert [step[3] for step in steps] == [False] * 19 + [True]  # cut at the task's horizon
+    np.testing.assert_array_equal(first, simulators.make(tiny).reset(seed=3)[0])
+    assert Task.from_dict(tiny.to_dict()) == tiny
+
+
+def test_the_cost_may_lie_deep_in_info(tiny: Task) -> None:
+    write("Tiny.info = lambda self: {'costs': {'wall': np.array([2.0]), 'all': {'sum': 3}}}")
+    assert simulators.make(replace(tiny, cost_key="costs.wall")).unwrapped is not None
+    env = simulators.make(replace(tiny, cost_key="costs.all.sum"))
+    env.reset(seed=0)
+    assert env.step(np.zeros(1, np.float32))[4]["cost"] == 3.0
+    assert tells(tiny) == "task Tiny: info has no 'cost' (field cost_key); it has costs"
+    assert "info has no 'costs.floor' (field cost_key); it has wall, all" in tells(replace(tiny, cost_key="costs.floor"))
+    assert "info['costs.all'] must be a number, not dict" in tells(replace(tiny, cost_key="costs.all"))
+
+
+def test_observations_of_parts_are_flattened(tiny: Task) -> None:
+    write(
+        """
+        Tiny.observation_space = Dict({"b": Box(-9, 9, (2,)), "a": Box(-9, 9, (1,))})
+        Tiny.observation = lambda self: {"b": self.state.astype(np.float32), "a": np.ones(1, np.float32)}
+        """
+    )
+    env = simulators.make(replace(tiny, observation_dim=3))
+    assert env.reset(seed=1)[0].shape == (3,) and env.reset(seed=1)[0][0] == 1  # "a" comes first in a Dict
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("Tiny.observation = lambda self: np.random.default_rng().normal(size=2)", "differ from the start"),
+        ("draw = np.random.default_rng().normal\nTiny.info = lambda self: {'cost': abs(draw())}", "differ after 1 steps"),
+        ("Tiny.info = lambda self: {'cost': -1}", "info['cost'] must be 0 or more, not -1"),
+        ("Tiny.info = lambda self: {'cost': float('nan')}", "info['cost'] must be 0 or more, not nan"),
+        ("Tiny.info = lambda self: {'cost': 'much'}", "info['cost'] must be a number, not str"),
+        ("Tiny.observation = lambda self: np.array([np.nan, 0])", "an observation or reward is NaN or infinite"),
+        ("Tiny.action_space = Box(-2, 2, (1,))", "wrap it in gymnasium.wrappers.RescaleAction(env, -1, 1)"),
+        ("Tiny.action_space = Discrete(3)", "actions must lie in Box(-1, 1), not Discrete(3)"),
+        (
+            "Tiny.observation_space = Box(-9, 9, (3,))",
+            "observation and action shapes are ((2,), (1,)), the simulator's are ((3,)",
+        ),
+        ("Tiny = lambda: 5", "own_tiny:Tiny must return a gymnasium.Env, not int"),
+        ("del Tiny", "the module own_tiny has no 'Tiny'"),
+    ],
+)
+def test_what_must_hold(tiny: Task, change: str, words: str) -> None:
+    write(change)
+    assert words in tells(tiny)
+
+
+def test_names_that_lead_nowhere(tiny: Task) -> None:
+    assert "needs the module no_such_module" in tells(replace(tiny, env="no_such_module:Tiny"))
+    assert "has no environment Tiny-v7" in tells(replace(tiny, env=None, env_id="Tiny-v7"))
+    for fields in ({"env": "a b:c"}, {"env_module": "1a"}, {"cost_key": ""}, {"env_id": "Tiny-v0"}):
+        with pytest.raises(InputError, match=r"field '(env|env_module|cost_key)' must be"):
+            replace(tiny, **fields)
+
+
+def test_gymnasiums_own_environments_work_as_well(tmp_path: Path) -> None:
+    task = Task("Cart", "Mine", 4, 1, 50, (5.0,), env_id="CartPole-v1")
+    assert "actions must lie in Box(-1, 1), not Discrete(2)" in tells(task)
+
+
+def test_the_maze_from_recording_to_film(tmp_path: Path) -> None:
+    """What the README shows: everything works for an environment of one's own."""
+    pytest.importorskip("stable_baselines3", reason="the extra 'collect' is not installed")
+    pytest.importorskip("torch")
+    for name in ("maze.py", "maze.toml"):
+        (tmp_path / name).write_text((EXAMPLES / name).read_text())
+
+    def run(program: str, *words: object) -> str:
+        done = run_cli(*words, cwd=tmp_path, program=program)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    told = run("safefeedback", "collect", "--task", "maze.toml", "--episodes", 12, "--steps", 2100, "--cost-limits", "none",
+               "--out", "maze.hdf5")  # fmt: skip
+    assert "cost more" not in told  # no benchmark says what costs too much
+    words = ("build", "--task", "maze.toml", "--source", "maze.hdf5", "--pairs", 40, "--length", 16, "--out", "maze")
+    run("safefeedback", *words)
+    run("safefeedback", "verify", "maze", "--source", "maze.hdf5")
+    run("presa", "train", "maze", "--steps", 4, "--bc-steps", 2, "--out", "run")
+    film = ("--video", "maze.gif") if _has("imageio") else ()
+    assert "no reference returns" in run("presa", "evaluate", "run", "--episodes", 2, *film)
+    assert not film or (tmp_path / "maze.gif").stat().st_size > 1000
+
+
+def test_recorded_episodes_of_the_maze_replay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("stable_baselines3", reason="the extra 'collect' is not installed")
+    from safefeedback.recorder.collect import CollectConfig, collect
+    from safefeedback.recorder.recording import read_recording
+
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    task = find_task(str(EXAMPLES / "maze.toml"))
+    collect(task, tmp_path / "maze.hdf5", CollectConfig(episodes=4, steps=1000, cost_limits=(5.0,)))
+    for episode in read_recording(tmp_path / "maze.hdf5")[0]:
+        replay(task, episode)
+
+
+def _has(module: str) -> bool:
+    from importlib.util import find_spec
+
+    return find_spec(module) is not None
