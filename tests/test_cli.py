@@ -242,6 +242,8 @@ def test_readme_commands_run(hub: Hub, tmp_path: Path):
     ran = 0
     (tmp_path / "work").mkdir()
     write_hdf5(tmp_path / "work" / "my_data.hdf5", [200] * 40)
+    (tmp_path / "work" / "maze.py").write_text((ROOT / "docs" / "examples" / "maze.py").read_text())
+    (tmp_path / "work" / "maze.toml").write_text(re.findall(r"```toml\n(.*?)```", README, re.S)[0])
     (tmp_path / "work" / "answers.csv").write_text("pair_id,annotator,preference\n0,ann,1\n0,bob,\n7,ann,0\n")
     env = {"DSRL_DATASET_DIR": str(tmp_path / "dsrl"), "PRESA_CACHE": str(tmp_path / "kept"), **hub.env(tmp_path / "hf")}
     for line in SHELL:
