@@ -12,6 +12,7 @@ from pathlib import Path
 
 from safefeedback import Recipe, build_dataset, find_task
 from safefeedback.dataset.card import YOURS, render
+from safefeedback.dataset.manifest import Manifest
 
 HERE = Path(__file__).parent / "tasks"
 TASKS = ("BallRun", "CarRun", "DroneRun", "AntRun", "BallCircle", "CarCircle", "DroneCircle", "AntCircle")
@@ -23,7 +24,7 @@ def card(task: str) -> str:
     with tempfile.TemporaryDirectory() as folder:
         recipe = Recipe(find_task(task), pairs=PAIRS, noise=NOISE)
         _, manifest = build_dataset(recipe, "recordings", Path(folder) / "data")
-    return render(manifest)
+    return render(Manifest.parse(manifest))
 
 
 def main() -> None:

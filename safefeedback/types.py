@@ -19,6 +19,8 @@ import numpy as np
 from safefeedback.errors import InputError
 from safefeedback.tasks import Task
 
+SOURCE_KINDS = ("dsrl", "recordings", "file")
+
 
 @dataclass(frozen=True)
 class Source:

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from safefeedback.dataset import card, stats
 from safefeedback.dataset.content import ColumnHashes, content_hash
-from safefeedback.dataset.reading import label_sets, read_feedback
+from safefeedback.dataset.reading import label_sets, read_feedback, read_manifest
 from safefeedback.dataset.store import recipe_hash
 from safefeedback.feedback.recipe import Recipe
 from safefeedback.files import file_sha256
@@ -68,7 +68,7 @@ def mend(folder: Path) -> None:
     edit(folder, hashes)
     feedback, _ = read_feedback(folder)
     edit(folder, lambda manifest: manifest.update(statistics=stats.statistics(feedback, len(LENGTHS))))
-    card.refresh(folder, json.loads((folder / "recipe.json").read_text()), label_sets(folder))
+    card.refresh(folder, read_manifest(folder), label_sets(folder))
 
 
 def other_observation(folder: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -72,7 +73,7 @@ def test_where_the_segments_come_from_is_named(folder: Path):
     manifest = read_manifest(folder)
 
     def origins(kind: str, **terms: str) -> list[str] | None:
-        text = card.render({**manifest, "source": {**manifest["source"], "kind": kind, **terms}})
+        text = card.render(replace(manifest, source=replace(manifest.source, kind=kind, **terms)))
         return yaml.safe_load(text.split("---\n")[1]).get("source_datasets")
 
     assert origins("dsrl") == ["YYY-45/DSRL"] and origins("recordings") == ["original"] and origins("file") is None

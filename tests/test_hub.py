@@ -424,7 +424,7 @@ def test_a_private_dataset_is_not_shown_without_a_token(
     monkeypatch.setenv("HF_TOKEN", "")
     with pytest.raises(InputError, match="cannot fetch user/ball at v9: there is no such revision"):
         fetching.fetch(NAME, tmp_path / "out", "v9")
-    assert fetching.fetch(NAME, tmp_path / "out", "v1.0.0")[1][""]["splits"] == {"train": 10, "test": 10}
+    assert fetching.fetch(NAME, tmp_path / "out", "v1.0.0")[1][""].splits == {"train": 10, "test": 10}
 
 
 def test_anonymous_leaves_out_who_recorded(tmp_path: Path, hub: Hub, online: list[float]):

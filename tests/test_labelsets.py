@@ -63,7 +63,7 @@ def test_a_filter_is_a_set_of_fewer_rows(folder: Path):
     (made,) = relabel(folder, [{"filters": ["drop-both-unsafe"], "cost_limit": 10.0}], "few")
     few, all_ = safefeedback.read(folder, "few"), safefeedback.read(folder)
     assert len(few) < len(all_) and set(few.pair_id) < set(all_.pair_id)
-    assert not (few.safe == 0).all(axis=1).any() and made["history"][-1]["removed"] > 0
+    assert not (few.safe == 0).all(axis=1).any() and made.history[-1]["removed"] > 0
     at = np.searchsorted(all_.pair_id, few.pair_id)
     np.testing.assert_array_equal(few.observations, all_.observations[at])
 
@@ -104,7 +104,7 @@ def test_answers_about_the_test_split_alone(folder: Path, tmp_path: Path):
     """The most likely pairs to be shown to people; no filter is to blame."""
     asked = safefeedback.read(folder, split="test").pair_id[:3]
     (tmp_path / "answers.csv").write_text("pair_id,preference\n" + "".join(f"{pair_id},1\n" for pair_id in asked))
-    assert import_answers(folder, tmp_path / "answers.csv", "lab1")["splits"] == {"test": 3}
+    assert import_answers(folder, tmp_path / "answers.csv", "lab1").splits == {"test": 3}
     assert (safefeedback.read(folder, "lab1", "test").preference == 1).all()
     assert inspect_dataset(folder, "lab1")[0]["splits"]["test"]["pairs"] == 3
     assert not [check for check in verify(folder) if check.problems]

@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
 from presa.data.pairs import Data, Split, load_data
 from presa.data.segments import content_hash
-from safefeedback.dataset.reading import Dataset, label_sets, read, read_oracle
+from safefeedback.dataset.manifest import AnyManifest
+from safefeedback.dataset.reading import label_sets, read, read_manifest, read_oracle
 from safefeedback.errors import InputError
 from safefeedback.feedback.labels import safe_by_cost, segment_cost_limit
-from safefeedback.feedback.recipe import Labelling
-from safefeedback.tasks import Task
+from safefeedback.hub.places import dataset_folder
 
 
 def load_limits(
@@ -51,17 +50,19 @@ def load_limits(
     Raises:
         InputError: as `load_data` does, and if a limit's labels are not to be had or could be either of two.
     """
-    base, asked = load_data(source, labels, pairs, device, oracle), read(source, labels, segments=False)
-    made: dict[str | None, dict[str, Any]] = {None: asked.recipe}
+    base = load_data(source, labels, pairs, device, oracle)
+    published = read_manifest(dataset_folder(source, ["recipe.json"], None))
+    made: dict[str | None, AnyManifest] = {None: published}
     made.update(label_sets(source))
+    asked = made.get(labels, published)
     loaded = []
     for limit in limits:
-        if limit != base.cost_limit and asked.recipe["recipe"].get("filters"):
+        if limit != base.cost_limit and published.recipe.filters:
             raise InputError(
                 f"{source} lacks pairs that its filters dropped at its own cost limit and would keep at {limit:g}: build it "
                 "without --filter, and filter in label sets (safefeedback relabel --filter)"
             )
-        known = [name for name, manifest in made.items() if _suits(manifest, limit, made[labels], base.task)]
+        known = [name for name, manifest in made.items() if _suits(manifest, limit, asked)]
         if limit == base.cost_limit:
             loaded.append(base)
         elif len(known) > 1:
@@ -75,7 +76,7 @@ def load_limits(
             loaded.append(replace(other, train=_sharing(other.train, base.train), test=test))
         else:
             _require_tellable(source, limit, asked)
-            loaded.append(_from_oracle(source, labels, base, limit))
+            loaded.append(_from_oracle(source, labels, base, limit, asked.horizon))
     return loaded
 
 
@@ -85,33 +86,30 @@ def told(data: Data) -> str:
     return f"cost limit {data.cost_limit:g}: {data.identity.get('safety_labels', published)}"
 
 
-def _suits(manifest: dict[str, Any], limit: float, asked: dict[str, Any], task: Task) -> bool:
+def _suits(manifest: AnyManifest, limit: float, asked: AnyManifest) -> bool:
     """Whether labels were made for that limit and in every other choice as those that are asked for."""
-    if any("answers_sha256" in one["recipe"] for one in (manifest, asked)):
+    if manifest.by_people or asked.by_people:
         return False  # people's answers are like nobody else's
-    made, wanted = (Labelling.from_dict(one["recipe"], task) for one in (manifest, asked))
+    made, wanted = manifest.labelling, asked.labelling
     return made.limit == limit and replace(made, cost_limit=limit) == replace(wanted, cost_limit=limit)
 
 
-def _require_tellable(source: str | Path, limit: float, asked: Dataset) -> None:
+def _require_tellable(source: str | Path, limit: float, asked: AnyManifest) -> None:
     """Raises InputError if the labels that are asked for do not say what they would be at another limit."""
-    recipe = (asked.labels or asked.recipe)["recipe"]
+    choices, filters = asked.labelling, asked.labelling.filters
     refusal = f"{source} has no labels for cost limit {limit:g}, and the oracle does not tell them"
-    if "answers_sha256" in recipe:
-        raise InputError(f"{refusal}: people gave the labels, with cost limit {recipe['cost_limit']:g} in mind")
-    filters = recipe.get("filters", ())
-    if filters or recipe.get("safety_noise", "none") != "none":
-        reason = (
-            f"its pairs were filtered at limit {recipe['cost_limit']:g}" if filters else "its annotators err near the limit"
-        )
+    if asked.by_people:
+        raise InputError(f"{refusal}: people gave the labels, with cost limit {choices.limit:g} in mind")
+    if filters or choices.safety_noise != "none":
+        reason = f"its pairs were filtered at limit {choices.limit:g}" if filters else "its annotators err near the limit"
         words = " ".join([f"safefeedback relabel {source} --cost-limit {limit:g}", *(f"--filter {name}" for name in filters)])
         raise InputError(f"{refusal}, as {reason}: make them with {words}")
 
 
-def _from_oracle(source: str | Path, labels: str | None, base: Data, limit: float) -> Data:
+def _from_oracle(source: str | Path, labels: str | None, base: Data, limit: float, horizon: int) -> Data:
     """The data with the safety labels that the true costs give at another limit."""
-    train, horizon, flips = _relabelled(source, labels, base.train, "train", limit, base.task)
-    test = None if base.test is None else _relabelled(source, labels, base.test, "test", limit, base.task)[0]
+    train, flips = _relabelled(source, labels, base.train, "train", limit, horizon)
+    test = None if base.test is None else _relabelled(source, labels, base.test, "test", limit, horizon)[0]
     identity = {
         **base.identity,
         "labels_sha256": content_hash(train.preference.cpu().numpy(), train.safe.cpu().numpy()),
@@ -123,18 +121,16 @@ def _from_oracle(source: str | Path, labels: str | None, base: Data, limit: floa
 
 
 def _relabelled(
-    source: str | Path, labels: str | None, split: Split, name: str, limit: float, task: Task
-) -> tuple[Split, int, int]:
-    """A split with the safety labels of another limit, the horizon they belong to, and how many of them are flipped."""
+    source: str | Path, labels: str | None, split: Split, name: str, limit: float, horizon: int
+) -> tuple[Split, int]:
+    """A split with the safety labels of another limit, and how many of them are flipped."""
     light, truth = read(source, labels, name, segments=False), read_oracle(source, labels, name)
-    history = (light.labels or light.recipe).get("history", [])
-    horizon = next((entry["horizon"] for entry in history if "horizon" in entry), task.horizon)
     rows = np.searchsorted(truth.pair_id, light.pair_id[: len(split)])
     clean = safe_by_cost(truth.costs[rows], limit, split.observations.shape[2], horizon)
     safe = np.where(truth.safe_flipped[rows], 1 - clean, clean)
     safe = np.where(np.isnan(light.safe[: len(split)]), np.nan, safe).astype(np.float32)  # no answer stays none
     there = torch.from_numpy(safe).to(split.safe.device)
-    return replace(split, safe=there), horizon, int(truth.safe_flipped[rows].sum())
+    return replace(split, safe=there), int(truth.safe_flipped[rows].sum())
 
 
 def _sharing(split: Split, other: Split) -> Split:

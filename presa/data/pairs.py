@@ -11,13 +11,11 @@ import torch
 from torch import Tensor
 
 from presa.data.segments import content_hash, load_segments
+from safefeedback.dataset.manifest import LabelSetManifest, Manifest
 from safefeedback.dataset.reading import Dataset, has_split, read, read_oracle
 from safefeedback.errors import InputError
-from safefeedback.feedback.labels import segment_cost_limit
 from safefeedback.tasks import Task
 from safefeedback.types import Episodes
-
-FORMAT_VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -117,21 +115,22 @@ def load_data(
         InputError: if it cannot be read, has another layout, or does not fit its task.
     """
     published = read(source, segments=False)
-    task = _task(published, source)
+    manifest = _manifest(published, source)
     dataset = published if labels is None else read(source, labels, segments=False)
     if pairs is not None:
         if not 1 <= pairs <= len(dataset):
             raise InputError(f"--pairs must lie between 1 and the dataset's {len(dataset):,}, not {pairs:,}")
         dataset = _take(dataset, np.arange(pairs))
+    made = LabelSetManifest.parse(dataset.labels, manifest, f"{source}/labels/{labels}") if dataset.labels else manifest
     train, segments_sha256 = _split(source, "train", published, dataset, device, oracle)
-    held_out = read(source, split="test", segments=False) if published.recipe.get("splits", {}).get("test") else None
+    held_out = read(source, split="test", segments=False) if manifest.splits.get("test") else None
     test = None
     if held_out is not None and (labels is None or has_split(source, f"labels/{labels}", "test")):
         chosen = held_out if labels is None else read(source, labels, split="test", segments=False)
         test = _split(source, "test", held_out, chosen, device, oracle)[0] if len(chosen) else None
     identity = {
-        "content_sha256": dataset.recipe["content"]["sha256"],
-        "source_sha256": dataset.recipe["source"]["sha256"],
+        "content_sha256": manifest.content_sha256,
+        "source_sha256": manifest.source.fingerprint,
         "segments_sha256": segments_sha256,
         "labels": labels,
         "labels_sha256": content_hash(dataset.preference, dataset.safe),
@@ -141,14 +140,14 @@ def load_data(
         **({"oracle": "true costs of the segments"} if oracle else {}),
     }
     return Data(
-        task=task,
-        cost_limit=float((dataset.labels or dataset.recipe)["recipe"]["cost_limit"]),
+        task=manifest.task,
+        cost_limit=made.labelling.limit,
         train=train,
         test=test,
         held_out=frozenset(np.unique(held_out.episode).tolist()) if held_out is not None else frozenset(),
         identity=identity,
-        segment_limit=_segment_limit(dataset, task, train.observations.shape[2]),
-        filtered_out=_filtered_out(dataset, pairs),
+        segment_limit=made.segment_cost_limit,
+        filtered_out=made.filters_removed if pairs is None or not made.labelling.filters else None,
     )
 
 
@@ -167,15 +166,10 @@ def resolve_device(name: str) -> str:
     return name
 
 
-def _task(dataset: Dataset, source: str | Path) -> Task:
-    """The task of a dataset, after checking that its segments are the task's."""
-    recipe = dataset.recipe
-    missing = [key for key in ("format_version", "recipe", "task", "source", "content") if key not in recipe]
-    if missing:
-        raise InputError(f"{source}: recipe.json lacks {', '.join(missing)}; training needs to know the task and the source")
-    if recipe["format_version"] != FORMAT_VERSION:
-        raise InputError(f"{source} has format version {recipe['format_version']}; this presa reads version {FORMAT_VERSION}")
-    task = Task.from_dict(recipe["task"])
+def _manifest(dataset: Dataset, source: str | Path) -> Manifest:
+    """The manifest of a dataset, after checking that its segments are the task's."""
+    manifest = Manifest.parse(dataset.recipe, str(source))
+    task = manifest.task
     found = (dataset.observations.shape[-1], dataset.actions.shape[-1])
     if found != (task.observation_dim, task.action_dim):
         raise InputError(
@@ -184,7 +178,7 @@ def _task(dataset: Dataset, source: str | Path) -> Task:
         )
     if len(dataset) == 0:
         raise InputError(f"{source} holds no training pairs")
-    return task
+    return manifest
 
 
 def _take(dataset: Dataset, rows: np.ndarray) -> Dataset:
@@ -209,18 +203,3 @@ def _true_costs(source: str | Path, dataset: Dataset, split: str, device: str) -
     """The oracle's costs of those rows, float32 [N, 2]."""
     truth = read_oracle(source, split=split)
     return torch.from_numpy(truth.costs[np.searchsorted(truth.pair_id, dataset.pair_id)].astype(np.float32)).to(device)
-
-
-def _segment_limit(dataset: Dataset, task: Task, length: int) -> float:
-    """kappa L / T as the labels were made with it."""
-    manifest = dataset.labels or dataset.recipe
-    made = [entry["segment_cost_limit"] for entry in manifest.get("history", []) if "segment_cost_limit" in entry]
-    return float(made[-1]) if made else segment_cost_limit(float(manifest["recipe"]["cost_limit"]), length, task.horizon)
-
-
-def _filtered_out(dataset: Dataset, pairs: int | None) -> tuple[int, int] | None:
-    """How many safe and unsafe training labels the filters took, as the history of the labels tells; None if unknown."""
-    steps = [entry for entry in (dataset.labels or dataset.recipe).get("history", []) if entry.get("stage") == "filter"]
-    if steps and (pairs is not None or any("train_safe_removed" not in one for one in steps)):
-        return None
-    return sum(one["train_safe_removed"] for one in steps), sum(one["train_unsafe_removed"] for one in steps)

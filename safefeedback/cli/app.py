@@ -103,6 +103,7 @@ def build(
     from safefeedback.cli.build_many import SOURCES
     from safefeedback.cli.output import STAGES, print_built, summary
     from safefeedback.dataset.build import build_dataset
+    from safefeedback.dataset.reading import read_manifest
     from safefeedback.feedback.recipe import Recipe
     from safefeedback.files import file_sha256
     from safefeedback.parallel import shard
@@ -137,9 +138,10 @@ def build(
     if given := [name for name, value in (("processes", processes), ("shard", part), ("ray", ray)) if value is not None]:
         raise InputError(f"--{given[0]} is for several tasks, such as --task all")
     with Progress("building", quiet=as_json) as progress:
-        folder, manifest = build_dataset(
+        folder, _ = build_dataset(
             recipe, source, out, overwrite, terms, lambda stage, done, total: progress(done, total, STAGES[stage]), advantages
         )
+    manifest = read_manifest(folder)
     result = summary(folder, manifest, time.perf_counter() - started)
     if as_json:
         print(json.dumps(result))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from safefeedback.cli.output import summary
+from safefeedback.dataset.reading import read_manifest
 from safefeedback.dataset.reproduce import build_words
 from safefeedback.errors import InputError
 from safefeedback.feedback.recipe import Recipe
@@ -61,8 +62,9 @@ def build_all(
         task = recipes[index].task.name
         found = {"failed": str(ended)} if isinstance(ended, InputError) else _read(*ended)
         if "failed" in found and address is not None and not overwrite and _built(folder / task, recipes[index], source):
-            manifest = json.loads((folder / task / "recipe.json").read_text(encoding="utf-8"))
-            found = summary(folder / task, manifest, 0.0)  # its worker was lost, and the build went on without it
+            found = summary(
+                folder / task, read_manifest(folder / task), 0.0
+            )  # its worker was lost, and the build went on without it
         on_done(task, found)
 
     if address is None:
@@ -72,16 +74,16 @@ def build_all(
 
 
 def _command(recipe: Recipe, source: str, out: Path, overwrite: bool) -> list[str]:
-    words = [*build_words(recipe.to_dict(), recipe.task.name, source), "--out", str(out), "--json"]
+    words = [*build_words(recipe, recipe.task.name, source), "--out", str(out), "--json"]
     return [sys.executable, "-m", "safefeedback", "build", *words, *(["--overwrite"] if overwrite else [])]
 
 
 def _built(folder: Path, recipe: Recipe, source: str) -> bool:
     """Whether the dataset of that recipe is there, of that source where one is insisted on."""
     try:
-        found = json.loads((folder / "recipe.json").read_text(encoding="utf-8"))
-        return found["recipe"] == recipe.to_dict() and source in ("auto", found["source"]["kind"])
-    except (OSError, ValueError, KeyError, TypeError):
+        found = read_manifest(folder)
+        return found.recipe == recipe and source in ("auto", found.source.kind)
+    except InputError:
         return False
 
 

@@ -73,16 +73,15 @@ def fetch(
                 "folder": str(folder / name),
                 "repo": repo,
                 "commit": commit,
-                "splits": manifest["splits"],
-                "content_sha256": manifest["content"]["sha256"],
+                "splits": manifest.splits,
+                "content_sha256": manifest.content_sha256,
             }
             for name, manifest in manifests.items()
         ]
         print(json.dumps(facts if len(facts) > 1 else facts[0]))
         return
     for name, manifest in manifests.items():
-        rows = sum(manifest["splits"].values())
-        print(f"{folder / name}: {manifest['recipe']['task']}, {rows:,} pairs, from {repo} at {commit[:12]}")
+        print(f"{folder / name}: {manifest.task.name}, {manifest.pairs:,} pairs, from {repo} at {commit[:12]}")
     one = str(folder / next(iter(manifests)))
     print(f"load it with: datasets.load_dataset({one!r}); train: presa train {one}")
 

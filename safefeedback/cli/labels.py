@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from safefeedback.errors import InputError
 from safefeedback.terminal import Progress
+
+if TYPE_CHECKING:
+    from safefeedback.dataset.manifest import LabelSetManifest
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout, and nothing else.")]
 Dataset = Annotated[Path, typer.Argument(help="A dataset's folder.")]
@@ -101,18 +104,17 @@ def _numbers(text: str | None, option: str) -> list[float]:
     return values
 
 
-def _report(folder: Path, made: list[dict[str, Any]], as_json: bool) -> None:
+def _report(folder: Path, made: list[LabelSetManifest], as_json: bool) -> None:
     from safefeedback.dataset.history import describe_history
 
     if as_json:
         keys = ("name", "recipe", "splits", "history", "statistics")
-        rows = [{key: one[key] for key in keys} | {"content_sha256": one["content"]["sha256"]} for one in made]
+        rows = [{key: one.raw[key] for key in keys} | {"content_sha256": one.content_sha256} for one in made]
         print(json.dumps({"folder": str(folder), "label_sets": rows}))
         return
     for one in made:
-        size = sum(file["bytes"] for file in one["files"].values())
-        print(f"{folder}/labels/{one['name']}  {sum(one['splits'].values()):,} pairs, {size / 1e6:,.2f} MB")
-        for line in describe_history(one["history"]):
+        print(f"{folder}/labels/{one.name}  {one.pairs:,} pairs, {one.bytes / 1e6:,.2f} MB")
+        for line in describe_history(one.history):
             print(f"  {line}")
-    last = made[-1]["name"]
+    last = made[-1].name
     print(f"load it with: datasets.load_dataset({str(folder)!r}, {last!r}); train: presa train {folder} --labels {last}")

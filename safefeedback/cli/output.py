@@ -4,31 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from safefeedback.dataset.manifest import Manifest
 
 STAGES = {"read": "reading the recordings", "label": "drawing and labelling pairs", "write": "writing"}
 
 
-def summary(folder: Path, manifest: dict[str, Any], seconds: float) -> dict[str, Any]:
+def summary(folder: Path, manifest: Manifest, seconds: float) -> dict[str, Any]:
     """The result of a build as JSON-ready values."""
     return {
         "folder": str(folder),
-        "recipe": manifest["recipe"],
-        "source": {key: manifest["source"][key] for key in ("kind", "sha256")},
-        "splits": manifest["splits"],
-        "history": manifest["history"],
-        "statistics": manifest["statistics"],
-        "content_sha256": manifest["content"]["sha256"],
-        "bytes": sum(file["bytes"] for file in manifest["files"].values()),
+        "recipe": manifest.recipe.to_dict(),
+        "source": {"kind": manifest.source.kind, "sha256": manifest.source.fingerprint},
+        "splits": manifest.splits,
+        "history": list(manifest.history),
+        "statistics": manifest.statistics,
+        "content_sha256": manifest.content_sha256,
+        "bytes": manifest.bytes,
         "seconds": round(seconds, 3),
     }
 
 
-def print_built(result: dict[str, Any], manifest: dict[str, Any]) -> None:
+def print_built(result: dict[str, Any], manifest: Manifest) -> None:
     """The numbers a person needs after a build, and the line that loads it."""
     from safefeedback.dataset.history import describe_history
 
-    numbers, source = result["statistics"], manifest["not_hashed"]["source_file"]
+    numbers, source = result["statistics"], manifest.source.file
     splits = ", ".join(f"{split} {rows:,}" for split, rows in result["splits"].items())
     shares = [
         f"{100 * numbers[name]:.1f}% {words}"

@@ -16,18 +16,17 @@ import csv
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from safefeedback.dataset.label_sets import add, check_name, labelled, read_base, renewed_card
+from safefeedback.dataset.manifest import LabelSetManifest, Manifest
 from safefeedback.dataset.store import recipe_hash
 from safefeedback.errors import InputError
 from safefeedback.feedback.consensus import CONSENSUS
-from safefeedback.feedback.recipe import Labelling, Recipe
+from safefeedback.feedback.recipe import Labelling
 from safefeedback.files import file_sha256
-from safefeedback.tasks import Task
 from safefeedback.types import Feedback
 
 COLUMNS = ("pair_id", "annotator", "preference", "is_safe_0", "is_safe_1")
@@ -61,7 +60,7 @@ class Answers:
 
 def import_answers(
     folder: Path, file: Path, name: str, consensus: str = "majority", cost_limit: float | None = None, overwrite: bool = False
-) -> dict[str, Any]:
+) -> LabelSetManifest:
     """Brings labels made elsewhere into a dataset as a label set.
 
     Args:
@@ -83,50 +82,49 @@ def import_answers(
     check_name(folder, name, overwrite)
     base, manifest = read_base(folder)
     answers = read_answers(file, base.pairs.pair_id)
-    labelling = Recipe.from_dict(manifest["recipe"], Task.from_dict(manifest["task"]))
-    limit = labelling.limit if cost_limit is None else cost_limit
+    limit = manifest.recipe.limit if cost_limit is None else cost_limit
+    truth = Labelling(manifest.task, cost_limit=limit, horizon=manifest.recipe.horizon)
+    feedback, sha256 = answered(base, answers, truth, consensus, manifest), file_sha256(file)
     how = {
         "cost_limit": float(limit),
-        "horizon": labelling.horizon,
+        "horizon": truth.horizon,
         "file": file.name,
-        "answers_sha256": file_sha256(file),
+        "answers_sha256": sha256,
         "consensus": consensus,
     }
-    feedback = answered(base, answers, how, manifest)
-    identity = Labelling(labelling.task, cost_limit=limit, horizon=labelling.horizon)
-    made = {"recipe": how, "recipe_sha256": recipe_hash(identity, origin_of(how, manifest))}
+    made = {"recipe": how, "recipe_sha256": recipe_hash(truth, origin_of(manifest, sha256, consensus))}
     with renewed_card(folder, manifest, [name]):
         return add(folder, name, manifest, feedback, made, answers.table(), overwrite)
 
 
-def origin_of(how: dict[str, Any], manifest: dict[str, Any]) -> str:
+def origin_of(manifest: Manifest, sha256: str, consensus: str) -> str:
     """What enters the recipe's hash of imported labels besides limit and horizon: the dataset, the file, the consensus."""
-    return f"{manifest['content']['sha256']} {how['answers_sha256']} {how['consensus']}"
+    return f"{manifest.content_sha256} {sha256} {consensus}"
 
 
-def answered(base: Feedback, answers: Answers, how: dict[str, Any], manifest: dict[str, Any]) -> Feedback:
+def answered(base: Feedback, answers: Answers, truth: Labelling, consensus: str, manifest: Manifest) -> Feedback:
     """The pairs that annotators were asked about, labelled by the consensus of their answers.
 
     Args:
         base: every pair of the dataset.
         answers: about some of them.
-        how: the choices, as in the label set's manifest under `recipe`.
+        truth: the cost limit and horizon by which the truth is told.
+        consensus: how several answers to one question become one label, of `safefeedback.feedback.consensus`.
         manifest: of the dataset.
     """
     asked, row = np.unique(answers.pair_id, return_inverse=True)
     names, person = np.unique(np.array(answers.annotator), return_inverse=True)
     votes = np.full((len(asked), len(names), 3), np.nan, np.float32)
     votes[row, person] = answers.values
-    preference, *safe = (CONSENSUS[how["consensus"]](votes[..., column]) for column in range(3))
+    preference, *safe = (CONSENSUS[consensus](votes[..., column]) for column in range(3))
     base = base.take(np.isin(base.pairs.pair_id, asked))
-    truth = Labelling(Task.from_dict(manifest["task"]), cost_limit=how["cost_limit"], horizon=how["horizon"])
     clean = labelled(base, truth, manifest)
     entry = {
         "stage": "answers",
         "answers": len(answers.pair_id),
         "annotators": len(names),
         "pairs": len(asked),
-        "consensus": how["consensus"],
+        "consensus": consensus,
         "unanswered_preferences": int(np.isnan(preference).sum()),
         "unanswered_safety": int(np.isnan(safe).sum()),
     }

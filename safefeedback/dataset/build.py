@@ -64,7 +64,7 @@ def build_dataset(
 
     with new_folder(out, overwrite) as folder:
         manifest = store.write(folder, episodes, feedback, recipe, card.render, advance)
-    return out, manifest
+    return out, manifest.raw
 
 
 def with_terms(source: Source, terms: dict[str, str]) -> Source:

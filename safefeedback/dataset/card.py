@@ -9,9 +9,12 @@ from string import Template
 from typing import Any
 
 from safefeedback.dataset.history import describe_history
+from safefeedback.dataset.manifest import LabelSetManifest, Manifest
 from safefeedback.dataset.reproduce import command, label_set_command
 from safefeedback.errors import InputError
+from safefeedback.feedback.recipe import Labelling
 from safefeedback.files import replacing, write_text
+from safefeedback.types import Source
 
 PRESA_CITATION = """@inproceedings{gong2026presa,
   title     = {Offline Safe Policy Optimization From Heterogeneous Feedback},
@@ -40,8 +43,8 @@ YOURS = "<!-- What stands below this line is kept when the card is written anew.
 
 
 def render(
-    manifest: dict[str, Any],
-    sets: dict[str, dict[str, Any]] | None = None,
+    manifest: Manifest,
+    sets: dict[str, LabelSetManifest] | None = None,
     pictures: Sequence[str] = (),
     place: str = HERE,
 ) -> str:
@@ -52,64 +55,52 @@ def render(
         sets: the manifests of its label sets, by name.
         pictures: which of `PICTURES` there are in its folder `plots`.
         place: where the dataset is loaded from.
-
-    Raises:
-        InputError: if a manifest does not say what the card needs.
     """
-    try:
-        return _render(manifest, sets or {}, pictures, place)
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
-        raise InputError(f"recipe.json does not say what the card needs: {type(error).__name__} {error}") from None
-
-
-def _render(manifest: dict[str, Any], sets: dict[str, dict[str, Any]], pictures: Sequence[str], place: str) -> str:
     import yaml
 
-    recipe, shape, source = manifest["recipe"], manifest["shape"], manifest["source"]
+    sets, source = sets or {}, manifest.source
     template = Template(Path(__file__).with_name("card_template.md").read_text(encoding="utf-8"))
     return template.substitute(
         metadata=yaml.safe_dump(metadata(manifest, sets), sort_keys=False, allow_unicode=True, width=1000),
         pretty_name=_pretty_name(manifest),
         place=place,
-        task=recipe["task"],
-        domain=manifest["task"]["domain"],
-        origin=ORIGINS[source["kind"]],
-        **shape,
+        task=manifest.task.name,
+        domain=manifest.task.domain,
+        origin=ORIGINS[source.kind],
+        **manifest.recipe.shape,
         numbers="\n".join(f"| {name} | {value} |" for name, value in _numbers(manifest)),
         pictures="".join(f"\n![{PICTURES[name]}](plots/{name})\n\n*{PICTURES[name]}*\n" for name in shown_of(pictures)),
         command=command(manifest),
-        steps="\n".join(f"- {line}" for line in describe_history(manifest["history"])),
+        steps="\n".join(f"- {line}" for line in describe_history(manifest.history)),
         label_sets=_label_sets(sets),
-        source_file=manifest["not_hashed"]["source_file"],
-        source_sha256=source["sha256"],
-        content_sha256=manifest["content"]["sha256"],
+        source_file=source.file,
+        source_sha256=source.fingerprint,
+        content_sha256=manifest.content_sha256,
         limitations="\n".join(f"- {line}" for line in limitations(manifest, sets)),
         attribution=attribution(source),
-        citation="\n\n".join(text for text in (PRESA_CITATION, source["citation"].strip()) if text),
+        citation="\n\n".join(text for text in (PRESA_CITATION, source.citation.strip()) if text),
         yours=YOURS,
     )
 
 
-def describe(manifest: dict[str, Any]) -> str:
+def describe(manifest: Manifest) -> str:
     """What the dataset is, in plain words."""
-    recipe, shape, rows = manifest["recipe"], manifest["shape"], sum(manifest["splits"].values())
     return (
-        f"{rows:,} pairs of {shape['length']}-step trajectory segments of the task {recipe['task']} "
-        f"({manifest['task']['domain']}), each pair with a preference and each segment with a binary safety label, made with "
-        f"safefeedback from {ORIGINS[manifest['source']['kind']]}."
+        f"{manifest.pairs:,} pairs of {manifest.recipe.length}-step trajectory segments of the task {manifest.task.name} "
+        f"({manifest.task.domain}), each pair with a preference and each segment with a binary safety label, made with "
+        f"safefeedback from {ORIGINS[manifest.source.kind]}."
     )
 
 
-def answered(sets: dict[str, dict[str, Any]]) -> list[str]:
+def answered(sets: dict[str, LabelSetManifest]) -> list[str]:
     """The names of the label sets that people gave."""
-    return [name for name, labels in sets.items() if "answers_sha256" in labels["recipe"]]
+    return [name for name, labels in sets.items() if labels.by_people]
 
 
-def limitations(manifest: dict[str, Any], sets: dict[str, dict[str, Any]]) -> list[str]:
+def limitations(manifest: Manifest, sets: dict[str, LabelSetManifest]) -> list[str]:
     """What the dataset and its label sets cannot show, a sentence each, in Markdown."""
-    recipe = manifest["recipe"]
-    entry = next(one for one in manifest["history"] if one["stage"] == "label")
-    rule = f"{recipe['cost_limit']:g} * {recipe['length']} / {entry['horizon']} = {entry['segment_cost_limit']:g}"
+    recipe = manifest.recipe
+    rule = f"{recipe.limit:g} * {recipe.length} / {manifest.horizon} = {manifest.segment_cost_limit:g}"
     noise, people = _noise_sentence(recipe), answered(sets)
     gave = (
         f"People gave those of the label set{'s' * (len(people) > 1)} {', '.join(people)}" if people else "No person gave them"
@@ -137,7 +128,7 @@ def shown_of(pictures: Sequence[str]) -> list[str]:
     return [name for name in PICTURES if name in pictures][:MOST_PICTURES]
 
 
-def refresh(folder: Path, manifest: dict[str, Any], sets: dict[str, dict[str, Any]]) -> None:
+def refresh(folder: Path, manifest: Manifest, sets: dict[str, LabelSetManifest]) -> None:
     """Writes the card of a dataset's folder anew; what somebody wrote below its last line stays.
 
     Raises:
@@ -152,15 +143,15 @@ def refresh(folder: Path, manifest: dict[str, Any], sets: dict[str, dict[str, An
         raise InputError(f"cannot write {path}: {error.strerror}") from None
 
 
-def _noise_sentence(recipe: dict[str, Any]) -> str:
-    taught = recipe["teacher"] != "oracle" or recipe["safety_noise"] != "none"
-    flipped = recipe["noise"] > 0 or recipe["preference_noise"] > 0
+def _noise_sentence(recipe: Labelling) -> str:
+    taught = recipe.teacher != "oracle" or recipe.safety_noise != "none"
+    flipped = recipe.noise > 0 or recipe.preference_noise > 0
     words = ["by simulated annotators who err on purpose"] if taught else []
     words += ["with labels flipped at random on purpose"] if flipped else []
     return f", {' and '.join(words)}" if words else ", without error"
 
 
-def _label_sets(sets: dict[str, dict[str, Any]]) -> str:
+def _label_sets(sets: dict[str, LabelSetManifest]) -> str:
     if not sets:
         return ""
     lines = [
@@ -172,20 +163,19 @@ def _label_sets(sets: dict[str, dict[str, Any]]) -> str:
         "| name | pairs | segments safe | decided pairs whose preferred segment is unsafe | made by |",
         "|---|---|---|---|---|",
     ]
-    for name, manifest in sets.items():
-        numbers, rows = manifest["statistics"], sum(manifest["splits"].values())
-        shares = (percent(numbers["segments_safe"]), percent(numbers["preferred_is_unsafe"]))
-        lines.append(f"| `{name}` | {rows:,} | {shares[0]} | {shares[1]} | `{label_set_command(manifest)}` |")
+    for name, made in sets.items():
+        shares = [percent(made.statistics[key]) for key in ("segments_safe", "preferred_is_unsafe")]
+        lines.append(f"| `{name}` | {made.pairs:,} | {shares[0]} | {shares[1]} | `{label_set_command(made)}` |")
     return "\n".join(lines) + "\n\n"
 
 
-def _configs(manifest: dict[str, Any], sets: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+def _configs(manifest: Manifest, sets: dict[str, LabelSetManifest]) -> list[dict[str, Any]]:
     """The Hub's configs block: what each name opens."""
-    tables = [("pairs", "pairs", manifest["splits"]), ("oracle", "oracle", manifest["splits"])]
+    tables = [("pairs", "pairs", manifest.splits), ("oracle", "oracle", manifest.splits)]
     for name, labels in sets.items():
-        tables += [(name, f"labels/{name}", labels["splits"]), (f"{name}-oracle", f"labels/{name}/oracle", labels["splits"])]
-        if "answers_sha256" in labels["recipe"]:
-            tables.append((f"{name}-answers", f"labels/{name}/answers", labels["splits"]))
+        tables += [(name, f"labels/{name}", labels.splits), (f"{name}-oracle", f"labels/{name}/oracle", labels.splits)]
+        if labels.by_people:
+            tables.append((f"{name}-answers", f"labels/{name}/answers", labels.splits))
     return [
         {
             "config_name": config,
@@ -196,31 +186,30 @@ def _configs(manifest: dict[str, Any], sets: dict[str, dict[str, Any]]) -> list[
     ]
 
 
-def metadata(manifest: dict[str, Any], sets: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def metadata(manifest: Manifest, sets: dict[str, LabelSetManifest]) -> dict[str, Any]:
     """The Hub's metadata of a dataset, which its card begins with."""
-    source, configs = manifest["source"], _configs(manifest, sets)
-    people = any("answers_sha256" in labels["recipe"] for labels in sets.values())
-    origins = {"dsrl": [manifest["task"]["hub_repo"]], "recordings": ["original"], "file": []}[source["kind"]]
-    values: dict[str, Any] = {"pretty_name": _pretty_name(manifest), **_license(source["license"])}
+    source, configs = manifest.source, _configs(manifest, sets)
+    origins = {"dsrl": [manifest.task.hub_repo], "recordings": ["original"], "file": []}[source.kind]
+    values: dict[str, Any] = {"pretty_name": _pretty_name(manifest), **_license(source.license)}
     values |= {
         "task_categories": ["reinforcement-learning"],
         "tags": ["safe-rl", "offline-rl", "preference-learning", "rlhf", "safety", "safefeedback"]
-        + (["dsrl"] if source["kind"] == "dsrl" else []),
-        "annotations_creators": ["machine-generated", *(["other"] if people else [])],
+        + (["dsrl"] if source.kind == "dsrl" else []),
+        "annotations_creators": ["machine-generated", *(["other"] if answered(sets) else [])],
         **({"source_datasets": origins} if origins else {}),
-        "size_categories": [size_category(sum(manifest["splits"].values()))],
+        "size_categories": [size_category(manifest.pairs)],
         "configs": configs,
         "dataset_info": [_info(manifest)],
     }
     return values
 
 
-def _info(manifest: dict[str, Any]) -> dict[str, Any]:
+def _info(manifest: Manifest) -> dict[str, Any]:
     """How many rows the segments and labels have, and bytes in memory; datasets wants both, or warns at every load."""
-    shape = manifest["shape"]
+    shape = manifest.recipe.shape
     segments = 2 * shape["length"] * (shape["observation_dim"] + shape["action_dim"])
     row = 8 + 4 * (2 + 2 + segments + 1)  # pair_id; episodes, starts, segments, preference; is_safe takes two bits more
-    counts = manifest["splits"].items()
+    counts = manifest.splits.items()
     splits = [{"name": split, "num_bytes": rows * row + -(-2 * rows // 8), "num_examples": rows} for split, rows in counts]
     return {"config_name": "pairs", "splits": splits}
 
@@ -239,15 +228,14 @@ def size_category(rows: int) -> str:
     return next((name for bound, name in bounds if rows < bound), "1M<n<10M" if rows < 10_000_000 else "10M<n<100M")
 
 
-def _pretty_name(manifest: dict[str, Any]) -> str:
-    rows, recipe = sum(manifest["splits"].values()), manifest["recipe"]
-    return f"Safe preference feedback: {recipe['task']}, {rows:,} pairs of {recipe['length']} steps"
+def _pretty_name(manifest: Manifest) -> str:
+    return f"Safe preference feedback: {manifest.task.name}, {manifest.pairs:,} pairs of {manifest.recipe.length} steps"
 
 
-def _numbers(manifest: dict[str, Any]) -> list[tuple[str, str]]:
-    numbers = manifest["statistics"]
+def _numbers(manifest: Manifest) -> list[tuple[str, str]]:
+    numbers = manifest.statistics
     return [
-        ("pairs", ", ".join(f"{split} {rows:,}" for split, rows in manifest["splits"].items())),
+        ("pairs", ", ".join(f"{split} {rows:,}" for split, rows in manifest.splits.items())),
         ("episodes used", f"{numbers['episodes_used']:,} of {numbers['episodes_in_source']:,}"),
         ("segments labelled safe", percent(numbers["segments_safe"])),
         (
@@ -270,21 +258,21 @@ def _spread(quantiles: dict[str, float]) -> str:
     return ", ".join(f"{value:.4g}" for value in quantiles.values())
 
 
-def attribution(source: dict[str, str]) -> str:
-    if source["kind"] == "dsrl":
+def attribution(source: Source) -> str:
+    if source.kind == "dsrl":
         return (
             "The segments are taken from the DSRL benchmark (*Datasets and Benchmarks for Offline Safe Reinforcement "
-            f"Learning*, arXiv 2306.09303) by {source['author']}, licensed under CC BY 4.0. This dataset is a derived work "
+            f"Learning*, arXiv 2306.09303) by {source.author}, licensed under CC BY 4.0. This dataset is a derived work "
             "under the same licence: segments were cut out, paired and labelled; the recorded numbers were not changed."
         )
     terms = (
-        f"Licence of the recordings: {source['license']}."
-        if source["license"]
+        f"Licence of the recordings: {source.license}."
+        if source.license
         else (
             "The licence of the recordings was not stated by whoever built this dataset. Where they come from DSRL "
             "(arXiv 2306.09303), they are licensed under CC BY 4.0 and its authors must be credited."
         )
     )
-    who = f"Recorded by: {source['author']}." if source["author"] else ""
-    credit = f"{source['credit']}." if source["credit"] else ""
+    who = f"Recorded by: {source.author}." if source.author else ""
+    credit = f"{source.credit}." if source.credit else ""
     return " ".join(text for text in (terms, who, credit) if text)

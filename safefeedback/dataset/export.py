@@ -83,7 +83,7 @@ def export(
         keep &= ~np.isnan(data.safe).all(axis=1)
     if not keep.any():
         raise InputError(f"{source} has no pair that could be exported: all are tied or without an answer")
-    returns, costs = _truth(source, labels, split, rewards, len(data))
+    returns, costs = _truth(source, labels, split, rewards, data)
     with new_folder(out) as folder:
         rows = FORMATS[kind](folder, split, _take(data, keep), returns[keep], costs[keep])
         (folder / "recipe.json").write_text(json.dumps({**data.recipe, "exported": kind}, indent=2) + "\n", encoding="utf-8")
@@ -184,12 +184,12 @@ REWARDED, COMPARED = ("cpl", "d4rl", "minari"), ("cpl", "trl-paired")
 
 
 def _truth(
-    source: str | Path, labels: str | None, split: str, rewards: str | None, count: int
+    source: str | Path, labels: str | None, split: str, rewards: str | None, data: Dataset
 ) -> tuple[np.ndarray, np.ndarray]:
     """The reward and the cost of every step of each segment, float64 [N, 2]."""
     if rewards != "return":
-        return np.zeros((count, 2)), np.zeros((count, 2))
-    truth, length = read_oracle(source, labels, split), read(source, labels, split, segments=False).recipe["shape"]["length"]
+        return np.zeros((len(data), 2)), np.zeros((len(data), 2))
+    truth, length = read_oracle(source, labels, split), data.actions.shape[2]
     return truth.returns / length, truth.costs / length
 
 

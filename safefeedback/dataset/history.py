@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 
-def describe_history(history: list[dict[str, Any]]) -> list[str]:
+def describe_history(history: Sequence[dict[str, Any]]) -> list[str]:
     """One sentence for each thing that was done to the data, with how much it discarded or altered."""
     return [_SENTENCES[entry["stage"]](entry) for entry in history]
 

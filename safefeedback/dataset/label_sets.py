@@ -17,11 +17,11 @@ import pyarrow as pa
 
 from safefeedback import sources
 from safefeedback.dataset import card, store
+from safefeedback.dataset.manifest import LabelSetManifest, Manifest
 from safefeedback.dataset.reading import label_sets, read_feedback
 from safefeedback.errors import InputError
-from safefeedback.feedback.recipe import Labelling, Recipe, label, score
+from safefeedback.feedback.recipe import Labelling, label, score
 from safefeedback.files import file_sha256, new_folder
-from safefeedback.tasks import Task
 from safefeedback.types import Episodes, Feedback
 
 LONGEST_NAME = 80
@@ -36,7 +36,7 @@ def relabel(
     advantages: Path | None = None,
     overwrite: bool = False,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
-) -> list[dict[str, Any]]:
+) -> list[LabelSetManifest]:
     """Adds a label set for each of several choices.
 
     Args:
@@ -57,11 +57,10 @@ def relabel(
     if name is not None and len(choices) > 1:
         raise InputError(f"--name {name} is for one label set, but these choices make {len(choices)}: leave it out")
     base, manifest = read_base(folder)
-    task = Task.from_dict(manifest["task"])
     given = {"advantages": file_sha256(advantages)} if advantages is not None else {}
-    own = Recipe.from_dict(manifest["recipe"], task).to_dict()
-    labellings = [Labelling.from_dict({**own, "filters": [], **given, **choice}, task) for choice in choices]
-    names = [name or set_name(labelling, own["seed"]) for labelling in labellings]
+    own = manifest.recipe.to_dict()
+    labellings = [Labelling.from_dict({**own, "filters": [], **given, **choice}, manifest.task) for choice in choices]
+    names = [name or set_name(labelling, manifest.recipe.seed) for labelling in labellings]
     for one in names:
         check_name(folder, one, overwrite)
     episodes: Episodes | None = None
@@ -70,24 +69,23 @@ def relabel(
         for done, (one, labelling) in enumerate(zip(names, labellings, strict=True)):
             on_progress(done, len(names))
             if labelling.teaching.needs_steps and episodes is None:
-                episodes = recordings(manifest, task, source, advantages)
+                episodes = recordings(manifest, source, advantages)
             feedback = labelled(base, labelling, manifest, episodes)
-            recipe_sha256 = store.recipe_hash(labelling, manifest["content"]["sha256"])
+            recipe_sha256 = store.recipe_hash(labelling, manifest.content_sha256)
             how = {"recipe": labelling.to_dict(), "recipe_sha256": recipe_sha256}
             made.append(add(folder, one, manifest, feedback, how, overwrite=overwrite))
     on_progress(len(names), len(names))
     return made
 
 
-def labelled(base: Feedback, labelling: Labelling, manifest: dict[str, Any], episodes: Episodes | None = None) -> Feedback:
+def labelled(base: Feedback, labelling: Labelling, manifest: Manifest, episodes: Episodes | None = None) -> Feedback:
     """The pairs of a dataset labelled anew; `episodes` are its recordings, for teachers who need them."""
-    source = next(entry for entry in manifest["history"] if entry["stage"] == "source")
     scores = score(episodes, base.pairs, labelling.teaching) if episodes is not None else None
-    return label(base.pairs, base.returns, base.costs, labelling, source["longest_episode"], scores)
+    return label(base.pairs, base.returns, base.costs, labelling, manifest.longest_episode, scores)
 
 
 @contextmanager
-def renewed_card(folder: Path, manifest: dict[str, Any], names: Sequence[str]) -> Iterator[None]:
+def renewed_card(folder: Path, manifest: Manifest, names: Sequence[str]) -> Iterator[None]:
     """Around the writing of label sets: the dataset's card has them when the block ends, and none of them before, so that
     whenever the process is killed, the card says nothing that is not so."""
     before = label_sets(folder)
@@ -102,18 +100,18 @@ def renewed_card(folder: Path, manifest: dict[str, Any], names: Sequence[str]) -
 def add(
     folder: Path,
     name: str,
-    manifest: dict[str, Any],
+    manifest: Manifest,
     feedback: Feedback,
     how: dict[str, Any],
     answers: pa.Table | None = None,
     overwrite: bool = False,
-) -> dict[str, Any]:
+) -> LabelSetManifest:
     """Writes one label set into its dataset's folder, within `renewed_card`; returns the set's manifest."""
     with new_folder(folder / "labels" / name, overwrite, "--name") as partial:
         return store.write_labels(partial, name, manifest, feedback, how, answers)
 
 
-def read_base(folder: Path) -> tuple[Feedback, dict[str, Any]]:
+def read_base(folder: Path) -> tuple[Feedback, Manifest]:
     """The labelled pairs of a dataset's folder, and its manifest.
 
     Raises:
@@ -121,25 +119,16 @@ def read_base(folder: Path) -> tuple[Feedback, dict[str, Any]]:
     """
     if not folder.is_dir():
         raise InputError(f"there is no folder {folder}: label sets are added to a dataset's folder on this machine")
-    try:
-        feedback, manifest = read_feedback(folder)
-        stages = {entry["stage"]: entry for entry in manifest["history"]}
-        Recipe.from_dict(manifest["recipe"], Task.from_dict(manifest["task"]))
-        _ = stages["source"]["longest_episode"], manifest["content"]["sha256"], manifest["recipe_sha256"]
-    except (KeyError, TypeError, AttributeError):
-        raise InputError(f"{folder}/recipe.json is not the manifest of a dataset of safefeedback") from None
-    if manifest.get("format_version") != store.FORMAT_VERSION:
-        raise InputError(f"{folder} has format version {manifest.get('format_version')}, not {store.FORMAT_VERSION}")
-    return feedback, manifest
+    return read_feedback(folder)
 
 
-def recordings(manifest: dict[str, Any], task: Task, source: Path | None, advantages: Path | None) -> Episodes:
+def recordings(manifest: Manifest, source: Path | None, advantages: Path | None) -> Episodes:
     """The recordings a dataset was built from, with advantages where given.
 
     Raises:
         InputError: if they are not on this machine, or are others.
     """
-    fingerprint = manifest["source"]["sha256"]
+    task, fingerprint = manifest.task, manifest.source.fingerprint
     episodes = sources.load(str(source), task) if source is not None else sources.find(task, fingerprint)
     if episodes is None:
         raise InputError(

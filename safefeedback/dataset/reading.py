@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from safefeedback.dataset.manifest import LabelSetManifest, Manifest
 from safefeedback.dataset.parquet import fill, label_arrays, open_parquet, pieces, place_arrays, shape_of, truth_arrays
 from safefeedback.errors import InputError
 from safefeedback.hub.places import dataset_folder
@@ -94,7 +95,7 @@ def read(
     light = [f"labels/{labels}/recipe.json", f"labels/{labels}/{split}-*"] if labels else []
     folder = dataset_folder(source, ["recipe.json", f"pairs/{split}-*", *light], revision)
     files = _files(folder, "pairs", split)
-    recipe = read_manifest(folder)
+    recipe = read_json(folder)
     length, observation_dim, action_dim = shape_of(files[0], recipe)
     count, steps = sum(open_parquet(file).metadata.num_rows for file in files), length if segments else 0
     arrays = {
@@ -117,7 +118,7 @@ def read(
         if not np.array_equal(index, np.arange(count)):
             arrays = {name: values[index] for name, values in arrays.items()}
         arrays |= answers
-    chosen = read_manifest(folder / "labels" / labels) if labels is not None else {}
+    chosen = read_json(folder / "labels" / labels) if labels is not None else {}
     return Dataset(safe=arrays.pop("is_safe"), recipe=recipe, labels=chosen, **arrays)
 
 
@@ -145,9 +146,7 @@ def read_oracle(source: str | Path, labels: str | None = None, split: str = "tra
     )
 
 
-def read_feedback(
-    source: str | Path, labels: str | None = None, revision: str | None = None
-) -> tuple[Feedback, dict[str, Any]]:
+def read_feedback(source: str | Path, labels: str | None = None, revision: str | None = None) -> tuple[Feedback, Manifest]:
     """Reads everything but the segments: all splits in draw order, labels and the truth, and the dataset's manifest.
 
     The marks of simulated teachers and annotators are left out; the history is that of the labels.
@@ -157,37 +156,44 @@ def read_feedback(
     """
     folder = dataset_folder(source, ["recipe.json", "pairs/*", "oracle/*", f"labels/{labels}/*"], revision)
     manifest = read_manifest(folder)
-    if not manifest:
-        raise InputError(f"{folder} has no recipe.json, which says how its labels were made")
-    made = read_manifest(folder / "labels" / labels) if labels is not None else manifest
+    made = manifest if labels is None else read_label_set(folder, labels, manifest)
     merged: dict[str, list[np.ndarray]] = {}
-    for split in made.get("splits", {}):
+    for split in made.splits:
         data, truth = read(folder, labels, split, segments=False), read_oracle(folder, labels, split)
         if not np.array_equal(data.pair_id, truth.pair_id):
             raise InputError(f"{folder}: labels and oracle do not hold the same rows in split {split}")
         rows = {name: getattr(part, name) for part, names in ((data, _LABELLED), (truth, _TRUE)) for name in names}
         for name, values in {**rows, "test": np.full(len(data), split == "test")}.items():
             merged.setdefault(name, []).append(values)
-    if not merged:
-        raise InputError(f"{folder}/recipe.json names no split")
     joined = {name: np.concatenate(values) for name, values in merged.items()}
     order = np.argsort(joined["pair_id"], kind="stable")
     joined = {name: values[order] for name, values in joined.items()}
-    length = manifest["shape"]["length"]
-    pairs = Pairs(joined["episode"], joined["start"], length, joined["pair_id"], joined["test"])
+    pairs = Pairs(joined["episode"], joined["start"], manifest.recipe.length, joined["pair_id"], joined["test"])
     labelled = {name: joined[name] for name in ("preference", "safe", *_TRUE)}
-    return Feedback(pairs, history=tuple(made["history"]), **labelled), manifest
+    return Feedback(pairs, history=made.history, **labelled), manifest
 
 
 _LABELLED = ("pair_id", "episode", "start", "preference", "safe")
 _TRUE = ("returns", "costs", "clean_preference", "clean_safe")
 
 
-def label_sets(source: str | Path, revision: str | None = None) -> dict[str, dict[str, Any]]:
-    """The manifests of a dataset's label sets, by name, in alphabetical order; the dataset is as in `read`."""
-    folder = dataset_folder(source, ["labels/*/recipe.json"], revision)
-    found = sorted(path for path in (folder / "labels").glob("*") if path.is_dir() and not path.name.startswith("."))
-    return {path.name: manifest for path in found if (manifest := read_manifest(path))}
+def label_sets(source: str | Path, revision: str | None = None) -> dict[str, LabelSetManifest]:
+    """The manifests of a dataset's label sets, by name, in alphabetical order; the dataset is as in `read`.
+
+    Raises:
+        InputError: if there is no such dataset, or a manifest is not what it should be.
+    """
+    folder = dataset_folder(source, ["recipe.json", "labels/*/recipe.json"], revision)
+    names = [name for name in label_set_names(folder) if (folder / "labels" / name / "recipe.json").is_file()]
+    if not names:
+        return {}
+    base = read_manifest(folder)
+    return {name: read_label_set(folder, name, base) for name in names}
+
+
+def label_set_names(folder: Path) -> list[str]:
+    """The names of the label sets in a dataset's folder, in alphabetical order."""
+    return sorted(path.name for path in (folder / "labels").glob("*") if path.is_dir() and not path.name.startswith("."))
 
 
 def read_segments(
@@ -203,7 +209,7 @@ def read_segments(
     """
     folder = dataset_folder(source, ["recipe.json", f"pairs/{split}-*"], revision)
     files = _files(folder, "pairs", split)
-    length, observation_dim, action_dim = shape_of(files[0], read_manifest(folder))
+    length, observation_dim, action_dim = shape_of(files[0], read_json(folder))
 
     def arrays(at: int, count: int) -> dict[str, np.ndarray]:
         return {
@@ -240,9 +246,8 @@ def _files(folder: Path, config: str, split: str) -> list[Path]:
     if files:
         return files
     if config.startswith("labels/"):
-        known = sorted(path.name for path in (folder / "labels").glob("*") if path.is_dir() and not path.name.startswith("."))
         wanted = config.split("/")[1]
-        if wanted not in known:
+        if wanted not in (known := label_set_names(folder)):
             raise InputError(f"{folder} has no label set '{wanted}'; it has {', '.join(known) if known else 'none'}")
     known = sorted({path.name.split("-")[0] for path in (folder / config).glob("*.parquet")})
     if known:
@@ -250,17 +255,45 @@ def _files(folder: Path, config: str, split: str) -> list[Path]:
     raise InputError(f"{folder} is not a dataset of safefeedback: it holds no {config}/*.parquet")
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """What a folder's recipe.json says, {} where there is none.
+def read_manifest(folder: Path) -> Manifest:
+    """What a dataset's recipe.json says.
+
+    Raises:
+        InputError: if there is none, or it is not what it should be.
+    """
+    if not (folder / "recipe.json").is_file():
+        raise InputError(f"{folder} has no recipe.json, which says how its labels were made")
+    return Manifest.parse(read_json(folder), str(folder))
+
+
+def read_label_set(folder: Path, name: str, base: Manifest) -> LabelSetManifest:
+    """What the recipe.json of a label set says.
+
+    Args:
+        folder: of the dataset.
+        name: of the label set.
+        base: the manifest of the dataset.
+
+    Raises:
+        InputError: if there is none, or it is not what it should be.
+    """
+    place = folder / "labels" / name
+    if not place.is_dir():
+        raise InputError(f"{folder} has no label set '{name}'; it has {', '.join(label_set_names(folder)) or 'none'}")
+    return LabelSetManifest.parse(read_json(place), base, str(place))
+
+
+def read_json(folder: Path) -> dict[str, Any]:
+    """The JSON object in a folder's recipe.json, {} where there is no such file.
 
     Raises:
         InputError: if it cannot be read.
     """
     try:
-        manifest = json.loads((folder / "recipe.json").read_text(encoding="utf-8"))
-        if not isinstance(manifest, dict):
+        values = json.loads((folder / "recipe.json").read_text(encoding="utf-8"))
+        if not isinstance(values, dict):
             raise ValueError("it is not an object")
-        return manifest
+        return values
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, RecursionError) as error:

@@ -3,47 +3,45 @@
 from __future__ import annotations
 
 import shlex
-from typing import Any
 
-from safefeedback.tasks import tasks
+from safefeedback.dataset.manifest import LabelSetManifest, Manifest
+from safefeedback.feedback.recipe import Labelling, Recipe
 
 
-def command(manifest: dict[str, Any]) -> str:
+def command(manifest: Manifest) -> str:
     """The command that builds the same content again."""
-    recipe, kind = manifest["recipe"], manifest["source"]["kind"]
-    source = manifest["not_hashed"]["source_file"] if kind == "file" else kind
-    known = tasks().get(recipe["task"])
-    own = known is None or known.to_dict() != manifest["task"]
-    words = ["safefeedback", "build", *build_words(recipe, "recipe.json" if own else recipe["task"], source)]
-    if kind == "file":
-        terms = ((name, manifest["source"][name]) for name in ("license", "author", "citation"))
+    recipe, source = manifest.recipe, manifest.source
+    own = source.kind == "file"
+    task = "recipe.json" if manifest.own_task else recipe.task.name
+    words = ["safefeedback", "build", *build_words(recipe, task, source.file if own else source.kind)]
+    if own:
+        terms = (("license", source.license), ("author", source.author), ("citation", source.citation))
         words += [word for name, text in terms if text for word in (f"--{name}", text)]
     return shlex.join(words)
 
 
-def build_words(recipe: dict[str, Any], task: str, source: str) -> list[str]:
+def build_words(recipe: Recipe, task: str, source: str) -> list[str]:
     """The options of `safefeedback build` for a recipe."""
-    words = ["--task", task, "--pairs", str(recipe["pairs"]), "--length", str(recipe["length"])]
-    words += ["--test-fraction", repr(recipe["test_fraction"]), "--sampler", recipe["sampler"]]
+    words = ["--task", task, "--pairs", str(recipe.pairs), "--length", str(recipe.length)]
+    words += ["--test-fraction", repr(float(recipe.test_fraction)), "--sampler", recipe.sampler]
     return [*words, *_label_words(recipe), "--source", source]
 
 
-def label_set_command(manifest: dict[str, Any]) -> str:
+def label_set_command(made: LabelSetManifest) -> str:
     """The command that makes the same label set again, in the dataset's folder."""
-    recipe = manifest["recipe"]
-    if "answers_sha256" in recipe:
-        words = ["safefeedback", "labels", "import", ".", recipe["file"], "--consensus", recipe["consensus"]]
-        words += ["--cost-limit", repr(recipe["cost_limit"])]
+    if made.answers is not None:
+        words = ["safefeedback", "labels", "import", ".", made.answers.file, "--consensus", made.answers.consensus]
+        words += ["--cost-limit", repr(made.labelling.limit)]
     else:
-        words = ["safefeedback", "relabel", ".", *_label_words(recipe)]
-    return shlex.join([*words, "--name", manifest["name"]])
+        words = ["safefeedback", "relabel", ".", *_label_words(made.labelling)]
+    return shlex.join([*words, "--name", made.name])
 
 
-def _label_words(recipe: dict[str, Any]) -> list[str]:
+def _label_words(choices: Labelling) -> list[str]:
     """The options that choose the labels."""
-    words = ["--cost-limit", repr(recipe["cost_limit"]), "--horizon", str(recipe["horizon"])]
-    words += ["--teacher", recipe["teacher"], "--safety-noise", recipe["safety_noise"]]
-    words += ["--advantages", "advantages.hdf5"] if recipe["advantages"] else []
-    words += ["--noise", repr(recipe["noise"]), "--preference-noise", repr(recipe["preference_noise"])]
-    words += [word for name in recipe["filters"] for word in ("--filter", name)]
-    return [*words, "--seed", str(recipe["seed"])]
+    words = ["--cost-limit", repr(choices.limit), "--horizon", str(choices.horizon)]
+    words += ["--teacher", choices.teacher, "--safety-noise", choices.safety_noise]
+    words += ["--advantages", "advantages.hdf5"] if choices.advantages else []
+    words += ["--noise", repr(float(choices.noise)), "--preference-noise", repr(float(choices.preference_noise))]
+    words += [word for name in choices.filters for word in ("--filter", name)]
+    return [*words, "--seed", str(choices.seed)]

@@ -24,18 +24,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from safefeedback.dataset.content import ColumnHashes, content_hash
+from safefeedback.dataset.manifest import LabelSetManifest, Manifest
 from safefeedback.dataset.stats import statistics
+from safefeedback.dataset.structure import FORMAT_VERSION, SPLITS
 from safefeedback.dataset.tables import Table, label_tables, tables
 from safefeedback.feedback.recipe import Labelling, Recipe
 from safefeedback.files import file_sha256, write_text
 from safefeedback.types import Episodes, Feedback
 from safefeedback.version import __version__
 
-FORMAT_VERSION = 1
 GROUP_ROWS = 1000  # rows in a row group, fewer where that would pass GROUP_BYTES
 GROUP_BYTES = 64 << 20
 SHARD_BYTES = 256 << 20  # of uncompressed segments in one file
-SPLITS = ("train", "test")
 UNFINISHED = ".unfinished"  # ends the names of tables until the manifest is written: a killed build must not load
 
 
@@ -60,9 +60,9 @@ def write(
     episodes: Episodes,
     feedback: Feedback,
     recipe: Recipe,
-    card: Callable[[dict[str, Any]], str],
+    card: Callable[[Manifest], str],
     advance: Callable[[int], None] = lambda rows: None,
-) -> dict[str, Any]:
+) -> Manifest:
     """Writes a dataset into an existing empty folder, the manifest last.
 
     Args:
@@ -77,7 +77,7 @@ def write(
         The manifest, as in recipe.json.
     """
     source = episodes.source
-    manifest = {
+    values = {
         "format_version": FORMAT_VERSION,
         "recipe": recipe.to_dict(),
         "task": recipe.task.to_dict(),
@@ -95,14 +95,15 @@ def write(
         **_write_tables(folder, feedback, tables(episodes, recipe), recipe.shape, advance),
         "not_hashed": {"safefeedback": __version__, "pyarrow": pa.__version__, "source_file": source.file},
     }
+    manifest = Manifest.parse(_with_files(folder, values), str(folder))
     write_text(folder / "README.md", card(manifest))
-    _finish(folder, manifest)
+    _finish(folder, manifest.raw)
     return manifest
 
 
 def write_labels(
-    folder: Path, name: str, base: dict[str, Any], feedback: Feedback, choices: dict[str, Any], answers: pa.Table | None = None
-) -> dict[str, Any]:
+    folder: Path, name: str, base: Manifest, feedback: Feedback, choices: dict[str, Any], answers: pa.Table | None = None
+) -> LabelSetManifest:
     """Writes a label set into an existing empty folder, its manifest last.
 
     Args:
@@ -116,16 +117,17 @@ def write_labels(
     Returns:
         The label set's manifest, as in its recipe.json.
     """
-    manifest = {
+    values = {
         "format_version": FORMAT_VERSION,
         "name": name,
-        "base": {"content_sha256": base["content"]["sha256"], "recipe_sha256": base["recipe_sha256"]},
+        "base": {"content_sha256": base.content_sha256, "recipe_sha256": base.recipe_sha256},
         **choices,
-        **_facts(feedback, base["statistics"]["episodes_in_source"]),
-        **_write_tables(folder, feedback, label_tables(answers), base["shape"], lambda rows: None),
+        **_facts(feedback, base.episodes),
+        **_write_tables(folder, feedback, label_tables(answers), base.recipe.shape, lambda rows: None),
         "not_hashed": {"safefeedback": __version__, "pyarrow": pa.__version__},
     }
-    _finish(folder, manifest)
+    manifest = LabelSetManifest.parse(_with_files(folder, values), base, str(folder))
+    _finish(folder, manifest.raw)
     return manifest
 
 
@@ -160,19 +162,24 @@ def _write_tables(
     return {"content": {"sha256": content_hash(columns), "columns": columns}}
 
 
-def _finish(folder: Path, manifest: dict[str, Any]) -> None:
-    """Adds what every table file weighs to the manifest, writes it, and only then gives the tables their names.
+def _with_files(folder: Path, values: dict[str, Any]) -> dict[str, Any]:
+    """The values of a manifest, with the size and sha256 of every table file.
 
     The card is not among the files: it changes with every label set, and says nothing that the manifests do not.
     """
-    manifest["files"] = {
+    files = {
         path.relative_to(folder).as_posix().removesuffix(UNFINISHED): {
             "bytes": path.stat().st_size,
             "sha256": file_sha256(path),
         }
         for path in sorted(folder.rglob(f"*{UNFINISHED}"))
     }
-    write_text(folder / "recipe.json", json.dumps(manifest, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    return {**values, "files": files}
+
+
+def _finish(folder: Path, values: dict[str, Any]) -> None:
+    """Writes the manifest, and only then gives the tables their names."""
+    write_text(folder / "recipe.json", json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
     for path in folder.rglob(f"*{UNFINISHED}"):
         path.rename(path.with_name(path.name.removesuffix(UNFINISHED)))
 

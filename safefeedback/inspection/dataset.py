@@ -9,16 +9,16 @@ from typing import Any
 
 import numpy as np
 
+from safefeedback.dataset.manifest import LabelSetManifest, Manifest
 from safefeedback.dataset.reading import Dataset, Oracle, has_split, read, read_oracle, read_segments
+from safefeedback.dataset.structure import SPLITS
 from safefeedback.errors import InputError
-from safefeedback.feedback.labels import segment_cost_limit
 from safefeedback.inspection import labels as count
 from safefeedback.inspection.values import Values, report, values_of
 from safefeedback.inspection.windows import around, coverage, repetition, safe_per_limit
 from safefeedback.plots.view import Clip, View
 
 CLIPS = 4
-SPLITS = ("train", "test")
 Advance = Callable[[int, int | None], None]
 
 
@@ -41,7 +41,7 @@ def inspect_dataset(
     splits = {
         split: read(source, labels, split, segments=False) for split in there or SPLITS[:1]
     }  # `read` says what is missing
-    context = _context(next(iter(splits.values())), str(source), labels is not None)
+    context = _context(next(iter(splits.values())), str(source), labels)
     done, total = 0, sum(len(data) for data in splits.values())
 
     def advance(pairs: int) -> None:
@@ -106,33 +106,24 @@ def _scan(
     return values, length, segments
 
 
-def _context(data: Dataset, where: str, custom: bool) -> dict[str, Any]:
-    """What the manifests say of the task and the limit, None where they do not; a label set (custom) has a limit and a
-    horizon of its own."""
-    recipe, labelled = data.recipe, data.labels or ({} if custom else data.recipe)
+def _context(data: Dataset, where: str, labels: str | None) -> dict[str, Any]:
+    """What the manifests say of the task and the limit, None where they do not; a label set has a limit of its own."""
     keys = ("task", "length", "horizon", "cost_limit", "segment_cost_limit", "in_source", "cost_limits")
     context: dict[str, Any] = dict.fromkeys(keys)
-    if not recipe:
+    if not data.recipe:
         return context
-    try:
-        stages = {entry["stage"]: entry for entry in (*recipe["history"], *(labelled or recipe)["history"])}
-        context |= {
-            "task": str(recipe["task"]["name"]),
-            "length": int(recipe["shape"]["length"]),
-            "horizon": int(stages["label"]["horizon"]),
-            "cost_limits": tuple(float(limit) for limit in recipe["task"]["cost_limits"]),
-            "in_source": int(stages["source"]["episodes"]),
-        }
-        if labelled:
-            limit = float(labelled["recipe"]["cost_limit"])
-            context |= {
-                "cost_limit": limit,
-                "segment_cost_limit": segment_cost_limit(limit, context["length"], context["horizon"]),
-            }
-        if not context["cost_limits"] or context["horizon"] < 1 or context["length"] < 1:
-            raise ValueError
-    except (KeyError, TypeError, ValueError, AttributeError):
-        raise InputError(f"{where}: recipe.json is not the manifest of a dataset of safefeedback") from None
+    base = Manifest.parse(data.recipe, where)
+    context |= {
+        "task": base.task.name,
+        "length": base.recipe.length,
+        "horizon": base.horizon,
+        "cost_limits": tuple(float(limit) for limit in base.task.cost_limits),
+        "in_source": base.episodes,
+    }
+    if labels is None or data.labels:
+        made = base if labels is None else LabelSetManifest.parse(data.labels, base, f"{where}/labels/{labels}")
+        limits = {"cost_limit": made.labelling.limit, "segment_cost_limit": made.segment_cost_limit}
+        context |= {"horizon": made.horizon, **limits}
     return context
 
 

@@ -10,6 +10,7 @@ import yaml
 
 from safefeedback.dataset import card
 from safefeedback.dataset.label_sets import RESERVED
+from safefeedback.dataset.manifest import Manifest
 from safefeedback.errors import InputError
 from safefeedback.hub.places import INDEX, datasets_in, is_dataset_name
 from safefeedback.publish import croissant
@@ -51,9 +52,9 @@ def collection_release(folder: Path, repo: str, anonymous: bool = False) -> Rele
     datasets = {name: contents(folder / name, anonymous) for name in members(folder)}
     index = {
         name: {
-            "task": found.manifest["recipe"]["task"],
-            "pairs": sum(found.manifest["splits"].values()),
-            "content_sha256": found.manifest["content"]["sha256"],
+            "task": found.manifest.task.name,
+            "pairs": found.manifest.pairs,
+            "content_sha256": found.manifest.content_sha256,
         }
         for name, found in datasets.items()
     }
@@ -84,8 +85,8 @@ def render(datasets: dict[str, Contents], repo: str) -> str:
     """README.md of a repository of several datasets, up to the line below which people write."""
     first, manifests = next(iter(datasets)), [found.manifest for found in datasets.values()]
     rows = [_row(name, found) for name, found in datasets.items()]
-    terms = _each(card.attribution(manifest["source"]) for manifest in manifests)
-    citations = [manifest["source"]["citation"].strip() for manifest in manifests]
+    terms = _each(card.attribution(manifest.source) for manifest in manifests)
+    citations = [manifest.source.citation.strip() for manifest in manifests]
     cited = _each(text for text in (card.PRESA_CITATION, *citations) if text)
     return f"""---
 {yaml.safe_dump(_metadata(datasets), sort_keys=False, allow_unicode=True, width=1000)}---
@@ -128,9 +129,9 @@ data = safefeedback.read("{repo}/{first}")
 
 
 def _row(name: str, found: Contents) -> str:
-    manifest, numbers = found.manifest, found.manifest["statistics"]
-    words = [f"[{name}]({name}/README.md)", manifest["recipe"]["task"], f"{sum(manifest['splits'].values()):,}"]
-    words += [str(manifest["shape"]["length"]), card.percent(numbers["segments_safe"])]
+    manifest, numbers = found.manifest, found.manifest.statistics
+    words = [f"[{name}]({name}/README.md)", manifest.task.name, f"{manifest.pairs:,}"]
+    words += [str(manifest.recipe.length), card.percent(numbers["segments_safe"])]
     words += [card.percent(numbers["preferred_is_unsafe"]), ", ".join(f"`{name}-{one}`" for one in found.sets) or "-"]
     return f"| {' | '.join(words)} |\n"
 
@@ -148,7 +149,7 @@ def _metadata(datasets: dict[str, Contents]) -> dict[str, Any]:
     for key in ("task_categories", "tags", "annotations_creators", "source_datasets"):
         found = list(dict.fromkeys(word for part in parts.values() for word in part.get(key, [])))
         values |= {key: found} if found else {}
-    values["size_categories"] = [card.size_category(sum(sum(manifest["splits"].values()) for manifest in manifests))]
+    values["size_categories"] = [card.size_category(sum(manifest.pairs for manifest in manifests))]
     values["configs"] = [
         {
             "config_name": _config(name, config["config_name"]),
@@ -172,9 +173,9 @@ def _config(name: str, config: str) -> str:
     return name if config == "pairs" else f"{name}-{config}"
 
 
-def _pretty_name(manifests: list[dict[str, Any]]) -> str:
-    tasks = {manifest["recipe"]["task"] for manifest in manifests}
-    rows = sum(sum(manifest["splits"].values()) for manifest in manifests)
+def _pretty_name(manifests: list[Manifest]) -> str:
+    tasks = {manifest.task.name for manifest in manifests}
+    rows = sum(manifest.pairs for manifest in manifests)
     return f"Safe preference feedback: {len(tasks)} task{'s' if len(tasks) > 1 else ''}, {rows:,} pairs"
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from safefeedback.dataset.card import PRESA_CITATION, answered, describe, limitations
 from safefeedback.dataset.history import describe_history
+from safefeedback.dataset.manifest import LabelSetManifest, Manifest
 
 CONTEXT = {
     "@language": "en",
@@ -75,9 +76,7 @@ ORACLE = ("pair_id", "return", "cost", "clean_preference", "clean_is_safe")
 WHOLE = ("pair_id", "preference", "clean_preference")  # of a pair, not of a segment
 
 
-def metadata(
-    manifest: dict[str, Any], sets: dict[str, dict[str, Any]], place: str, url: str, under: str = ""
-) -> dict[str, Any]:
+def metadata(manifest: Manifest, sets: dict[str, LabelSetManifest], place: str, url: str, under: str = "") -> dict[str, Any]:
     """croissant.json of a dataset, JSON-ready.
 
     Args:
@@ -88,10 +87,10 @@ def metadata(
         under: the dataset's folder in a repository of several; "" where it is the only one.
     """
     inside = f"{under}/" if under else ""
-    source, recipe = manifest["source"], manifest["recipe"]
-    files = {f"{inside}{path}": facts for path, facts in manifest["files"].items()}
+    source = manifest.source
+    files = {f"{inside}{path}": facts for path, facts in manifest.files.items()}
     for name, labels in sets.items():
-        files |= {f"{inside}labels/{name}/{path}": facts for path, facts in labels["files"].items()}
+        files |= {f"{inside}labels/{name}/{path}": facts for path, facts in labels.files.items()}
     tables = [("pairs", "pairs", PAIRS), ("oracle", "oracle", ORACLE)]
     tables += [(name, f"labels/{name}", ("pair_id", "preference", "is_safe")) for name in sets]
     return {
@@ -101,10 +100,15 @@ def metadata(
         "name": place.split("/")[-1],
         "description": describe(manifest),
         "url": url,
-        "license": LICENSES.get(source["license"], source["license"] or "unknown"),
-        "creator": {"@type": "Organization", "name": source["author"] or place.split("/")[0]},
-        "keywords": ["safe reinforcement learning", "offline reinforcement learning", "preference learning", recipe["task"]],
-        "citeAs": "\n\n".join(text for text in (PRESA_CITATION, source["citation"].strip()) if text),
+        "license": LICENSES.get(source.license, source.license or "unknown"),
+        "creator": {"@type": "Organization", "name": source.author or place.split("/")[0]},
+        "keywords": [
+            "safe reinforcement learning",
+            "offline reinforcement learning",
+            "preference learning",
+            manifest.task.name,
+        ],
+        "citeAs": "\n\n".join(text for text in (PRESA_CITATION, source.citation.strip()) if text),
         "isLiveDataset": False,
         **_responsible(manifest, sets),
         "distribution": [
@@ -113,14 +117,14 @@ def metadata(
                 "@id": path,
                 "name": path,
                 "contentUrl": f"{url}/resolve/main/{path}",
-                "contentSize": f"{facts['bytes']} B",
+                "contentSize": f"{facts.bytes} B",
                 "encodingFormat": "application/x-parquet",
-                "sha256": facts["sha256"],
+                "sha256": facts.sha256,
             }
             for path, facts in sorted(files.items())
         ],
         "recordSet": [
-            _records(f"{inside}{config}-{path.split('/')[-1].split('-')[0]}", path, columns, manifest["shape"])
+            _records(f"{inside}{config}-{path.split('/')[-1].split('-')[0]}", path, columns, manifest.recipe.shape)
             for config, folder, columns in tables
             for path in sorted(files)
             if path.rpartition("/")[0] == f"{inside}{folder}" and "-00000-of-" in path
@@ -164,23 +168,22 @@ def _records(name: str, path: str, columns: tuple[str, ...], shape: dict[str, in
     return {"@type": "cr:RecordSet", "@id": name, "name": name, "field": fields}
 
 
-def _responsible(manifest: dict[str, Any], sets: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def _responsible(manifest: Manifest, sets: dict[str, LabelSetManifest]) -> dict[str, Any]:
     """The fields of the RAI vocabulary, from what the manifests say."""
-    recipe = manifest["recipe"]
-    people = answered(sets)
+    recipe, people = manifest.recipe, answered(sets)
     protocol = (
         "Preferences are computed from the recorded rewards of the two segments, safety labels from their recorded costs, and "
-        f"altered as the recipe says: teacher {recipe['teacher']}, safety noise {recipe['safety_noise']}, safety labels "
-        f"flipped {recipe['noise']:g}, of preferences {recipe['preference_noise']:g}."
+        f"altered as the recipe says: teacher {recipe.teacher}, safety noise {recipe.safety_noise}, safety labels "
+        f"flipped {recipe.noise:g}, of preferences {recipe.preference_noise:g}."
     )
     protocol += f" People answered for the label sets {', '.join(people)}." if people else ""
-    file = f"{manifest['not_hashed']['source_file']}, sha256 {manifest['source']['sha256']}"
+    file = f"{manifest.source.file}, sha256 {manifest.source.fingerprint}"
     return {
         "rai:dataCollection": f"{describe(manifest)} The recordings are the file {file}.",
         "rai:dataCollectionType": ["Simulations", "Secondary Data analysis"],
-        "rai:dataPreprocessingProtocol": describe_history(manifest["history"]),
+        "rai:dataPreprocessingProtocol": describe_history(manifest.history),
         "rai:dataAnnotationProtocol": protocol,
-        "rai:dataAnnotationPlatform": [f"safefeedback {manifest['not_hashed']['safefeedback']}"],
+        "rai:dataAnnotationPlatform": [f"safefeedback {manifest.version}"],
         "rai:annotatorDemographics": ["none: the labels are computed"] if not people else ["not recorded"],
         "rai:dataLimitations": limitations(manifest, sets),
         "rai:dataBiases": [

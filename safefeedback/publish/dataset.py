@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from safefeedback.dataset import card
+from safefeedback.dataset.manifest import LabelSetManifest, Manifest
 from safefeedback.dataset.reading import label_sets, read_manifest
 from safefeedback.errors import InputError
 from safefeedback.hub import client as network
@@ -27,8 +28,8 @@ class Contents:
         notes: what people wrote below the card.
     """
 
-    manifest: dict[str, Any]
-    sets: dict[str, dict[str, Any]]
+    manifest: Manifest
+    sets: dict[str, LabelSetManifest]
     pictures: list[str]
     files: dict[str, Path | bytes]
     notes: str
@@ -49,23 +50,22 @@ def contents(folder: Path, anonymous: bool = False) -> Contents:
         raise InputError(f"{folder} is not a dataset of safefeedback: it holds no recipe.json")
     manifest, sets = read_manifest(folder), label_sets(folder)
     if anonymous:
-        named = [name for name, labels in sets.items() if "answers_sha256" in labels["recipe"]]
+        named = card.answered(sets)
         if named:
             raise InputError(
                 f"--anonymous: the label set {named[0]} names its annotators: move {folder}/labels/{named[0]} away"
             )
-        if manifest["source"]["kind"] == "file":
-            manifest = {**manifest, "source": {**manifest["source"], "author": "", "citation": "", "credit": ""}}
-    paths = ["recipe.json", *manifest["files"]]
+        manifest = manifest.anonymous()
+    paths = ["recipe.json", *manifest.files]
     for name, labels in sets.items():
-        paths += [f"labels/{name}/{path}" for path in ("recipe.json", *labels["files"])]
+        paths += [f"labels/{name}/{path}" for path in ("recipe.json", *labels.files)]
     paths += sorted(path.relative_to(folder).as_posix() for path in (folder / "plots").rglob("*.png"))
     for path in paths:
         if not (folder / path).is_file():
             raise InputError(f"{folder} has no {path}, which its recipe.json names: build the dataset again")
     files: dict[str, Path | bytes] = {path: folder / path for path in paths}
     if anonymous:
-        files["recipe.json"] = json_bytes(manifest)
+        files["recipe.json"] = json_bytes(manifest.raw)
     return Contents(manifest, sets, card.pictures_in(folder), files, "" if anonymous else notes_in(folder))
 
 
@@ -81,7 +81,7 @@ def dataset_release(folder: Path, repo: str, anonymous: bool = False) -> Release
         InputError: as `contents` does.
     """
     found = contents(folder, anonymous)
-    this = found.manifest["recipe"]["task"]
+    this = found.manifest.task.name
 
     def differs(content: bytes) -> str | None:
         recipe = json_object(content).get("recipe")

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any
 
 from safefeedback.dataset import card
+from safefeedback.dataset.manifest import Manifest, ManifestError
 from safefeedback.dataset.reading import label_sets, read_manifest
 from safefeedback.errors import InputError
 from safefeedback.files import file_sha256, new_folder
 from safefeedback.hub import places
 from safefeedback.hub.client import ask, snapshot
 from safefeedback.publish.release import json_object
-from safefeedback.verification import manifests
 
 
 def fetch(
     source: str, out: Path | None = None, revision: str | None = None, overwrite: bool = False
-) -> tuple[Path, dict[str, dict[str, Any]], str]:
+) -> tuple[Path, dict[str, Manifest], str]:
     """Brings a published dataset to this machine, whole or not at all; what arrived in an earlier try is not fetched again.
 
     Args:
@@ -89,8 +88,8 @@ def _join(cached: Path, named: str, target: Path) -> list[str]:
     shutil.copytree(cached / "labels" / name, target / "labels" / name)
     _check_arrived(target, cached, named)
     manifest, sets = read_manifest(target), label_sets(target)
-    labelled = sets.get(name, {}).get("base", {}).get("content_sha256")
-    if not manifest["content"]["sha256"] == content_sha256 == labelled:
+    labelled = sets[name].base_content_sha256
+    if not manifest.content_sha256 == content_sha256 == labelled:
         raise InputError(f"{named} does not fit: {base} is not the dataset that was labelled, whose content is {labelled}")
     card.refresh(target, manifest, sets)
     return [""]
@@ -99,8 +98,8 @@ def _join(cached: Path, named: str, target: Path) -> list[str]:
 def _check_arrived(folder: Path, cached: Path, named: str) -> None:
     try:
         bad = damaged(folder)
-    except InputError as error:
-        raise InputError(f"{named} is not a dataset that can be used: {error}") from None
+    except ManifestError as error:
+        raise InputError(f"{named} is not a dataset that can be used: {error.problems[0]}") from None
     if bad:
         for path in bad:
             (cached / path).resolve().unlink(missing_ok=True)
@@ -113,11 +112,7 @@ def damaged(folder: Path) -> list[str]:
     Raises:
         InputError: if a manifest is not one; what it names may then lie anywhere on this machine, and is not touched.
     """
-    structures = {"": manifests.DATASET, **{f"labels/{name}/": manifests.LABEL_SET for name in label_sets(folder)}}
-    named: dict[str, str] = {}
-    for prefix, structure in structures.items():
-        manifest, problems = manifests.load(folder / prefix, structure)
-        if not manifest:
-            raise InputError(f"{prefix}{problems[0]}")
-        named |= {f"{prefix}{path}": facts["sha256"] for path, facts in manifest["files"].items()}
-    return [path for path, sha256 in named.items() if not (folder / path).is_file() or file_sha256(folder / path) != sha256]
+    named = dict(read_manifest(folder).files)
+    for name, made in label_sets(folder).items():
+        named |= {f"labels/{name}/{path}": file for path, file in made.files.items()}
+    return [path for path, file in named.items() if not (folder / path).is_file() or file_sha256(folder / path) != file.sha256]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from safefeedback.dataset import card
+from safefeedback.dataset.manifest import LabelSetManifest, Manifest
 from safefeedback.dataset.reading import read_manifest
 from safefeedback.dataset.reproduce import label_set_command
 from safefeedback.errors import InputError
@@ -33,7 +33,7 @@ def labels_release(folder: Path, repo: str, labels: str, base: str, anonymous: b
     found = contents(folder, anonymous)
     if labels not in found.sets:
         raise InputError(f"{folder} has no label set '{labels}'; it has {', '.join(found.sets) or 'none'}")
-    named = _published(base, found.manifest["content"]["sha256"], folder)
+    named = _published(base, found.manifest.content_sha256, folder)
 
     def differs(content: bytes) -> str | None:
         theirs = json_object(content)
@@ -54,16 +54,16 @@ def _published(base: str, content_sha256: str, folder: Path) -> dict[str, str]:
     if place is None or place.revision is None:
         raise InputError(f"--base {base} does not name a version of a published dataset, such as user/name@v1.0.0")
     info = ask(f"cannot read {base}", lambda: HfApi().repo_info(place.repo, repo_type="dataset", revision=place.revision))
-    theirs = read_manifest(places.dataset_folder(base, ["recipe.json"], None)).get("content", {}).get("sha256")
+    theirs = read_manifest(places.dataset_folder(base, ["recipe.json"], None)).content_sha256
     if theirs != content_sha256:
         raise InputError(
-            f"--base {base} is not the dataset that lies in {folder}: its content is {str(theirs)[:12]}..., "
+            f"--base {base} is not the dataset that lies in {folder}: its content is {theirs[:12]}..., "
             f"the folder's is {content_sha256[:12]}..."
         )
     return {"base": base, "commit": str(info.sha), "content_sha256": content_sha256}
 
 
-def render(manifest: dict[str, Any], made: dict[str, Any], base: str, content_sha256: str, repo: str) -> str:
+def render(manifest: Manifest, made: LabelSetManifest, base: str, content_sha256: str, repo: str) -> str:
     """README.md of a label set by itself, up to the line below which people write.
 
     Args:
@@ -73,14 +73,14 @@ def render(manifest: dict[str, Any], made: dict[str, Any], base: str, content_sh
         content_sha256: of it.
         repo: where the labels are.
     """
-    name, numbers, rows = made["name"], made["statistics"], sum(made["splits"].values())
+    name, rows = made.name, made.pairs
     whole = card.metadata(manifest, {name: made})
     names = {name: "labels", f"{name}-oracle": "oracle", f"{name}-answers": "answers"}
-    shares = [card.percent(numbers[key]) for key in ("segments_safe", "preferred_is_unsafe")]
+    shares = [card.percent(made.statistics[key]) for key in ("segments_safe", "preferred_is_unsafe")]
     kept = ("license", "license_name", "task_categories", "tags", "annotations_creators")
     values = {
         **{key: whole[key] for key in kept if key in whole},
-        "pretty_name": f"Safe preference labels {name}: {manifest['recipe']['task']}, {rows:,} pairs",
+        "pretty_name": f"Safe preference labels {name}: {manifest.task.name}, {rows:,} pairs",
         "source_datasets": [base.partition("@")[0]],
         "size_categories": [card.size_category(rows)],
         "configs": [
@@ -115,7 +115,7 @@ oracle = load_dataset("{repo}", "oracle", split="train")  # the truth about them
 
 ## Licence and attribution
 
-{card.attribution(manifest["source"])}
+{card.attribution(manifest.source)}
 
 ## Citation
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from safefeedback.dataset.card import PICTURES, YOURS, pictures_in, place_of, render, shown_of
-from safefeedback.errors import InputError
+from safefeedback.dataset.manifest import LabelSetManifest, Manifest
 from safefeedback.verification.check import Check
 from safefeedback.version import __version__
 
 
-def card_check(folder: Path, manifest: dict[str, Any], sets: dict[str, dict[str, Any]]) -> Check:
+def card_check(folder: Path, manifest: Manifest, sets: dict[str, LabelSetManifest]) -> Check:
     """Checks README.md above the line below which people write; label sets and plots that it does not name yet, because
     the command that added them was killed before it wrote the card, are no problem."""
     note = "README.md, written once more from the manifests"
@@ -24,10 +23,7 @@ def card_check(folder: Path, manifest: dict[str, Any], sets: dict[str, dict[str,
         return Check("card", ("README.md has lost the line that says where its own text ends",), note)
     named = {name: made for name, made in sets.items() if f"\n- config_name: {name}\n" in above}
     pictures, shown = pictures_in(folder), [name for name in PICTURES if f"(plots/{name})" in above]
-    try:
-        wanted = render(manifest, named, [name for name in shown if name in pictures], place_of(above)).partition(YOURS)[0]
-    except InputError as error:
-        return Check("card", (str(error),), note)
+    wanted = render(manifest, named, [name for name in shown if name in pictures], place_of(above)).partition(YOURS)[0]
     late = [name for name in sets if name not in named] + [f"plots/{name}" for name in shown_of(pictures) if name not in shown]
     note += f"; {', '.join(late)} came later: inspect, relabel and labels import write the card anew" if late else ""
     ours, theirs = above.splitlines(), wanted.splitlines()
@@ -36,6 +32,6 @@ def card_check(folder: Path, manifest: dict[str, Any], sets: dict[str, dict[str,
         return Check("card", (), note)
     told, true = (" ".join(lines[rows[0] : rows[0] + 1])[:80] or "nothing" for lines in (ours, theirs))
     problem = f"README.md, line {rows[0] + 1} says {told!r}, but the manifests give {true!r}"
-    version = str(manifest["not_hashed"]["safefeedback"])
+    version = manifest.version
     problem += f" (it was written by safefeedback {version}, this is {__version__})" if version != __version__ else ""
     return Check("card", (problem,), note)

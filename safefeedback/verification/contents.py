@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from safefeedback.dataset.content import ColumnHashes, column_values
+from safefeedback.dataset.manifest import AnyManifest
 from safefeedback.dataset.parquet import BATCH, open_parquet
 from safefeedback.dataset.store import parts, schema_metadata
 from safefeedback.dataset.tables import Table, tables
@@ -41,7 +41,7 @@ def schemas(made: dict[str, tuple[Table, int]], labelling: Labelling, length: in
 
 def compare(
     folder: Path,
-    manifest: dict[str, Any],
+    manifest: AnyManifest,
     shape: dict[str, int],
     columns: dict[str, pa.Schema],
     again: Feedback | None,
@@ -64,11 +64,11 @@ def compare(
     """
     problems: list[str] = []
     differences: list[str] = []
-    columns_told = dict(manifest["content"]["columns"])
+    columns_told = dict(manifest.columns)
     rows_again = parts(again) if again is not None else {}
-    differences += [f"there is no split {split}" for split in rows_again if split not in manifest["splits"]]
+    differences += [f"there is no split {split}" for split in rows_again if split not in manifest.splits]
     for name, schema in columns.items():
-        for split, count in manifest["splits"].items():
+        for split, count in manifest.splits.items():
             where = "/".join(filter(None, (name, split)))
             rows = rows_again.get(split)
             expected = _pieces(made[name][0], rows) if rows is not None and name in made else None

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
+from safefeedback.dataset.manifest import Manifest
 from safefeedback.dataset.tables import LIGHT_BYTES, Table, labels_table, oracle_table, tables
-from safefeedback.feedback.recipe import Recipe, build, label
+from safefeedback.feedback.recipe import build, label
 from safefeedback.types import Episodes, Feedback
 from safefeedback.verification import contents
 from safefeedback.verification.check import Check
@@ -18,8 +18,7 @@ from safefeedback.verification.rows import row_problems
 
 def dataset_checks(
     folder: Path,
-    manifest: dict[str, Any],
-    recipe: Recipe,
+    manifest: Manifest,
     episodes: Episodes | None,
     advantages: dict[str, Path],
     advance: Callable[[int], None],
@@ -29,7 +28,6 @@ def dataset_checks(
     Args:
         folder: of the dataset.
         manifest: what its recipe.json says.
-        recipe: what is to be followed.
         episodes: the recordings, if they are at hand.
         advantages: the file of advantages that was given, by its sha256.
         advance: told how many rows were compared.
@@ -37,10 +35,10 @@ def dataset_checks(
     Returns:
         The rows as they are stored, None if they cannot be read, and the checks.
     """
+    recipe, source = manifest.recipe, manifest.source_entry
     stored, rows = read_stored(folder, None)
-    source = manifest["history"][0]
     if stored is not None:
-        rows += row_problems(stored, recipe, source, episodes)
+        rows += row_problems(stored, manifest, episodes)
     episodes, why_not = with_advantages(episodes, recipe, advantages)
     if episodes is None and recipe.filters and not why_not:
         why_not = "noise was not, because filters removed pairs and the recordings are not at hand"
@@ -51,24 +49,23 @@ def dataset_checks(
         assert stored is not None
         test = int(stored.pairs.test.sum())
         drawn = {"stage": "sample", "sampler": recipe.sampler, "pairs": recipe.pairs, "pairs_test": test}
-        longest = source["longest_episode"]
-        return label(stored.pairs, stored.returns, stored.costs, recipe, longest, history=(source, drawn))
+        longest, done = manifest.longest_episode, (source, drawn)
+        return label(stored.pairs, stored.returns, stored.costs, recipe, longest, history=done)
 
     light: dict[str, tuple[Table, int]] = {"pairs": (labels_table, LIGHT_BYTES), "oracle": (oracle_table, LIGHT_BYTES)}
     windows = episodes is not None and not (why_not and rows)  # a window that is not in the recordings cannot be cut out
     claim = Claim(
         folder=folder,
         manifest=manifest,
-        source=source,
+        base=manifest,
         stored=stored,
-        labelling=recipe,
         drawn=recipe.pairs,
         columns=contents.dataset_schemas(recipe),
         tables=tables(episodes, recipe) if episodes is not None and windows else light,
         remake=remake if episodes is not None or stored is not None else None,
         why_not=why_not,
     )
-    problems, differences, numbers = examine(claim, recipe.shape, advance)
+    problems, differences, numbers = examine(claim, advance)
     labels = f"labels recomputed; {why_not}" if why_not else "every label, flip and mark made again"
     return stored, [
         Check("tables", tuple(problems), "columns, number of rows, their order, content hash"),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
+from safefeedback.dataset.manifest import AnyManifest, StoredFile
 from safefeedback.files import file_sha256
 from safefeedback.verification.check import Check
 
@@ -15,7 +15,7 @@ OURS = re.compile(r"(README\.md|recipe\.json|croissant\.json|plots/.*\.png|\.git
 LEFTOVER = re.compile(r"(.*/)?\.[^/]*\.(partial|replaced)(/.*)?")
 
 
-def files_check(folder: Path, manifests: dict[str, dict[str, Any]], advance: Callable[[int], None]) -> Check:
+def files_check(folder: Path, manifests: Mapping[str, AnyManifest], advance: Callable[[int], None]) -> Check:
     """Checks what is missing, has another size or sha256 than its manifest says, or does not belong to the dataset.
 
     Args:
@@ -29,9 +29,9 @@ def files_check(folder: Path, manifests: dict[str, dict[str, Any]], advance: Cal
         path = folder / name
         if not path.is_file():
             problems.append(f"{name} is missing")
-        elif path.stat().st_size != facts["bytes"]:
-            problems.append(f"{name} has {path.stat().st_size:,} bytes instead of {facts['bytes']:,}")
-        elif file_sha256(path) != facts["sha256"]:
+        elif path.stat().st_size != facts.bytes:
+            problems.append(f"{name} has {path.stat().st_size:,} bytes instead of {facts.bytes:,}")
+        elif file_sha256(path) != facts.sha256:
             problems.append(f"{name} has another sha256 than recipe.json says")
         advance(1)
     ours = {*named, *(f"{prefix}/recipe.json" for prefix in manifests)}
@@ -51,10 +51,10 @@ def _all_files(folder: Path) -> list[str]:
     return sorted(found)
 
 
-def _named(manifests: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+def _named(manifests: Mapping[str, AnyManifest]) -> dict[str, StoredFile]:
     """What every file should weigh, by its path in the folder."""
     return {
         "/".join(filter(None, (prefix, name))): facts
         for prefix, manifest in manifests.items()
-        for name, facts in manifest["files"].items()
+        for name, facts in manifest.files.items()
     }

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,11 +12,11 @@ import pyarrow.parquet as pq
 
 from safefeedback.dataset.answers import Answers, answered
 from safefeedback.dataset.label_sets import labelled
+from safefeedback.dataset.manifest import LabelSetManifest, Manifest
 from safefeedback.dataset.tables import label_tables
 from safefeedback.errors import InputError
-from safefeedback.feedback.recipe import Labelling
 from safefeedback.types import Episodes, Feedback
-from safefeedback.verification import contents, manifests
+from safefeedback.verification import contents
 from safefeedback.verification.check import Check
 from safefeedback.verification.labels import Claim, examine, read_stored
 from safefeedback.verification.origin import with_advantages
@@ -36,31 +35,21 @@ class Base:
     """
 
     folder: Path
-    manifest: dict[str, Any]
+    manifest: Manifest
     stored: Feedback | None
     episodes: Episodes | None
     advantages: dict[str, Path]
 
 
-def load(folder: Path) -> dict[str, tuple[dict[str, Any], list[str]]]:
-    """What the recipe.json of every label set says, {} if it cannot be used, and what is wrong with it; by name."""
-    found = sorted(path for path in (folder / "labels").glob("*") if path.is_dir() and not path.name.startswith("."))
-    return {path.name: manifests.load(path, manifests.LABEL_SET) for path in found}
-
-
 def label_set_check(
-    base: Base, name: str, manifest: dict[str, Any], problems: list[str], advance: Callable[[int], None]
+    base: Base, name: str, manifest: LabelSetManifest | None, problems: list[str], advance: Callable[[int], None]
 ) -> Check:
     """Checks one label set, of whose manifest some problems are known; `advance` is told how many rows were compared."""
-    if not manifest:
-        return Check(f"labels/{name}", tuple(problems), "its recipe.json")
-    labelling, more = manifests.label_set_recipe(manifest, base.manifest, name)
-    problems = [*problems, *more]
-    if labelling is None or base.stored is None:
-        problems += ["the dataset's own rows cannot be read"] if base.stored is None else []
-        return Check(f"labels/{name}", tuple(problems), "its recipe.json")
+    if manifest is None or base.stored is None:
+        lost = ["the dataset's own rows cannot be read"] if manifest is not None else []
+        return Check(f"labels/{name}", (*problems, *lost), "its recipe.json")
     try:
-        why_not, *found = _found(base, name, manifest, labelling, advance)
+        why_not, *found = _found(base, name, manifest, advance)
     except (ValueError, OSError, pa.ArrowException) as error:
         return Check(f"labels/{name}", (*problems, str(error).splitlines()[0]), "its tables")
     wrong = [*problems, *(problem for kind in found for problem in kind)]
@@ -69,17 +58,17 @@ def label_set_check(
 
 
 def _found(
-    base: Base, name: str, manifest: dict[str, Any], labelling: Labelling, advance: Callable[[int], None]
+    base: Base, name: str, manifest: LabelSetManifest, advance: Callable[[int], None]
 ) -> tuple[str, list[str], list[str], list[str], list[str]]:
     """Why not everything could be made again, and what is wrong with rows, tables, content and statistics."""
     folder, rows = base.folder / "labels" / name, base.stored
     assert rows is not None
-    answers = _answers(folder, manifest) if "answers_sha256" in manifest["recipe"] else None
+    answers, labelling = _answers(folder, manifest) if manifest.by_people else None, manifest.labelling
     episodes, why_not = with_advantages(base.episodes, labelling, base.advantages)
 
     def remake() -> Feedback:
-        if answers is not None:
-            return answered(rows, answers, manifest["recipe"], base.manifest)
+        if answers is not None and manifest.answers is not None:
+            return answered(rows, answers, labelling, manifest.answers.consensus, base.manifest)
         return labelled(rows, labelling, base.manifest, episodes)
 
     stored, unreadable = read_stored(base.folder, name)
@@ -87,21 +76,20 @@ def _found(
     claim = Claim(
         folder=folder,
         manifest=manifest,
-        source=base.manifest["history"][0],
+        base=base.manifest,
         stored=stored,
-        labelling=labelling,
         drawn=len(rows),
         columns=contents.schemas(made, labelling, rows.pairs.length),
         tables=made,
         remake=remake,
         why_not=why_not,
     )
-    return why_not, unreadable, *examine(claim, base.manifest["shape"], advance)
+    return why_not, unreadable, *examine(claim, advance)
 
 
-def _answers(folder: Path, manifest: dict[str, Any]) -> Answers:
+def _answers(folder: Path, manifest: LabelSetManifest) -> Answers:
     """The answers that are stored with a label set."""
-    names = sorted(name for name in manifest["files"] if name.startswith("answers/"))
+    names = sorted(name for name in manifest.files if name.startswith("answers/"))
     if not names:
         raise InputError("there are no answers")
     table = pa.concat_tables([pq.read_table(folder / name) for name in names])

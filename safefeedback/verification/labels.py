@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
+from safefeedback.dataset.manifest import AnyManifest, Manifest
 from safefeedback.dataset.reading import read_feedback
 from safefeedback.dataset.stats import statistics
 from safefeedback.dataset.tables import Table
 from safefeedback.errors import InputError
 from safefeedback.feedback.filters import FILTERS
-from safefeedback.feedback.labels import prefer_by_return, safe_by_cost, segment_cost_limit
-from safefeedback.feedback.recipe import Labelling, Recipe
+from safefeedback.feedback.labels import prefer_by_return, safe_by_cost
 from safefeedback.types import Feedback
 from safefeedback.verification.contents import compare
 
@@ -27,9 +27,8 @@ class Claim:
     Attributes:
         folder: of the dataset or of the label set.
         manifest: what its recipe.json says.
-        source: what the dataset's history says about the recordings.
+        base: what the dataset's own says; the same, where it is the dataset that is examined.
         stored: the rows, None if they cannot be read.
-        labelling: the choices.
         drawn: how many pairs went into the filters.
         columns: what each table should hold, by its name.
         tables: the tables that rows give, name -> (table, bytes a row); they may have fewer columns.
@@ -38,10 +37,9 @@ class Claim:
     """
 
     folder: Path
-    manifest: dict[str, Any]
-    source: dict[str, Any]
+    manifest: AnyManifest
+    base: Manifest
     stored: Feedback | None
-    labelling: Labelling
     drawn: int
     columns: dict[str, pa.Schema]
     tables: dict[str, tuple[Table, int]]
@@ -49,30 +47,29 @@ class Claim:
     why_not: str
 
 
-def examine(claim: Claim, shape: dict[str, int], advance: Callable[[int], None]) -> tuple[list[str], list[str], list[str]]:
+def examine(claim: Claim, advance: Callable[[int], None]) -> tuple[list[str], list[str], list[str]]:
     """What is wrong with the tables themselves, with their rows, and with statistics and history.
 
     Args:
         claim: what is examined.
-        shape: of the segments.
         advance: told how many rows were compared.
     """
     again, failed, numbers = None, [], []
-    stored, manifest, told = claim.stored, claim.manifest, claim.manifest["history"]
+    stored, manifest, told = claim.stored, claim.manifest, claim.manifest.history
     if stored is not None:
-        numbers += _unequal("statistics", manifest["statistics"], statistics(stored, claim.source["episodes"]))
+        numbers += _unequal("statistics", manifest.statistics, statistics(stored, claim.base.episodes))
     try:
         if claim.remake is not None and not claim.why_not:
             again = claim.remake()
             numbers += _history_problems(again, told)
         elif stored is not None:
-            again = _truth_again(stored, claim.labelling, claim.source["longest_episode"])
-            numbers += _told_problems(claim, stored.pairs.length) or _filter_problems(
-                stored, claim.labelling, told, claim.drawn
-            )
+            again = _truth_again(stored, manifest)
+            numbers += _told_problems(manifest) or _filter_problems(stored, manifest, claim.drawn)
     except InputError as error:
         failed.append(f"the recipe cannot be followed again: {error}")
-    problems, differences = compare(claim.folder, manifest, shape, claim.columns, again, claim.tables, advance)
+    problems, differences = compare(
+        claim.folder, manifest, claim.base.recipe.shape, claim.columns, again, claim.tables, advance
+    )
     return problems, [*failed, *differences], numbers
 
 
@@ -84,16 +81,15 @@ def read_stored(folder: Path, labels: str | None) -> tuple[Feedback | None, list
         return None, [str(error).replace(f"{folder}/", "")]
 
 
-def _truth_again(stored: Feedback, labelling: Labelling, longest: int) -> Feedback:
+def _truth_again(stored: Feedback, manifest: AnyManifest) -> Feedback:
     """Labels as far as the returns and costs of the pairs that are left tell: the truth, and what no noise has touched.
 
     Args:
         stored: the labels as they are.
-        labelling: the choices behind them.
-        longest: steps of the longest recorded episode.
+        manifest: with the choices behind them.
     """
-    horizon = labelling.steps_of(longest)
-    safe = safe_by_cost(stored.costs, labelling.limit, stored.pairs.length, horizon)
+    labelling = manifest.labelling
+    safe = safe_by_cost(stored.costs, labelling.limit, stored.pairs.length, manifest.horizon)
     again = replace(stored, clean_preference=prefer_by_return(stored.returns), clean_safe=safe)
     if labelling.teacher == "oracle" and labelling.preference_noise == 0:
         again = replace(again, preference=again.clean_preference)
@@ -102,7 +98,7 @@ def _truth_again(stored: Feedback, labelling: Labelling, longest: int) -> Feedba
     return again
 
 
-def _history_problems(again: Feedback, told: list[dict[str, Any]]) -> list[str]:
+def _history_problems(again: Feedback, told: Sequence[dict[str, Any]]) -> list[str]:
     """Which stages of the published history are not what was done when the labels were made once more."""
     if [entry.get("stage") for entry in told] != [entry["stage"] for entry in again.history]:
         return [f"history: the stages {', '.join(str(entry.get('stage')) for entry in told)} are not those of the recipe"]
@@ -110,17 +106,16 @@ def _history_problems(again: Feedback, told: list[dict[str, Any]]) -> list[str]:
     return [problem for entry, done in pairs for problem in _unequal(f"history: {done['stage']}", entry, done)]
 
 
-def _told_problems(claim: Claim, length: int) -> list[str]:
+def _told_problems(manifest: AnyManifest) -> list[str]:
     """What a history says about stages whose counts cannot be told again: the choices, and what follows from them."""
-    choices = claim.labelling
-    horizon = choices.steps_of(claim.source["longest_episode"])
-    stages: list[dict[str, Any]] = [{"stage": "source"}, {"stage": "sample"}] if isinstance(choices, Recipe) else []
-    limit = segment_cost_limit(choices.limit, length, horizon)
-    stages.append({"stage": "label", "horizon": horizon, "segment_cost_limit": limit})
+    choices = manifest.labelling
+    stages: list[dict[str, Any]] = [{"stage": "source"}, {"stage": "sample"}] if isinstance(manifest, Manifest) else []
+    limit = manifest.segment_cost_limit
+    stages.append({"stage": "label", "horizon": manifest.horizon, "segment_cost_limit": limit})
     stages += [{"stage": "teach", "teacher": choices.teacher}] if choices.teacher != "oracle" else []
     stages += [{"stage": "annotate", "safety_noise": choices.safety_noise}] if choices.safety_noise != "none" else []
     stages += [{"stage": "noise"}, *({"stage": "filter", "filter": name} for name in choices.filters)]
-    told = claim.manifest["history"]
+    told = manifest.history
     if len(told) != len(stages):
         return [f"history: {len(told)} stages instead of {len(stages)}"]
     known = [{key: entry.get(key) for key in stage} for entry, stage in zip(told, stages, strict=True)]
@@ -128,14 +123,14 @@ def _told_problems(claim: Claim, length: int) -> list[str]:
     return [problem for entry, stage in pairs for problem in _unequal(f"history: {stage['stage']}", entry, stage)]
 
 
-def _filter_problems(stored: Feedback, labelling: Labelling, history: list[dict[str, Any]], drawn: int) -> list[str]:
+def _filter_problems(stored: Feedback, manifest: AnyManifest, drawn: int) -> list[str]:
     """Pairs that a filter would have removed, and filters whose counts do not add up; `drawn` pairs went in."""
     problems = []
-    for name in labelling.filters:
+    for name in manifest.labelling.filters:
         dropped = ~FILTERS[name](stored)
         if dropped.any():
             problems.append(f"pair {stored.pairs.pair_id[dropped][0]} is one that the filter {name} removes")
-    steps = [entry for entry in history if entry.get("stage") == "filter"]
+    steps = [entry for entry in manifest.history if entry["stage"] == "filter"]
     for entry in steps:
         if entry.get("pairs_before") != drawn or not isinstance(entry.get("removed"), int):
             return [*problems, f"history: filter {entry['filter']} did not start from {drawn:,} pairs"]

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from safefeedback import sources
+from safefeedback.dataset.manifest import Manifest
 from safefeedback.errors import InputError
 from safefeedback.feedback.recipe import Labelling
 from safefeedback.files import file_sha256
 from safefeedback.sources import dsrl
-from safefeedback.tasks import Task
-from safefeedback.types import Episodes
+from safefeedback.types import Episodes, Source
 
 
-def recordings(manifest: dict[str, Any], task: Task, source: Path | None) -> tuple[Episodes | None, list[str], str]:
+def recordings(manifest: Manifest, source: Path | None) -> tuple[Episodes | None, list[str], str]:
     """The recordings that were given, or else found on this machine; what is wrong with them; a note.
 
     Raises:
         InputError: if a file that was given cannot be read.
     """
-    fingerprint = manifest["source"]["sha256"]
+    task, fingerprint = manifest.task, manifest.source.fingerprint
     if source is not None:
         given = sha256(source)
         if given != fingerprint:
@@ -35,7 +34,7 @@ def recordings(manifest: dict[str, Any], task: Task, source: Path | None) -> tup
     if episodes is None:
         return None, [], "the recordings are not at hand: name their file with --source FILE to compare every window"
     where = f"{source}" if source is not None else f"{episodes.source.file}, found on this machine"
-    return episodes, _terms(manifest["source"], episodes), f"{where}: sha256 {fingerprint}"
+    return episodes, _terms(manifest.source, episodes), f"{where}: sha256 {fingerprint}"
 
 
 def with_advantages(
@@ -60,14 +59,14 @@ def with_advantages(
     return replace(episodes, advantages=values), ""
 
 
-def _terms(told: dict[str, str], episodes: Episodes) -> list[str]:
+def _terms(told: Source, episodes: Episodes) -> list[str]:
     """Licence and credit that are not those of the recordings; a file of one's own may have been given others."""
     source = episodes.source
     known = {
         "dsrl": {"license": dsrl.LICENSE, "author": dsrl.AUTHOR, "citation": dsrl.CITATION},
         "recordings": {key: getattr(source, key) for key in ("license", "author", "citation", "credit")},
-    }.get(told["kind"], {})
-    return [f"recipe.json: source.{key} is not that of the recordings" for key in known if told[key] != known[key]]
+    }.get(told.kind, {})
+    return [f"recipe.json: source.{key} is not that of the recordings" for key in known if getattr(told, key) != known[key]]
 
 
 def sha256(file: Path) -> str:

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from safefeedback.feedback.recipe import Recipe
+from safefeedback.dataset.manifest import Manifest
 from safefeedback.types import Episodes, Feedback
 
 
-def row_problems(stored: Feedback, recipe: Recipe, source: dict[str, Any], episodes: Episodes | None) -> list[str]:
+def row_problems(stored: Feedback, manifest: Manifest, episodes: Episodes | None) -> list[str]:
     """Lost, repeated and unheard-of pairs, windows outside their episodes, episodes in both splits.
 
     Args:
         stored: every pair of the dataset, in the order of pair_id.
-        recipe: of the dataset.
-        source: the history's entry about the recordings.
+        manifest: of the dataset.
         episodes: the recordings themselves, if they are at hand.
     """
+    recipe = manifest.recipe
     pairs, pair_id, problems = stored.pairs, stored.pairs.pair_id, []
     twice = pair_id[1:][np.diff(pair_id) == 0]
     if len(twice):
@@ -31,9 +29,9 @@ def row_problems(stored: Feedback, recipe: Recipe, source: dict[str, Any], episo
         lost, gaps = recipe.pairs - len(there), np.flatnonzero(there != np.arange(len(there)))
         first = gaps[0] if len(gaps) else len(there)
         problems += [f"{lost:,} pairs are lost, the first is pair {first}"] if lost else []
-    count = source["episodes"]
+    count = manifest.episodes
     strange = (pairs.episode < 0) | (pairs.episode >= count)
-    ends = np.full(pairs.episode.shape, source["longest_episode"])
+    ends = np.full(pairs.episode.shape, manifest.longest_episode)
     if episodes is not None and len(episodes) == count:
         ends = episodes.lengths[np.where(strange, 0, pairs.episode)]
     for bad, words in ((strange, "is not in the recordings"), (_outside(stored, ends) & ~strange, "is not that long")):

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from safefeedback.dataset.manifest import AnyManifest
 from safefeedback.errors import InputError
-from safefeedback.feedback.recipe import Recipe
-from safefeedback.verification import dataset, files, label_sets, manifests, origin
+from safefeedback.verification import dataset, files, label_sets, origin
 from safefeedback.verification.card import card_check
 from safefeedback.verification.check import Check
+from safefeedback.verification.manifests import load_dataset_manifest, load_label_sets
 
 __all__ = ["Check", "verify"]
 
@@ -39,32 +40,26 @@ def verify(
     if not (folder / "recipe.json").is_file():
         raise InputError(f"{folder} is not a dataset of safefeedback: it holds no recipe.json")
     given = {origin.sha256(advantages): advantages} if advantages is not None else {}
-    manifest, problems = manifests.load(folder, manifests.DATASET)
-    recipe: Recipe | None = None
-    if manifest:
-        recipe, more = manifests.dataset_recipe(manifest)
-        problems += more
-    sets = label_sets.load(folder)
-    usable = {"": manifest, **{f"labels/{name}": made for name, (made, _) in sets.items()}}
-    usable = {prefix: made for prefix, made in usable.items() if made}
-
-    weighed = _counter(on_progress, sum(len(made["files"]) for made in usable.values()), "checking files")
-    checks = [
-        Check("manifest", tuple(problems), "recipe.json: structure, recipe, hashes"),
-        files.files_check(folder, usable, weighed),
-    ]
-    if recipe is None:
-        return checks
-    episodes, wrong, note = origin.recordings(manifest, recipe.task, source)
+    manifest, problems = load_dataset_manifest(folder)
+    checks = [Check("manifest", tuple(problems), "recipe.json: structure, recipe, hashes")]
+    if manifest is None:
+        return checks  # nothing says what the rest should be
+    sets = load_label_sets(folder, manifest)
+    usable = {name: made for name, (made, _) in sets.items() if made is not None}
+    named: dict[str, AnyManifest] = {"": manifest}
+    named |= {f"labels/{name}": made for name, made in usable.items()}
+    weighed = _counter(on_progress, sum(len(made.files) for made in named.values()), "checking files")
+    checks.append(files.files_check(folder, named, weighed))
+    episodes, wrong, note = origin.recordings(manifest, source)
     checks.append(Check("source", tuple(wrong), note))
-    rows = sum((3 if "answers_sha256" in made["recipe"] else 2) * sum(made["splits"].values()) for made in usable.values())
+    rows = 2 * sum(made.pairs for made in named.values()) + sum(made.pairs for made in usable.values() if made.by_people)
     compared = _counter(on_progress, rows, "comparing rows")
-    stored, found = dataset.dataset_checks(folder, manifest, recipe, episodes, given, compared)
+    stored, found = dataset.dataset_checks(folder, manifest, episodes, given, compared)
     checks += found
-    for name, (made, problems) in sets.items():
+    for name, (one, problems) in sets.items():
         base = label_sets.Base(folder, manifest, stored, episodes, given)
-        checks.append(label_sets.label_set_check(base, name, made, problems, compared))
-    return [*checks, card_check(folder, manifest, {name: made for name, (made, _) in sets.items() if made})]
+        checks.append(label_sets.label_set_check(base, name, one, problems, compared))
+    return [*checks, card_check(folder, manifest, usable)]
 
 
 def _counter(on_progress: Callable[[int, int | None, str], None], total: int, doing: str) -> Callable[[int], None]:

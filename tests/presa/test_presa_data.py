@@ -94,7 +94,7 @@ def test_what_cannot_be_trained_on_is_refused_in_one_line(folder: Path, tmp_path
         (tmp_path / "nowhere", "there is no folder"),
         (tmp_path / "empty", "not a dataset of safefeedback"),
         (edited("version", format_version=2), "format version 2"),
-        (edited("bare", task=None), "lacks task"),
+        (edited("bare", task=None), "no field 'task'"),
         (edited("dims", task={**task, "action_dim": 3}), "2 action dims but the task BallCircle has 8 and 3"),
         (not_finite, f"actions of pair {read(folder).pair_id[3]} are not finite"),
     ):

@@ -1,0 +1,255 @@
+"""What recipe.json says, checked and typed; no other module knows how it is laid out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from safefeedback.dataset.structure import ANSWERS, DATASET, LABEL_SET, SOURCE_ENTRY, misfits, structure_problems
+from safefeedback.errors import InputError
+from safefeedback.feedback.consensus import CONSENSUS
+from safefeedback.feedback.labels import segment_cost_limit
+from safefeedback.feedback.recipe import Labelling, Recipe
+from safefeedback.tasks import Task, tasks
+from safefeedback.types import SOURCE_KINDS, Source
+
+
+class ManifestError(InputError):
+    """A recipe.json does not say what it should.
+
+    Attributes:
+        problems: everything that is wrong with it, a sentence each.
+    """
+
+    def __init__(self, place: str, kind: str, problems: list[str]) -> None:
+        super().__init__(f"{place}/recipe.json is not the manifest of a {kind} of safefeedback: {problems[0]}")
+        self.problems = tuple(problems)
+
+
+class StoredFile(NamedTuple):
+    """The size and the sha256 that a file should have."""
+
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Where the labels of people came from: the CSV file, its sha256, and how several answers became one label."""
+
+    file: str
+    sha256: str
+    consensus: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Described:
+    """What a dataset and a label set have in common.
+
+    Attributes:
+        raw: recipe.json as it was read.
+        labelling: the choices that shaped the labels.
+        horizon: T, the steps of an episode to which the cost limit belongs.
+        segment_cost_limit: the cost up to which a segment is safe, cost limit * L / T.
+        recipe_sha256: see `safefeedback.dataset.store.recipe_hash`.
+        content_sha256: see `safefeedback.dataset.content`.
+        columns: the sha256 of each column's content, by table/split/column.
+        splits: the number of pairs of each split.
+        history: what was done to pairs and labels, in order, as JSON-ready entries.
+        statistics: see `safefeedback.dataset.stats`.
+        files: by path in the folder.
+        version: of safefeedback, which wrote it.
+    """
+
+    raw: dict[str, Any]
+    labelling: Labelling
+    horizon: int
+    segment_cost_limit: float
+    recipe_sha256: str
+    content_sha256: str
+    columns: dict[str, str]
+    splits: dict[str, int]
+    history: tuple[dict[str, Any], ...]
+    statistics: dict[str, Any]
+    files: dict[str, StoredFile]
+    version: str
+
+    @property
+    def by_people(self) -> bool:
+        """Whether people gave the labels."""
+        return False
+
+    @property
+    def pairs(self) -> int:
+        """How many pairs there are, in all splits."""
+        return sum(self.splits.values())
+
+    @property
+    def bytes(self) -> int:
+        """The size of all files."""
+        return sum(file.bytes for file in self.files.values())
+
+    @property
+    def filters_removed(self) -> tuple[int, int] | None:
+        """How many safe and how many unsafe labels of training pairs the filters removed; None if older entries do not say."""
+        steps = [entry for entry in self.history if entry["stage"] == "filter"]
+        if any("train_safe_removed" not in entry for entry in steps):
+            return None
+        return sum(one["train_safe_removed"] for one in steps), sum(one["train_unsafe_removed"] for one in steps)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest(_Described):
+    """What a dataset says about itself.
+
+    Attributes:
+        recipe: every choice that shaped it.
+        source: the recordings.
+        source_entry: what the history says about the recordings.
+    """
+
+    recipe: Recipe
+    source: Source
+    source_entry: dict[str, Any]
+
+    @property
+    def task(self) -> Task:
+        """What was recorded."""
+        return self.recipe.task
+
+    @property
+    def own_task(self) -> bool:
+        """Whether the task is one of the user's own, or differs from the known task of that name."""
+        return tasks().get(self.task.name) != self.task
+
+    @property
+    def episodes(self) -> int:
+        """How many episodes the recordings hold."""
+        return int(self.source_entry["episodes"])
+
+    @property
+    def longest_episode(self) -> int:
+        """How many steps the longest recorded episode has."""
+        return int(self.source_entry["longest_episode"])
+
+    def anonymous(self) -> Manifest:
+        """The same without who made recordings of the user's own; DSRL's authors and ours stay, as their licence asks."""
+        if self.source.kind != "file":
+            return self
+        return Manifest.parse({**self.raw, "source": {**self.raw["source"], "author": "", "citation": "", "credit": ""}})
+
+    @classmethod
+    def parse(cls, values: Any, place: str = "") -> Manifest:
+        """Checks and reads what a recipe.json holds.
+
+        Args:
+            values: its JSON value.
+            place: the dataset's folder, for errors.
+
+        Raises:
+            ManifestError: if something is missing or is not what it should be.
+            InputError: if it is in another format than this one.
+        """
+        problems = structure_problems(values, DATASET, place)
+        if not problems:
+            first = values["history"][0] if values["history"] else {}
+            problems = misfits(first, SOURCE_ENTRY, "recipe.json: history[0]")
+            if not problems and (first["stage"] != "source" or first["longest_episode"] < 1):
+                problems = ["recipe.json: history does not begin with the source, or tells of no episode"]
+            if values["source"]["kind"] not in SOURCE_KINDS:
+                problems.append(
+                    f"recipe.json: source: kind is '{values['source']['kind']}', not one of {', '.join(SOURCE_KINDS)}"
+                )
+        recipe: Recipe | None = None
+        if not problems:
+            recipe, problems = _choices(Recipe, values["recipe"], lambda: Task.from_dict(values["task"]))
+        if recipe is None:
+            raise ManifestError(place, "dataset", problems)
+        said, first = values["source"], values["history"][0]
+        terms = {key: said[key] for key in ("license", "author", "citation", "credit")}
+        source = Source(said["kind"], values["not_hashed"]["source_file"], said["sha256"], **terms)
+        labelling = Labelling.from_dict(values["recipe"], recipe.task)
+        common = _common(values, labelling, recipe.length, first["longest_episode"])
+        return cls(recipe=recipe, source=source, source_entry=first, **common)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelSetManifest(_Described):
+    """What a label set says about itself.
+
+    Attributes:
+        name: of the set.
+        base_content_sha256, base_recipe_sha256: of the dataset whose pairs it labels.
+        answers: where the labels came from, if people gave them; None for labels that were computed.
+    """
+
+    name: str
+    base_content_sha256: str
+    base_recipe_sha256: str
+    answers: Answers | None
+
+    @property
+    def by_people(self) -> bool:
+        """Whether people gave the labels."""
+        return self.answers is not None
+
+    @classmethod
+    def parse(cls, values: Any, base: Manifest, place: str = "") -> LabelSetManifest:
+        """Checks and reads what the recipe.json of a label set holds.
+
+        Args:
+            values: its JSON value.
+            base: the manifest of the dataset.
+            place: the label set's folder, for errors.
+
+        Raises:
+            ManifestError, InputError: as `Manifest.parse` does.
+        """
+        problems, answers, labelling = structure_problems(values, LABEL_SET, place), None, None
+        if not problems:
+            chosen = values["recipe"]
+            if "answers_sha256" in chosen:
+                problems = misfits(chosen, ANSWERS, "recipe.json: recipe")
+                if not problems and chosen["consensus"] not in CONSENSUS:
+                    problems = [f"recipe.json: recipe: there is no consensus '{chosen['consensus']}'"]
+                if not problems:
+                    answers = Answers(chosen["file"], chosen["answers_sha256"], chosen["consensus"])
+        if not problems:
+            labelling, problems = _choices(Labelling, chosen, lambda: base.task)
+        if labelling is None:
+            raise ManifestError(place, "label set", problems)
+        return cls(
+            name=values["name"],
+            base_content_sha256=values["base"]["content_sha256"],
+            base_recipe_sha256=values["base"]["recipe_sha256"],
+            answers=answers,
+            **_common(values, labelling, base.recipe.length, base.longest_episode),
+        )
+
+
+AnyManifest = Manifest | LabelSetManifest
+
+
+def _common(values: dict[str, Any], labelling: Labelling, length: int, longest: int) -> dict[str, Any]:
+    horizon = labelling.steps_of(longest)
+    return {
+        "raw": values,
+        "labelling": labelling,
+        "horizon": horizon,
+        "segment_cost_limit": segment_cost_limit(labelling.limit, length, horizon),
+        "content_sha256": values["content"]["sha256"],
+        "columns": values["content"]["columns"],
+        "files": {path: StoredFile(**file) for path, file in values["files"].items()},
+        "history": tuple(values["history"]),
+        "version": values["not_hashed"]["safefeedback"],
+        **{key: values[key] for key in ("recipe_sha256", "splits", "statistics")},
+    }
+
+
+def _choices(kind: Any, values: dict[str, Any], task: Callable[[], Task]) -> tuple[Any, list[str]]:
+    """The choices that a manifest holds, or why there can be none."""
+    try:
+        return kind.from_dict(values, task()), []
+    except (InputError, TypeError, ValueError, AttributeError, KeyError) as error:
+        return None, [f"recipe.json: there is no such recipe: {error}"]
