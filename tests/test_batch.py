@@ -11,11 +11,11 @@ import time
 from pathlib import Path
 
 import pytest
+from conftest import run_cli, wait_for
 
 from safefeedback.errors import InputError
 from safefeedback.parallel import run_here, shard
 from safefeedback.tasks import find_tasks, tasks
-from tests.conftest import run_cli, wait_for
 
 WORDS = ["build", "--pairs", "30", "--length", "32", "--source", "recordings", "--out", "made"]
 

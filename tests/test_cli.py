@@ -13,9 +13,14 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import run_cli, write_hdf5
 from hub_server import Hub
+
+from safefeedback.cli.doctor import Check, examine
+from safefeedback.simulators import can_simulate
+from safefeedback.tasks import find_task
 
 ROOT = Path(__file__).parents[1]
 HEAVY = {
@@ -129,8 +134,20 @@ def test_tasks_as_json_and_table(tmp_path: Path):
 def test_doctor_tells_what_works(tmp_path: Path):
     checks = {row["name"]: row for row in json.loads(run_cli("doctor", "--json", cwd=tmp_path).stdout)}
     assert checks["build and read datasets"]["state"] == checks["datasets.load_dataset"]["state"] == "works"
-    assert set(row["state"] for row in checks.values()) <= {"works", "missing", "broken"}
-    assert run_cli("doctor", cwd=tmp_path).returncode == 0
+    for name, task in (("simulate BulletGym", "BallRun"), ("simulate SafetyGym", "SwimmerVelocity")):
+        assert checks[name]["state"] == ("works" if can_simulate(find_task(task)) is None else "missing")
+    for name, module in (("train", "safetensors"), ("collect", "stable_baselines3")):
+        assert checks[name]["state"] == ("works" if find_spec(module) else "missing")
+
+
+def test_doctor_knows_missing_from_broken():
+    there, absent = ("numpy",), ("numpy", "no-such-package")
+    found = examine(Check("x", absent, "import numpy", "uv sync --extra y"))
+    assert found == {"name": "x", "state": "missing", "detail": "no-such-package: uv sync --extra y"}
+    found = examine(Check("x", there, "raise OSError('no display')", ""))
+    assert found["state"] == "broken" and found["detail"] == f"OSError: no display (numpy {np.__version__})"
+    assert examine(Check("x", there, "import os; os._exit(3)", ""))["detail"].startswith("ended with code 3")
+    assert examine(Check("x", there, "import numpy", ""))["state"] == "works"
 
 
 def test_json_is_alone_on_stdout(ball_file: Path, tmp_path: Path):
@@ -239,7 +256,6 @@ def test_readme_commands_run(hub: Hub, tmp_path: Path):
     """The README's commands and Python, in its order, in a folder that holds nothing but the file they name; the Hub is a
     server on loopback."""
     pytest.importorskip("stable_baselines3", reason="the extra 'collect' is not installed")
-    ran = 0
     (tmp_path / "work").mkdir()
     write_hdf5(tmp_path / "work" / "my_data.hdf5", [200] * 40)
     (tmp_path / "work" / "maze.py").write_text((ROOT / "docs" / "examples" / "maze.py").read_text())
@@ -250,7 +266,6 @@ def test_readme_commands_run(hub: Hub, tmp_path: Path):
         words = shlex.split(line, comments=True)
         result = run_cli(*words[1:], cwd=tmp_path / "work", env=env, program=words[0])
         assert result.returncode == 0, f"{line}\n{result.stderr}"
-        ran += 1
     code = "\n".join(re.findall(r"```python\n(.*?)```", README, re.S))
     result = subprocess.run(
         [sys.executable, "-c", code],
@@ -261,4 +276,6 @@ def test_readme_commands_run(hub: Hub, tmp_path: Path):
         check=False,
     )
     assert result.returncode == 0, result.stderr
-    assert ran >= 4
+    made = {path.parent.name for path in (tmp_path / "work").glob("*/recipe.json")}
+    trained = {path.parent.name for path in (tmp_path / "work").glob("*/config.json")}
+    assert {"drone", "mine", "drone-v1", "joined", "ball"} <= made and {"first", "limit40", "hub-drone"} <= trained

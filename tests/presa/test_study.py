@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -15,8 +16,10 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 import typer
+from conftest import run_cli, wait_for
 
 from presa.cli.study import study as run_study
+from presa.rollouts.evaluate import ONE_THREAD
 from presa.study.cells import cell_folder, forget_failure, record_failure, result, run_cell
 from presa.study.grid import QUICK, Scope, cells, find_study, find_tasks, studies
 from presa.study.manifest import open_root, read_study, write_study
@@ -28,7 +31,6 @@ from safefeedback.errors import InputError
 from safefeedback.parallel import shard
 from safefeedback.simulators import can_simulate
 from safefeedback.tasks import find_task
-from tests.conftest import run_cli, wait_for
 
 TINY = ["--source", "recordings", "--tasks", "BallRun", "--quick", "--steps", "12", "--bc-steps", "4", "--pairs", "40"]
 pytestmark = pytest.mark.skipif(can_simulate(find_task("BallRun")) is not None, reason="BallRun cannot be simulated here")
@@ -333,17 +335,19 @@ def test_a_cell_whose_processes_die_is_given_up(tmp_path: Path) -> None:
     assert found is not None and found["failures"] == {"": "3 processes that worked on it died"}
 
 
-def test_two_nodes_of_a_cluster_one_of_them_killed_give_the_same_rows(done: Path, tmp_path: Path) -> None:
-    pytest.importorskip("ray", reason="Ray is not installed")
-    answer = subprocess.run(
-        [sys.executable, str(Path(__file__).with_name("ray_study.py")), str(tmp_path / "cluster"), *TINY],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=240,
-        env={**os.environ, "RAY_DISABLE_IMPORT_WARNING": "1", "RAY_USAGE_STATS_ENABLED": "0"},
-    )
-    assert answer.returncode == 0, answer.stderr[-2000:]
-    assert all(words in answer.stdout for words in ("built on the cluster", "killed a worker", "6 rows of 3 of 3 cells"))
+def test_cells_on_a_cluster_give_the_same_rows(done: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a node of a cluster does with a cell, done here; tests/test_parallel.py spreads work over a real cluster."""
+    told: list[tuple[str, float]] = []
+
+    def here(function: Any, items: list[Any], address: str, on_done: Any, gpus: float) -> None:
+        told.append((address, gpus))
+        for index, item in enumerate(items):
+            on_done(index, function(*pickle.loads(pickle.dumps(item))))
+
+    monkeypatch.setattr("presa.study.on_ray.run_on_cluster", here)
+    for name in [*ONE_THREAD, "PRESA_CACHE"]:  # what a node's process sets for itself
+        monkeypatch.setenv(name, os.environ.get(name, ""))
+    given: dict[str, Any] = {"tasks": "BallRun", "quick": True, "steps": 12, "bc_steps": 4, "pairs": 40, "ray": "auto"}
+    run_study("modules", "recordings", out=tmp_path / "cluster", **given)
+    assert told == [("auto", 0)]
     assert pq.read_table(tmp_path / "cluster" / "modules.parquet").equals(pq.read_table(done / "modules.parquet"))

@@ -20,6 +20,7 @@ from presa.algorithms import ALGORITHMS, configure  # noqa: E402
 from presa.algorithms.base import Examples, Training  # noqa: E402
 from presa.data.pairs import load_data  # noqa: E402
 from presa.losses import segment_score  # noqa: E402
+from presa.networks.adam import Adam  # noqa: E402
 from presa.networks.mlp import initial_parameters, log_probability, mean_action  # noqa: E402
 from presa.offline import behaviour, held_out, preference_accuracy  # noqa: E402
 from presa.rollouts.policy import load  # noqa: E402
@@ -61,29 +62,48 @@ def test_every_example_once_an_epoch_in_an_order_of_its_own() -> None:
     assert len(Batches(3, 8, 0, "main").index(0)) == 8  # batches larger than the data
 
 
-def test_adam_against_a_naive_one(folder: Path) -> None:
-    """Three steps of the loop are three steps of Adam (Kingma and Ba, algorithm 1) on the same batches."""
+def test_the_loop_steps_as_torchs_adam_does(folder: Path) -> None:
+    """Three steps of the loop are three of torch.optim.Adam, in doubles, on the same batches."""
     algorithm = configure(
         "bc-safe-seg", None, {"steps": 3, "hidden": (4,), "dropout": 0.0, "batch_size": 5, "learning_rate": 0.01}
     )
     examples = algorithm.examples(load_data(folder))
     start = initial_parameters(8, 2, (4,), seed=0)
     *_, (last, numbers) = fit(algorithm, examples, Snapshot(0, start, {}, {}), 0, "main", 1)
-    parameters = {name: value.double() for name, value in start.items()}
-    first, second = ({name: torch.zeros_like(value) for name, value in parameters.items()} for _ in range(2))
+    parameters = {name: value.detach().double().requires_grad_() for name, value in start.items()}
+    adam = torch.optim.Adam(parameters.values(), lr=0.01)
     for step in range(3):
         index = Batches(len(examples), 10, 0, "main").index(step)
-        leaves = {name: value.clone().requires_grad_() for name, value in parameters.items()}
-        mean = mean_action(leaves, examples.observations[index].double())
+        mean = mean_action(parameters, examples.observations[index].double())
         loss = -log_probability(mean, examples.actions[index].double()).mean()
-        for name, gradient in zip(leaves, torch.autograd.grad(loss, list(leaves.values())), strict=True):
-            first[name] = 0.9 * first[name] + 0.1 * gradient
-            second[name] = 0.999 * second[name] + 0.001 * gradient**2
-            scale = (second[name] / (1 - 0.999 ** (step + 1))).sqrt() + 1e-8
-            parameters[name] = parameters[name] - 0.01 * first[name] / (1 - 0.9 ** (step + 1)) / scale
+        adam.zero_grad()
+        loss.backward()
+        adam.step()
     for name, value in parameters.items():
-        torch.testing.assert_close(last.parameters[name].double(), value, atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(last.parameters[name].double(), value.detach(), atol=1e-5, rtol=1e-4)
     assert numbers["loss"] == pytest.approx(loss.item(), rel=1e-4)
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.02])
+def test_adam_is_torchs(decay: float) -> None:
+    """Twenty steps along drawn gradients, some of them tiny, some zero; with decay it is AdamW."""
+    draw = torch.Generator().manual_seed(0)
+    shapes = {"weight_0": (3, 4), "bias_0": (4,), "scale": (1,)}
+    start = {name: torch.randn(shape, generator=draw) for name, shape in shapes.items()}
+    ours = Adam(start, {})
+    theirs = {name: value.clone().requires_grad_() for name, value in start.items()}
+    rate = 0.05
+    optimizer = torch.optim.AdamW(theirs.values(), lr=rate, weight_decay=decay / rate)
+    for step in range(1, 21):
+        gradients = [torch.randn(shape, generator=draw) * 10.0 ** (step % 5 - 4) for shape in shapes.values()]
+        gradients[2] = torch.zeros(1)
+        ours.step(gradients, rate, step, decay)
+        for value, gradient in zip(theirs.values(), gradients, strict=True):
+            value.grad = gradient
+        optimizer.step()
+    for name, value in theirs.items():
+        torch.testing.assert_close(ours.parameters[name], value.detach(), atol=1e-6, rtol=1e-5)
+    assert not torch.equal(ours.parameters["weight_0"], start["weight_0"])
 
 
 def test_reports_are_means_since_the_last_one(folder: Path) -> None:
