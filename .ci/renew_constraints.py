@@ -12,16 +12,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 FILES = ["pyproject.toml", "README.md", "LICENSE", "safefeedback/version.py"]  # what uv reads to resolve
 BLOCK = r"(?ms)^%s = \[\n.*?^\]\n"
-EXPORT = [
-    "export",
-    "--quiet",
-    "--no-hashes",
-    "--no-header",
-    "--no-annotate",
-    "--no-emit-project",
-    "--all-extras",
-    "--all-groups",
-]
+EXPORT = ["export", "--quiet", "--no-hashes", "--no-header", "--no-annotate"]
+EXPORT += ["--no-emit-project", "--all-extras", "--all-groups"]
 COMPILE = ["pip", "compile", "--quiet", "--universal", "--no-header", "--no-annotate", "-"]
 
 
