@@ -83,3 +83,15 @@ def test_a_velocity_task_shows_its_speed_and_the_limit_first() -> None:
 def test_what_is_drawn_depends_on_observations_alone() -> None:
     observations = segments("BallRun")
     assert describe_view("BallRun", observations) == describe_view("BallRun", observations.copy())
+
+
+def test_driving_is_seen_by_lidar_and_by_the_road() -> None:
+    observations = np.full((2, 8, 259), 0.5, np.float32)
+    observations[..., -240:] = 1.0  # nothing in reach
+    observations[0, 3, -240 + 4] = 0.2  # the fifth laser meets something at 10 m
+    view = describe_view("easysparse", observations)
+    assert view["kind"] == "driving" and view["lasers"] == 80 and view["speed_limit"] == 10.0
+    drawn = channels(view, observations)
+    assert drawn.shape == (2, 8, 85) and len(view["channels"]) == len(view["units"]) == 85
+    np.testing.assert_allclose(drawn[0, 0, :5], [39.5, 9.0, 9.0, 0.0, 0.0], atol=1e-5)
+    assert drawn[0, 3, 5 + 1] == pytest.approx(10.0) and drawn[0, 3, 5 + 0] == drawn[0, 3, 5 + 2] == 50.0

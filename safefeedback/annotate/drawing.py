@@ -11,8 +11,11 @@ from typing import Any
 import numpy as np
 
 from safefeedback.plots import geometry
+from safefeedback.plots.driving import FREE_SPEED, LASERS, drive, drives
+from safefeedback.plots.driving import REACH as LASER_REACH
 
 CURVES = 6  # observation dims drawn where nothing is known about their meaning
+BUNDLE = 3  # lasers of MetaDrive's car drawn as one, by the nearest thing that any of them sees
 REACH = 3.0  # metres at which a lidar of safety-gymnasium reads 0 outside its Circle tasks
 
 
@@ -24,11 +27,11 @@ def describe_view(task: str, observations: np.ndarray) -> dict[str, Any]:
         observations: float32 [M, L, O], segments from which the scales are taken.
 
     Returns:
-        JSON-ready values. `kind` is "top" (seen from above), "lidar" or "curves"; `channels` and `units` name the numbers that
-        `channels` gives, in its order.
+        JSON-ready values. `kind` is "top" (seen from above), "lidar", "driving" or "curves"; `channels` and `units` name the
+        numbers that `channels` gives, in its order.
     """
     length, dims = observations.shape[-2:]
-    view = _top(task, dims) or _lidar(task, observations) or _curves(task, observations)
+    view = _top(task, dims) or _lidar(task, observations) or _driving(task, dims) or _curves(task, observations)
     return {**view, "task": task, "length": length}
 
 
@@ -49,6 +52,11 @@ def channels(view: dict[str, Any], observations: np.ndarray) -> np.ndarray:
         seen = geometry.lidars(task, observations)
         readings = [reading[..., bin_] for reading in seen.values() for bin_ in range(geometry.LIDAR_BINS)]
         return _stack([geometry.speeds(task, observations), *readings])
+    if view["kind"] == "driving":
+        car = drive(observations)
+        lasers = car.lidar.reshape(*car.lidar.shape[:-1], -1, BUNDLE).min(axis=-1)
+        of_car = [np.maximum(car.speed, 0), car.left, car.right, car.heading, car.lane_offset]
+        return _stack([*of_car, *np.moveaxis(lasers, -1, 0)])
     limited = geometry.limited_speed(task, observations)
     first = [] if limited is None else [limited[0]]
     return _stack([*first, *(observations[..., dim] for dim in view["dims"])])
@@ -93,6 +101,22 @@ def _lidar(task: str, observations: np.ndarray) -> dict[str, Any] | None:
         "bins": bins,
         "reach": REACH,
         "rings": [{"name": name, "first": 1 + bins * index} for index, name in enumerate(seen)],
+    }
+
+
+def _driving(task: str, dims: int) -> dict[str, Any] | None:
+    if not drives(task, dims):
+        return None
+    lasers = LASERS // BUNDLE
+    return {
+        "kind": "driving",
+        "channels": ["speed", "left", "right", "heading", "offset", *(f"laser {index}" for index in range(lasers))],
+        "units": ["km/h", "m", "m", "rad", "m", *["m"] * lasers],
+        "body": "Car",
+        "lasers": lasers,
+        "bundle": BUNDLE,
+        "reach": LASER_REACH,
+        "speed_limit": FREE_SPEED,
     }
 
 

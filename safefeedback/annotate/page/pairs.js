@@ -1,12 +1,13 @@
 // The numbers, and frames if there are any, of the pairs to come: fetched before they are needed, kept a while.
 
 import { curvesScene } from "./curves.js";
+import { drivingScene } from "./driving.js";
 import { framesScene } from "./frames.js";
 import { lidarScene } from "./lidar.js";
 import { sidesOf } from "./segment.js";
 import { topScene } from "./top.js";
 
-const SCENES = { top: topScene, lidar: lidarScene, curves: curvesScene };
+const SCENES = { top: topScene, lidar: lidarScene, driving: drivingScene, curves: curvesScene };
 const KEPT = 12;
 
 export class Pairs {

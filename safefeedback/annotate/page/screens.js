@@ -76,6 +76,8 @@ const READING = {
   ],
   lidar: () => ["You see what the body sees: it stands in the middle and looks upwards. Each mark is a thing in that direction, at its distance.",
     "The curves show the speed and how near the nearest thing of each kind is."],
+  driving: () => ["The car stands in the middle and looks upwards. The pale area is what its lidar sees; orange dots are where it meets something. The two lines are the edges of the road beside the car.",
+    "The curves show the speed, whose dashed line is where speed begins to cost, the nearest thing, the nearer edge of the road, and how far right of the lane's middle the car is."],
   curves: () => ["The curves show what was measured at each step. A dashed line is a limit."],
 };
 

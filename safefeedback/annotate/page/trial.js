@@ -76,6 +76,7 @@ export class Trial {
     main.dataset.swapped = String(item.swapped);
     main.dataset.item = item.item;
     if (!byId("numbers").hidden) showNumbers(byId("numbers"), this.scenes.at(-1));
+    sayNumbers(this.panels, scenes.at(-1), 0);
     this.clock.playing = !STILL.matches;
     this.showClock();
     this.drawnAt = performance.now();
