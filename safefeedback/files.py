@@ -167,6 +167,18 @@ def lock_folder(folder: Path) -> int | None:
     return handle
 
 
+def lock_file(path: Path) -> int | None:
+    """Locks a file, which is made where it is missing, until the handle is closed; None if another process has it."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        if fcntl is not None:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        return None
+    return handle
+
+
 def unlock(lock: int | None) -> None:
     if lock is not None:
         os.close(lock)

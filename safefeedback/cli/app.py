@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from safefeedback.cli.annotate import annotate
 from safefeedback.cli.collect import collect
 from safefeedback.cli.hub import export, fetch, publish
 from safefeedback.cli.inspect import inspect
@@ -215,6 +216,7 @@ def doctor(as_json: Json = False) -> None:
 
 app.command()(relabel)
 app.add_typer(labels, name="labels")
+app.command()(annotate)
 app.command()(collect)
 app.command()(inspect)
 app.command()(verify)

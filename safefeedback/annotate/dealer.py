@@ -1,0 +1,90 @@
+"""Gives people their pairs, and counts who has answered what."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import random
+import secrets
+from collections.abc import Iterable
+
+import numpy as np
+
+from safefeedback.annotate import assignment
+from safefeedback.annotate.material import Truth
+from safefeedback.annotate.person import Item, Person
+from safefeedback.annotate.store import Store
+from safefeedback.annotate.study import Study
+
+AHEAD = 3  # items given at once: the current one and those to fetch
+
+
+class Dealer:
+    """Which pairs are whose.
+
+    Attributes:
+        pools: what the pairs are used for.
+        answered: how many persons have answered each pair, int [N].
+        row_of: pair_id -> row.
+    """
+
+    def __init__(self, store: Store, study: Study, truth: Truth, rng: random.Random) -> None:
+        self.store, self.study, self.truth, self.rng = store, study, truth, rng
+        assert study.cost_limit is not None
+        self.seed = int(hashlib.sha256(store.about["id"].encode()).hexdigest()[:15], 16)
+        self.pools = assignment.pools(study, truth, study.cost_limit, self.seed)
+        self.row_of = {int(pair): row for row, pair in enumerate(truth.pair_id)}
+        self.answered = np.zeros(len(truth.pair_id), np.int64)
+        self.reweigh(None)
+
+    def reweigh(self, asked: dict[int, float] | None) -> None:
+        """Puts the pairs in order anew; `asked` is what `presa ask` gives."""
+        assert self.study.cost_limit is not None
+        self.weight = assignment.weights(self.study.order, self.truth, self.study.cost_limit, asked)
+        self.key = assignment.keys(self.weight, self.seed)
+
+    def count(self, people: Iterable[Person]) -> None:
+        """Counts anew how many persons have answered each pair."""
+        self.answered[:] = 0
+        for person in people:
+            given = (person.items[id] for id in person.standing if id in person.items)
+            self.answered[list({self.row_of[item.pair_id] for item in given if item.kind == "ordinary"})] += 1
+
+    def fill(self, person: Person, people: Iterable[Person]) -> None:
+        """Gives a person what is next, within `Store.adding`."""
+        if not self.study.quick and not any(item.kind == "practice" for item in person.items.values()):
+            for row in np.flatnonzero(self.pools.practice):
+                self._give(person, assignment.Draw(int(row), "practice", "practice", 1.0))
+        taken = self.answered.copy()
+        others = (one for one in people if one is not person and one.present)
+        for item in (item for one in others for item in one.open if item.kind == "ordinary"):
+            taken[self.row_of[item.pair_id]] += 1
+        for item in person.open:
+            if item.kind == "ordinary" and taken[self.row_of[item.pair_id]] >= self.study.overlap:
+                self.store.event(person.id, "release", {"item": item.id})
+                person.released.add(item.id)
+        while len(person.open) < AHEAD:
+            seen = {self.row_of[pair] for pair in person.had}
+            again = [self.row_of[pair] for pair in person.repeatable(assignment.APART)]
+            found = assignment.draw(self.study, self.pools, self.weight, self.key, taken, seen, again, self.rng)
+            if found is None:
+                return
+            self._give(person, found)
+
+    def left(self, person: Person, people: int) -> int:
+        """How many items a person can expect, about: what others leave, where so many come."""
+        study = self.study
+        had = np.zeros(len(self.answered), bool)
+        had[[self.row_of[pair] for pair in person.had]] = True
+        free = self.pools.ordinary & ~had & (self.answered < study.overlap)
+        wanted = int((study.overlap - self.answered[free]).sum())
+        ordinary = min(int(free.sum()), math.ceil(wanted / max(study.overlap, people)))
+        return len(person.open) + math.floor(ordinary / (1 - study.gold - study.repeat))
+
+    def _give(self, person: Person, draw: assignment.Draw) -> None:
+        pair_id = int(self.truth.pair_id[draw.row])
+        item = Item(secrets.token_hex(8), pair_id, draw.kind, bool(self.rng.getrandbits(1)), len(person.items))
+        chance = {"draw": draw.order, "probability": draw.probability, "position": item.position}
+        place = {"pair_id": pair_id, "kind": draw.kind, "swapped": int(item.swapped)}
+        self.store.add("item", id=item.id, person=person.id, **place, **chance, time=self.store.now())
+        person.items[item.id] = item

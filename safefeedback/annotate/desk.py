@@ -1,0 +1,227 @@
+"""What the server does with a person's requests: the live state of a study, and what is added to the store."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from safefeedback.annotate.dealer import AHEAD, Dealer
+from safefeedback.annotate.feedback import feedback_on
+from safefeedback.annotate.messages import Given, read_answer
+from safefeedback.annotate.person import BREAK_EVERY, Item, Person
+from safefeedback.annotate.refusal import Refusal
+from safefeedback.annotate.rows import answer_row, by_side, undo_row
+from safefeedback.annotate.script import Script
+from safefeedback.annotate.store import Store
+from safefeedback.annotate.study import person_id
+
+
+class Desk:
+    """A study that is being answered.
+
+    Attributes:
+        store, script, study, material: what is stored, read, chosen and shown.
+        people: everybody who has come, by name.
+        dealer: gives them their pairs.
+        unsaved: how many answers are not yet saved elsewhere; None where they are not to be.
+    """
+
+    def __init__(self, store: Store, script: Script, rng: random.Random | None = None) -> None:
+        self.store, self.script, self.study, self.material = store, script, script.study, script.material
+        self.unsaved: Callable[[], int] | None = None
+        self.dealer = Dealer(store, self.study, self.material.truth, rng or random.SystemRandom())
+        rows = store.rows("SELECT id, name FROM person")
+        self.people = {row["name"]: Person.load(store, row["id"], row["name"]) for row in rows}
+        gone = store.rows("SELECT data FROM event WHERE kind = 'withdrawn'")
+        self._withdrawn = {json.loads(row["data"])["person"] for row in gone}
+        self.dealer.count(self.people.values())
+
+    def person(self, name: str) -> Person:
+        """The person of that name, who may have come for the first time.
+
+        Raises:
+            Refusal: if he or she has withdrawn.
+        """
+        id = person_id(self.store, name)
+        if id in self._withdrawn:
+            raise Refusal("withdrawn", "You have withdrawn from this study, and your answers were deleted. Thank you.")
+        if name not in self.people:
+            with self.store.adding():
+                self.store.add("person", id=id, name=name, time=self.store.now())
+            self.people[name] = Person(id, name)
+        return self.people[name]
+
+    # What is told
+
+    def session(self, person: Person, again: bool = False) -> dict[str, Any]:
+        """Everything that the page needs at first; `again` begins a new session where one is over."""
+        self._arrive(person, again)
+        return {**self.script.session(person), "state": self.state(person)}
+
+    def state(self, person: Person) -> dict[str, Any]:
+        """Where a person stands, and the items to come."""
+        stage = self._stage(person)
+        items = {"practice": person.practice, "questions": person.open}.get(stage, [])
+        answered, done, each = len(person.standing), person.session_answered, person.seconds_each()
+        left = self.dealer.left(person, len(self.study.annotators) or len(self.people))
+        return {
+            "stage": stage,
+            "upcoming": [self._told(person, item) for item in items[:AHEAD]],
+            "progress": {
+                "answered": answered,
+                "total": answered + left,
+                "seconds_left": None if each is None else round(each * left),
+                "session_answered": done,
+                "session_seconds_left": round(person.session_left),
+                "break_due": done > 0 and done % BREAK_EVERY == 0,
+                "can_undo": bool(person.standing),
+                "not_yet_saved_remotely": self.unsaved() if self.unsaved is not None else None,
+            },
+        }
+
+    def pair(self, person: Person, pair_id: int) -> bytes:
+        """What is drawn of a pair that the person was given."""
+        if pair_id not in person.had:
+            raise Refusal("not-found", "There is no such pair.")
+        return self.material.pair(pair_id)
+
+    # What is done
+
+    def consent(self, person: Person, id: str, agreed: Any) -> dict[str, Any]:
+        if agreed is True and not person.consented and not self.study.quick:
+            with self._saved(person):
+                self.store.event(person.id, "consent", {"wording": self._wording(person)}, id)
+                person.known[id] = "consent"
+                person.consented = True
+                self.dealer.fill(person, self.people.values())
+        return self.state(person)
+
+    def practice(self, person: Person, body: Any) -> dict[str, Any]:
+        given = self._given(person, body)
+        item = person.items.get(given.item)
+        if item is None or item.kind != "practice":
+            raise Refusal("not-found", "There is no such practice pair.")
+        if item.id not in person.practised and given.id not in person.known:
+            with self._saved(person):
+                data = {"item": item.id, "pair_id": item.pair_id, **given.values, "milliseconds": given.milliseconds}
+                self.store.event(person.id, "practice", data, given.id)
+                person.known[given.id] = item.id
+                person.practised.add(item.id)
+        told = feedback_on(self.study, self.material.truth, self.dealer.row_of[item.pair_id], item.swapped, given.values)
+        return {"feedback": told if self.study.practice_feedback else [], "state": self.state(person)}
+
+    def answer(self, person: Person, body: Any) -> dict[str, Any]:
+        given = self._given(person, body)
+        if given.id in person.known:
+            return {"accepted": given.id, "duplicate": True, "state": self.state(person)}
+        item = person.items.get(given.item)
+        if item is None or item.kind == "practice":
+            raise Refusal("not-found", "There is no such pair; please load the page again.")
+        if item.id in person.standing:
+            raise Refusal("answered", "This pair has been answered already, perhaps in another window; here is the next.")
+        if not person.session or self._stage(person) in ("information", "practice"):
+            raise Refusal("not-now", "Please read the information page, and do the practice pairs, first.")
+        if not self.study.quick and 0 in given.plays:
+            raise Refusal("not-played", "Please play both recordings before you answer.")
+        self.material.check()
+        person.seen = time.monotonic()
+        with self._saved(person):
+            self._add(person, item, given)
+            self.dealer.count(self.people.values())
+            self.dealer.fill(person, self.people.values())
+        return {"accepted": given.id, "duplicate": False, "state": self.state(person)}
+
+    def undo(self, person: Person, id: str) -> dict[str, Any]:
+        """Takes back the last answer that stands."""
+        if id in person.known:
+            return {"undone": person.known[id], "state": self.state(person)}
+        if not person.standing:
+            raise Refusal("not-now", "There is no answer to take back.")
+        item, row = list(person.standing.items())[-1]
+        with self._saved(person):
+            undone = {**undo_row(row, id), "received_at": self.store.now(), "session": person.session}
+            self.store.add("answer" if person.items[item].kind == "ordinary" else "control", **undone)
+            person.take(undone)
+            person.session_answered -= row["session"] == person.session
+            self.dealer.count(self.people.values())
+        return {"undone": item, "state": self.state(person)}
+
+    def leave(self, person: Person) -> None:
+        """The person is gone for now: the open pairs are free for others."""
+        person.seen = None
+
+    def withdraw(self, person: Person) -> dict[str, Any]:
+        """Deletes a person's rows; says what that changed."""
+        answers = len(person.standing)
+        with self.store.adding():
+            self.store.forget(person.id)
+            self.store.event("", "withdrawn", {"person": person.id, "answers": answers})
+        self.store.compact()
+        del self.people[person.name]
+        self._withdrawn.add(person.id)
+        self.dealer.count(self.people.values())
+        nothing = {"answered": 0, "total": 0, "seconds_left": None, "session_answered": 0, "session_seconds_left": 0}
+        nothing |= {"break_due": False, "can_undo": False, "not_yet_saved_remotely": None}
+        message = f"Your {answers} answers were deleted." if answers != 1 else "Your answer was deleted."
+        return {"message": message, "state": {"stage": "withdrawn", "upcoming": [], "progress": nothing}}
+
+    # How
+
+    def _given(self, person: Person, body: Any) -> Given:
+        return read_answer(body, tuple(question["key"] for question in self.script.questions(person)))
+
+    def _stage(self, person: Person) -> str:
+        if not self.study.quick and not person.consented:
+            return "information"
+        if not self.study.quick and person.practice:
+            return "practice"
+        if person.session and person.session_left <= 0:
+            return "session-over"
+        return "questions" if person.open else "done"
+
+    def _told(self, person: Person, item: Item) -> dict[str, Any]:
+        before = person.undone.get(item.id)
+        told = {"item": item.id, "pair_id": item.pair_id, "swapped": item.swapped, "practice": item.kind == "practice"}
+        return {**told, "answers": by_side(before, self.study.ask) if before is not None else None}
+
+    def _arrive(self, person: Person, again: bool) -> None:
+        """A sign of life; begins a session where there is none, or the person was away for long."""
+        began = not person.session or not person.present or (again and person.session_left <= 0)
+        with self._saved(person):
+            if began:
+                self.store.event(person.id, "session", {"number": person.session + 1})
+                person.session, person.session_answered, person.began = person.session + 1, 0, time.monotonic()
+            person.seen = time.monotonic()
+            if self.study.quick or person.consented:
+                self.dealer.fill(person, self.people.values())
+
+    def _add(self, person: Person, item: Item, given: Given) -> None:
+        about = {"person": person.id, "received_at": self.store.now(), "wording": self._wording(person)}
+        row = {**answer_row(given, item), **about, "session": person.session, "quick": int(self.study.quick)}
+        self.store.add("answer" if item.kind == "ordinary" else "control", **row)
+        person.take(row)
+        person.session_answered += 1
+
+    def _wording(self, person: Person) -> str:
+        """The sha256 of all that the person read, which is stored once."""
+        digest, text = self.script.wording(person)
+        if not self.store.rows("SELECT 1 FROM wording WHERE sha256 = ?", digest):
+            self.store.add("wording", sha256=digest, text=text)
+        return digest
+
+    @contextmanager
+    def _saved(self, person: Person) -> Iterator[None]:
+        """Around a change: it is in the store and in memory, or in neither."""
+        try:
+            with self.store.adding():
+                yield
+        except BaseException:
+            fresh = Person.load(self.store, person.id, person.name)
+            fresh.began, fresh.seen = person.began, person.seen
+            person.__dict__.update(fresh.__dict__)
+            self.dealer.count(self.people.values())
+            raise

@@ -1,0 +1,77 @@
+"""From a dataset's folder and the options of a command to a study that can be served."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from safefeedback.annotate import words
+from safefeedback.annotate.desk import Desk
+from safefeedback.annotate.frames import Frames
+from safefeedback.annotate.material import Material
+from safefeedback.annotate.script import Script
+from safefeedback.annotate.store import Store, place
+from safefeedback.annotate.study import Study, choose
+from safefeedback.errors import InputError
+from safefeedback.files import lock_file
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def open_study(
+    folder: Path, name: str, given: dict[str, Any], open_to_others: bool = False
+) -> tuple[Desk, Study, Frames | None]:
+    """The study of that name about a dataset, made where there is none.
+
+    Args:
+        folder: of the dataset.
+        name: of the label set that the answers become.
+        given: the choices of `Study` that are made anew.
+        open_to_others: whether others than whoever runs it will answer, who must be informed.
+
+    Raises:
+        InputError: if it cannot be opened, or the information page is not filled in.
+    """
+    material = Material(folder)
+    path = place(folder, name)
+    store = Store.open(path) if path.exists() else Store.create(path, folder.resolve().name, material.content_sha256)
+    if store.about["content_sha256"] != material.content_sha256:
+        raise InputError(
+            f"{path} holds answers about another dataset than {folder} is now (content {store.about['content_sha256'][:12]}..., "
+            f"not {material.content_sha256[:12]}...): bring back that dataset, or choose another --name"
+        )
+    study = choose(store, given)
+    information = path.with_suffix(".md")
+    sections: list[words.Section] = []
+    if not study.quick:
+        words.write_template(information)
+        sections, blanks = words.read_information(information)
+        if blanks and open_to_others:
+            raise InputError(
+                f"{information} is what people read before they consent: fill in its {blanks} passages in [brackets], or add --quick "
+                "for a trial without information, consent and practice"
+            )
+    frames = Frames.find(path.parent / "frames", material.length)
+    limit = study.cost_limit if study.cost_limit is not None else float(material.manifest["recipe"]["cost_limit"])
+    told = frames.told if frames is not None else None
+    return Desk(store, Script(name, replace(study, cost_limit=limit), material, sections, told)), study, frames
+
+
+@contextmanager
+def alone(store: Store) -> Iterator[None]:
+    """Around what only one process may do with a study at a time.
+
+    Raises:
+        InputError: if another does.
+    """
+    lock = lock_file(store.path.with_suffix(".lock"))
+    if lock is None:
+        raise InputError(f"{store.path} is being served by another process: stop that first")
+    try:
+        yield
+    finally:
+        os.close(lock)

@@ -1,0 +1,67 @@
+"""An answer by side, as it was shown and given, and by segment, as it is stored."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from safefeedback.annotate.messages import Given
+from safefeedback.annotate.person import Item
+
+
+def answer_row(given: Given, item: Item) -> dict[str, Any]:
+    """What is stored of an answer."""
+    left, right = (1, 0) if item.swapped else (0, 1)  # the segment on each side
+    preference = given.values["preference"]
+    sides = {"left": float(left), "right": float(right), "equal": 0.5}
+    cannot = ["preference"] if preference == "cannot-tell" else []
+    safe: dict[int, float | None] = {}
+    for side, segment in (("left", left), ("right", right)):
+        said = given.values[f"safe_{side}"]
+        safe[segment] = {"safe": 1.0, "unsafe": 0.0}.get(said or "")
+        cannot += [f"safe_{segment}"] if said == "cannot-tell" else []
+    return {
+        "id": given.id,
+        "item": item.id,
+        "pair_id": item.pair_id,
+        "undoes": "",
+        "preference": sides.get(preference or ""),
+        "safe_0": safe[0],
+        "safe_1": safe[1],
+        "cannot_tell": " ".join(sorted(cannot)),
+        "swapped": int(item.swapped),
+        "shown_at": given.shown_at,
+        "answered_at": given.answered_at,
+        "milliseconds": given.milliseconds,
+        "plays_0": given.plays[left],
+        "plays_1": given.plays[right],
+        "page": given.page,
+    }
+
+
+def undo_row(row: dict[str, Any], id: str) -> dict[str, Any]:
+    """What is stored of taking back an answer."""
+    blank: dict[str, Any] = dict.fromkeys(("shown_at", "answered_at", "milliseconds", "plays_0", "plays_1"), 0)
+    return {
+        **row,
+        **blank,
+        "id": id,
+        "undoes": row["id"],
+        "preference": None,
+        "safe_0": None,
+        "safe_1": None,
+        "cannot_tell": "",
+    }
+
+
+def by_side(row: dict[str, Any], ask: str) -> dict[str, str | None]:
+    """What a stored answer said by side."""
+    cannot, left = row["cannot_tell"].split(), row["swapped"]
+    told: dict[str, str | None] = {"preference": None, "safe_left": None, "safe_right": None}
+    if ask != "safety":
+        value = row["preference"]
+        told["preference"] = {None: "cannot-tell", 0.5: "equal", float(left): "left"}.get(value, "right")
+    if ask != "preference":
+        for side, segment in (("left", left), ("right", 1 - left)):
+            unsure = f"safe_{segment}" in cannot
+            told[f"safe_{side}"] = "cannot-tell" if unsure else "safe" if row[f"safe_{segment}"] == 1 else "unsafe"
+    return told

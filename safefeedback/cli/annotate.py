@@ -1,0 +1,124 @@
+"""The command `safefeedback annotate`."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from safefeedback.errors import InputError
+
+SAME = "(default: as before, at first {})"
+INSTALL = "the page needs starlette and uvicorn: uv sync --extra annotate"
+
+
+def _first(value: str) -> str:
+    return SAME.format(value)
+
+
+def annotate(
+    folder: Annotated[Path, typer.Argument(help="A dataset's folder.")],
+    name: Annotated[str, typer.Option(help="Of the answers, and of the label set they become.")] = "people",
+    annotators: Annotated[str | None, typer.Option(help=f"Who may answer: ann,bob. {_first('anybody, by name')}")] = None,
+    ask: Annotated[str | None, typer.Option(help=f"preference, safety or both. {_first('both')}")] = None,
+    safety_question: Annotated[
+        str | None,
+        typer.Option(help=f"What safe means: limit (its cost), any (no costly step) or judgement (theirs). {_first('limit')}"),
+    ] = None,
+    cost_limit: Annotated[
+        float | None,
+        typer.Option(help=f"Of a whole episode, in the safety question `limit`. {_first('the dataset' + chr(39) + 's')}"),
+    ] = None,
+    overlap: Annotated[int | None, typer.Option(help=f"How many persons answer each pair. {_first('1')}")] = None,
+    gold: Annotated[
+        float | None, typer.Option(help=f"Share of pairs with a plain right answer, as a check. {_first('0')}")
+    ] = None,
+    repeat: Annotated[float | None, typer.Option(help=f"Share of pairs that a person is asked again. {_first('0')}")] = None,
+    order: Annotated[
+        str | None,
+        typer.Option(
+            help=f"random, uncertain (by `presa ask`), near-limit or stratified (these two read the truth). {_first('random')}"
+        ),
+    ] = None,
+    practice: Annotated[int | None, typer.Option(help=f"Practice pairs before the first. {_first('3')}")] = None,
+    practice_feedback: Annotated[
+        bool | None, typer.Option("--practice-feedback/--no-practice-feedback", help="Whether practice tells what was right.")
+    ] = None,
+    cost_cues: Annotated[
+        bool | None, typer.Option("--cost-cues/--no-cost-cues", help="Whether the drawing marks the steps that cost.")
+    ] = None,
+    quick: Annotated[
+        bool | None,
+        typer.Option("--quick/--no-quick", help="A trial: no information, consent or practice; every answer says so."),
+    ] = None,
+    host: Annotated[
+        str, typer.Option(help="Where to listen; elsewhere than 127.0.0.1 needs --annotators, who get links.")
+    ] = "127.0.0.1",
+    port: Annotated[int | None, typer.Option(help="(default: 8000, or any that is free)")] = None,
+    address: Annotated[str | None, typer.Option(help="How others reach it, for their links: https://lab.example.org")] = None,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Whether the page is opened here.")] = True,
+) -> None:
+    """Let people label pairs in a browser: which segment is better, and which are safe; their answers become a label set."""
+    given: dict[str, Any] = {
+        "annotators": tuple(one.strip() for one in annotators.split(",") if one.strip()) if annotators is not None else None,
+        "ask": ask,
+        "safety_question": safety_question,
+        "cost_limit": cost_limit,
+        "overlap": overlap,
+        "gold": gold,
+        "repeat": repeat,
+        "order": order,
+        "practice": practice,
+        "practice_feedback": practice_feedback,
+        "cost_cues": cost_cues,
+        "quick": quick,
+    }
+    given = {key: value for key, value in given.items() if value is not None}
+    _serve(folder, name, given, host, port, address, browser)
+
+
+def _serve(
+    folder: Path, name: str, given: dict[str, Any], host: str, port: int | None, address: str | None, browser: bool
+) -> None:
+    if find_spec("uvicorn") is None or find_spec("starlette") is None:
+        raise InputError(INSTALL)
+    from safefeedback.annotate.app import application
+    from safefeedback.annotate.guard import Guard
+    from safefeedback.annotate.opening import LOOPBACK, alone, open_study
+    from safefeedback.annotate.serve import listen, serve
+    from safefeedback.annotate.study import token
+    from safefeedback.dataset.label_sets import check_name
+
+    check_name(folder, name, overwrite=True)
+    others = host not in LOOPBACK
+    desk, study, frames = open_study(folder, name, given, open_to_others=others)
+    if others and not study.annotators:
+        raise InputError(f"--host {host} lets others in: name them with --annotators ann,bob, and each gets a secret link")
+    with alone(desk.store):
+        sock = listen(host, port)
+        number = sock.getsockname()[1]
+        local = f"http://{'[::1]' if ':' in host else '127.0.0.1' if others else host}:{number}"
+        base = (address or (f"http://{_hostname()}:{number}" if others else local)).rstrip("/")
+        hosts = {f"{one}:{number}" for one in ("127.0.0.1", "localhost", "[::1]")} if not others else set()
+        if address is not None and hosts:
+            hosts.add(base.partition("://")[2])
+        guard = Guard(desk.store, frozenset(hosts), others, study.annotators)
+        links = {
+            one: f"{base}/?token={token(desk.store, one)}" if others else f"{base}/?name={one}" for one in study.annotators
+        }
+        print(f"{folder}, label set {name}: answers go to {desk.store.path}")
+        for one, link in links.items():
+            print(f"  {one}: {link}")
+        first = next(iter(links.values())) if len(links) == 1 else f"{base}/"
+        print(f"open {first if not others else 'a personal link'}; Ctrl-C stops, and nothing is lost", flush=True)
+        serve(application(desk, guard, frames), sock, first if browser and not others else None)
+        count = desk.store.rows("SELECT count(*) AS n FROM every_answer WHERE undoes = ''")[0]["n"]
+        print(f"stopped; {count:,} answers are in {desk.store.path}")
+
+
+def _hostname() -> str:
+    import socket
+
+    return socket.gethostname()
