@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -81,6 +82,21 @@ def run_cli(
         text=True,
         check=False,
     )
+
+
+def run_and_interrupt(
+    *words: object, cwd: Path, env: dict[str, str] | None = None, program: str = "safefeedback"
+) -> subprocess.CompletedProcess[str]:
+    """A program of ours that runs until Ctrl-C, which it gets when it has said so."""
+    command = [sys.executable, "-m", program, *map(str, words)]
+    streams: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, cwd=cwd, env={**os.environ, **(env or {})}, **streams) as process:
+        said = ""
+        while "Ctrl-C" not in said and (line := process.stdout.readline()):  # type: ignore[union-attr]
+            said += line
+        process.send_signal(signal.SIGINT)
+        out, error = process.communicate()
+    return subprocess.CompletedProcess(command, process.returncode, said + out, error)
 
 
 @pytest.fixture

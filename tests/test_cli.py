@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import run_cli, write_hdf5
+from conftest import run_and_interrupt, run_cli, write_hdf5
 from hub_server import Hub
 
 from safefeedback.cli.doctor import Check, examine
@@ -264,7 +264,9 @@ def test_readme_commands_run(hub: Hub, tmp_path: Path):
     env = {"DSRL_DATASET_DIR": str(tmp_path / "dsrl"), "PRESA_CACHE": str(tmp_path / "kept"), **hub.env(tmp_path / "hf")}
     for line in SHELL:
         words = shlex.split(line, comments=True)
-        result = run_cli(*words[1:], cwd=tmp_path / "work", env=env, program=words[0])
+        serves = words[1] == "annotate"
+        run = run_and_interrupt if serves else run_cli
+        result = run(*words[1:], *(["--no-browser"] * serves), cwd=tmp_path / "work", env=env, program=words[0])
         assert result.returncode == 0, f"{line}\n{result.stderr}"
     code = "\n".join(re.findall(r"```python\n(.*?)```", README, re.S))
     result = subprocess.run(

@@ -71,6 +71,11 @@ class Dealer:
                 return
             self._give(person, found)
 
+    def waits(self, person: Person) -> bool:
+        """Whether others hold pairs that the person may still get."""
+        had = {self.row_of[pair] for pair in person.had}
+        return any(row not in had for row in np.flatnonzero(self.pools.ordinary & (self.answered < self.study.overlap)))
+
     def left(self, person: Person, people: int) -> int:
         """How many items a person can expect, about: what others leave, where so many come."""
         study = self.study

@@ -181,7 +181,7 @@ class Desk:
             return "practice"
         if person.session and person.session_left <= 0:
             return "session-over"
-        return "questions" if person.open else "done"
+        return "questions" if person.open or self.dealer.waits(person) else "done"
 
     def _told(self, person: Person, item: Item) -> dict[str, Any]:
         before = person.undone.get(item.id)

@@ -41,8 +41,8 @@ def open_study(
     store = Store.open(path) if path.exists() else Store.create(path, folder.resolve().name, material.content_sha256)
     if store.about["content_sha256"] != material.content_sha256:
         raise InputError(
-            f"{path} holds answers about another dataset than {folder} is now (content {store.about['content_sha256'][:12]}..., "
-            f"not {material.content_sha256[:12]}...): bring back that dataset, or choose another --name"
+            f"{path} holds answers about another dataset than {folder} is now (content {store.about['content_sha256'][:12]}, "
+            f"not {material.content_sha256[:12]}): bring back that dataset, or choose another --name"
         )
     study = choose(store, given)
     information = path.with_suffix(".md")
@@ -52,8 +52,8 @@ def open_study(
         sections, blanks = words.read_information(information)
         if blanks and open_to_others:
             raise InputError(
-                f"{information} is what people read before they consent: fill in its {blanks} passages in [brackets], or add --quick "
-                "for a trial without information, consent and practice"
+                f"{information} is what people read before they consent: fill in its {blanks} passages in [brackets], or add "
+                "--quick for a trial without information, consent and practice"
             )
     frames = Frames.find(path.parent / "frames", material.length)
     limit = study.cost_limit if study.cost_limit is not None else float(material.manifest["recipe"]["cost_limit"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from safefeedback.errors import InputError
+from safefeedback.terminal import Interrupted
 
 SAME = "(default: as before, at first {})"
 INSTALL = "the page needs starlette and uvicorn: uv sync --extra annotate"
@@ -113,7 +115,8 @@ def _serve(
             print(f"  {one}: {link}")
         first = next(iter(links.values())) if len(links) == 1 else f"{base}/"
         print(f"open {first if not others else 'a personal link'}; Ctrl-C stops, and nothing is lost", flush=True)
-        serve(application(desk, guard, frames), sock, first if browser and not others else None)
+        with suppress(Interrupted):  # before the server hears of it itself
+            serve(application(desk, guard, frames), sock, first if browser and not others else None)
         count = desk.store.rows("SELECT count(*) AS n FROM every_answer WHERE undoes = ''")[0]["n"]
         print(f"stopped; {count:,} answers are in {desk.store.path}")
 
