@@ -14,12 +14,10 @@ import pyarrow.parquet as pq
 from safefeedback.annotate.drawing import channels, describe_view
 from safefeedback.annotate.refusal import Refusal
 from safefeedback.dataset.label_sets import read_base
-from safefeedback.dataset.parquet import shape_of
 from safefeedback.dataset.reading import split_files
 from safefeedback.errors import InputError
 from safefeedback.feedback.labels import segment_cost_limit
 from safefeedback.plots import geometry
-from safefeedback.tasks import Task
 
 SAMPLE = 200  # pairs by which curves are scaled
 KEPT = 256  # pairs in memory
@@ -64,26 +62,24 @@ class Material:
         self.folder = folder
         self._stamp = _stamp(folder)
         base, self.manifest = read_base(folder)
-        self.task = Task.from_dict(self.manifest["task"])
-        label = next(entry for entry in self.manifest["history"] if entry["stage"] == "label")
-        self.truth = Truth(base.pairs.pair_id, base.returns, base.costs, base.pairs.length, int(label["horizon"]))
+        self.task, self.length = self.manifest.task, self.manifest.recipe.length
+        self.truth = Truth(base.pairs.pair_id, base.returns, base.costs, self.length, self.manifest.horizon)
         if not len(base):
             raise InputError(f"{folder} holds no pairs")
-        self._files = [pq.ParquetFile(file) for split in self.manifest["splits"] for file in split_files(folder, split)]
-        self.length, self._dim, _ = shape_of(split_files(folder, next(iter(self.manifest["splits"])))[0], self.manifest)
+        self._files = [pq.ParquetFile(file) for split in self.manifest.splits for file in split_files(folder, split)]
         self._groups: dict[int, tuple[int, int, int]] = {}  # pair_id -> file, row group, row in it
         for index, file in enumerate(self._files):
             for group in range(file.num_row_groups):
                 for row, pair_id in enumerate(file.read_row_group(group, ["pair_id"])["pair_id"].to_pylist()):
                     self._groups[pair_id] = index, group, row
         first = self._files[0].read_row_group(0, ["observations_0", "observations_1"])[:SAMPLE]
-        sample = self._shaped(first).reshape(-1, self.length, self._dim)
+        sample = self._shaped(first).reshape(-1, self.length, self.task.observation_dim)
         self.view = {**describe_view(self.task.name, sample), "seconds_a_step": SECONDS.get(self.task.name)}
         self._kept: OrderedDict[int, bytes] = OrderedDict()
 
     @property
     def content_sha256(self) -> str:
-        return str(self.manifest["content"]["sha256"])
+        return self.manifest.content_sha256
 
     def check(self) -> None:
         """Raises Refusal if the folder is no longer the dataset that was opened."""
@@ -117,7 +113,7 @@ class Material:
     def _shaped(self, table: Any) -> np.ndarray:
         """float32 [n, 2, L, O]."""
         sides = [table[f"observations_{side}"].combine_chunks().flatten().to_numpy() for side in (0, 1)]
-        return np.stack([side.reshape(len(table), self.length, self._dim) for side in sides], axis=1)
+        return np.stack([side.reshape(len(table), self.length, self.task.observation_dim) for side in sides], axis=1)
 
 
 def _stamp(folder: Path) -> tuple[int, int, int] | None:

@@ -56,7 +56,7 @@ def open_study(
                 "--quick for a trial without information, consent and practice"
             )
     frames = Frames.find(path.parent / "frames", material.length)
-    limit = study.cost_limit if study.cost_limit is not None else float(material.manifest["recipe"]["cost_limit"])
+    limit = study.cost_limit if study.cost_limit is not None else material.manifest.recipe.limit
     told = frames.told if frames is not None else None
     return Desk(store, Script(name, replace(study, cost_limit=limit), material, sections, told)), study, frames
 
