@@ -41,7 +41,7 @@ HEAVY = {
 ROOMS = {
     "safefeedback": [
         {"version", "errors", "randomness", "objects"},
-        {"files", "parallel", "tasks", "terminal"},
+        {"files", "parallel", "tasks", "ceilings", "terminal"},
         {"types", "simulators", "hub"},
         {"sources", "feedback", "plots"},
         {"recorder", "dataset"},

@@ -13,7 +13,9 @@ from presa.report.tables import Table
 from presa.runs.records import read_metrics
 from presa.study.cells import cell_folder
 from presa.study.grid import Cell
+from safefeedback.ceilings import ceiling
 from safefeedback.plots.style import ACCENT, OTHER, SAFE, UNSAFE, bare, new_figure, plain
+from safefeedback.tasks import find_task
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -69,6 +71,7 @@ def scatter(table: Table) -> Drawn | None:
     every = [entry for line in table.lines for entry in line.entries if entry.runs]
     right = 1.15 * max(1.2, *(entry.cost or 0 for entry in every))
     low, high = (f(entry.reward or 0 for entry in every) for f in (min, max))
+    high = max([high, *(most for line in table.lines if (most := ceiling(find_task(line.task))) is not None)])
     first, high_points, wide_points = None, 110 / (high - low + 0.2), 125 / right  # a panel is so large
     for place, index in enumerate(columns):
         axes = bare(figure.add_subplot(-(-len(columns) // wide), wide, place + 1, sharex=first, sharey=first))
@@ -77,6 +80,9 @@ def scatter(table: Table) -> Drawn | None:
         taken: list[tuple[float, float]] = []
         for task, entry in sorted(dots, key=lambda dot: dot[1].reward or 0):
             x, y = entry.cost or 0.0, entry.reward or 0.0
+            if (most := ceiling(find_task(task))) is not None:
+                axes.plot([x, x], [y, most], color=OTHER, linewidth=0.6, zorder=0)
+                axes.scatter(x, most, color=OTHER, marker="_", s=60, zorder=0)
             axes.scatter(x, y, color=SAFE if entry.safe else UNSAFE, s=22)
             left = x > 0.7 * right  # then its name stands on the left
             at, up = x * wide_points - (34 if left else 0), 2.0
@@ -90,7 +96,10 @@ def scatter(table: Table) -> Drawn | None:
         axes.axvline(1, color=ACCENT, linestyle=":", linewidth=1)
         axes.set(title=table.study.columns[index].name, xlim=(-0.05 * right, right), ylim=(low - 0.1, high + 0.1))
         axes.set(xlabel="cost", ylabel="reward" if place % wide == 0 else "")
-    return "reward-cost", figure, "Normalised reward against cost, a dot a task; left of the dotted line is safe (Figure 3)."
+    caption = "Normalised reward against cost, a dot a task; left of the dotted line is safe (Figure 3)."
+    if any(ceiling(find_task(line.task)) is not None for line in table.lines):
+        caption += " A grey bar is about the most that any policy can score in the task."
+    return "reward-cost", figure, caption
 
 
 def sweep(table: Table) -> Drawn | None:

@@ -9,6 +9,8 @@ from typing import Any
 from presa.files import read_failure, write_bytes
 from presa.runs.plots import PANELS, learning_curve
 from presa.runs.records import read_config, read_metrics, warnings
+from safefeedback.ceilings import describe_ceiling
+from safefeedback.tasks import Task
 
 SHOWN = (*(key for _, keys in PANELS for key in keys), "z_ref")
 
@@ -78,6 +80,7 @@ def _evaluation(folder: Path) -> str:
     if not path.is_file():
         return "Not evaluated yet: `presa evaluate <this folder>`."
     summary = json.loads(path.read_text(encoding="utf-8"))["summary"]
+    ceiling = describe_ceiling(Task.from_dict(read_config(folder)["task"]), summary["cost_limit"])
     return (
         f"{summary['episodes']} episodes in the simulator, evaluation seed {summary['evaluation_seed']}, cost limit "
         f"{summary['cost_limit']:g}: {'**safe**' if summary['safe'] else '**unsafe**'} on average.\n\n"
@@ -88,6 +91,7 @@ def _evaluation(folder: Path) -> str:
                 if summary[name] is not None
             }
         )
+        + (f"\n\n{ceiling}" if ceiling else "")
     )
 
 

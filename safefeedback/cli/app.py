@@ -155,7 +155,8 @@ def tasks(
     domain: Annotated[str | None, typer.Option(help="Only the tasks of one domain: BulletGym, SafetyGym or MetaDrive.")] = None,
     as_json: Json = False,
 ) -> None:
-    """List the 38 tasks of DSRL: dims, limits, where their data are and whether they can be simulated here."""
+    """List the 38 tasks of DSRL: dims, limits, the highest possible score, where their data are, whether they run here."""
+    from safefeedback.ceilings import ceiling
     from safefeedback.cli.output import print_table
     from safefeedback.simulators import can_simulate
     from safefeedback.sources import recordings_file
@@ -174,6 +175,7 @@ def tasks(
             "cached": cached(task) is not None,
             "recordings": recordings_file(task) is not None,
             "simulated_here": can_simulate(task) is None,
+            "ceiling": ceiling(task),
         }
         for task in chosen
     ]
@@ -181,7 +183,7 @@ def tasks(
         print(json.dumps(rows))
         return
     print_table(
-        ("task", "domain", "obs", "act", "horizon", "cost limits", "reference returns", "data", "simulated here"),
+        ("task", "domain", "obs", "act", "horizon", "cost limits", "reference returns", "ceiling", "data", "simulated here"),
         [
             (
                 row["name"],
@@ -191,6 +193,7 @@ def tasks(
                 str(row["horizon"]),
                 "/".join(f"{limit:g}" for limit in row["cost_limits"]),
                 "{:.1f} to {:.1f}".format(*row["reference_returns"]),
+                "1" if row["ceiling"] is None else f"{row['ceiling']:.2f}",
                 "cached" if row["cached"] else "recordings" if row["recordings"] else "-",
                 "yes" if row["simulated_here"] else "-",
             )

@@ -8,6 +8,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from safefeedback.ceilings import describe_ceiling
 from safefeedback.dataset.history import describe_history
 from safefeedback.dataset.manifest import LabelSetManifest, Manifest
 from safefeedback.dataset.reproduce import command, label_set_command
@@ -105,10 +106,12 @@ def limitations(manifest: Manifest, sets: dict[str, LabelSetManifest]) -> list[s
     gave = (
         f"People gave those of the label set{'s' * (len(people) > 1)} {', '.join(people)}" if people else "No person gave them"
     )
+    ceiling = describe_ceiling(manifest.task, recipe.limit)
     return [
         f"The labels are synthetic: computed from the recorded rewards and costs{noise}. {gave}.",
         f"Safety is judged segment by segment, `cost <= {rule}`: a segment of an unsafe episode can be safe.",
         "Segments show what the recording policies did; states they never visited have no feedback.",
+        *([ceiling] if ceiling else []),
     ]
 
 

@@ -46,7 +46,7 @@ def _write(out: Path, episodes: list[Episode], attributes: dict[str, Any]) -> No
     seeds = np.array([episode.seed for episode in episodes], dtype=np.uint32)
     units = np.array([episode.unit for episode in episodes], dtype=np.uint16)
     attributes = {**attributes, "last_observations": last, "episode_seeds": seeds, "episode_units": units}
-    write_hdf5(out, datasets, attributes, compression="gzip", compression_opts=9, shuffle=True)
+    write_hdf5(out, datasets, attributes, by_column=True, compression="gzip", compression_opts=9, shuffle=True)
 
 
 def export(source: Path, out: Path) -> None:

@@ -1,0 +1,47 @@
+"""What the best policy can score where that is not 1: MetaDrive's tasks are evaluated on one map, and driving fast costs.
+
+Scores are returns normalised by DSRL's recordings, which are of ten maps; evaluation is on the road's first, and arriving there
+earns the same however it is driven, within a few parts in a hundred for the lane. *Measured* with MetaDrive's own PPO expert
+and with slow drivers that keep their lane (cards/recordings.md).
+"""
+
+from __future__ import annotations
+
+from safefeedback.tasks import Task
+
+ARRIVING = {"easy": 425.5, "medium": 262.5, "hard": 306.0}  # return on the first map of each road
+PER_METRE = 1.045  # return: 1 for the way, and 0.1 of speed / 80 km/h for each 0.1 s
+FREE_SPEED = 10.0  # km/h; each km/h above it costs 0.01 a step
+
+
+def ceiling(task: Task, cost_limit: float | None = None) -> float | None:
+    """About the most that a policy can score, None for tasks where nothing below DSRL's best return is known to stop one.
+
+    Args:
+        cost_limit: of the episode's cost. Within T steps and a cost of kappa a car gets (10 T + 100 kappa) / 36 metres far,
+            since it may cover 10 km/h * T * 0.1 s at no cost, and each metre beyond costs 0.36. None is no limit.
+    """
+    road = next((road for road in ARRIVING if task.name.startswith(road)), None)
+    if task.domain != "MetaDrive" or road is None or task.reference_returns is None:
+        return None
+    reached = ARRIVING[road]
+    if cost_limit is not None:
+        reached = min(reached, PER_METRE * (FREE_SPEED * task.horizon + 100 * cost_limit) / 36)
+    low, high = task.reference_returns
+    return (reached - low) / (high - low)
+
+
+def describe_ceiling(task: Task, cost_limit: float) -> str | None:
+    """A sentence about it, or None."""
+    most, safe = ceiling(task), ceiling(task, cost_limit)
+    if most is None or safe is None:
+        return None
+    kept = (
+        f", and about {safe:.2f} within a cost of {cost_limit:g}, since speed above 10 km/h costs"
+        if safe < most - 0.005
+        else ""
+    )
+    return (
+        f"Evaluation is on one map, on which arriving earns a normalised return of about {most:.2f}: that is the most that any "
+        f"policy can score{kept}."
+    )
