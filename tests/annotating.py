@@ -27,7 +27,11 @@ class Server:
     def __init__(self, folder: Path, seed: int = 0, tokens: bool = False, name: str = "lab1", **given: Any) -> None:
         self.material = Material(folder)
         path = place(folder, name)
-        self.store = Store.open(path) if path.exists() else Store.create(path, folder.name, self.material.content_sha256)
+        self.store = (
+            Store.open(path)
+            if path.exists()
+            else Store.create(path, folder.name, self.material.content_sha256, f"{name}{seed}")
+        )
         study = choose(self.store, given)
         limit = study.cost_limit if study.cost_limit is not None else 20.0
         script = Script(name, replace(study, cost_limit=limit), self.material, [{"heading": "Aim", "paragraphs": ["Words."]}])

@@ -264,7 +264,7 @@ def test_readme_commands_run(hub: Hub, tmp_path: Path):
     env = {"DSRL_DATASET_DIR": str(tmp_path / "dsrl"), "PRESA_CACHE": str(tmp_path / "kept"), **hub.env(tmp_path / "hf")}
     for line in SHELL:
         words = shlex.split(line, comments=True)
-        serves = words[1] == "annotate"
+        serves = words[1] == "annotate" and "--results" not in words
         run = run_and_interrupt if serves else run_cli
         result = run(*words[1:], *(["--no-browser"] * serves), cwd=tmp_path / "work", env=env, program=words[0])
         assert result.returncode == 0, f"{line}\n{result.stderr}"

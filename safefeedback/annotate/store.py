@@ -78,13 +78,13 @@ class Store:
         self._latest = max(self.rows(f"SELECT max({time}) AS t FROM {table}")[0]["t"] or 0 for time, table in times)
 
     @staticmethod
-    def create(path: Path, dataset: str, content_sha256: str) -> Store:
-        """A new file of answers about a dataset, bound to its content.
+    def create(path: Path, dataset: str, content_sha256: str, id: str | None = None) -> Store:
+        """A new file of answers about a dataset, bound to its content; `id` seeds which pairs come first.
 
         Raises:
             InputError: if it cannot be written.
         """
-        about = {"format": FORMAT, "id": secrets.token_hex(8), "dataset": dataset, "content_sha256": content_sha256}
+        about = {"format": FORMAT, "id": id or secrets.token_hex(8), "dataset": dataset, "content_sha256": content_sha256}
         about["secret"] = os.environ.get("SAFEFEEDBACK_ANNOTATE_SECRET") or secrets.token_hex(32)
         partial = path.with_name(f".{path.name}.{secrets.token_hex(8)}.partial")
         try:

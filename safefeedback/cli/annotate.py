@@ -61,6 +61,18 @@ def annotate(
     port: Annotated[int | None, typer.Option(help="(default: 8000, or any that is free)")] = None,
     address: Annotated[str | None, typer.Option(help="How others reach it, for their links: https://lab.example.org")] = None,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Whether the page is opened here.")] = True,
+    results: Annotated[bool, typer.Option("--results", help="Only tell who answered what, and how well.")] = False,
+    finish: Annotated[bool, typer.Option("--finish", help="Only make the label set of the answers so far.")] = False,
+    consensus: Annotated[str, typer.Option(help="How several answers become one: majority or dawid-skene.")] = "majority",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="With --finish: replace the label set.")] = False,
+    merge: Annotated[Path | None, typer.Option(help="Only add the answers of another machine's .sqlite file.")] = None,
+    same_person: Annotated[
+        bool, typer.Option("--same-person", help="With --merge: a name that is in both is one person.")
+    ] = False,
+    exclude: Annotated[str | None, typer.Option(help="Only leave a person out of the label set.")] = None,
+    include: Annotated[str | None, typer.Option(help="Only take a person in again.")] = None,
+    withdraw: Annotated[str | None, typer.Option(help="Only delete a person's answers, as he or she asked.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="With --results or --finish: print JSON on stdout.")] = False,
 ) -> None:
     """Let people label pairs in a browser: which segment is better, and which are safe; their answers become a label set."""
     given: dict[str, Any] = {
@@ -78,6 +90,17 @@ def annotate(
         "quick": quick,
     }
     given = {key: value for key, value in given.items() if value is not None}
+    only = {"results": results, "finish": finish, "merge": merge, "exclude": exclude, "include": include, "withdraw": withdraw}
+    chosen = {key: value for key, value in only.items() if value}
+    if len(chosen) > 1 or (chosen and given):
+        first, *others = [f"--{key.replace('_', '-')}" for key in [*chosen, *given]]
+        raise InputError(f"{first} is done alone: leave {', '.join(others)} out")
+    if chosen:
+        from safefeedback.cli import annotate_study as study
+
+        how = {"consensus": consensus, "overwrite": overwrite, "same_person": same_person, "as_json": as_json}
+        study.do(folder, name, *next(iter(chosen.items())), how)
+        return
     _serve(folder, name, given, host, port, address, browser)
 
 

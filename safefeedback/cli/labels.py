@@ -70,7 +70,7 @@ def relabel(
     choices = [{**fixed, **dict(zip(given, values, strict=True))} for values in product(*given.values())]
     with Progress("labelling", quiet=as_json) as progress:
         made = add_sets(folder, choices, name, source, advantages, overwrite, progress)
-    _report(folder, made, as_json)
+    report(folder, made, as_json)
 
 
 @labels.command("import")
@@ -86,7 +86,7 @@ def import_(
     """Bring in labels made elsewhere, such as people's answers, as a label set; empty cells are no answer."""
     from safefeedback.dataset.answers import import_answers
 
-    _report(folder, [import_answers(folder, file, name, consensus, cost_limit, overwrite)], as_json)
+    report(folder, [import_answers(folder, file, name, consensus, cost_limit, overwrite)], as_json)
 
 
 def steps_or_word(text: str) -> str | int:
@@ -104,7 +104,7 @@ def _numbers(text: str | None, option: str) -> list[float]:
     return values
 
 
-def _report(folder: Path, made: list[LabelSetManifest], as_json: bool) -> None:
+def report(folder: Path, made: list[LabelSetManifest], as_json: bool) -> None:
     from safefeedback.dataset.history import describe_history
 
     if as_json:

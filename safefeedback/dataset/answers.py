@@ -8,14 +8,20 @@
 `preference` is the index of the better segment (0, 1, 0.5 for a tie, between for a soft label), `is_safe_*` 1 or 0, true or
 false; an empty cell is no answer. The columns annotator, preference and the two of safety may be left out. Pairs that nobody
 was asked about do not occur in the label set; pairs that were not answered do, and are null.
+
+More columns say how an answer came about (`MORE`): whether it was "can't tell", which segment stood left, how many pairs the
+annotator had been given before, in which order pairs came and how likely this one was, the seconds it took and the day. They
+are stored where they are given.
 """
 
 from __future__ import annotations
 
 import csv
+import math
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -30,6 +36,18 @@ from safefeedback.files import file_sha256
 from safefeedback.types import Feedback
 
 COLUMNS = ("pair_id", "annotator", "preference", "is_safe_0", "is_safe_1")
+MORE = {
+    "preference_cannot_tell": pa.bool_(),
+    "is_safe_0_cannot_tell": pa.bool_(),
+    "is_safe_1_cannot_tell": pa.bool_(),
+    "segment_1_left": pa.bool_(),
+    "position": pa.int32(),
+    "order": pa.string(),
+    "probability": pa.float32(),
+    "seconds": pa.float32(),
+    "day": pa.string(),
+    "quick": pa.bool_(),
+}
 WORDS = {"true": 1.0, "false": 0.0, "yes": 1.0, "no": 0.0}
 
 
@@ -41,11 +59,13 @@ class Answers:
         pair_id: int64 [R].
         annotator: [R] names.
         values: float32 [R, 3]: preference, is_safe_0, is_safe_1; NaN where not answered.
+        more: some of the columns of `MORE`, [R] each.
     """
 
     pair_id: np.ndarray
     annotator: tuple[str, ...]
     values: np.ndarray
+    more: dict[str, pa.Array] = field(default_factory=dict)
 
     def table(self) -> pa.Table:
         """As it is stored."""
@@ -55,11 +75,29 @@ class Answers:
         columns["preference"] = pa.array(filled[:, 0].astype(np.float32), mask=missing[:, 0])
         for side in (0, 1):
             columns[f"is_safe_{side}"] = pa.array(filled[:, 1 + side].astype(bool), mask=missing[:, 1 + side])
-        return pa.table(columns)
+        return pa.table({**columns, **self.more})
+
+    @staticmethod
+    def of_table(table: pa.Table) -> Answers:
+        """The opposite of `table`.
+
+        Raises:
+            KeyError, TypeError, ValueError: if it is no such table.
+        """
+        columns = [table[name].to_numpy() for name in COLUMNS[2:]]
+        values = np.stack([column.astype(np.float32) for column in columns], axis=1)
+        more = {name: table[name].combine_chunks() for name in MORE if name in table.column_names}
+        return Answers(table["pair_id"].to_numpy(), tuple(map(str, table["annotator"].to_pylist())), values, more)
 
 
 def import_answers(
-    folder: Path, file: Path, name: str, consensus: str = "majority", cost_limit: float | None = None, overwrite: bool = False
+    folder: Path,
+    file: Path,
+    name: str,
+    consensus: str = "majority",
+    cost_limit: float | None = None,
+    overwrite: bool = False,
+    study: dict[str, Any] | None = None,
 ) -> LabelSetManifest:
     """Brings labels made elsewhere into a dataset as a label set.
 
@@ -70,6 +108,7 @@ def import_answers(
         consensus: how several answers to one question become one label, of `safefeedback.feedback.consensus`.
         cost_limit: the limit that annotators had in mind, by which the truth is told; None for the dataset's.
         overwrite: whether a label set of that name is replaced.
+        study: what is known of how people were asked, as `safefeedback.dataset.structure.STUDY` has it.
 
     Returns:
         The manifest of the label set.
@@ -91,6 +130,7 @@ def import_answers(
         "file": file.name,
         "answers_sha256": sha256,
         "consensus": consensus,
+        **({"study": study} if study is not None else {}),
     }
     made = {"recipe": how, "recipe_sha256": recipe_hash(truth, origin_of(manifest, sha256, consensus))}
     with renewed_card(folder, manifest, [name]):
@@ -145,12 +185,13 @@ def read_answers(file: Path, known: np.ndarray) -> Answers:
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{file} is not a CSV file in UTF-8: {error}") from None
     header = [name.strip() for name in rows[0]] if rows else []
-    if len(set(header)) < len(header) or "pair_id" not in header or not set(header) <= set(COLUMNS) or len(header) < 2:
+    if len(set(header)) < len(header) or "pair_id" not in header or not set(header) <= {*COLUMNS, *MORE} or len(header) < 2:
         raise InputError(
             f"{file}: the first line must name the columns pair_id and some of {', '.join(COLUMNS[1:])}, not {header}"
         )
     ids = set(known.tolist())
-    seen: dict[tuple[int, str], list[float]] = {}
+    seen: dict[tuple[int, str], tuple[list[float], list[Any]]] = {}
+    more = [name for name in MORE if name in header]
     for line, cells in enumerate(rows[1:], start=2):
         if not any(cell.strip() for cell in cells):
             continue
@@ -163,15 +204,31 @@ def read_answers(file: Path, known: np.ndarray) -> Answers:
         if (int(pair_id), annotator) in seen:
             raise InputError(f"{file}, line {line}: annotator '{annotator}' answers pair {pair_id} a second time")
         values = [_answer(row.get(name, ""), name, f"{file}, line {line}") for name in COLUMNS[2:]]
-        seen[int(pair_id), annotator] = values
+        seen[int(pair_id), annotator] = values, [_more(row[name], name, f"{file}, line {line}") for name in more]
     if not seen:
         raise InputError(f"{file} holds no answers")
     order = sorted(seen)
     return Answers(
         np.array([pair_id for pair_id, _ in order], np.int64),
         tuple(annotator for _, annotator in order),
-        np.array([seen[key] for key in order], np.float32),
+        np.array([seen[key][0] for key in order], np.float32),
+        {name: pa.array([seen[key][1][at] for key in order], MORE[name]) for at, name in enumerate(more)},
     )
+
+
+def _more(text: str, column: str, where: str) -> Any:
+    """A value of one of the columns that say how an answer came about."""
+    kind = MORE[column]
+    try:
+        if pa.types.is_string(kind):
+            return text
+        if pa.types.is_boolean(kind):
+            return {"true": True, "false": False, "1": True, "0": False}[text.lower()]
+        if pa.types.is_integer(kind):
+            return pa.scalar(int(text), kind).as_py()
+        return {True: float(text)}[math.isfinite(float(text))]
+    except (KeyError, ValueError, OverflowError, pa.ArrowInvalid):
+        raise InputError(f"{where}: {column} is '{text}', which is not a {kind}") from None
 
 
 def _answer(text: str, column: str, where: str) -> float:

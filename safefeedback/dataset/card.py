@@ -11,6 +11,7 @@ from typing import Any
 from safefeedback.ceilings import describe_ceiling
 from safefeedback.dataset.history import describe_history
 from safefeedback.dataset.manifest import LabelSetManifest, Manifest
+from safefeedback.dataset.people import describe_study
 from safefeedback.dataset.reproduce import command, label_set_command
 from safefeedback.errors import InputError
 from safefeedback.feedback.recipe import Labelling
@@ -169,6 +170,10 @@ def _label_sets(sets: dict[str, LabelSetManifest]) -> str:
     for name, made in sets.items():
         shares = [percent(made.statistics[key]) for key in ("segments_safe", "preferred_is_unsafe")]
         lines.append(f"| `{name}` | {made.pairs:,} | {shares[0]} | {shares[1]} | `{label_set_command(made)}` |")
+    for name, manifest in sets.items():
+        if manifest.answers is not None and manifest.answers.study is not None:
+            sentences = describe_study(manifest.answers.study)
+            lines += ["", f"### How people were asked for `{name}`", "", *(f"- {sentence}" for sentence in sentences)]
     return "\n".join(lines) + "\n\n"
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from safefeedback.dataset.structure import ANSWERS, DATASET, LABEL_SET, SOURCE_ENTRY, misfits, structure_problems
+from safefeedback.dataset.structure import ANSWERS, DATASET, LABEL_SET, SOURCE_ENTRY, STUDY, misfits, structure_problems
 from safefeedback.errors import InputError
 from safefeedback.feedback.consensus import CONSENSUS
 from safefeedback.feedback.labels import segment_cost_limit
@@ -36,11 +36,18 @@ class StoredFile(NamedTuple):
 
 @dataclass(frozen=True)
 class Answers:
-    """Where the labels of people came from: the CSV file, its sha256, and how several answers became one label."""
+    """Where the labels of people came from: the CSV file, its sha256, how several answers became one label, and how they were
+    asked, if `safefeedback annotate` asked them (see `safefeedback.dataset.structure.STUDY`)."""
 
     file: str
     sha256: str
     consensus: str
+    study: dict[str, Any] | None = None
+
+    @property
+    def asked_limit(self) -> bool:
+        """Whether people judged by the cost limit, and not by their own idea of what is safe."""
+        return self.study is None or self.study["safety_question"] == "limit"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,11 +217,12 @@ class LabelSetManifest(_Described):
         if not problems:
             chosen = values["recipe"]
             if "answers_sha256" in chosen:
-                problems = misfits(chosen, ANSWERS, "recipe.json: recipe")
+                structure = {**ANSWERS, **({"study": STUDY} if "study" in chosen else {})}
+                problems = misfits(chosen, structure, "recipe.json: recipe")
                 if not problems and chosen["consensus"] not in CONSENSUS:
                     problems = [f"recipe.json: recipe: there is no consensus '{chosen['consensus']}'"]
                 if not problems:
-                    answers = Answers(chosen["file"], chosen["answers_sha256"], chosen["consensus"])
+                    answers = Answers(chosen["file"], chosen["answers_sha256"], chosen["consensus"], chosen.get("study"))
         if not problems:
             labelling, problems = _choices(Labelling, chosen, lambda: base.task)
         if labelling is None:

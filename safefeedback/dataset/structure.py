@@ -52,6 +52,19 @@ SOURCE_ENTRY = {
     "converted": [str],
 }
 ANSWERS = {"cost_limit": float, "horizon": (str, int), "file": str, "answers_sha256": str, "consensus": str}
+SOME = (float, type(None))
+STUDY = {  # how people were asked, in the recipe of a label set that `safefeedback annotate` made
+    **dict.fromkeys(("annotators", "left_out", "withdrawn", "overlap", "practice"), int),
+    **dict.fromkeys(("ask", "safety_question", "order", "first_day", "last_day"), str),
+    **dict.fromkeys(("gold", "repeat"), float),
+    **dict.fromkeys(("reads_truth", "practice_feedback", "cost_cues", "quick", "consent", "frames"), bool),
+    "median_seconds": SOME,
+    "agreement": {key: {"alpha": SOME, "raw": SOME} for key in ("preference", "safety")},
+    "gold_accuracy": SOME,
+    "consistency": SOME,
+    "explaining_cost_limit": SOME,
+    "read": [dict],
+}
 
 
 def structure_problems(values: Any, structure: dict[str, Any], place: str) -> list[str]:
@@ -75,7 +88,7 @@ def structure_problems(values: Any, structure: dict[str, Any], place: str) -> li
 def misfits(value: Any, wanted: Any, where: str) -> list[str]:
     """Where a JSON value has another structure than is wanted: a type, a list, or a table with these and no other keys."""
     if isinstance(wanted, (type, tuple)):
-        fits = isinstance(value, wanted) and not isinstance(value, bool)
+        fits = isinstance(value, wanted) and isinstance(value, bool) == (wanted is bool)
         return [] if fits else [f"{where} is {json.dumps(value)[:40]}, which it cannot be"]
     if isinstance(wanted, list):
         if not isinstance(value, list):

@@ -11,6 +11,7 @@ from typing import Any
 from safefeedback.dataset.card import PRESA_CITATION, answered, describe, limitations
 from safefeedback.dataset.history import describe_history
 from safefeedback.dataset.manifest import LabelSetManifest, Manifest
+from safefeedback.dataset.people import describe_study
 
 CONTEXT = {
     "@language": "en",
@@ -177,6 +178,11 @@ def _responsible(manifest: Manifest, sets: dict[str, LabelSetManifest]) -> dict[
         f"flipped {recipe.noise:g}, of preferences {recipe.preference_noise:g}."
     )
     protocol += f" People answered for the label sets {', '.join(people)}." if people else ""
+    studies = {name: one.answers.study for name, one in sets.items() if one.answers is not None and one.answers.study}
+    told = {name: describe_study(study) for name, study in studies.items()}
+    protocol += "".join(f" {name}: {' '.join(sentences)}" for name, sentences in told.items())
+    texts = [json.dumps(one, ensure_ascii=False) for study in studies.values() for one in study["read"]]
+    protocol += f" What people read, and under which conditions: {' '.join(texts)}" if texts else ""
     file = f"{manifest.source.file}, sha256 {manifest.source.fingerprint}"
     return {
         "rai:dataCollection": f"{describe(manifest)} The recordings are the file {file}.",
@@ -185,6 +191,8 @@ def _responsible(manifest: Manifest, sets: dict[str, LabelSetManifest]) -> dict[
         "rai:dataAnnotationProtocol": protocol,
         "rai:dataAnnotationPlatform": [f"safefeedback {manifest.version}"],
         "rai:annotatorDemographics": ["none: the labels are computed"] if not people else ["not recorded"],
+        **({"rai:dataAnnotationAnalysis": [f"{name}: {' '.join(one[1:])}" for name, one in told.items()]} if told else {}),
+        **({"rai:annotationsPerItem": str(max(one["overlap"] for one in studies.values()))} if studies else {}),
         "rai:dataLimitations": limitations(manifest, sets),
         "rai:dataBiases": [
             "The segments show what the policies that were recorded did, and how often; other behaviour is absent."
@@ -193,6 +201,8 @@ def _responsible(manifest: Manifest, sets: dict[str, LabelSetManifest]) -> dict[
             "Learning and comparing safe policies from preferences and binary safety labels, offline, in simulation."
         ],
         "rai:dataSocialImpact": "A policy that is safe on this data is not shown to be safe on a real robot.",
-        "rai:personalSensitiveInformation": ["None: simulated robots."],
+        "rai:personalSensitiveInformation": [
+            "Of people, answers without names, and days for times." if people else "None: simulated robots."
+        ],
         "rai:dataReleaseMaintenancePlan": "Versions are tags of the repository; README.md lists what each one changed.",
     }

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -94,8 +93,6 @@ def _answers(folder: Path, manifest: LabelSetManifest) -> Answers:
         raise InputError("there are no answers")
     table = pa.concat_tables([pq.read_table(folder / name) for name in names])
     try:
-        columns = [table[name].to_numpy() for name in ("preference", "is_safe_0", "is_safe_1")]
-        values = np.stack([column.astype(np.float32) for column in columns], axis=1)
-        return Answers(table["pair_id"].to_numpy(), tuple(map(str, table["annotator"].to_pylist())), values)
+        return Answers.of_table(table)
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"its answers are not what they should be: {error}") from None

@@ -1,0 +1,146 @@
+"""What `safefeedback annotate` does with the answers when it does not serve: results, label set, merging, leaving out."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from safefeedback.errors import InputError
+
+if TYPE_CHECKING:
+    from safefeedback.annotate.material import Material
+    from safefeedback.annotate.store import Store
+    from safefeedback.annotate.study import Study
+
+
+def do(folder: Path, name: str, action: str, value: Any, how: dict[str, Any]) -> None:
+    """Does one thing with a study's answers.
+
+    Args:
+        folder, name: of the dataset and the study.
+        action: results, finish, merge, exclude, include or withdraw.
+        value: of that option.
+        how: consensus, overwrite, same_person and as_json.
+    """
+    from safefeedback.annotate.material import Material
+    from safefeedback.annotate.store import Store, place
+    from safefeedback.annotate.study import chosen
+
+    material = Material(folder)
+    path = place(folder, name)
+    if action == "merge" and not path.exists():
+        store = Store.create(path, folder.resolve().name, material.content_sha256)
+    else:
+        store = Store.open(path)
+    if store.about["content_sha256"] != material.content_sha256:
+        raise InputError(f"{path} holds answers about another dataset than {folder} is now: bring back that dataset")
+    study = chosen(store)
+    study = replace(study, cost_limit=study.cost_limit if study.cost_limit is not None else material.manifest.recipe.limit)
+    if action == "results":
+        _results(store, study, material, how["as_json"])
+    elif action == "finish":
+        _finish(store, study, material, name, how)
+    elif action == "merge":
+        _merge(store, value, how["same_person"])
+    elif action == "withdraw":
+        _withdraw(store, folder, name, value)
+    else:
+        store_person(store, value)
+        with store.adding():
+            store.event(store_person(store, value), action)
+        print(f"{value} is {'left out of' if action == 'exclude' else 'in'} the label set that --finish makes")
+
+
+def store_person(store: Store, name: str) -> str:
+    """The id of a person who answered."""
+    found = {row["name"]: row["id"] for row in store.rows("SELECT name, id FROM person")}
+    if name not in found:
+        raise InputError(f"nobody called '{name}' has answered: there are {', '.join(found) or 'none'}")
+    return str(found[name])
+
+
+def _finish(store: Store, study: Study, material: Material, name: str, how: dict[str, Any]) -> None:
+    from safefeedback.annotate.finish import finish
+    from safefeedback.cli.labels import report
+
+    report(material.folder, [finish(store, study, material, name, how["consensus"], how["overwrite"])], how["as_json"])
+
+
+def _merge(store: Store, file: Path, same_person: bool) -> None:
+    from safefeedback.annotate.merge import merge
+    from safefeedback.annotate.opening import alone
+
+    with alone(store):
+        gained = merge(store, file, same_person)
+    answers, people = gained["answer"] + gained["control"], gained["person"]
+    print(f"{answers:,} answers, and {people} {'person' if people == 1 else 'people'} from {file} are in {store.path}")
+
+
+def _withdraw(store: Store, folder: Path, name: str, person: str) -> None:
+    from safefeedback.annotate.opening import alone
+
+    with alone(store):
+        id = store_person(store, person)
+        with store.adding():
+            answers = store.rows("SELECT count(*) AS n FROM every_answer WHERE person = ? AND undoes = ''", id)[0]["n"]
+            store.forget(id)
+            store.event("", "withdrawn", {"person": id, "answers": answers})
+        store.compact()
+    print(f"{answers:,} answers of {person} were deleted, and the name with them")
+    if (folder / "labels" / name).exists():
+        print(f"the label set {name} was made before that: make it anew with --finish --overwrite")
+
+
+def _results(store: Store, study: Study, material: Material, as_json: bool) -> None:
+    from safefeedback.annotate.results import results
+    from safefeedback.cli.output import print_table
+
+    found = results(store, study, material.truth)
+    if as_json:
+        print(json.dumps(found))
+        return
+    print(f"{found['pairs_answered']:,} of {found['pairs']:,} pairs answered, {found['answers']:,} answers that count")
+    spread = ", ".join(f"{pairs:,} by {people}" for people, pairs in found["pairs_answered_by"].items())
+    print(f"  pairs answered by so many: {spread or 'none'}")
+    for question, one in found["agreement"].items():
+        print(f"  agreement about {question}: Krippendorff's alpha {_number(one['alpha'])}, raw {_percent(one['raw'])}")
+    if found["explaining_cost_limit"] is not None:
+        limit = found["explaining_cost_limit"]
+        explained = f"{limit['cost_limit']:.4g} an episode, {limit['segment_cost']:g} a segment"
+        print(f"  the cost limit that explains the safety answers best: {explained} ({_percent(limit['explains'])} of them)")
+    if found["withdrawn"]:
+        print(f"  {found['withdrawn']} withdrew; their answers were deleted")
+    header = ("person", "answers", "gold right", "same again", "with others", "left", "can't tell", "seconds")
+    rows = []
+    for name, one in found["people"].items():
+        gold, again = one["gold"], one["repeats"]
+        rows.append(
+            (
+                name + (" (left out)" if one["excluded"] else ""),
+                f"{one['answers']:,}",
+                f"{_percent(gold['accuracy'])} of {gold['answers']}",
+                f"{_percent(again['consistency'])} of {again['answers']}",
+                " / ".join(_percent(share) for share in one["with_others"].values()),
+                _percent(one["left"]),
+                _percent(one["cannot_tell"]),
+                _number(one["median_seconds"]),
+            )
+        )
+    print_table(header, rows)
+    for name, one in found["people"].items():
+        parts = ", ".join(f"{part} {_percent(share)}" for part, share in one["gold_by_position"].items() if share is not None)
+        if parts:
+            print(f"{name}: gold right by answer of the session: {parts}")
+    for name, one in found["people"].items():
+        for doubt in one["doubts"]:
+            print(f"DOUBT about {name}: {doubt}; --exclude {name} leaves these answers out")
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.0f}%"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
