@@ -8,7 +8,8 @@ from safefeedback.version import __version__
 
 if TYPE_CHECKING:
     from safefeedback.dataset.build import build_dataset
-    from safefeedback.dataset.reading import Dataset, Oracle, read, read_oracle
+    from safefeedback.dataset.reading import read, read_oracle
+    from safefeedback.dataset.rows import Dataset, Oracle
     from safefeedback.errors import InputError
     from safefeedback.feedback.recipe import Recipe
     from safefeedback.tasks import Task, find_task
@@ -30,8 +31,8 @@ _HOMES = {
     "Recipe": "feedback.recipe",
     "build_dataset": "dataset.build",
     "InputError": "errors",
-    "Dataset": "dataset.reading",
-    "Oracle": "dataset.reading",
+    "Dataset": "dataset.rows",
+    "Oracle": "dataset.rows",
     "read": "dataset.reading",
     "read_oracle": "dataset.reading",
     "Task": "tasks",

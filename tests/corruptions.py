@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from safefeedback.dataset import card, stats
 from safefeedback.dataset.content import ColumnHashes, content_hash
-from safefeedback.dataset.reading import label_sets, read_feedback, read_manifest
+from safefeedback.dataset.reading import open_dataset
 from safefeedback.dataset.store import recipe_hash
 from safefeedback.feedback.recipe import Recipe
 from safefeedback.files import file_sha256
@@ -66,9 +66,9 @@ def mend(folder: Path) -> None:
         manifest["recipe_sha256"] = recipe_hash(recipe, manifest["source"]["sha256"])
 
     edit(folder, hashes)
-    feedback, _ = read_feedback(folder)
+    feedback = open_dataset(folder).feedback()
     edit(folder, lambda manifest: manifest.update(statistics=stats.statistics(feedback, len(LENGTHS))))
-    card.refresh(folder, read_manifest(folder), label_sets(folder))
+    card.refresh(open_dataset(folder))
 
 
 def other_observation(folder: Path) -> None:

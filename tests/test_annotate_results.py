@@ -22,7 +22,7 @@ from safefeedback.annotate.results import results
 from safefeedback.annotate.store import Store
 from safefeedback.cli.app import app
 from safefeedback.dataset.build import build_dataset
-from safefeedback.dataset.reading import label_sets, read, read_oracle
+from safefeedback.dataset.reading import open_dataset, read, read_oracle
 from safefeedback.errors import InputError
 from safefeedback.feedback.recipe import Recipe
 from safefeedback.inspection.dataset import inspect_dataset
@@ -198,19 +198,19 @@ def test_what_came_since_is_named_and_cannot_tell_is_null(folder: Path):
     answer_all(server.person(), lambda item: {"preference": "cannot-tell", "safe_left": "cannot-tell"}, most=4)
     words = ["annotate", str(folder), "--name", "lab1", "--finish"]
     assert CliRunner().invoke(app, words).exit_code == 0
-    labelled = [read(folder, labels="lab1", split=split) for split in label_sets(folder)["lab1"].splits]
+    labelled = [read(folder, labels="lab1", split=split) for split in open_dataset(folder).label_sets["lab1"].splits]
     assert sum(len(one) for one in labelled) == 4 and all(np.isnan(one.preference).all() for one in labelled)
     assert sum(int(np.isnan(one.safe).sum()) for one in labelled) == 4
     answer_all(server.person(), lambda item: {}, most=3)
     refused = CliRunner().invoke(app, words)
     assert refused.exit_code == 1 and "3 answers came since" in str(refused.exception)
     assert CliRunner().invoke(app, [*words, "--overwrite"]).exit_code == 0 and sound(folder)
-    assert label_sets(folder)["lab1"].pairs == 7
+    assert open_dataset(folder).label_sets["lab1"].pairs == 7
     again = CliRunner().invoke(
         app, ["labels", "import", str(folder), f"{folder}.answers/lab1.csv", "--name", "lab2"]
     )  # the card's command
     assert again.exit_code == 0
-    sets = label_sets(folder)
+    sets = open_dataset(folder).label_sets
     assert sets["lab1"].content_sha256 == sets["lab2"].content_sha256
 
 
@@ -231,15 +231,15 @@ def test_who_is_left_out_or_withdraws_is_not_in_the_label_set(folder: Path):
     run, words = CliRunner(), ["annotate", str(folder), "--name", "lab1"]
     assert run.invoke(app, [*words, "--exclude", "zacharias"]).exit_code == 0
     assert run.invoke(app, [*words, "--finish"]).exit_code == 0
-    assert label_sets(folder)["lab1"].answers.study["annotators"] == 1
+    assert open_dataset(folder).label_sets["lab1"].answers.study["annotators"] == 1
     assert run.invoke(app, [*words, "--include", "zacharias"]).exit_code == 0
     assert run.invoke(app, [*words, "--finish", "--overwrite"]).exit_code == 0
-    assert label_sets(folder)["lab1"].answers.study["annotators"] == 2
+    assert open_dataset(folder).label_sets["lab1"].answers.study["annotators"] == 2
     gone = run.invoke(app, [*words, "--withdraw", "zacharias"])
     assert "6 answers of zacharias were deleted" in gone.output and "make it anew with --finish --overwrite" in gone.output
     assert b"zacharias" not in server.store.path.read_bytes()
     assert run.invoke(app, [*words, "--finish", "--overwrite"]).exit_code == 0
-    study = label_sets(folder)["lab1"].answers.study
+    study = open_dataset(folder).label_sets["lab1"].answers.study
     assert (study["annotators"], study["withdrawn"]) == (1, 1) and sound(folder)
     assert "nobody called 'eve'" in str(run.invoke(app, [*words, "--exclude", "eve"]).exception)
 

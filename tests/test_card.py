@@ -17,7 +17,7 @@ import safefeedback
 from safefeedback.dataset import card
 from safefeedback.dataset.answers import import_answers
 from safefeedback.dataset.label_sets import relabel
-from safefeedback.dataset.reading import label_sets, read_manifest
+from safefeedback.dataset.reading import open_dataset
 from safefeedback.feedback.recipe import Recipe
 from safefeedback.publish import croissant
 from safefeedback.tasks import tasks
@@ -70,7 +70,7 @@ def _bits(column: pa.ChunkedArray) -> int:
 
 
 def test_where_the_segments_come_from_is_named(folder: Path):
-    manifest = read_manifest(folder)
+    manifest = open_dataset(folder).manifest
 
     def origins(kind: str, **terms: str) -> list[str] | None:
         text = card.render(replace(manifest, source=replace(manifest.source, kind=kind, **terms)))
@@ -81,8 +81,8 @@ def test_where_the_segments_come_from_is_named(folder: Path):
 
 def test_croissant_is_valid_and_reads_the_data(folder: Path, tmp_path: Path):
     mlcroissant = pytest.importorskip("mlcroissant", reason="mlcroissant is not installed")
-    manifest = read_manifest(folder)
-    found = croissant.metadata(manifest, label_sets(folder), "user/ball", "https://huggingface.co/datasets/user/ball")
+    opened = open_dataset(folder)
+    found = croissant.metadata(opened.manifest, opened.label_sets, "user/ball", "https://huggingface.co/datasets/user/ball")
     for file in found["distribution"]:
         assert file["contentUrl"] == f"https://huggingface.co/datasets/user/ball/resolve/main/{file['@id']}"
         assert (folder / file["@id"]).is_file()

@@ -18,7 +18,7 @@ from hub_server import Hub
 import safefeedback
 from safefeedback.cli import hub as hub_commands
 from safefeedback.dataset.label_sets import relabel
-from safefeedback.dataset.reading import label_sets
+from safefeedback.dataset.reading import open_dataset
 from safefeedback.errors import InputError
 from safefeedback.feedback.recipe import Recipe
 from safefeedback.publish.collection import collection_release, members
@@ -84,7 +84,7 @@ def test_one_of_several_is_read_and_fetched_by_its_name(built: Path, hub: Hub, o
     assert (
         safefeedback.read_oracle(f"{NAME}/CarRun").costs.tobytes() == safefeedback.read_oracle(built / "CarRun").costs.tobytes()
     )
-    assert list(label_sets(f"{NAME}/BallCircle")) == ["noisy"] and not label_sets(f"{NAME}/CarRun")
+    assert list(open_dataset(f"{NAME}/BallCircle").label_sets) == ["noisy"] and not open_dataset(f"{NAME}/CarRun").label_sets
     out, manifests, _ = fetch(f"{NAME}/BallCircle@v1.0.0", tmp_path / "one")
     assert set(manifests) == {""} and not (out / "CarRun").exists()
     assert not [check for check in verify(out) if check.problems]

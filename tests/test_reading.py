@@ -117,10 +117,11 @@ def test_a_label_set_replaces_rows_and_labels(folder: Path):
 
 
 def test_which_splits_there_are(folder: Path):
-    from safefeedback.dataset.reading import has_split
+    from safefeedback.dataset.reading import open_dataset
 
-    assert has_split(folder, "pairs", "test") and has_split(folder, "oracle", "train")
-    assert not has_split(folder, "pairs", "valid") and not has_split(folder, "labels/lab", "test")
+    opened = open_dataset(folder)
+    assert opened.splits() == ["train", "test"] and opened.has_oracle(None, "train")
+    assert opened.splits("lab") == [] and not opened.has_oracle(None, "valid") and not opened.has_oracle("lab", "test")
 
 
 def test_reading_copies_once(tmp_path: Path):

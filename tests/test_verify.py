@@ -38,7 +38,7 @@ from safefeedback.dataset import card, stats
 from safefeedback.dataset.answers import import_answers
 from safefeedback.dataset.content import ColumnHashes, content_hash
 from safefeedback.dataset.label_sets import relabel
-from safefeedback.dataset.reading import label_sets, read_feedback, read_manifest
+from safefeedback.dataset.reading import open_dataset
 from safefeedback.feedback.recipe import Recipe
 from safefeedback.files import file_sha256
 from safefeedback.tasks import tasks
@@ -109,7 +109,7 @@ def test_what_is_wrong_is_said_where_it_is(bare: Path, place: Path):
     folder = bare
     other_observation(folder)
     mend(folder)
-    feedback, _ = read_feedback(folder)
+    feedback = open_dataset(folder).feedback()
     pair = feedback.pairs.pair_id[~feedback.pairs.test][5]
     assert failed(folder, place / "ball.hdf5") == {"content": f"pairs/train, pair {pair}: observations_1"}
     window_over_a_short_end(folder)
@@ -198,11 +198,11 @@ def test_a_changed_label_set_is_caught(folder: Path, place: Path, name: str):
         digest.add(column, changed[column].combine_chunks())
         made["content"]["columns"][f"{file.name.split('-')[0]}/{column}"] = digest.hex()[column]
         made["content"]["sha256"] = content_hash(made["content"]["columns"])
-        feedback = read_feedback(folder, name)[0]
+        feedback = open_dataset(folder).feedback(name)
         made["statistics"] = stats.statistics(feedback, len(LENGTHS))
 
     edit(folder / "labels" / name, mended)
-    card.refresh(folder, read_manifest(folder), label_sets(folder))
+    card.refresh(open_dataset(folder))
     assert failed(folder, *given).keys() == {f"labels/{name}"}
     assert name == "regret" or failed(folder).keys() == {f"labels/{name}"}
 
@@ -299,7 +299,7 @@ def test_recordings_are_found_by_their_sha256(tmp_path: Path):
     folder, _ = safefeedback.build_dataset(Recipe(tasks()["BallRun"], pairs=5), "recordings", tmp_path / "data")
     assert "found on this machine" in notes(folder)["source"] and not failed(folder)
     edit(folder, lambda manifest: manifest["source"].update(license="cc0-1.0"))
-    card.refresh(folder, read_manifest(folder), {})
+    card.refresh(open_dataset(folder))
     assert failed(folder).keys() == {"source"}
 
 

@@ -12,14 +12,13 @@ import torch
 from presa.data.pairs import Data, Split, load_data
 from presa.data.segments import content_hash
 from safefeedback.dataset.manifest import AnyManifest
-from safefeedback.dataset.reading import label_sets, read, read_manifest, read_oracle
+from safefeedback.dataset.reading import Folder, open_dataset
 from safefeedback.errors import InputError
 from safefeedback.feedback.labels import safe_by_cost, segment_cost_limit
-from safefeedback.hub.places import dataset_folder
 
 
 def load_limits(
-    source: str | Path,
+    source: str | Path | Folder,
     limits: Sequence[float],
     labels: str | None = None,
     pairs: int | None = None,
@@ -50,33 +49,33 @@ def load_limits(
     Raises:
         InputError: as `load_data` does, and if a limit's labels are not to be had or could be either of two.
     """
-    base = load_data(source, labels, pairs, device, oracle)
-    published = read_manifest(dataset_folder(source, ["recipe.json"], None))
+    folder = open_dataset(source)
+    base, published = load_data(folder, labels, pairs, device, oracle), folder.manifest
     made: dict[str | None, AnyManifest] = {None: published}
-    made.update(label_sets(source))
-    asked = made.get(labels, published)
+    made.update(folder.label_sets)
+    asked = folder.labelled_by(labels)
     loaded = []
     for limit in limits:
         if limit != base.cost_limit and published.recipe.filters:
             raise InputError(
-                f"{source} lacks pairs that its filters dropped at its own cost limit and would keep at {limit:g}: build it "
-                "without --filter, and filter in label sets (safefeedback relabel --filter)"
+                f"{folder.source} lacks pairs that its filters dropped at its own cost limit and would keep at {limit:g}: "
+                "build it without --filter, and filter in label sets (safefeedback relabel --filter)"
             )
         known = [name for name, manifest in made.items() if _suits(manifest, limit, asked)]
         if limit == base.cost_limit:
             loaded.append(base)
         elif len(known) > 1:
+            names = " and ".join(name or "published" for name in known)
             raise InputError(
-                f"{source} has labels for cost limit {limit:g} twice ({' and '.join(name or 'published' for name in known)}): "
-                "train them one at a time with --labels"
+                f"{folder.source} has labels for cost limit {limit:g} twice ({names}): train them one at a time with --labels"
             )
         elif known:
-            other = load_data(source, known[0], pairs, device, oracle)
+            other = load_data(folder, known[0], pairs, device, oracle)
             test = other.test if other.test is None or base.test is None else _sharing(other.test, base.test)
             loaded.append(replace(other, train=_sharing(other.train, base.train), test=test))
         else:
-            _require_tellable(source, limit, asked)
-            loaded.append(_from_oracle(source, labels, base, limit, asked.horizon))
+            _require_tellable(folder.source, limit, asked)
+            loaded.append(_from_oracle(folder, labels, base, limit, asked.horizon))
     return loaded
 
 
@@ -94,7 +93,7 @@ def _suits(manifest: AnyManifest, limit: float, asked: AnyManifest) -> bool:
     return made.limit == limit and replace(made, cost_limit=limit) == replace(wanted, cost_limit=limit)
 
 
-def _require_tellable(source: str | Path, limit: float, asked: AnyManifest) -> None:
+def _require_tellable(source: str, limit: float, asked: AnyManifest) -> None:
     """Raises InputError if the labels that are asked for do not say what they would be at another limit."""
     choices, filters = asked.labelling, asked.labelling.filters
     refusal = f"{source} has no labels for cost limit {limit:g}, and the oracle does not tell them"
@@ -106,10 +105,10 @@ def _require_tellable(source: str | Path, limit: float, asked: AnyManifest) -> N
         raise InputError(f"{refusal}, as {reason}: make them with {words}")
 
 
-def _from_oracle(source: str | Path, labels: str | None, base: Data, limit: float, horizon: int) -> Data:
+def _from_oracle(folder: Folder, labels: str | None, base: Data, limit: float, horizon: int) -> Data:
     """The data with the safety labels that the true costs give at another limit."""
-    train, flips = _relabelled(source, labels, base.train, "train", limit, horizon)
-    test = None if base.test is None else _relabelled(source, labels, base.test, "test", limit, horizon)[0]
+    train, flips = _relabelled(folder, labels, base.train, "train", limit, horizon)
+    test = None if base.test is None else _relabelled(folder, labels, base.test, "test", limit, horizon)[0]
     identity = {
         **base.identity,
         "labels_sha256": content_hash(train.preference.cpu().numpy(), train.safe.cpu().numpy()),
@@ -120,11 +119,9 @@ def _from_oracle(source: str | Path, labels: str | None, base: Data, limit: floa
     return replace(base, cost_limit=float(limit), train=train, test=test, identity=identity, segment_limit=scaled)
 
 
-def _relabelled(
-    source: str | Path, labels: str | None, split: Split, name: str, limit: float, horizon: int
-) -> tuple[Split, int]:
+def _relabelled(folder: Folder, labels: str | None, split: Split, name: str, limit: float, horizon: int) -> tuple[Split, int]:
     """A split with the safety labels of another limit, and how many of them are flipped."""
-    light, truth = read(source, labels, name, segments=False), read_oracle(source, labels, name)
+    light, truth = folder.pairs(labels, name, segments=False), folder.oracle(labels, name)
     rows = np.searchsorted(truth.pair_id, light.pair_id[: len(split)])
     clean = safe_by_cost(truth.costs[rows], limit, split.observations.shape[2], horizon)
     safe = np.where(truth.safe_flipped[rows], 1 - clean, clean)

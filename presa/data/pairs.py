@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from presa.data.segments import content_hash, load_segments
-from safefeedback.dataset.manifest import LabelSetManifest, Manifest
-from safefeedback.dataset.reading import Dataset, has_split, read, read_oracle
+from safefeedback.dataset.manifest import Manifest
+from safefeedback.dataset.reading import Folder, open_dataset
+from safefeedback.dataset.rows import Dataset
 from safefeedback.errors import InputError
 from safefeedback.tasks import Task
 from safefeedback.types import Episodes
@@ -100,12 +101,16 @@ class Examples:
 
 
 def load_data(
-    source: str | Path, labels: str | None = None, pairs: int | None = None, device: str = "cpu", oracle: bool = False
+    source: str | Path | Folder,
+    labels: str | None = None,
+    pairs: int | None = None,
+    device: str = "cpu",
+    oracle: bool = False,
 ) -> Data:
     """Reads a dataset.
 
     Args:
-        source: a dataset's folder, or a Hub repository "user/name".
+        source: a dataset that was opened, its folder, or a Hub repository "user/name".
         labels: a label set of the dataset; None for the published labels.
         pairs: how many of the training pairs to use, the first in draw order; None for all.
         device: where the tensors go.
@@ -114,20 +119,21 @@ def load_data(
     Raises:
         InputError: if it cannot be read, has another layout, or does not fit its task.
     """
-    published = read(source, segments=False)
-    manifest = _manifest(published, source)
-    dataset = published if labels is None else read(source, labels, segments=False)
+    folder = open_dataset(source)
+    published = folder.pairs(segments=False)
+    manifest = _manifest(folder, published)
+    dataset = published if labels is None else folder.pairs(labels, segments=False)
     if pairs is not None:
         if not 1 <= pairs <= len(dataset):
             raise InputError(f"--pairs must lie between 1 and the dataset's {len(dataset):,}, not {pairs:,}")
-        dataset = _take(dataset, np.arange(pairs))
-    made = LabelSetManifest.parse(dataset.labels, manifest, f"{source}/labels/{labels}") if dataset.labels else manifest
-    train, segments_sha256 = _split(source, "train", published, dataset, device, oracle)
-    held_out = read(source, split="test", segments=False) if manifest.splits.get("test") else None
+        dataset = dataset.take(np.arange(pairs))
+    made = folder.labelled_by(labels)
+    train, segments_sha256 = _split(folder, "train", published, dataset, device, oracle)
+    held_out = folder.pairs(split="test", segments=False) if manifest.splits.get("test") else None
     test = None
-    if held_out is not None and (labels is None or has_split(source, f"labels/{labels}", "test")):
-        chosen = held_out if labels is None else read(source, labels, split="test", segments=False)
-        test = _split(source, "test", held_out, chosen, device, oracle)[0] if len(chosen) else None
+    if held_out is not None and (labels is None or "test" in folder.splits(labels)):
+        chosen = held_out if labels is None else folder.pairs(labels, "test", segments=False)
+        test = _split(folder, "test", held_out, chosen, device, oracle)[0] if len(chosen) else None
     identity = {
         "content_sha256": manifest.content_sha256,
         "source_sha256": manifest.source.fingerprint,
@@ -166,40 +172,34 @@ def resolve_device(name: str) -> str:
     return name
 
 
-def _manifest(dataset: Dataset, source: str | Path) -> Manifest:
+def _manifest(folder: Folder, dataset: Dataset) -> Manifest:
     """The manifest of a dataset, after checking that its segments are the task's."""
-    manifest = Manifest.parse(dataset.recipe, str(source))
-    task = manifest.task
+    manifest, task = folder.manifest, folder.manifest.task
     found = (dataset.observations.shape[-1], dataset.actions.shape[-1])
     if found != (task.observation_dim, task.action_dim):
         raise InputError(
-            f"{source}: the segments have {found[0]} observation and {found[1]} action dims but the task {task.name} has "
-            f"{task.observation_dim} and {task.action_dim}"
+            f"{folder.source}: the segments have {found[0]} observation and {found[1]} action dims but the task {task.name} "
+            f"has {task.observation_dim} and {task.action_dim}"
         )
     if len(dataset) == 0:
-        raise InputError(f"{source} holds no training pairs")
+        raise InputError(f"{folder.source} holds no training pairs")
     return manifest
 
 
-def _take(dataset: Dataset, rows: np.ndarray) -> Dataset:
-    names = ("pair_id", "episode", "start", "observations", "actions", "preference", "safe")
-    return replace(dataset, **{name: getattr(dataset, name)[rows] for name in names})
-
-
-def _split(source: str | Path, name: str, published: Dataset, chosen: Dataset, device: str, oracle: bool) -> tuple[Split, str]:
+def _split(folder: Folder, name: str, published: Dataset, chosen: Dataset, device: str, oracle: bool) -> tuple[Split, str]:
     """The chosen rows of a published split, whole, and the hash of their segments."""
-    segments = load_segments(source, name, device)
+    segments = load_segments(folder, name, device)
     observations, actions, sha256 = segments.observations, segments.actions, segments.sha256
     if not np.array_equal(chosen.pair_id, published.pair_id):
         rows = torch.from_numpy(np.searchsorted(published.pair_id, chosen.pair_id)).to(device)
         observations, actions = observations[rows], actions[rows]
         sha256 = content_hash(observations.cpu().numpy(), actions.cpu().numpy())
     preference, safe = (torch.from_numpy(values).to(device) for values in (chosen.preference, chosen.safe))
-    costs = _true_costs(source, chosen, name, device) if oracle else None
+    costs = _true_costs(folder, chosen, name, device) if oracle else None
     return Split(observations, actions, preference, safe, costs), sha256
 
 
-def _true_costs(source: str | Path, dataset: Dataset, split: str, device: str) -> Tensor:
+def _true_costs(folder: Folder, dataset: Dataset, split: str, device: str) -> Tensor:
     """The oracle's costs of those rows, float32 [N, 2]."""
-    truth = read_oracle(source, split=split)
+    truth = folder.oracle(split=split)
     return torch.from_numpy(truth.costs[np.searchsorted(truth.pair_id, dataset.pair_id)].astype(np.float32)).to(device)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from presa.files import cache_folder
 from presa.tensors import load_tensors
-from safefeedback.dataset.reading import read, split_files
+from safefeedback.dataset.reading import Folder
 from safefeedback.errors import InputError
 from safefeedback.files import replacing
 
@@ -35,21 +35,21 @@ class Segments:
     sha256: str
 
 
-def load_segments(source: str | Path, split: str, device: str) -> Segments:
+def load_segments(folder: Folder, split: str, device: str) -> Segments:
     """The segments of a split on the device, copied there once.
 
     Raises:
         InputError: as `safefeedback.read` does, and if a number is not finite.
     """
-    path = _kept(source, split)
+    path = _kept(folder, split)
     try:
         tensors, facts = load_tensors(path)  # mapped, not read yet
     except InputError:  # there is none, or it is damaged
-        dataset = read(source, split=split)
+        dataset = folder.pairs(split=split)
         for name, values in (("observations", dataset.observations), ("actions", dataset.actions)):
             if not np.isfinite(values).all():
                 bad = dataset.pair_id[~np.isfinite(values).reshape(len(values), -1).all(axis=1)][0]
-                raise InputError(f"{source}: {name} of pair {bad} are not finite") from None
+                raise InputError(f"{folder.source}: {name} of pair {bad} are not finite") from None
         observations, actions = (torch.from_numpy(values) for values in (dataset.observations, dataset.actions))
         found = Segments(observations.to(device), actions.to(device), content_hash(dataset.observations, dataset.actions))
         _keep(path, found)
@@ -63,9 +63,9 @@ def _copied(mapped: Tensor, device: str) -> Tensor:
     return torch.from_numpy(np.array(mapped.numpy())) if device == "cpu" else mapped.to(device)
 
 
-def _kept(source: str | Path, split: str) -> Path:
+def _kept(folder: Folder, split: str) -> Path:
     """Where a split is kept: another place as soon as a Parquet file is another, or was written again."""
-    stats = [(file.name, file.stat()) for file in split_files(source, split)]
+    stats = [(file.name, file.stat()) for file in folder.files("pairs", split)]
     files = [(name, s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_dev, s.st_ino) for name, s in stats]
     identity = json.dumps([KEPT_VERSION, files])
     return cache_folder() / "segments" / f"{hashlib.sha256(identity.encode()).hexdigest()[:32]}.safetensors"

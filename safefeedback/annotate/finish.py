@@ -16,7 +16,7 @@ from safefeedback.annotate.study import READS_TRUTH, Study
 from safefeedback.annotate.tallies import ORDINARY, Tallies, withdrawn
 from safefeedback.dataset.answers import COLUMNS, MORE, import_answers
 from safefeedback.dataset.manifest import LabelSetManifest
-from safefeedback.dataset.reading import label_sets
+from safefeedback.dataset.reading import open_dataset
 from safefeedback.errors import InputError
 from safefeedback.files import replacing, write_text
 
@@ -77,7 +77,7 @@ def day(milliseconds: int) -> str:
 
 
 def _check_new(folder: Path, name: str, answers: int, overwrite: bool) -> None:
-    made = label_sets(folder).get(name)
+    made = open_dataset(folder).label_sets.get(name)
     if made is None or overwrite:
         return
     before = sum(entry["answers"] for entry in made.history if entry["stage"] == "answers")

@@ -13,8 +13,7 @@ import pyarrow.parquet as pq
 
 from safefeedback.annotate.drawing import channels, describe_view
 from safefeedback.annotate.refusal import Refusal
-from safefeedback.dataset.label_sets import read_base
-from safefeedback.dataset.reading import split_files
+from safefeedback.dataset.label_sets import open_folder
 from safefeedback.errors import InputError
 from safefeedback.feedback.labels import segment_cost_limit
 from safefeedback.plots import geometry
@@ -61,12 +60,13 @@ class Material:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._stamp = _stamp(folder)
-        base, self.manifest = read_base(folder)
+        opened = open_folder(folder)
+        base, self.manifest = opened.feedback(), opened.manifest
         self.task, self.length = self.manifest.task, self.manifest.recipe.length
         self.truth = Truth(base.pairs.pair_id, base.returns, base.costs, self.length, self.manifest.horizon)
         if not len(base):
             raise InputError(f"{folder} holds no pairs")
-        self._files = [pq.ParquetFile(file) for split in self.manifest.splits for file in split_files(folder, split)]
+        self._files = [pq.ParquetFile(file) for split in self.manifest.splits for file in opened.files("pairs", split)]
         self._groups: dict[int, tuple[int, int, int]] = {}  # pair_id -> file, row group, row in it
         for index, file in enumerate(self._files):
             for group in range(file.num_row_groups):

@@ -104,7 +104,7 @@ def build(
     from safefeedback.cli.build_many import SOURCES
     from safefeedback.cli.output import STAGES, print_built, summary
     from safefeedback.dataset.build import build_dataset
-    from safefeedback.dataset.reading import read_manifest
+    from safefeedback.dataset.reading import open_dataset
     from safefeedback.feedback.recipe import Recipe
     from safefeedback.files import file_sha256
     from safefeedback.parallel import shard
@@ -142,7 +142,7 @@ def build(
         folder, _ = build_dataset(
             recipe, source, out, overwrite, terms, lambda stage, done, total: progress(done, total, STAGES[stage]), advantages
         )
-    manifest = read_manifest(folder)
+    manifest = open_dataset(folder).manifest
     result = summary(folder, manifest, time.perf_counter() - started)
     if as_json:
         print(json.dumps(result))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from safefeedback.cli.output import summary
-from safefeedback.dataset.reading import read_manifest
+from safefeedback.dataset.reading import open_dataset
 from safefeedback.dataset.reproduce import build_words
 from safefeedback.errors import InputError
 from safefeedback.feedback.recipe import Recipe
@@ -63,7 +63,7 @@ def build_all(
         found = {"failed": str(ended)} if isinstance(ended, InputError) else _read(*ended)
         if "failed" in found and address is not None and not overwrite and _built(folder / task, recipes[index], source):
             found = summary(
-                folder / task, read_manifest(folder / task), 0.0
+                folder / task, open_dataset(folder / task).manifest, 0.0
             )  # its worker was lost, and the build went on without it
         on_done(task, found)
 
@@ -81,7 +81,7 @@ def _command(recipe: Recipe, source: str, out: Path, overwrite: bool) -> list[st
 def _built(folder: Path, recipe: Recipe, source: str) -> bool:
     """Whether the dataset of that recipe is there, of that source where one is insisted on."""
     try:
-        found = read_manifest(folder)
+        found = open_dataset(folder).manifest
         return found.recipe == recipe and source in ("auto", found.source.kind)
     except InputError:
         return False

@@ -49,12 +49,12 @@ def inspect(
 def _show_in_card(folder: Path) -> None:
     """Shows the best of the pictures in the card of the dataset in whose folder they were drawn, if it is our card."""
     from safefeedback.dataset.card import YOURS, refresh
-    from safefeedback.dataset.reading import label_sets, read_manifest
+    from safefeedback.dataset.reading import open_dataset
     from safefeedback.errors import InputError
 
     try:
         if YOURS in (folder / "README.md").read_text(encoding="utf-8"):
-            refresh(folder, read_manifest(folder), label_sets(folder))
+            refresh(open_dataset(folder))
     except (InputError, OSError, ValueError) as error:
         print(f"note: the card does not show the plots: {error}", file=sys.stderr)
 

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from safefeedback.dataset.label_sets import add, check_name, labelled, read_base, renewed_card
+from safefeedback.dataset.label_sets import add, check_name, labelled, open_folder, renewed_card
 from safefeedback.dataset.manifest import LabelSetManifest, Manifest
 from safefeedback.dataset.store import recipe_hash
 from safefeedback.errors import InputError
@@ -119,7 +119,8 @@ def import_answers(
     if consensus not in CONSENSUS:
         raise InputError(f"--consensus has no '{consensus}': choose from {', '.join(CONSENSUS)}")
     check_name(folder, name, overwrite)
-    base, manifest = read_base(folder)
+    opened = open_folder(folder)
+    base, manifest = opened.feedback(), opened.manifest
     answers = read_answers(file, base.pairs.pair_id)
     limit = manifest.recipe.limit if cost_limit is None else cost_limit
     truth = Labelling(manifest.task, cost_limit=limit, horizon=manifest.recipe.horizon)
@@ -133,7 +134,7 @@ def import_answers(
         **({"study": study} if study is not None else {}),
     }
     made = {"recipe": how, "recipe_sha256": recipe_hash(truth, origin_of(manifest, sha256, consensus))}
-    with renewed_card(folder, manifest, [name]):
+    with renewed_card(folder, [name]):
         return add(folder, name, manifest, feedback, made, answers.table(), overwrite)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -12,6 +12,7 @@ from safefeedback.ceilings import describe_ceiling
 from safefeedback.dataset.history import describe_history
 from safefeedback.dataset.manifest import LabelSetManifest, Manifest
 from safefeedback.dataset.people import describe_study
+from safefeedback.dataset.reading import Folder
 from safefeedback.dataset.reproduce import command, label_set_command
 from safefeedback.errors import InputError
 from safefeedback.feedback.recipe import Labelling
@@ -132,17 +133,21 @@ def shown_of(pictures: Sequence[str]) -> list[str]:
     return [name for name in PICTURES if name in pictures][:MOST_PICTURES]
 
 
-def refresh(folder: Path, manifest: Manifest, sets: dict[str, LabelSetManifest]) -> None:
+def refresh(folder: Folder, without: Collection[str] = ()) -> None:
     """Writes the card of a dataset's folder anew; what somebody wrote below its last line stays.
+
+    Args:
+        folder: the dataset.
+        without: label sets that the card is not to name.
 
     Raises:
         InputError: if it cannot be written.
     """
-    path = folder / "README.md"
+    path, sets = folder.path / "README.md", {name: made for name, made in folder.label_sets.items() if name not in without}
     old = path.read_text(encoding="utf-8") if path.is_file() else ""
     try:
         with replacing(path) as partial:
-            write_text(partial, render(manifest, sets, pictures_in(folder)) + old.partition(YOURS)[2])
+            write_text(partial, render(folder.manifest, sets, pictures_in(folder.path)) + old.partition(YOURS)[2])
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror}") from None
 

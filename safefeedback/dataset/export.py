@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,8 @@ import h5py
 import numpy as np
 
 from safefeedback.dataset.parquet import SIDES
-from safefeedback.dataset.reading import Dataset, read, read_oracle
+from safefeedback.dataset.reading import Folder, open_dataset
+from safefeedback.dataset.rows import Dataset
 from safefeedback.errors import InputError
 from safefeedback.files import new_folder
 
@@ -29,7 +29,7 @@ Write = Callable[[Path, str, Dataset, np.ndarray, np.ndarray], int]
 
 
 def export(
-    source: str | Path,
+    source: str | Path | Folder,
     kind: str,
     out: Path,
     labels: str | None = None,
@@ -67,7 +67,8 @@ def export(
         )
     if kind not in REWARDED and rewards is not None:
         raise InputError(f"the format {kind} has no rewards: leave --rewards out")
-    data = read(source, labels, split)
+    folder = open_dataset(source)
+    data = folder.pairs(labels, split)
     keep = np.ones(len(data), bool)
     tied = data.preference == 0.5
     if kind in COMPARED:
@@ -82,11 +83,11 @@ def export(
     if kind == "trl-unpaired":
         keep &= ~np.isnan(data.safe).all(axis=1)
     if not keep.any():
-        raise InputError(f"{source} has no pair that could be exported: all are tied or without an answer")
-    returns, costs = _truth(source, labels, split, rewards, data)
-    with new_folder(out) as folder:
-        rows = FORMATS[kind](folder, split, _take(data, keep), returns[keep], costs[keep])
-        (folder / "recipe.json").write_text(json.dumps({**data.recipe, "exported": kind}, indent=2) + "\n", encoding="utf-8")
+        raise InputError(f"{folder.source} has no pair that could be exported: all are tied or without an answer")
+    returns, costs = _truth(folder, labels, split, rewards, data)
+    with new_folder(out) as partial:
+        rows = FORMATS[kind](partial, split, data.take(keep), returns[keep], costs[keep])
+        (partial / "recipe.json").write_text(json.dumps({**data.recipe, "exported": kind}, indent=2) + "\n", encoding="utf-8")
     return {"format": kind, "folder": str(out), "rows": rows, "pairs": int(keep.sum()), "left_out": int((~keep).sum())}
 
 
@@ -183,19 +184,12 @@ FORMATS: dict[str, Write] = {
 REWARDED, COMPARED = ("cpl", "d4rl", "minari"), ("cpl", "trl-paired")
 
 
-def _truth(
-    source: str | Path, labels: str | None, split: str, rewards: str | None, data: Dataset
-) -> tuple[np.ndarray, np.ndarray]:
+def _truth(folder: Folder, labels: str | None, split: str, rewards: str | None, data: Dataset) -> tuple[np.ndarray, np.ndarray]:
     """The reward and the cost of every step of each segment, float64 [N, 2]."""
     if rewards != "return":
         return np.zeros((len(data), 2)), np.zeros((len(data), 2))
-    truth, length = read_oracle(source, labels, split), data.actions.shape[2]
+    truth, length = folder.oracle(labels, split), data.actions.shape[2]
     return truth.returns / length, truth.costs / length
-
-
-def _take(data: Dataset, keep: np.ndarray) -> Dataset:
-    names = ("pair_id", "episode", "start", "observations", "actions", "preference", "safe")
-    return replace(data, **{name: getattr(data, name)[keep] for name in names})
 
 
 def _sides_in_turn(values: np.ndarray) -> np.ndarray:

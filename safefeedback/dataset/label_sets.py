@@ -18,7 +18,7 @@ import pyarrow as pa
 from safefeedback import sources
 from safefeedback.dataset import card, store
 from safefeedback.dataset.manifest import LabelSetManifest, Manifest
-from safefeedback.dataset.reading import label_sets, read_feedback
+from safefeedback.dataset.reading import Folder, open_dataset
 from safefeedback.errors import InputError
 from safefeedback.feedback.recipe import Labelling, label, score
 from safefeedback.files import file_sha256, new_folder
@@ -56,7 +56,8 @@ def relabel(
     """
     if name is not None and len(choices) > 1:
         raise InputError(f"--name {name} is for one label set, but these choices make {len(choices)}: leave it out")
-    base, manifest = read_base(folder)
+    opened = open_folder(folder)
+    base, manifest = opened.feedback(), opened.manifest
     given = {"advantages": file_sha256(advantages)} if advantages is not None else {}
     own = manifest.recipe.to_dict()
     labellings = [Labelling.from_dict({**own, "filters": [], **given, **choice}, manifest.task) for choice in choices]
@@ -65,7 +66,7 @@ def relabel(
         check_name(folder, one, overwrite)
     episodes: Episodes | None = None
     made = []
-    with renewed_card(folder, manifest, names):
+    with renewed_card(folder, names):
         for done, (one, labelling) in enumerate(zip(names, labellings, strict=True)):
             on_progress(done, len(names))
             if labelling.teaching.needs_steps and episodes is None:
@@ -85,16 +86,16 @@ def labelled(base: Feedback, labelling: Labelling, manifest: Manifest, episodes:
 
 
 @contextmanager
-def renewed_card(folder: Path, manifest: Manifest, names: Sequence[str]) -> Iterator[None]:
+def renewed_card(folder: Path, names: Sequence[str]) -> Iterator[None]:
     """Around the writing of label sets: the dataset's card has them when the block ends, and none of them before, so that
     whenever the process is killed, the card says nothing that is not so."""
-    before = label_sets(folder)
-    if before.keys() & set(names):
-        card.refresh(folder, manifest, {name: one for name, one in before.items() if name not in names})
+    before = open_dataset(folder)
+    if set(before.label_set_names()) & set(names):
+        card.refresh(before, without=names)
     try:
         yield
     finally:
-        card.refresh(folder, manifest, label_sets(folder))
+        card.refresh(open_dataset(folder))
 
 
 def add(
@@ -111,15 +112,15 @@ def add(
         return store.write_labels(partial, name, manifest, feedback, how, answers)
 
 
-def read_base(folder: Path) -> tuple[Feedback, Manifest]:
-    """The labelled pairs of a dataset's folder, and its manifest.
+def open_folder(folder: Path) -> Folder:
+    """The dataset in a folder, to which label sets are added.
 
     Raises:
-        InputError: if it is not the folder of a dataset in the present format.
+        InputError: if there is no such folder, or it holds several datasets.
     """
     if not folder.is_dir():
         raise InputError(f"there is no folder {folder}: label sets are added to a dataset's folder on this machine")
-    return read_feedback(folder)
+    return open_dataset(folder)
 
 
 def recordings(manifest: Manifest, source: Path | None, advantages: Path | None) -> Episodes:

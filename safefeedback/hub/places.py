@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from safefeedback.errors import InputError
@@ -50,8 +51,16 @@ def is_dataset_name(name: str) -> bool:
     return re.fullmatch(r"[A-Za-z0-9][\w.-]*", name) is not None
 
 
-def dataset_folder(source: str | Path, patterns: list[str], revision: str | None) -> Path:
-    """The local folder of a dataset; of a repository only the files that match are fetched, or found in the cache.
+def open_place(source: str | Path, revision: str | None, patterns: Sequence[str]) -> tuple[Path, Place | None]:
+    """The local folder of a dataset, and where on the Hub it lies; None for a folder.
+
+    Args:
+        source: a folder, or a place on the Hub.
+        revision: of a place on the Hub.
+        patterns: the files of a repository that are fetched, or found in the cache.
+
+    Returns:
+        The folder, and the place at the one commit that the revision names now.
 
     Raises:
         InputError: if there is none, or several of which none is named.
@@ -62,13 +71,26 @@ def dataset_folder(source: str | Path, patterns: list[str], revision: str | None
             raise InputError(f"{folder} is a folder and has no revision '{revision}'; revisions belong to Hub repositories")
         if not (folder / "recipe.json").is_file() and (several := datasets_in(folder)):
             raise _several(str(source), several)
-        return folder
+        return folder, None
     place = parse(str(source), revision)
     if place is None:
         raise InputError(f"there is no folder {source}, and it does not name a Hub repository like user/name")
-    failure = f"{source} is not a folder here and cannot be fetched from the Hub"
+    found = _snapshot(place, patterns, f"{source} is not a folder here and cannot be fetched from the Hub")
+    return one_of(found, place), replace(place, revision=found.name)  # the cache names folders after commits
+
+
+def fetch_files(place: Place, patterns: Sequence[str]) -> None:
+    """Brings the files that match into the local folder of a place that was opened.
+
+    Raises:
+        InputError: if they cannot be had.
+    """
+    _snapshot(place, patterns, f"cannot read {place.repo}")
+
+
+def _snapshot(place: Place, patterns: Sequence[str], failure: str) -> Path:
     wanted = [f"{place.dataset}/{pattern}" if place.dataset else pattern for pattern in patterns]
-    return one_of(snapshot(failure, "dataset", place.repo, place.revision, [INDEX, BASE, *wanted]), place)
+    return snapshot(failure, "dataset", place.repo, place.revision, [INDEX, BASE, *wanted])
 
 
 def one_of(found: Path, place: Place) -> Path:

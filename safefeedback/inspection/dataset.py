@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from safefeedback.dataset.manifest import LabelSetManifest, Manifest
-from safefeedback.dataset.reading import Dataset, Oracle, has_split, read, read_oracle, read_segments
+from safefeedback.dataset.reading import Folder, open_dataset
+from safefeedback.dataset.rows import Dataset, Oracle
 from safefeedback.dataset.structure import SPLITS
 from safefeedback.errors import InputError
 from safefeedback.inspection import labels as count
@@ -23,7 +22,7 @@ Advance = Callable[[int, int | None], None]
 
 
 def inspect_dataset(
-    source: str | Path,
+    source: str | Path | Folder,
     labels: str | None = None,
     on_progress: Advance = lambda done, total: None,
 ) -> tuple[dict[str, Any], View]:
@@ -37,11 +36,10 @@ def inspect_dataset(
     Raises:
         InputError: if there is no such dataset, or its content is not what it should be.
     """
-    there = [split for split in SPLITS if has_split(source, f"labels/{labels}" if labels else "pairs", split)]
-    splits = {
-        split: read(source, labels, split, segments=False) for split in there or SPLITS[:1]
-    }  # `read` says what is missing
-    context = _context(next(iter(splits.values())), str(source), labels)
+    folder = open_dataset(source)
+    there = folder.splits(labels) or SPLITS[:1]  # `pairs` says what is missing
+    splits = {split: folder.pairs(labels, split, segments=False) for split in there}
+    context = _context(folder, labels)
     done, total = 0, sum(len(data) for data in splits.values())
 
     def advance(pairs: int) -> None:
@@ -52,17 +50,17 @@ def inspect_dataset(
     numbers: dict[str, dict[str, Any]] = {}
     views: list[View] = []
     for split, data in splits.items():
-        where = f"{source}, split {split}"
+        where = f"{folder.source}, split {split}"
         _check(data, where)
-        truth = _truth(source, labels, split, data, where)
+        truth = _truth(folder, labels, split, data, where)
         shown = {int(data.pair_id[row]): row for row in ([] if views else _clip_rows(data))}
-        values, length, segments = _scan(read_segments(source, split), data.pair_id, set(shown), where, advance)
+        values, length, segments = _scan(folder.segments(split), data.pair_id, set(shown), where, advance)
         numbers[split] = _split_numbers(data, truth, values, length, context)
         views.append(
-            _view(str(source), split, labels, data, truth, {shown[key]: segments[key] for key in shown}, length, context)
+            _view(folder.source, split, labels, data, truth, {shown[key]: segments[key] for key in shown}, length, context)
         )
     result = {
-        "dataset": str(source),
+        "dataset": folder.source,
         "labels": labels,
         **{key: context[key] for key in ("task", "length", "horizon", "cost_limit", "segment_cost_limit")},
         "oracle": all(split["margin"] is not None for split in numbers.values()),
@@ -106,13 +104,13 @@ def _scan(
     return values, length, segments
 
 
-def _context(data: Dataset, where: str, labels: str | None) -> dict[str, Any]:
+def _context(folder: Folder, labels: str | None) -> dict[str, Any]:
     """What the manifests say of the task and the limit, None where they do not; a label set has a limit of its own."""
     keys = ("task", "length", "horizon", "cost_limit", "segment_cost_limit", "in_source", "cost_limits")
     context: dict[str, Any] = dict.fromkeys(keys)
-    if not data.recipe:
+    if not folder.raw:
         return context
-    base = Manifest.parse(data.recipe, where)
+    base = folder.manifest
     context |= {
         "task": base.task.name,
         "length": base.recipe.length,
@@ -120,8 +118,8 @@ def _context(data: Dataset, where: str, labels: str | None) -> dict[str, Any]:
         "cost_limits": tuple(float(limit) for limit in base.task.cost_limits),
         "in_source": base.episodes,
     }
-    if labels is None or data.labels:
-        made = base if labels is None else LabelSetManifest.parse(data.labels, base, f"{where}/labels/{labels}")
+    made = folder.labelled_by(labels)
+    if labels is None or made is not base:
         limits = {"cost_limit": made.labelling.limit, "segment_cost_limit": made.segment_cost_limit}
         context |= {"horizon": made.horizon, **limits}
     return context
@@ -142,13 +140,13 @@ def _check(data: Dataset, where: str) -> None:
         raise InputError(f"{where}: an episode or start is negative")
 
 
-def _truth(source: str | Path, labels: str | None, split: str, data: Dataset, where: str) -> Oracle | None:
+def _truth(folder: Folder, labels: str | None, split: str, data: Dataset, where: str) -> Oracle | None:
     """The truth about the rows of `data`, in their order; a label set without its own is held against the dataset's."""
-    if labels is not None and not has_split(source, f"labels/{labels}/oracle", split):
+    if labels is not None and not folder.has_oracle(labels, split):
         labels = None
-    if not has_split(source, f"labels/{labels}/oracle" if labels else "oracle", split):
+    if not folder.has_oracle(labels, split):
         return None
-    truth = read_oracle(source, labels, split)
+    truth = folder.oracle(labels, split)
     order = np.argsort(truth.pair_id, kind="stable")
     at = np.minimum(np.searchsorted(truth.pair_id, data.pair_id, sorter=order), len(order) - 1) if len(order) else None
     if at is None or not np.array_equal(truth.pair_id[order[at]], data.pair_id):
@@ -158,8 +156,7 @@ def _truth(source: str | Path, labels: str | None, split: str, data: Dataset, wh
     with np.errstate(over="ignore"):
         if not np.isfinite(truth.returns[:, 1] - truth.returns[:, 0]).all():
             raise InputError(f"{where}: returns are so large that their difference is infinite")
-    rows = order[at]
-    return replace(truth, **{name: getattr(truth, name)[rows] for name in Oracle.__dataclass_fields__})
+    return truth.take(order[at])
 
 
 def _split_numbers(data: Dataset, truth: Oracle | None, values: Values, length: int, context: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from safefeedback.dataset import card
 from safefeedback.dataset.manifest import LabelSetManifest, Manifest
-from safefeedback.dataset.reading import label_sets, read_manifest
+from safefeedback.dataset.reading import open_dataset
 from safefeedback.errors import InputError
 from safefeedback.hub import client as network
 from safefeedback.publish import croissant
@@ -48,7 +48,8 @@ def contents(folder: Path, anonymous: bool = False) -> Contents:
     """
     if not (folder / "recipe.json").is_file():
         raise InputError(f"{folder} is not a dataset of safefeedback: it holds no recipe.json")
-    manifest, sets = read_manifest(folder), label_sets(folder)
+    opened = open_dataset(folder)
+    manifest, sets = opened.manifest, opened.label_sets
     if anonymous:
         named = card.answered(sets)
         if named:

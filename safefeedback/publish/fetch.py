@@ -7,7 +7,7 @@ from pathlib import Path
 
 from safefeedback.dataset import card
 from safefeedback.dataset.manifest import Manifest, ManifestError
-from safefeedback.dataset.reading import label_sets, read_manifest
+from safefeedback.dataset.reading import open_dataset
 from safefeedback.errors import InputError
 from safefeedback.files import file_sha256, new_folder
 from safefeedback.hub import places
@@ -49,7 +49,7 @@ def fetch(
             names = _join(cached, named, partial)
         else:
             names = _copy(cached, place, named, partial)
-        manifests = {name: read_manifest(partial / name) for name in names}
+        manifests = {name: open_dataset(partial / name).manifest for name in names}
     return out, manifests, str(info.sha)
 
 
@@ -87,11 +87,11 @@ def _join(cached: Path, named: str, target: Path) -> list[str]:
     shutil.rmtree(target / "labels" / name, ignore_errors=True)
     shutil.copytree(cached / "labels" / name, target / "labels" / name)
     _check_arrived(target, cached, named)
-    manifest, sets = read_manifest(target), label_sets(target)
-    labelled = sets[name].base_content_sha256
-    if not manifest.content_sha256 == content_sha256 == labelled:
+    joined = open_dataset(target)
+    labelled = joined.label_set(name).base_content_sha256
+    if not joined.manifest.content_sha256 == content_sha256 == labelled:
         raise InputError(f"{named} does not fit: {base} is not the dataset that was labelled, whose content is {labelled}")
-    card.refresh(target, manifest, sets)
+    card.refresh(joined)
     return [""]
 
 
@@ -112,7 +112,8 @@ def damaged(folder: Path) -> list[str]:
     Raises:
         InputError: if a manifest is not one; what it names may then lie anywhere on this machine, and is not touched.
     """
-    named = dict(read_manifest(folder).files)
-    for name, made in label_sets(folder).items():
+    opened = open_dataset(folder)
+    named = dict(opened.manifest.files)
+    for name, made in opened.label_sets.items():
         named |= {f"labels/{name}/{path}": file for path, file in made.files.items()}
     return [path for path, file in named.items() if not (folder / path).is_file() or file_sha256(folder / path) != file.sha256]

@@ -8,11 +8,10 @@ import yaml
 
 from safefeedback.dataset import card
 from safefeedback.dataset.manifest import LabelSetManifest, Manifest
-from safefeedback.dataset.reading import read_manifest
+from safefeedback.dataset.reading import open_dataset
 from safefeedback.dataset.reproduce import label_set_command
 from safefeedback.errors import InputError
 from safefeedback.hub import places
-from safefeedback.hub.client import ask
 from safefeedback.publish.dataset import contents, json_bytes
 from safefeedback.publish.release import Release, json_object
 
@@ -48,19 +47,18 @@ def labels_release(folder: Path, repo: str, labels: str, base: str, anonymous: b
 
 def _published(base: str, content_sha256: str, folder: Path) -> dict[str, str]:
     """What names a published dataset, which holds what the folder holds."""
-    from huggingface_hub import HfApi
-
     place = places.parse(base)
     if place is None or place.revision is None:
         raise InputError(f"--base {base} does not name a version of a published dataset, such as user/name@v1.0.0")
-    info = ask(f"cannot read {base}", lambda: HfApi().repo_info(place.repo, repo_type="dataset", revision=place.revision))
-    theirs = read_manifest(places.dataset_folder(base, ["recipe.json"], None)).content_sha256
+    published = open_dataset(base)
+    theirs = published.manifest.content_sha256
     if theirs != content_sha256:
         raise InputError(
             f"--base {base} is not the dataset that lies in {folder}: its content is {theirs[:12]}..., "
             f"the folder's is {content_sha256[:12]}..."
         )
-    return {"base": base, "commit": str(info.sha), "content_sha256": content_sha256}
+    assert published.place is not None and published.place.revision is not None
+    return {"base": base, "commit": published.place.revision, "content_sha256": content_sha256}
 
 
 def render(manifest: Manifest, made: LabelSetManifest, base: str, content_sha256: str, repo: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from safefeedback.dataset.manifest import Manifest
+from safefeedback.dataset.reading import Folder
 from safefeedback.dataset.tables import LIGHT_BYTES, Table, labels_table, oracle_table, tables
 from safefeedback.feedback.recipe import build, label
 from safefeedback.types import Episodes, Feedback
@@ -17,8 +17,7 @@ from safefeedback.verification.rows import row_problems
 
 
 def dataset_checks(
-    folder: Path,
-    manifest: Manifest,
+    folder: Folder,
     episodes: Episodes | None,
     advantages: dict[str, Path],
     advance: Callable[[int], None],
@@ -26,8 +25,7 @@ def dataset_checks(
     """Checks the tables `pairs` and `oracle`.
 
     Args:
-        folder: of the dataset.
-        manifest: what its recipe.json says.
+        folder: the dataset.
         episodes: the recordings, if they are at hand.
         advantages: the file of advantages that was given, by its sha256.
         advance: told how many rows were compared.
@@ -35,6 +33,7 @@ def dataset_checks(
     Returns:
         The rows as they are stored, None if they cannot be read, and the checks.
     """
+    manifest = folder.manifest
     recipe, source = manifest.recipe, manifest.source_entry
     stored, rows = read_stored(folder, None)
     if stored is not None:
@@ -55,7 +54,7 @@ def dataset_checks(
     light: dict[str, tuple[Table, int]] = {"pairs": (labels_table, LIGHT_BYTES), "oracle": (oracle_table, LIGHT_BYTES)}
     windows = episodes is not None and not (why_not and rows)  # a window that is not in the recordings cannot be cut out
     claim = Claim(
-        folder=folder,
+        folder=folder.path,
         manifest=manifest,
         base=manifest,
         stored=stored,

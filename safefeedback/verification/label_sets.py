@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 
 from safefeedback.dataset.answers import Answers, answered
 from safefeedback.dataset.label_sets import labelled
-from safefeedback.dataset.manifest import LabelSetManifest, Manifest
+from safefeedback.dataset.manifest import LabelSetManifest
+from safefeedback.dataset.reading import Folder
 from safefeedback.dataset.tables import label_tables
 from safefeedback.errors import InputError
 from safefeedback.types import Episodes, Feedback
@@ -26,15 +27,13 @@ class Base:
     """The dataset whose pairs are labelled.
 
     Attributes:
-        folder: of the dataset.
-        manifest: what its recipe.json says.
+        folder: where it is.
         stored: its rows, None if they cannot be read.
         episodes: its recordings, if they are at hand.
         advantages: the file of advantages that was given, by its sha256.
     """
 
-    folder: Path
-    manifest: Manifest
+    folder: Folder
     stored: Feedback | None
     episodes: Episodes | None
     advantages: dict[str, Path]
@@ -60,22 +59,22 @@ def _found(
     base: Base, name: str, manifest: LabelSetManifest, advance: Callable[[int], None]
 ) -> tuple[str, list[str], list[str], list[str], list[str]]:
     """Why not everything could be made again, and what is wrong with rows, tables, content and statistics."""
-    folder, rows = base.folder / "labels" / name, base.stored
+    folder, rows = base.folder.path / "labels" / name, base.stored
     assert rows is not None
     answers, labelling = _answers(folder, manifest) if manifest.by_people else None, manifest.labelling
     episodes, why_not = with_advantages(base.episodes, labelling, base.advantages)
 
     def remake() -> Feedback:
         if answers is not None and manifest.answers is not None:
-            return answered(rows, answers, labelling, manifest.answers.consensus, base.manifest)
-        return labelled(rows, labelling, base.manifest, episodes)
+            return answered(rows, answers, labelling, manifest.answers.consensus, base.folder.manifest)
+        return labelled(rows, labelling, base.folder.manifest, episodes)
 
     stored, unreadable = read_stored(base.folder, name)
     made = label_tables(answers.table() if answers is not None else None)
     claim = Claim(
         folder=folder,
         manifest=manifest,
-        base=base.manifest,
+        base=base.folder.manifest,
         stored=stored,
         drawn=len(rows),
         columns=contents.schemas(made, labelling, rows.pairs.length),

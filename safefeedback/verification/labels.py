@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from safefeedback.dataset.manifest import AnyManifest, Manifest
-from safefeedback.dataset.reading import read_feedback
+from safefeedback.dataset.reading import Folder
 from safefeedback.dataset.stats import statistics
 from safefeedback.dataset.tables import Table
 from safefeedback.errors import InputError
@@ -73,12 +73,12 @@ def examine(claim: Claim, advance: Callable[[int], None]) -> tuple[list[str], li
     return problems, [*failed, *differences], numbers
 
 
-def read_stored(folder: Path, labels: str | None) -> tuple[Feedback | None, list[str]]:
+def read_stored(folder: Folder, labels: str | None) -> tuple[Feedback | None, list[str]]:
     """The rows of a dataset or of a label set without segments, or why they cannot be read."""
     try:
-        return read_feedback(folder, labels)[0], []
+        return folder.feedback(labels), []
     except InputError as error:
-        return None, [str(error).replace(f"{folder}/", "")]
+        return None, [str(error).replace(f"{folder.path}/", "")]
 
 
 def _truth_again(stored: Feedback, manifest: AnyManifest) -> Feedback:

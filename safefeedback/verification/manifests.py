@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar
 
 from safefeedback.dataset.answers import origin_of
 from safefeedback.dataset.content import content_hash
 from safefeedback.dataset.manifest import LabelSetManifest, Manifest, ManifestError
-from safefeedback.dataset.reading import label_set_names, read_json
+from safefeedback.dataset.reading import Folder
 from safefeedback.dataset.store import recipe_hash
-from safefeedback.errors import InputError
 
 Read = TypeVar("Read", Manifest, LabelSetManifest)
 ABSENT = object()
 
 
-def load_dataset_manifest(folder: Path) -> tuple[Manifest | None, list[str]]:
+def load_dataset_manifest(folder: Folder) -> tuple[Manifest | None, list[str]]:
     """The manifest of a dataset, None if it cannot be used, and what is wrong with it.
 
     Raises:
         InputError: if it is in another format than is known here.
     """
-    manifest, problems = _load(folder, lambda values: Manifest.parse(values, str(folder)))
+    manifest, problems = _load(lambda: folder.manifest)
     if manifest is None:
         return None, problems
     recipe, raw = manifest.recipe, manifest.raw
@@ -39,15 +37,16 @@ def load_dataset_manifest(folder: Path) -> tuple[Manifest | None, list[str]]:
     return manifest, [*problems, *_rewritten(raw["recipe"], recipe.to_dict())]
 
 
-def load_label_sets(folder: Path, base: Manifest) -> dict[str, tuple[LabelSetManifest | None, list[str]]]:
+def load_label_sets(folder: Folder) -> dict[str, tuple[LabelSetManifest | None, list[str]]]:
     """The manifest of every label set of a dataset, None if it cannot be used, and what is wrong with it; by name."""
-    return {name: _load_label_set(folder / "labels" / name, name, base) for name in label_set_names(folder)}
+    return {name: _load_label_set(folder, name) for name in folder.label_set_names()}
 
 
-def _load_label_set(place: Path, name: str, base: Manifest) -> tuple[LabelSetManifest | None, list[str]]:
-    made, problems = _load(place, lambda values: LabelSetManifest.parse(values, base, str(place)))
+def _load_label_set(folder: Folder, name: str) -> tuple[LabelSetManifest | None, list[str]]:
+    made, problems = _load(lambda: folder.label_set(name))
     if made is None:
         return None, problems
+    base = folder.manifest
     if made.answers is not None:
         origin = origin_of(base, made.answers.sha256, made.answers.consensus)
     else:
@@ -64,13 +63,9 @@ def _load_label_set(place: Path, name: str, base: Manifest) -> tuple[LabelSetMan
     return made, problems
 
 
-def _load(folder: Path, parse: Callable[[Any], Read]) -> tuple[Read | None, list[str]]:
+def _load(read: Callable[[], Read]) -> tuple[Read | None, list[str]]:
     try:
-        values = read_json(folder)
-    except InputError as error:
-        return None, [str(error).removeprefix(f"{folder}/")]
-    try:
-        manifest = parse(values)
+        manifest = read()
     except ManifestError as error:
         return None, list(error.problems)
     fits = content_hash(manifest.columns) == manifest.content_sha256

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from safefeedback.dataset.manifest import AnyManifest
+from safefeedback.dataset.reading import open_dataset
 from safefeedback.errors import InputError
 from safefeedback.verification import dataset, files, label_sets, origin
 from safefeedback.verification.card import card_check
@@ -40,11 +41,12 @@ def verify(
     if not (folder / "recipe.json").is_file():
         raise InputError(f"{folder} is not a dataset of safefeedback: it holds no recipe.json")
     given = {origin.sha256(advantages): advantages} if advantages is not None else {}
-    manifest, problems = load_dataset_manifest(folder)
+    opened = open_dataset(folder)
+    manifest, problems = load_dataset_manifest(opened)
     checks = [Check("manifest", tuple(problems), "recipe.json: structure, recipe, hashes")]
     if manifest is None:
         return checks  # nothing says what the rest should be
-    sets = load_label_sets(folder, manifest)
+    sets = load_label_sets(opened)
     usable = {name: made for name, (made, _) in sets.items() if made is not None}
     named: dict[str, AnyManifest] = {"": manifest}
     named |= {f"labels/{name}": made for name, made in usable.items()}
@@ -54,10 +56,10 @@ def verify(
     checks.append(Check("source", tuple(wrong), note))
     rows = 2 * sum(made.pairs for made in named.values()) + sum(made.pairs for made in usable.values() if made.by_people)
     compared = _counter(on_progress, rows, "comparing rows")
-    stored, found = dataset.dataset_checks(folder, manifest, episodes, given, compared)
+    stored, found = dataset.dataset_checks(opened, episodes, given, compared)
     checks += found
     for name, (one, problems) in sets.items():
-        base = label_sets.Base(folder, manifest, stored, episodes, given)
+        base = label_sets.Base(opened, stored, episodes, given)
         checks.append(label_sets.label_set_check(base, name, one, problems, compared))
     return [*checks, card_check(folder, manifest, usable)]
 

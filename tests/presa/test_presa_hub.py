@@ -14,6 +14,7 @@ pytest.importorskip("torch")
 from feedback_cases import write_dataset
 
 from presa.cli import main
+from presa.data.limits import load_limits
 from presa.data.pairs import load_data
 from presa.rollouts.policy import local
 from presa.runs.release import run_release
@@ -84,3 +85,27 @@ def test_published_datasets_are_read_as_the_folder_is(hub: Hub, online: list[flo
         assert {**theirs, "dataset": ""} == {**numbers, "dataset": ""}
     with pytest.raises(InputError, match=r"user/ball@v9 is not a folder here and cannot be fetched .* no such revision"):
         load_data("user/ball@v9")
+
+
+def test_a_push_meanwhile_does_not_mix_two_versions(hub: Hub, online: list[float], ball_file: Path, tmp_path: Path):
+    """A repository is resolved once, to one commit, however often a training at three limits reads it."""
+    first, second = (write_dataset(tmp_path / str(seed), ball_file, seed=seed) for seed in (1, 2))
+    for folder, repo in ((first, "user/ball"), (second, "user/later")):
+        relabel(folder, [{"cost_limit": 70.0}])
+        publish(dataset_release(folder, repo), repo)
+    later = hub.repos["dataset", "user/later"].commits[-1][1]
+    begun, pushed = len(hub.log), []
+
+    def push(index: int) -> None:
+        if index == begun + 1:  # the first request was answered
+            pushed.append(hub.repos["dataset", "user/ball"].commit(later, "v2.0.0: meanwhile"))
+
+    hub.on_request = push
+    there, here = load_limits("user/ball", (10, 20, 70)), load_limits(first, (10, 20, 70))
+    assert len(pushed) == 1 and [one.identity for one in there] == [one.identity for one in here]
+    (commit,) = {sha for sha, files, _ in hub.repos["dataset", "user/ball"].commits[:-1] if "recipe.json" in files}
+    unpinned = [line for line in hub.log[begun:] if "/user/ball" in line and commit not in line]
+    assert len(unpinned) == 1, unpinned
+    hub.on_request = None
+    now = load_data("user/ball").identity
+    assert now["content_sha256"] == load_data(second).identity["content_sha256"] != here[0].identity["content_sha256"]

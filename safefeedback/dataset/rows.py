@@ -1,0 +1,68 @@
+"""The rows of a dataset as shaped NumPy arrays: what is published, and the truth about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The pairs of one split; labels as in `safefeedback.types`.
+
+    Attributes:
+        pair_id: int64 [N].
+        episode, start: int64 [N, 2], where each segment lies in the source.
+        observations: float32 [N, 2, L, O].
+        actions: float32 [N, 2, L, A].
+        preference: float32 [N].
+        safe: float32 [N, 2].
+        recipe: what recipe.json says, or {} where the dataset came without it.
+        labels: what the label set's own recipe.json says, or {} for the published labels.
+    """
+
+    pair_id: np.ndarray
+    episode: np.ndarray
+    start: np.ndarray
+    observations: np.ndarray
+    actions: np.ndarray
+    preference: np.ndarray
+    safe: np.ndarray
+    recipe: dict[str, Any]
+    labels: dict[str, Any]
+
+    def __len__(self) -> int:
+        return len(self.pair_id)
+
+    def take(self, keep: np.ndarray) -> Dataset:
+        """The pairs selected by a mask or by indices, in their order."""
+        names = ("pair_id", "episode", "start", "observations", "actions", "preference", "safe")
+        return replace(self, **{name: getattr(self, name)[keep] for name in names})
+
+
+@dataclass(frozen=True)
+class Oracle:
+    """The truth about the same rows, which no algorithm may learn from.
+
+    Attributes:
+        pair_id: int64 [N].
+        returns, costs: float64 [N, 2].
+        clean_preference: float32 [N].
+        clean_safe: float32 [N, 2].
+        preference_flipped: bool [N].
+        safe_flipped: bool [N, 2].
+    """
+
+    pair_id: np.ndarray
+    returns: np.ndarray
+    costs: np.ndarray
+    clean_preference: np.ndarray
+    clean_safe: np.ndarray
+    preference_flipped: np.ndarray
+    safe_flipped: np.ndarray
+
+    def take(self, keep: np.ndarray) -> Oracle:
+        """The rows selected by a mask or by indices, in their order."""
+        return Oracle(**{name: getattr(self, name)[keep] for name in self.__dataclass_fields__})
