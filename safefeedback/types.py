@@ -91,6 +91,28 @@ class Episodes:
 
 
 @dataclass(frozen=True)
+class UnlabelledEpisodes:
+    """Whole recorded episodes of which nobody said anything: what was seen and done, and neither rewards nor costs.
+
+    Attributes:
+        observations: float32 [T, O].
+        actions: float32 [T, A].
+        bounds: int64 [E + 1]; episode e is rows bounds[e] to bounds[e + 1].
+        file: the file's name, without its folder.
+        fingerprint: sha256 of the file's bytes, as hex.
+    """
+
+    observations: np.ndarray
+    actions: np.ndarray
+    bounds: np.ndarray
+    file: str
+    fingerprint: str
+
+    def __len__(self) -> int:
+        return len(self.bounds) - 1
+
+
+@dataclass(frozen=True)
 class Pairs:
     """Which segments are compared.
 

@@ -124,6 +124,8 @@ def test_pairs_hold_no_truth(ball_file: Path, tmp_path: Path):
         "episode_1",
         "start_0",
         "start_1",
+        "episode_length_0",
+        "episode_length_1",
         "observations_0",
         "observations_1",
         "actions_0",
@@ -153,7 +155,7 @@ def test_content_hash_is_known(tmp_path: Path):
     assert json.loads((folder / "recipe.json").read_text())["content"]["sha256"] == KNOWN_CONTENT
 
 
-KNOWN_CONTENT = "bdb4f26dda0d515389fc5586d23fedae36d8aa780ce987afe6f81b29b2701137"
+KNOWN_CONTENT = "d04eadc17edc29d3e3e332da828ad9f47c4922203b100303eec7dbe8e1b1d249"
 
 
 def test_manifest_names_every_file_with_its_sha256(ball_file: Path, tmp_path: Path):

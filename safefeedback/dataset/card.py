@@ -33,6 +33,9 @@ ORIGINS = {
 }
 
 
+LENGTH_ROW = (
+    "| `episode_length_0`, `episode_length_1` | int32 | how many steps each segment's episode has in the source file |\n"
+)
 HERE = "<this folder or repository>"
 # what `safefeedback inspect` draws, best first, in words that hold for every task
 PICTURES = {
@@ -71,6 +74,7 @@ def render(
         domain=manifest.task.domain,
         origin=ORIGINS[source.kind],
         **manifest.recipe.shape,
+        length_row=LENGTH_ROW if manifest.tells_lengths else "",
         numbers="\n".join(f"| {name} | {value} |" for name, value in _numbers(manifest)),
         pictures="".join(f"\n![{PICTURES[name]}](plots/{name})\n\n*{PICTURES[name]}*\n" for name in shown_of(pictures)),
         command=command(manifest),

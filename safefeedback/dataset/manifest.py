@@ -140,6 +140,11 @@ class Manifest(_Described):
         """How many steps the longest recorded episode has."""
         return int(self.source_entry["longest_episode"])
 
+    @property
+    def tells_lengths(self) -> bool:
+        """Whether its pairs say how long each segment's episode is; those of older builds do not."""
+        return any(name.startswith("pairs/") and name.endswith("/episode_length_0") for name in self.columns)
+
     def anonymous(self) -> Manifest:
         """The same without who made recordings of the user's own; DSRL's authors and ours stay, as their licence asks."""
         if self.source.kind != "file":

@@ -135,6 +135,8 @@ class Folder:
             "observations": np.empty((count, 2, steps, observation_dim), np.float32),
             "actions": np.empty((count, 2, steps, action_dim), np.float32),
         }
+        if "episode_length_0" in open_parquet(files[0]).schema_arrow.names:
+            arrays["episode_length"] = np.empty((count, 2), np.int64)
         fill({name: values for name, values in arrays.items() if segments or values.ndim < 4}, files)
         if labels is not None:
             arrays = self._relabelled(arrays, labels, split)

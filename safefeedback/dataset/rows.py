@@ -21,6 +21,8 @@ class Dataset:
         safe: float32 [N, 2].
         recipe: what recipe.json says, or {} where the dataset came without it.
         labels: what the label set's own recipe.json says, or {} for the published labels.
+        episode_length: int64 [N, 2], how many steps each segment's episode has in the source; None in datasets of older builds,
+            which do not say so.
     """
 
     pair_id: np.ndarray
@@ -32,6 +34,7 @@ class Dataset:
     safe: np.ndarray
     recipe: dict[str, Any]
     labels: dict[str, Any]
+    episode_length: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.pair_id)
@@ -39,7 +42,8 @@ class Dataset:
     def take(self, keep: np.ndarray) -> Dataset:
         """The pairs selected by a mask or by indices, in their order."""
         names = ("pair_id", "episode", "start", "observations", "actions", "preference", "safe")
-        return replace(self, **{name: getattr(self, name)[keep] for name in names})
+        lengths = None if self.episode_length is None else self.episode_length[keep]
+        return replace(self, **{name: getattr(self, name)[keep] for name in names}, episode_length=lengths)
 
 
 @dataclass(frozen=True)

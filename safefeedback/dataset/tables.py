@@ -15,10 +15,13 @@ LIGHT_BYTES = 64  # of a row without segments
 Table = Callable[[Feedback], pa.Table]
 
 
-def tables(episodes: Episodes, recipe: Recipe) -> dict[str, tuple[Table, int]]:
-    """The tables of a dataset: name -> (rows of labelled pairs as they are stored, bytes a row)."""
+def tables(episodes: Episodes, recipe: Recipe, lengths: bool = True) -> dict[str, tuple[Table, int]]:
+    """The tables of a dataset: name -> (rows of labelled pairs as they are stored, bytes a row).
+
+    `lengths` is False for what was built before there were the columns `episode_length_0` and `_1`.
+    """
     segment_bytes = 2 * recipe.length * (episodes.observations.shape[1] + episodes.actions.shape[1]) * 4
-    return {"pairs": (_segments_table(episodes, recipe), segment_bytes), "oracle": (oracle_table, LIGHT_BYTES)}
+    return {"pairs": (_segments_table(episodes, recipe, lengths), segment_bytes), "oracle": (oracle_table, LIGHT_BYTES)}
 
 
 def label_tables(answers: pa.Table | None = None) -> dict[str, tuple[Table, int]]:
@@ -29,12 +32,12 @@ def label_tables(answers: pa.Table | None = None) -> dict[str, tuple[Table, int]
     return light
 
 
-def _segments_table(episodes: Episodes, recipe: Recipe) -> Table:
+def _segments_table(episodes: Episodes, recipe: Recipe, lengths: bool) -> Table:
     observations = _windows(episodes.observations, recipe.length)
     actions = _windows(episodes.actions, recipe.length)
 
     def table(feedback: Feedback) -> pa.Table:
-        rows = feedback.pairs.rows(episodes)
+        rows, steps = feedback.pairs.rows(episodes), episodes.lengths[feedback.pairs.episode]
         return pa.table(
             {
                 "pair_id": pa.array(feedback.pairs.pair_id, pa.int64()),
@@ -42,6 +45,7 @@ def _segments_table(episodes: Episodes, recipe: Recipe) -> Table:
                 "episode_1": pa.array(feedback.pairs.episode[:, 1], pa.int32()),
                 "start_0": pa.array(feedback.pairs.start[:, 0], pa.int32()),
                 "start_1": pa.array(feedback.pairs.start[:, 1], pa.int32()),
+                **({f"episode_length_{side}": pa.array(steps[:, side], pa.int32()) for side in (0, 1)} if lengths else {}),
                 "observations_0": _lists(observations[rows[:, 0]]),
                 "observations_1": _lists(observations[rows[:, 1]]),
                 "actions_0": _lists(actions[rows[:, 0]]),

@@ -63,6 +63,7 @@ COLUMNS = {
     "pair_id": ("int", "index of the draw"),
     "episode": ("int", "the episode of the segment, counted from 0 in the source file"),
     "start": ("int", "first step of the segment in its episode"),
+    "episode_length": ("int", "how many steps the segment's episode has in the recordings"),
     "observations": ("float", "the segment's observations, row-major"),
     "actions": ("float", "the segment's actions, row-major"),
     "preference": ("float", "index of the better segment: 0 the first, 1 the second, 0.5 a tie, null unanswered"),
@@ -72,7 +73,7 @@ COLUMNS = {
     "clean_preference": ("float", "the preference before noise"),
     "clean_is_safe": ("bool", "the safety label before noise"),
 }
-PAIRS = ("pair_id", "episode", "start", "observations", "actions", "preference", "is_safe")
+PAIRS = ("pair_id", "episode", "start", "episode_length", "observations", "actions", "preference", "is_safe")
 ORACLE = ("pair_id", "return", "cost", "clean_preference", "clean_is_safe")
 WHOLE = ("pair_id", "preference", "clean_preference")  # of a pair, not of a segment
 
@@ -92,7 +93,8 @@ def metadata(manifest: Manifest, sets: dict[str, LabelSetManifest], place: str, 
     files = {f"{inside}{path}": facts for path, facts in manifest.files.items()}
     for name, labels in sets.items():
         files |= {f"{inside}labels/{name}/{path}": facts for path, facts in labels.files.items()}
-    tables = [("pairs", "pairs", PAIRS), ("oracle", "oracle", ORACLE)]
+    pairs = tuple(column for column in PAIRS if column != "episode_length" or manifest.tells_lengths)
+    tables = [("pairs", "pairs", pairs), ("oracle", "oracle", ORACLE)]
     tables += [(name, f"labels/{name}", ("pair_id", "preference", "is_safe")) for name in sets]
     return {
         "@context": CONTEXT,

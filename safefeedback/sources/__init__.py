@@ -8,11 +8,11 @@ from pathlib import Path
 from safefeedback.errors import InputError
 from safefeedback.files import file_sha256
 from safefeedback.sources import dsrl
-from safefeedback.sources.hdf5 import read_advantages, read_hdf5
+from safefeedback.sources.hdf5 import read_advantages, read_hdf5, read_unlabelled
 from safefeedback.tasks import Task, tasks
 from safefeedback.types import Episodes, Source
 
-__all__ = ["find", "load", "read_advantages", "recordings_file"]
+__all__ = ["find", "find_file", "load", "read_advantages", "read_unlabelled", "recordings_file"]
 
 RECORDINGS = Path(__file__).with_name("recordings")
 
@@ -54,11 +54,15 @@ def load(source: str, task: Task) -> Episodes:
 
 def find(task: Task, fingerprint: str) -> Episodes | None:
     """The recordings whose file has the given sha256, if they are on this machine: DSRL's cached file, or one shipped here."""
+    file = find_file(task, fingerprint)
+    return None if file is None else read_hdf5(file, task, Source("file", "", ""))
+
+
+def find_file(task: Task, fingerprint: str) -> Path | None:
+    """The file with the given sha256, if it is on this machine: DSRL's cached file, or one shipped here."""
     cached = dsrl.cached(task)
-    for file in [*([cached] if cached is not None else []), *sorted(RECORDINGS.glob(f"{task.name}*.hdf5"))]:
-        if file_sha256(file) == fingerprint:
-            return read_hdf5(file, task, Source("file", "", ""))
-    return None
+    files = [*([cached] if cached is not None else []), *sorted(RECORDINGS.glob(f"{task.name}*.hdf5"))]
+    return next((file for file in files if file_sha256(file) == fingerprint), None)
 
 
 def recordings_file(task: Task) -> Path | None:

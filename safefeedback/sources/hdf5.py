@@ -13,7 +13,7 @@ import numpy as np
 from safefeedback.errors import InputError
 from safefeedback.files import file_sha256
 from safefeedback.tasks import Task
-from safefeedback.types import Episodes, Source
+from safefeedback.types import Episodes, Source, UnlabelledEpisodes
 
 CHUNK = 1 << 16  # rows looked at in one go
 PLAIN_FILTERS = (None, "gzip", "lzf")
@@ -40,31 +40,54 @@ def read_hdf5(path: Path, task: Task, source: Source) -> Episodes:
     with _explained(path):
         fingerprint = file_sha256(path)
         with h5py.File(path, "r") as file:
-            observations = _read(file, path, "observations", task.observation_dim, np.float32)
-            actions = _read(file, path, "actions", task.action_dim, np.float32)
+            observations, actions, bounds = _read_steps(file, path, task)
             rewards = _read(file, path, "rewards", None, np.float64)
             costs = _read(file, path, "costs", None, np.float64)
-            terminals, timeouts = _read_flags(file, path, "terminals"), _read_flags(file, path, "timeouts")
             converted = tuple(
                 f"{key} from {file[key].dtype} to float32"
                 for key in ("observations", "actions")
                 if file[key].dtype != np.float32
             )
             terms = {key: _text(file.attrs.get(key)) for key in ("license", "author", "citation", "credit")}
-    arrays = {"actions": actions, "rewards": rewards, "costs": costs, "terminals": terminals, "timeouts": timeouts}
-    for key, values in arrays.items():
-        if len(values) != len(observations):
-            raise InputError(f"{path}: {key} has {len(values)} steps but observations has {len(observations)}")
+    for key, values in {"rewards": rewards, "costs": costs}.items():
+        _require_length(path, key, values, observations)
     if (costs < 0).any():
         row = int(np.flatnonzero(costs < 0)[0])
         raise InputError(f"{path}: costs is negative at step {row} ({costs[row]:g}); a cost must be 0 or more")
-    ends = terminals | timeouts
-    if not ends.any():
-        raise InputError(f"{path}: no episode ends: terminals and timeouts are false at every step")
-    bounds = np.concatenate([[0], np.flatnonzero(ends) + 1]).astype(np.int64)
     stated = {key: getattr(source, key) or value for key, value in terms.items()}
     source = replace(source, file=path.name, fingerprint=fingerprint, converted=converted, **stated)
     return Episodes(task, observations, actions, rewards, costs, bounds, source)
+
+
+def read_unlabelled(path: Path, task: Task) -> UnlabelledEpisodes:
+    """What was seen and done in the episodes of a file; its rewards and costs are not read, and need not be there.
+
+    Raises:
+        InputError: as `read_hdf5` does.
+    """
+    with _explained(path):
+        fingerprint = file_sha256(path)
+        with h5py.File(path, "r") as file:
+            observations, actions, bounds = _read_steps(file, path, task)
+    return UnlabelledEpisodes(observations, actions, bounds, path.name, fingerprint)
+
+
+def _read_steps(file: h5py.File, path: Path, task: Task) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Observations, actions and the episodes' bounds."""
+    observations = _read(file, path, "observations", task.observation_dim, np.float32)
+    actions = _read(file, path, "actions", task.action_dim, np.float32)
+    flags = {key: _read_flags(file, path, key) for key in ("terminals", "timeouts")}
+    for key, values in {"actions": actions, **flags}.items():
+        _require_length(path, key, values, observations)
+    ends = flags["terminals"] | flags["timeouts"]
+    if not ends.any():
+        raise InputError(f"{path}: no episode ends: terminals and timeouts are false at every step")
+    return observations, actions, np.concatenate([[0], np.flatnonzero(ends) + 1]).astype(np.int64)
+
+
+def _require_length(path: Path, key: str, values: np.ndarray, observations: np.ndarray) -> None:
+    if len(values) != len(observations):
+        raise InputError(f"{path}: {key} has {len(values)} steps but observations has {len(observations)}")
 
 
 def read_advantages(path: Path, steps: int) -> np.ndarray:

@@ -21,13 +21,13 @@ from safefeedback.types import Episodes, Feedback, Pairs, Source
 SHOWN = 4  # rows of a split that are named, of those that differ
 
 
-def dataset_schemas(recipe: Recipe) -> dict[str, pa.Schema]:
-    """The columns that the tables of a dataset have, by the tables' names."""
+def dataset_schemas(recipe: Recipe, lengths: bool = True) -> dict[str, pa.Schema]:
+    """The columns that the tables of a dataset have, by the tables' names; `lengths` as in `safefeedback.tables.tables`."""
     task, length = recipe.task, recipe.length
     observations, actions = (np.zeros((length, dim), np.float32) for dim in (task.observation_dim, task.action_dim))
     steps, bounds = np.zeros(length), np.array([0, length])
     blank = Episodes(task, observations, actions, steps, steps, bounds, Source("file", "", ""))
-    return schemas(tables(blank, recipe), recipe, length)
+    return schemas(tables(blank, recipe, lengths), recipe, length)
 
 
 def schemas(made: dict[str, tuple[Table, int]], labelling: Labelling, length: int) -> dict[str, pa.Schema]:

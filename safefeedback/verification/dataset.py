@@ -59,8 +59,8 @@ def dataset_checks(
         base=manifest,
         stored=stored,
         drawn=recipe.pairs,
-        columns=contents.dataset_schemas(recipe),
-        tables=tables(episodes, recipe) if episodes is not None and windows else light,
+        columns=contents.dataset_schemas(recipe, manifest.tells_lengths),
+        tables=tables(episodes, recipe, manifest.tells_lengths) if episodes is not None and windows else light,
         remake=remake if episodes is not None or stored is not None else None,
         why_not=why_not,
     )
