@@ -57,7 +57,7 @@ def preference_loss(score: Tensor, preference: Tensor, bias: float = 1.0) -> Ten
     return _mean(loss, answered)
 
 
-def cost_model_loss(cost: Tensor, safe: Tensor, limit: float, costlier: Tensor | None = None) -> Tensor:
+def cost_model_loss(cost: Tensor, safe: Tensor, limit: float | Tensor, costlier: Tensor | None = None) -> Tensor:
     """-log sigmoid(C_worse - C_better) - sum over both of log sigmoid(s (C - limit)), mean over pairs (Safe-RLHF, eq. 6,
     arXiv 2310.12773).
 
@@ -75,6 +75,31 @@ def cost_model_loss(cost: Tensor, safe: Tensor, limit: float, costlier: Tensor |
     sign = (1 - 2 * safe).nan_to_num(0.0)
     loss = -torch.where(safe.isnan(), 0.0, logsigmoid(sign * (cost - limit))).sum(-1).mean(-1)
     return loss if costlier is None else loss + preference_loss(cost, costlier)
+
+
+def flipped_cost_loss(cost: Tensor, safe: Tensor, limit: float | Tensor, flips: Tensor) -> tuple[Tensor, Tensor]:
+    """-log of the probability of each safety label where a share of them is flipped, and how likely each is one of those.
+
+    A label is what sigmoid(s (C - limit)) says with probability 1 - flips, and the opposite with probability flips; at 0 this
+    is `cost_model_loss`, whose loss a label far from the model dominates. The mean of the second result is the share of flips
+    that the labels tell (the M step of expectation maximisation; Dawid and Skene, 1979).
+
+    Args:
+        cost: [..., B, 2], what the model says a segment costs.
+        safe: [..., B, 2]; unanswered labels are left out.
+        limit: the cost up to which a segment is safe.
+        flips: [...], the share of labels that are flipped.
+
+    Returns:
+        The loss [...], summed over the sides and averaged over pairs, and the mean of how likely labels are flipped [...].
+    """
+    answered = ~safe.isnan()
+    margin = (1 - 2 * safe).nan_to_num(0.0) * (cost - limit)
+    share = flips[..., None, None].clamp(1e-6, 1 - 1e-6)
+    true, flipped = (1 - share).log() + logsigmoid(margin), share.log() + logsigmoid(-margin)
+    said = torch.logaddexp(true, flipped)
+    loss = -torch.where(answered, said, 0.0).sum(-1).mean(-1)
+    return loss, _mean((flipped - said).detach().exp(), answered, 2)
 
 
 def reference_point(psi: Tensor, safe: Tensor, mode: str, previous: Tensor, decay: float = 0.99) -> Tensor:

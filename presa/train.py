@@ -11,16 +11,15 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from presa.algorithms.base import Examples, Step, Training
+from presa.draws import Draws
 from presa.networks.adam import Adam
-from presa.networks.backprop import Backprop
-from presa.networks.mlp import Parameters, log_probability, segment_log_probability, word
+from presa.networks.mlp import Parameters, segment_log_probability
 from safefeedback.errors import InputError
-from safefeedback.randomness import stream, uniforms
 
 
 @dataclass(frozen=True)
@@ -104,7 +103,8 @@ def fit_stack(
     leaves = {name: value.requires_grad_() for name, value in adam.parameters.items()}
     batches = (_Stack if algorithm.stackable else _Alone)(algorithm, examples, seeds, stage, leaves)
     state = _stacked([start.state for start in starts])
-    tally = Tally()
+    tally, stacked = Tally(), (adam.parameters, adam.moments)
+    shapes = [{name: value.shape for name, value in start.parameters.items()} for start in starts]
     failed = torch.full((len(seeds),), -1, dtype=torch.int64, device=examples[0].observations.device)
     for step in range(starts[0].step, algorithm.own_steps):
         loss, info, state = batches.losses(step, state)
@@ -118,56 +118,54 @@ def fit_stack(
             yield [
                 _not_finite(at, stage)
                 if at >= 0
-                else (Snapshot(step + 1, _one(adam.parameters, run), _one(adam.moments, run), _one(state, run)), means[run])
+                else (Snapshot(step + 1, *(_one(values, run, shapes[run]) for values in (*stacked, state))), means[run])
                 for run, at in enumerate(steps)
             ]
             if min(steps) >= 0:
                 return
 
 
-class Draws:
-    """What one run draws at each step, whatever is trained beside it: a batch, and from `generator` whatever else."""
-
-    def __init__(self, algorithm: Training, examples: Examples, seed: int, stage: str) -> None:
-        self.seed, self.stage, self.device = seed, stage, examples.observations.device
-        self.size = algorithm.batch_size * examples.per_pair
-        self.batches = Batches(len(examples), self.size, seed, stage)
-        self.generator = torch.Generator(self.device)
-
-    def at(self, step: int) -> Tensor:
-        """The batch's examples, int64 [size]; seeds the generator for that step."""
-        self.generator.manual_seed(word(self.seed, f"{self.stage}-step-{step}"))
-        return torch.from_numpy(self.batches.index(step)).to(self.device)
-
-
 class _Stack:
-    """Batches of R runs, and the log-probabilities of their actions under dropout."""
+    """Batches of R runs, and what the network says of their steps."""
 
     def __init__(
         self, algorithm: Training, examples: Sequence[Examples], seeds: Sequence[int], stage: str, parameters: Parameters
     ) -> None:
-        self.algorithm, self.examples, self.parameters = algorithm, examples, parameters
+        self.algorithm, self.parameters = algorithm, parameters
         self.draws = [Draws(algorithm, one, seed, stage) for one, seed in zip(examples, seeds, strict=True)]
+        self.observations, self.actions = (
+            _Table([getattr(one, name) for one in examples]) for name in ("observations", "actions")
+        )
+        self.labels = {name: _Table([one.labels[name] for one in examples]) for name in examples[0].labels}
         rows = self.draws[0].size * math.prod(examples[0].observations.shape[1:-1])
-        self.network = Backprop(parameters, rows, algorithm.dropout, algorithm.precision)
+        self.network = algorithm.network(parameters, rows)
 
     def losses(self, step: int, state: dict[str, Tensor]) -> Step:
         """The loss of every run [R], its numbers, and the state after the step."""
         states, actions, labels = self.batch(step)
         self.network.draw([draw.generator for draw in self.draws])
-        mean = self.network.mean_action(self.parameters, states.flatten(1, -2))
-        return losses_of_runs(self.algorithm, log_probability(mean.view_as(actions), actions), labels, state)
+        return losses_of_runs(self.algorithm, self.network.scores(self.parameters, states, actions), labels, state)
 
     def batch(self, step: int) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """The observations [R, B, ..., O], actions and labels of a step's batches; seeds the generators."""
-        index = [draw.at(step) for draw in self.draws]
+        index = torch.stack([draw.at(step) for draw in self.draws])
+        labels = {name: table.rows(index) for name, table in self.labels.items()}
+        return self.observations.rows(index), self.actions.rows(index), labels
 
-        def gathered(values: Sequence[Tensor]) -> Tensor:
-            return torch.stack([one.index_select(0, rows) for one, rows in zip(values, index, strict=True)])
 
-        labels = {name: gathered([one.labels[name] for one in self.examples]) for name in self.examples[0].labels}
-        observations, actions = ([getattr(one, name) for one in self.examples] for name in ("observations", "actions"))
-        return gathered(observations), gathered(actions), labels
+class _Table:
+    """The same tensor of R runs [M, ...], those that are shared once; one gather takes the rows of all runs."""
+
+    def __init__(self, tensors: Sequence[Tensor]) -> None:
+        distinct = {id(tensor): tensor for tensor in tensors}
+        begins = dict(zip(distinct, itertools.accumulate(map(len, distinct.values()), initial=0), strict=False))
+        self.values = next(iter(distinct.values())) if len(distinct) == 1 else torch.cat(_filled(list(distinct.values()), 1))
+        self.begin = torch.tensor([begins[id(tensor)] for tensor in tensors], device=self.values.device)[:, None]
+
+    def rows(self, index: Tensor) -> Tensor:
+        """[R, B, ...] of the rows [R, B] of each run's own tensor."""
+        flat = index.flatten() if len(index) == 1 else (index + self.begin).flatten()
+        return self.values.index_select(0, flat).unflatten(0, index.shape)
 
 
 class _Alone:
@@ -205,30 +203,6 @@ def _stacked_step(step: Step) -> Step:
     return loss[None], {name: value[None] for name, value in info.items()}, {name: value[None] for name, value in after.items()}
 
 
-class Batches:
-    """Indices of M examples, every one once in each epoch, in an order of its own."""
-
-    def __init__(self, count: int, size: int, seed: int, stage: str) -> None:
-        self.count, self.size, self.seed, self.stage = count, size, seed, stage
-        self.epoch, self.order = -1, np.empty(0, np.int64)
-
-    def index(self, step: int) -> np.ndarray:
-        """The examples of one step, int64 [size]; a batch may reach into the next epoch."""
-        parts, begin, end = [], step * self.size, (step + 1) * self.size
-        while begin < end:
-            epoch, first = divmod(begin, self.count)
-            part = self._permutation(epoch)[first : first + end - begin]
-            parts.append(part)
-            begin += len(part)
-        return np.concatenate(parts)
-
-    def _permutation(self, epoch: int) -> np.ndarray:
-        if epoch != self.epoch:
-            self.epoch = epoch
-            self.order = np.argsort(uniforms(stream(self.seed, f"{self.stage}-epoch-{epoch}"), self.count), kind="stable")
-        return self.order
-
-
 class Tally:
     """Sums of numbers, kept on the device until they are taken; those that are NaN are not counted."""
 
@@ -259,16 +233,30 @@ def with_reference(examples: Examples, parameters: Parameters) -> Examples:
 
 
 def _stacked(runs: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
-    return {name: torch.stack([run[name] for run in runs]) for name in runs[0]}
+    """One tensor of each name, the runs in front. Those of runs with fewer observation or action dims are filled up with zeros,
+    as their batches are: such weights have no gradient and stay zero."""
+    return {name: torch.stack(_filled([run[name] for run in runs])) for name in runs[0]}
+
+
+def _filled(tensors: Sequence[Tensor], last: int | None = None) -> list[Tensor]:
+    """The tensors with zeros after the end of their axes, or of the last ones, so that all are as wide as the widest."""
+    axes = range(-1, -1 - (tensors[0].ndim if last is None else last), -1)
+    missing = [[max(other.shape[axis] for other in tensors) - tensor.shape[axis] for axis in axes] for tensor in tensors]
+    return [
+        pad(tensor, [count for lack in lacks for count in (0, lack)]) if any(lacks) else tensor
+        for tensor, lacks in zip(tensors, missing, strict=True)
+    ]
 
 
 def _first(stacked: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: value[0] for name, value in stacked.items()}
 
 
-def _one(stacked: dict[str, Tensor], run: int) -> dict[str, Tensor]:
-    """A copy of one run's part."""
-    return {name: value[run].detach().clone() for name, value in stacked.items()}
+def _one(stacked: dict[str, Tensor], run: int, shapes: dict[str, torch.Size]) -> dict[str, Tensor]:
+    """A copy of one run's part, without what it was filled up with; parameters and their moments have the shapes given."""
+    parts = {name: value[run] for name, value in stacked.items()}
+    own = {name: shapes.get(name.rpartition("/")[2], part.shape) for name, part in parts.items()}
+    return {name: part[tuple(map(slice, own[name]))].detach().clone() for name, part in parts.items()}
 
 
 def _finite(stacked: dict[str, Tensor]) -> Tensor:

@@ -56,7 +56,7 @@ ROOMS = {
         {"data"},
         {"offline"},
         {"algorithms"},
-        {"train"},
+        {"draws", "train"},
         {"runs"},
         {"study"},
         {"report"},

@@ -17,6 +17,7 @@ from presa.algorithms.presa import Presa
 from presa.algorithms.safe_rlhf.safe_rlhf import SafeRLHF, SafeRLHFBinary
 from presa.algorithms.safety import Safety
 from presa.algorithms.unified_comparison import UnifiedComparison
+from presa.algorithms.weighted_bc.weighted_bc import WeightedBC
 from safefeedback.errors import InputError
 from safefeedback.objects import load_object
 
@@ -27,6 +28,7 @@ ALGORITHMS: dict[str, type[Training]] = {
     "binary-alignment": BinaryAlignment,
     "bc-safe-seg": BCSafeSeg,
     "unified-comparison": UnifiedComparison,
+    "weighted-bc": WeightedBC,
     "bc-all": BCAll,
     "bc-safe": BCSafe,
     "cdt": CDT,

@@ -12,6 +12,9 @@ methods:
 in it `reference`, the log-probabilities [B, ...] under the frozen reference. `info` holds scalar tensors without gradient
 that are averaged until the next report. Nothing may be mutated.
 
+Batches are drawn evenly, or in proportion to `Examples.weight`. A stackable algorithm whose network is no policy says so in
+`network`: its `scores` then take the place of the log-probability.
+
 Many runs at once see the loss through `torch.vmap`, which takes no indexing by a mask and no branch on a value: write
 `(loss * mask).sum() / mask.sum()`, or say `stackable = False`.
 
@@ -22,14 +25,16 @@ The policy is a tanh MLP on one state. An algorithm with a network of its own sa
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from presa.data.pairs import Data, Examples, Split
+from presa.networks.backprop import Backprop
 from presa.networks.mlp import Parameters, initial_parameters
 from presa.offline import behaviour, held_out
 from safefeedback.errors import InputError
@@ -42,6 +47,16 @@ NOT_NEGATIVE: Range = ("0 or more", lambda value: value >= 0)
 AT_LEAST_ONE: Range = ("at least 1", lambda value: value >= 1)
 UP_TO_ONE: Range = ("more than 0 and at most 1", lambda value: 0 < value <= 1)
 BELOW_ONE: Range = ("at least 0 and less than 1", lambda value: 0 <= value < 1)
+
+
+class Network(Protocol):
+    """What R runs' parameters make of their steps, in training."""
+
+    def draw(self, generators: Sequence[torch.Generator]) -> None:
+        """Draws whatever is random in a step."""
+
+    def scores(self, parameters: Parameters, observations: Tensor, actions: Tensor) -> Tensor:
+        """What `loss` is told of every step: [R, B, ...] of [R, B, ..., O] and [R, B, ..., A]."""
 
 
 @dataclass(frozen=True)
@@ -61,12 +76,14 @@ class Training:
     """
 
     stackable: ClassVar[bool] = True  # False for a network of its own, trained run by run
+    stacks_tasks: ClassVar[bool] = True  # whether runs of tasks of other sizes may be in one stack, filled up with zeros
     uses_reference: ClassVar[bool] = False
     needs_trajectories: ClassVar[bool] = False
     needs_oracle: ClassVar[bool] = False
     takes_presets: ClassVar[bool] = True
     ignores_limit: ClassVar[bool] = False  # True if what is learnt does not depend on the cost limit
     input_layer: ClassVar[tuple[str, str]] = ("weight_0", "bias_0")  # which weights read the observations
+    acts_with_models: ClassVar[bool] = False  # whether the policy's file holds the models trained before it
     acts_by: ClassVar[str] = "the mean of a tanh MLP"
     notes: ClassVar[tuple[str, ...]] = ()  # what every result must say
     choices: ClassVar[dict[str, tuple[str, ...]]] = {"selection": ("last", "best"), "precision": ("fp32", "bf16")}
@@ -116,6 +133,11 @@ class Training:
         """The loss of a batch, numbers to report, and the state after the step."""
         raise NotImplementedError
 
+    def network(self, parameters: Parameters, rows: int) -> Network:
+        """What the loss sees the runs' parameters [R, ...] through: by default the log-probability under a policy with dropout;
+        `rows` is how many steps a batch has."""
+        return Backprop(parameters, rows, self.dropout, self.precision)
+
     def objective(
         self,
         parameters: Parameters,
@@ -138,6 +160,10 @@ class Training:
     def prepared(self, data: Data, results: dict[str, Parameters]) -> Data:
         """The data to train on, given the trained models."""
         return data
+
+    def findings(self, data: Data) -> dict[str, Any]:
+        """What the prepared data rest on, JSON-ready, for the run's folder and for people; {} for nothing to tell."""
+        return {}
 
     def report(
         self, parameters: Parameters, examples: Examples, train: Split, test: Split | None, reference: Tensor | None
@@ -169,30 +195,30 @@ class Training:
 
 
 @dataclass(frozen=True)
-class FromReference(Training):
-    """Settings of algorithms that start from, and measure against, a policy cloned from all segments.
+class FromCloning(Training):
+    """Settings of algorithms that start from a policy cloned from everything that was recorded and shown.
 
     Attributes:
-        bc_steps: how many of `steps` clone; the result is the reference and the starting point.
-        rate_after_bc: "warm-up" rises linearly over `warm_up_steps` to `rate_factor` times the rate (as CPL-KL and TraC);
-            "flat" keeps the rate, the paper's literal reading.
-        discount: gamma.
+        bc_steps: how many of `steps` clone; the result is the starting point.
+        cloning: "steps" clones every recorded step that is known, once: those the training pairs show, or with `--unlabelled`
+            all of them; "segments" clones every segment, so that a step counts as often as segments show it: the first one of
+            an episode in one of T - L + 1 windows.
+        bc_learning_rate: of Adam in cloning; None for `learning_rate`.
+        bc_schedule: "flat" keeps that rate, "linear" lets it fall to 0 over the cloning.
     """
 
     uses_reference: ClassVar[bool] = True
-    choices: ClassVar[dict[str, tuple[str, ...]]] = {**Training.choices, "rate_after_bc": ("warm-up", "flat")}
-    ranges: ClassVar[dict[str, Range]] = {
-        **Training.ranges,
-        "warm_up_steps": AT_LEAST_ONE,
-        "rate_factor": POSITIVE,
-        "discount": UP_TO_ONE,
+    choices: ClassVar[dict[str, tuple[str, ...]]] = {
+        **Training.choices,
+        "cloning": ("steps", "segments"),
+        "bc_schedule": ("flat", "linear"),
     }
+    ranges: ClassVar[dict[str, Range]] = {**Training.ranges, "bc_learning_rate": POSITIVE}
 
     bc_steps: int = 30_000
-    rate_after_bc: str = "warm-up"
-    warm_up_steps: int = 10_000
-    rate_factor: float = 0.1
-    discount: float = 1.0
+    cloning: str = "steps"
+    bc_learning_rate: float | None = None
+    bc_schedule: str = "flat"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -203,10 +229,44 @@ class FromReference(Training):
     def own_steps(self) -> int:
         return self.steps - self.bc_steps
 
+
+@dataclass(frozen=True)
+class FromReference(FromCloning):
+    """Settings of algorithms that measure themselves against the cloned policy as well.
+
+    Attributes:
+        rate_after_bc: "warm-up" rises linearly over `warm_up_steps` to `rate_factor` times the rate (as CPL-KL and TraC);
+            "flat" keeps the rate, the paper's literal reading.
+        discount: gamma.
+    """
+
+    choices: ClassVar[dict[str, tuple[str, ...]]] = {**FromCloning.choices, "rate_after_bc": ("warm-up", "flat")}
+    ranges: ClassVar[dict[str, Range]] = {
+        **FromCloning.ranges,
+        "warm_up_steps": AT_LEAST_ONE,
+        "rate_factor": POSITIVE,
+        "discount": UP_TO_ONE,
+    }
+
+    rate_after_bc: str = "warm-up"
+    warm_up_steps: int = 10_000
+    rate_factor: float = 0.1
+    discount: float = 1.0
+
     def rate(self, step: int) -> float:
         if self.rate_after_bc == "flat":
             return self.learning_rate
         return self.learning_rate * self.rate_factor * min(1.0, (step + 1) / self.warm_up_steps)
+
+
+def falling(rate: float, schedule: str, step: int, steps: int) -> float:
+    """The learning rate of a step, counted from 0, that a schedule makes: "flat", or "linear" from `rate` towards 0."""
+    return rate if schedule == "flat" else rate * (1 - step / steps)
+
+
+def step_examples(data: Data, weight: np.ndarray | None = None) -> Examples:
+    """Every known step as one example; see `presa.data.steps`."""
+    return Examples(data.steps.observations, data.steps.actions, {}, per_pair=2 * data.length, weight=weight)
 
 
 def pair_examples(data: Data, **labels: Tensor) -> Examples:

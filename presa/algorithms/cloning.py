@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from presa.algorithms.base import Examples, Step, Training, pair_examples
+from presa.algorithms.base import Examples, Step, Training, falling, pair_examples, step_examples
 from presa.data.pairs import Data
 from presa.data.trajectories import training_episodes
 from safefeedback.errors import InputError
@@ -17,10 +17,27 @@ from safefeedback.errors import InputError
 
 @dataclass(frozen=True)
 class Cloning(Training):
-    """Least squares on the actions of all segments: the reference of the algorithms that have one."""
+    """Least squares on the actions that were recorded and shown: the reference of the algorithms that have one.
+
+    Attributes:
+        cloning: "steps" or "segments"; see `presa.algorithms.base.FromCloning`.
+        schedule: "flat" keeps the learning rate, "linear" lets it fall to 0.
+    """
+
+    choices: ClassVar[dict[str, tuple[str, ...]]] = {
+        **Training.choices,
+        "cloning": ("steps", "segments"),
+        "schedule": ("flat", "linear"),
+    }
+
+    cloning: str = "steps"
+    schedule: str = "flat"
 
     def examples(self, data: Data) -> Examples:
-        return pair_examples(data)
+        return step_examples(data) if self.cloning == "steps" else pair_examples(data)
+
+    def rate(self, step: int) -> float:
+        return falling(self.learning_rate, self.schedule, step, self.steps)
 
     def loss(self, log_probability: Tensor, batch: dict[str, Tensor], state: dict[str, Tensor]) -> Step:
         loss = -log_probability.mean()

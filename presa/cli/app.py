@@ -26,8 +26,8 @@ app = typer.Typer(
 )
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout, and nothing else.")]
 ALGORITHM_HELP = (
-    "presa, preference, safety, binary-alignment, bc-safe-seg, unified-comparison, bc-all, bc-safe, cdt, safe-rlhf-cdt, "
-    "safe-rlhf-cdt-binary, or package.module:Class."
+    "presa, preference, safety, binary-alignment, bc-safe-seg, unified-comparison, weighted-bc, bc-all, bc-safe, cdt, "
+    "safe-rlhf-cdt, safe-rlhf-cdt-binary, or package.module:Class."
 )
 
 
@@ -59,6 +59,12 @@ def train(
         Path | None,
         typer.Option(help="Recordings for the algorithms that need whole trajectories. (default: the dataset's own source)"),
     ] = None,
+    unlabelled: Annotated[
+        str | None,
+        typer.Option(
+            help="Clone the steps of these recordings as well: a file, or own for the dataset's; never its rewards or costs."
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
     seeds: Annotated[
         int | None, typer.Option(help="Train N runs at once, with seeds from --seed on, into folders below --out.")
@@ -89,7 +95,7 @@ def train(
     from presa.cli.output import Watch, log_to_tensorboard
     from presa.data.limits import load_limits, told
     from presa.data.pairs import load_data, resolve_device
-    from presa.data.trajectories import find_episodes
+    from presa.data.trajectories import find_episodes, find_unlabelled
     from presa.runs.card import finish
     from presa.runs.records import Settings
     from presa.runs.run import Job, grid, train_all
@@ -111,6 +117,10 @@ def train(
         loaded = [one.with_episodes(episodes) for one in loaded]
     elif trajectories is not None:
         raise InputError(f"--trajectories is for algorithms that need whole trajectories; {algorithm} learns from pairs alone")
+    if unlabelled is not None:
+        file = None if unlabelled == "own" else Path(unlabelled)
+        seen = find_unlabelled(loaded[0].task, loaded[0].identity["source_sha256"], file)
+        loaded = [one.with_unlabelled(seen) for one in loaded]
     notes = [*(f"note: {note}" for note in chosen.notes), *(told(one) for one in loaded if cost_limits is not None)]
     if not as_json:
         print(*notes, sep="\n", end="\n" if notes else "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,14 @@ import torch
 from torch import Tensor
 
 from presa.data.segments import content_hash, load_segments
+from presa.data.steps import Steps, all_steps, joined, shown_steps
+from presa.data.weighing import Weighing
 from safefeedback.dataset.manifest import Manifest
 from safefeedback.dataset.reading import Folder, open_dataset
 from safefeedback.dataset.rows import Dataset
 from safefeedback.errors import InputError
 from safefeedback.tasks import Task
-from safefeedback.types import Episodes
+from safefeedback.types import Episodes, UnlabelledEpisodes
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,8 @@ class Split:
         preference: float32 [N].
         safe: float32 [N, 2].
         costs: float32 [N, 2], true costs of the segments, from the oracle; None unless they were asked for.
+        episode, start: int64 [N, 2], where each segment lies in the recordings; None where that is not told.
+        episode_length: int64 [N, 2], steps of each segment's episode; None in datasets that do not say so.
     """
 
     observations: Tensor
@@ -36,6 +41,9 @@ class Split:
     preference: Tensor
     safe: Tensor
     costs: Tensor | None = None
+    episode: np.ndarray | None = None
+    start: np.ndarray | None = None
+    episode_length: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.preference)
@@ -56,6 +64,8 @@ class Data:
         filtered_out: how many safe and how many unsafe labels of training pairs the labels' filters dropped; None where that
             is not known: in older datasets, and of the first pairs only.
         episodes: the recordings themselves, for algorithms that are given true costs; None otherwise.
+        weighing: how much each episode of `steps` is trusted, once that is known.
+        unlabelled: recordings without rewards and costs, whose steps are known beside those the pairs show; None without.
     """
 
     task: Task
@@ -67,11 +77,43 @@ class Data:
     segment_limit: float
     filtered_out: tuple[int, int] | None = (0, 0)
     episodes: Episodes | None = None
+    unlabelled: UnlabelledEpisodes | None = None
+    weighing: Weighing | None = None
 
     @property
     def length(self) -> int:
         """L, steps in a segment."""
         return self.train.observations.shape[2]
+
+    @cached_property
+    def steps(self) -> Steps:
+        """Every known step once: those the training pairs show and, with `unlabelled`, those of its episodes that are not held
+        out; episodes of another file than the dataset's own are numbered on from the largest that is shown.
+
+        Raises:
+            InputError: if the data do not tell where their segments lie.
+        """
+        split, more = self.train, self.unlabelled
+        if split.episode is None or split.start is None:
+            raise InputError("the data do not tell in which episode each segment lies: cloning=segments needs no such thing")
+        shown = partial(shown_steps, split.observations, split.actions, split.episode, split.start, split.episode_length)
+        if more is None:
+            return shown()
+        device, own = str(split.observations.device), more.fingerprint == self.identity["source_sha256"]
+        among = np.array([e for e in range(len(more)) if not (own and e in self.held_out)], np.int64)
+        others = all_steps(more.observations, more.actions, more.bounds, among, device)
+        return others if own else joined(shown(), others)
+
+    def weighed(self, weighing: Weighing) -> Data:
+        """The same with its episodes weighed."""
+        after = replace(self, weighing=weighing)
+        after.__dict__["steps"] = self.steps  # found once
+        return after
+
+    def with_unlabelled(self, unlabelled: UnlabelledEpisodes) -> Data:
+        """The same with recordings that nobody labelled, whose fingerprint joins the identity."""
+        identity = {**self.identity, "unlabelled_sha256": unlabelled.fingerprint}
+        return replace(self, unlabelled=unlabelled, identity=identity)
 
     def with_episodes(self, episodes: Episodes) -> Data:
         """The same with recordings, whose fingerprint joins the identity."""
@@ -87,6 +129,7 @@ class Examples:
         actions: float32 [M, ..., A].
         labels: name -> [M, ...].
         per_pair: how many examples weigh as much as one pair in the batch size: 1 for pairs, 2 for segments, 2 L for steps.
+        weight: float64 [M], how likely each is drawn, with replacement; None draws every one once in each epoch.
         filtered_out: as of the data.
     """
 
@@ -94,6 +137,7 @@ class Examples:
     actions: Tensor
     labels: dict[str, Tensor]
     per_pair: int
+    weight: np.ndarray | None = field(default=None, kw_only=True)
     filtered_out: tuple[int, int] | None = field(default=(0, 0), kw_only=True)
 
     def __len__(self) -> int:
@@ -196,7 +240,8 @@ def _split(folder: Folder, name: str, published: Dataset, chosen: Dataset, devic
         sha256 = content_hash(observations.cpu().numpy(), actions.cpu().numpy())
     preference, safe = (torch.from_numpy(values).to(device) for values in (chosen.preference, chosen.safe))
     costs = _true_costs(folder, chosen, name, device) if oracle else None
-    return Split(observations, actions, preference, safe, costs), sha256
+    places = (chosen.episode, chosen.start, chosen.episode_length)
+    return Split(observations, actions, preference, safe, costs, *places), sha256
 
 
 def _true_costs(folder: Folder, dataset: Dataset, split: str, device: str) -> Tensor:

@@ -1,4 +1,4 @@
-"""Finds the recordings a dataset was cut from, for the algorithms that are given whole trajectories and true costs."""
+"""Finds the recordings a dataset was cut from: with true rewards and costs, or what was seen and done alone."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from presa.data.pairs import Data
 from safefeedback import sources
 from safefeedback.errors import InputError
 from safefeedback.tasks import Task
-from safefeedback.types import Episodes
+from safefeedback.types import Episodes, UnlabelledEpisodes
 
 
 def find_episodes(task: Task, fingerprint: str, file: Path | None = None) -> Episodes:
@@ -28,6 +28,21 @@ def find_episodes(task: Task, fingerprint: str, file: Path | None = None) -> Epi
             f"are neither in DSRL's cache nor bundled: name the file with --trajectories FILE"
         )
     return episodes
+
+
+def find_unlabelled(task: Task, fingerprint: str, file: Path | None = None) -> UnlabelledEpisodes:
+    """What was seen and done in the recordings whose file has the given sha256, or in `file`; never rewards or costs.
+
+    Raises:
+        InputError: if no such file is on this machine, or it cannot be read.
+    """
+    found = file if file is not None else sources.find_file(task, fingerprint)
+    if found is None:
+        raise InputError(
+            f"the recordings of the dataset (sha256 {fingerprint[:12]}...) are neither in DSRL's cache nor bundled: name the "
+            "file with --unlabelled FILE"
+        )
+    return sources.read_unlabelled(found, task)
 
 
 def training_episodes(data: Data, admits: Callable[[int], bool] = lambda episode: True) -> list[int]:

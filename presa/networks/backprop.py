@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from presa.networks.mlp import Parameters
+from presa.networks.mlp import Parameters, log_probability
 from safefeedback.errors import InputError
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -72,6 +72,11 @@ class Backprop:
         """The policy's action [R, M, A] in each state [R, M, O] under the masks drawn last; gradients reach the parameters."""
         values = (parameters[f"{kind}_{layer}"] for layer in range(self.layers) for kind in ("weight", "bias"))
         return _Perceptron.apply(self, observations, *values).tanh()  # type: ignore[no-untyped-call]
+
+    def scores(self, parameters: Parameters, observations: Tensor, actions: Tensor) -> Tensor:
+        """The log-probability [R, B, ...] of the actions [R, B, ..., A] in the states [R, B, ..., O]."""
+        mean = self.mean_action(parameters, observations.flatten(1, -2))
+        return log_probability(mean.view_as(actions), actions)
 
     def forward(self, observations: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor]) -> Tensor:
         """The last layer's sums [R, M, A]; fills `hidden`."""

@@ -71,6 +71,7 @@ def command(config: dict[str, Any]) -> str:
     ]
     words += ["--labels", data["labels"]] if data["labels"] else []
     words += ["--cost-limits", f"{config['cost_limit']:g}"] if "safety_labels" in data else []
+    words += ["--unlabelled FILE"] if "unlabelled_sha256" in data else []
     words += ["--trajectories FILE"] if "trajectories_sha256" in data else []
     return " ".join([*words, *(f"--set {name}={value}" for name, value in config["changed"].items())])
 

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from presa.algorithms import configuration
-from presa.algorithms.base import Training
+from presa.algorithms.base import FromCloning
 from presa.algorithms.cloning import Cloning
 from presa.data.pairs import Data
 from presa.files import cache_folder
@@ -19,7 +19,7 @@ from presa.networks.mlp import Parameters
 from presa.tensors import load_tensors, save_tensors
 
 REPORT_EVERY = 500  # fixed, as the kept lines are shared by runs that report at other times
-KEPT_VERSION = 2
+KEPT_VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -43,14 +43,16 @@ class Entry:
         return parameters, facts["metrics"]
 
 
-def stage(algorithm: Training, steps: int) -> Cloning:
-    """The cloning stage of an algorithm: Adam at the flat rate, with its network, batch size and dropout."""
+def stage(algorithm: FromCloning, steps: int) -> Cloning:
+    """The cloning stage of an algorithm, with its network, batch size, dropout and normalisation."""
     return Cloning(
         steps=steps,
         batch_size=algorithm.batch_size,
         hidden=algorithm.hidden,
         dropout=algorithm.dropout,
-        learning_rate=algorithm.learning_rate,
+        learning_rate=algorithm.bc_learning_rate or algorithm.learning_rate,
+        schedule=algorithm.bc_schedule,
+        cloning=algorithm.cloning,
         normalize_observations=algorithm.normalize_observations,
         precision=algorithm.precision,
     )
@@ -61,6 +63,7 @@ def entry(cloning: Cloning, data: Data, seed: int) -> Entry:
     identity = {
         "version": KEPT_VERSION,
         "segments": data.identity["segments_sha256"],
+        "unlabelled": data.identity.get("unlabelled_sha256"),
         "seed": seed,
         "settings": configuration(cloning),
         "computed_by": [torch.__version__, str(data.train.observations.device), torch.get_num_threads()],

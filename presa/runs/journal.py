@@ -15,13 +15,24 @@ import torch
 from torch import Tensor
 
 from presa.algorithms import changed, configuration
-from presa.algorithms.base import Examples, Training
+from presa.algorithms.base import Examples, FromCloning, Training
 from presa.data.pairs import Data
-from presa.files import POLICY_FILE, read_failure
+from presa.files import POLICY_FILE, read_failure, write_json
 from presa.networks.mlp import Parameters, fold_normalization, word
 from presa.runs.checkpoints import resume, save_checkpoint
 from presa.runs.normalization import Normalization
-from presa.runs.records import FORMAT_VERSION, Settings, check_folder, open_folder, read_metrics, warnings, write_failure
+from presa.runs.records import (
+    FINDINGS_FILE,
+    FORMAT_VERSION,
+    Settings,
+    check_folder,
+    doubts,
+    open_folder,
+    read_findings,
+    read_metrics,
+    warnings,
+    write_failure,
+)
 from presa.tensors import load_tensors, save_tensors
 from presa.train import Snapshot
 from safefeedback.errors import InputError
@@ -50,7 +61,6 @@ class Journal:
         self.config = describe(name, algorithm, data, seed, settings)
         self.train, self.test = normalization(data.train), normalization(data.test)
         self.device = str(data.train.observations.device)
-        self.cloning_steps = algorithm.steps - algorithm.own_steps
         self.models: dict[str, Tensor] = {}  # what the policy's file holds beside the policy
         self.policy_facts: dict[str, Any] = {}
         self.test_reference: Tensor | None = None
@@ -106,6 +116,11 @@ class Journal:
         """Keeps what a stage before the last one led to."""
         save_tensors(self.folder / f"{name}.safetensors", parameters, {"stage": stage})
 
+    def tell(self, findings: dict[str, Any]) -> None:
+        """Keeps what the run rests on."""
+        if findings:
+            write_json(self.folder / FINDINGS_FILE, findings)
+
     def start(self, stage: str, model: Training, examples: Examples, parameters: Parameters | None = None) -> Snapshot:
         """Where a stage goes on from: its last checkpoint, or the parameters that are given, or those of the beginning."""
         if (last := resume(self.folder, stage, self.device, tuple(self._before(stage)))) is not None:
@@ -117,7 +132,7 @@ class Journal:
         self, stage: str, model: Training, examples: Examples, previous: int, snapshot: Snapshot, numbers: dict[str, float]
     ) -> None:
         """Records where a stage stands; `previous` is the step of the report before."""
-        offset, settings = sum(self._before(stage).values()), self.settings
+        offset, settings = self.offset(stage), self.settings
         train, test = (self.data.train, self.data.test) if stage not in ("bc", "main") else (self.train, self.test)
         line: dict[str, Any] = {"stage": stage, "step": offset + snapshot.step, **numbers}
         line |= model.report(snapshot.parameters, examples, train, None if stage == "bc" else test, self.test_reference)
@@ -150,17 +165,19 @@ class Journal:
             "already_finished": self.finished_before,
             "resumed_from": self.began_at,
             "metrics": lines[-1] if lines else {},
-            "warnings": warnings(lines),
+            "warnings": [*warnings(lines), *doubts(read_findings(self.folder))],
             **({"failed": failure} if failure is not None else {}),
         }
 
+    def offset(self, stage: str) -> int:
+        """How many steps are done before a stage."""
+        return sum(self._before(stage).values())
+
     def _before(self, stage: str) -> dict[str, int]:
         """The stages before one, and how many steps each takes."""
-        if stage == "bc":
-            return {}
-        if self.algorithm.uses_reference:
-            return {"bc": self.cloning_steps}
         steps = {name: model.steps for name, model in self.algorithm.preparations().items()}
+        if isinstance(self.algorithm, FromCloning):
+            steps["bc"] = self.algorithm.bc_steps
         return dict(itertools.takewhile(lambda item: item[0] != stage, steps.items()))
 
     def _rollouts(self, snapshot: Snapshot) -> dict[str, float | None]:

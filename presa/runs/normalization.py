@@ -1,4 +1,4 @@
-"""Observations shifted and scaled to mean 0 and deviation 1 over the training pairs."""
+"""Observations shifted and scaled to mean 0 and deviation 1 over what is cloned, or else over the training pairs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from presa.algorithms.base import Training
-from presa.data.pairs import Split
+from presa.data.pairs import Data
 
 
 class Normalization:
@@ -18,12 +18,13 @@ class Normalization:
         shift, scale: [O], or None where observations stay as they are.
     """
 
-    def __init__(self, algorithm: Training, split: Split) -> None:
+    def __init__(self, algorithm: Training, data: Data) -> None:
         self.shift: Tensor | None = None
         self.scale: Tensor | None = None
         self.known: list[tuple[Tensor, Tensor]] = []
         if algorithm.normalize_observations:
-            flat = split.observations.flatten(0, -2)
+            by_steps = getattr(algorithm, "cloning", None) == "steps"
+            flat = data.steps.observations if by_steps else data.train.observations.flatten(0, -2)
             self.shift, self.scale = flat.mean(0), flat.std(0).clamp(min=1e-3)
 
     def __call__(self, values: Any) -> Any:

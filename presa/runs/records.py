@@ -5,6 +5,7 @@ metrics.jsonl          one line a report
 checkpoints/           step-<n>.safetensors, each enough to go on from
 reference.safetensors  the policy cloned from all segments, for algorithms that have one
 policy.safetensors     the result; a run that has it is finished
+findings.json          what it rests on, for algorithms that tell
 failure.json           why and at which step the run was given up; a run has it or the policy
 evaluation.json, learning_curve.png, README.md
 """
@@ -23,6 +24,8 @@ from safefeedback.errors import InputError
 FORMAT_VERSION = 1
 RUN_KEYS = ("format_version", "algorithm", "configuration", "data")  # a config.json without them is not one of ours
 WHERE = ("device", "versions")  # what config.json says of where it was trained
+FINDINGS_FILE = "findings.json"
+FEW = 10  # effective episodes below which a policy rests on too few of them; see cards/weighted_bc.md
 OVERSATURATED = 0.5  # share of action components at the bounds up to which no run is warned about
 
 
@@ -76,6 +79,28 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
 def write_failure(folder: Path, error: str) -> None:
     """Notes that a run is given up, and why."""
     write_json(folder / FAILURE_FILE, {"error": error})
+
+
+def read_findings(folder: Path) -> dict[str, Any]:
+    """What a run rests on, as `Training.findings` told it; {} if it told nothing."""
+    path = folder / FINDINGS_FILE
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def doubts(findings: dict[str, Any]) -> list[str]:
+    """What a person must know about what a run rests on."""
+    found = []
+    if findings.get("effective_episodes", FEW) < FEW:
+        found.append(
+            f"FEW EPISODES: it rests on {findings['effective_episodes']:.1f} effective episodes, fewer than {FEW}: what it "
+            "earns and costs may be far from what they did"
+        )
+    if findings.get("episodes_of_supposed_length"):
+        found.append(
+            f"the dataset does not say how long {findings['episodes_of_supposed_length']:,} of its episodes are: each is "
+            "taken to be as long as the task's horizon"
+        )
+    return found
 
 
 def warnings(lines: list[dict[str, Any]]) -> list[str]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from presa.algorithms.base import Examples, Training
+from presa.algorithms.base import Examples, FromCloning, Training
 from presa.data.pairs import Data
 from presa.networks.backprop import require_precision
 from presa.networks.mlp import Parameters, segment_log_probability
@@ -103,7 +103,7 @@ def train_all(
             first[id(data)] = first.get(id(data)) or _first_examples(algorithm, data)
         except InputError as error:
             raise InputError(f"at cost limit {data.cost_limit:g}: {error}" if len(jobs) > 1 else str(error)) from None
-    shared = {id(split.observations): Normalization(algorithm, split) for split in (job.data.train for job in jobs)}
+    shared = {id(job.data.train.observations): Normalization(algorithm, job.data) for job in jobs}
     runs = []
     for job in jobs:
         normalization = shared[id(job.data.train.observations)]
@@ -135,7 +135,12 @@ def _train_group(algorithm: Training, runs: Sequence[Journal], first: dict[Journ
         _prepare(name, model, _left(runs), first)
     if algorithm.uses_reference:
         _make_references(algorithm, [run for run in _left(runs) if run.kept("reference") is None])
-    begun = {run: _begin(algorithm, run, first[run]) for run in _left(runs)}
+    begun: Begun = {}
+    for run in _left(runs):
+        try:
+            begun[run] = _begin(algorithm, run, first[run])
+        except InputError as error:  # of what the models say of its data
+            run.fail(str(error))
     for run, last in _train_stage("main", algorithm, begun).items():
         run.finish(last)
 
@@ -154,7 +159,8 @@ def _prepare(name: str, model: Training, runs: Sequence[Journal], first: dict[Jo
 
 def _make_references(algorithm: Training, runs: Sequence[Journal]) -> None:
     """Gives each run the policy cloned from all segments: kept from another run, or cloned once for all that need the same."""
-    steps = algorithm.steps - algorithm.own_steps
+    assert isinstance(algorithm, FromCloning)
+    steps = algorithm.bc_steps
     starts = {run: algorithm.initial_parameters(run.data, run.seed) for run in runs}
     if not steps:
         for run in runs:
@@ -171,7 +177,7 @@ def _make_references(algorithm: Training, runs: Sequence[Journal]) -> None:
             begun[run] = examples, run.start("bc", cloning, examples, starts[run])
     done: dict[Path, tuple[Parameters, list[dict[str, Any]]]] = {}
     for run, last in _train_stage("bc", cloning, begun).items():
-        lines = [line for line in read_metrics(run.folder) if line["stage"] == "bc"]
+        lines = [_later(line, -run.offset("bc")) for line in read_metrics(run.folder) if line["stage"] == "bc"]
         done[entries[run].path] = last.parameters, lines
         with suppress(OSError):  # no room there: other trainings clone again
             entries[run].keep(last.parameters, lines)
@@ -180,17 +186,24 @@ def _make_references(algorithm: Training, runs: Sequence[Journal]) -> None:
             run.fail(failure)
             continue
         parameters, lines = done.get(entry.path) or entry.get(run.device)
-        write_metrics(run.folder, lines)
+        before = [line for line in read_metrics(run.folder) if line["stage"] != "bc"]
+        write_metrics(run.folder, before + [_later(line, run.offset("bc")) for line in lines])
         run.keep("reference", parameters, "bc")
+
+
+def _later(line: dict[str, Any], steps: int) -> dict[str, Any]:
+    """A line of metrics so many steps later."""
+    return {**line, "step": line["step"] + steps}
 
 
 def _begin(algorithm: Training, run: Journal, first: dict[str, Examples]) -> tuple[Examples, Snapshot]:
     """The examples of the algorithm itself, and where the run goes on with them."""
     models = {name: run.kept(name) or {} for name in algorithm.preparations()}
-    if models:
-        run.data = algorithm.prepared(run.data, models)
+    given, run.data = run.data, algorithm.prepared(run.data, models)
+    run.tell(algorithm.findings(run.data))
+    if algorithm.acts_with_models:
         run.models = {f"{name}_model/{key}": value for name, model in models.items() for key, value in model.items()}
-    examples = algorithm.examples(run.data) if models else first["main"]
+    examples = first["main"] if run.data is given and not models else algorithm.examples(run.data)
     run.policy_facts = algorithm.policy_facts(run.data, examples)
     examples, reference = run.normalization(examples), None
     if algorithm.uses_reference:
@@ -205,9 +218,10 @@ def _begin(algorithm: Training, run: Journal, first: dict[str, Examples]) -> tup
 def _train_stage(stage: str, model: Training, begun: Begun) -> dict[Journal, Snapshot]:
     """Trains one stage of several runs, those at the same step together; where each ends, without those that fail."""
     last = {run: start for run, (_, start) in begun.items()}
-    groups: dict[int, list[Journal]] = {}
+    groups: dict[tuple[Any, ...], list[Journal]] = {}
     for run, start in last.items():
-        groups.setdefault(start.step, []).append(run)
+        sizes = () if model.stacks_tasks else tuple(value.shape for value in start.parameters.values())
+        groups.setdefault((start.step, *sizes), []).append(run)
     for runs in groups.values():
         report_every = runs[0].settings.report_every if stage != "bc" else pretraining.REPORT_EVERY
         examples, starts, seeds = [begun[run][0] for run in runs], [last[run] for run in runs], [run.seed for run in runs]

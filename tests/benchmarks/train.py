@@ -32,10 +32,11 @@ from presa import losses
 from presa.algorithms import configure
 from presa.algorithms.base import Examples
 from presa.data.pairs import load_data
+from presa.draws import Draws
 from presa.networks.adam import Adam
 from presa.networks.backprop import Backprop
 from presa.networks.mlp import initial_parameters, log_probability
-from presa.train import Draws, Snapshot, Tally, fit, fit_runs, fit_stack, with_reference
+from presa.train import Snapshot, Tally, fit, fit_runs, fit_stack, with_reference
 from safefeedback.dataset.build import build_dataset
 from safefeedback.feedback.recipe import Recipe
 from safefeedback.tasks import find_task

@@ -16,7 +16,7 @@ torch = pytest.importorskip("torch")
 from feedback_cases import write_dataset  # noqa: E402
 
 from presa.algorithms import configure  # noqa: E402
-from presa.algorithms.safe_rlhf.step_models import BinaryCostModel, RewardModel, correlation, costlier, step_inputs  # noqa: E402
+from presa.algorithms.safe_rlhf.step_models import BinaryCostModel, RewardModel, Segments, correlation, costlier, step_inputs  # noqa: E402
 from presa.cli import main  # noqa: E402
 from presa.data.pairs import Data, load_data  # noqa: E402
 from presa.data.trajectories import find_episodes  # noqa: E402
@@ -50,6 +50,14 @@ def sigmoid(x: float) -> float:
     return 1 / (1 + math.exp(-x))
 
 
+def trained_by(model: RewardModel, parameters: dict, examples: Segments, index: torch.Tensor) -> torch.Tensor:
+    """The loss of a batch, as the loop sees it."""
+    stacked = {name: value[None] for name, value in parameters.items()}
+    scores = model.network(stacked, 0).scores(stacked, examples.observations[index][None], examples.actions[index][None])
+    labels = {name: label[index] for name, label in examples.labels.items()}
+    return model.loss(scores[0], labels, model.state(examples))[0]
+
+
 def test_the_cost_loss_by_hand() -> None:
     cost = torch.tensor([[3.0, 7.0], [5.0, 1.0], [2.0, 2.5]])
     safe = torch.tensor([[1.0, 0.0], [0.0, math.nan], [1.0, 1.0]])
@@ -75,10 +83,10 @@ def test_models_by_hand(folder: Path, ball_file: Path) -> None:
     costs = model.values(parameters, step_inputs(examples.observations, examples.actions))
     assert costs[0, 1, 2].item() == pytest.approx(math.log1p(math.exp(expected.item())), abs=1e-5)
     index = torch.tensor([3, 0])
-    loss, _, _ = model.objective(parameters, examples, index, torch.Generator(), {})
+    loss = trained_by(model, parameters, examples, index)
     assert loss.item() == pytest.approx(cost_model_loss(costs[index].sum(-1), data.train.safe[index], 0.8).item())
     reward = RewardModel(hidden=(8,))
-    loss, _, _ = reward.objective(parameters, reward.examples(data), index, torch.Generator(), {})
+    loss = trained_by(reward, parameters, reward.examples(data), index)
     score = RewardModel().values(parameters, step_inputs(examples.observations, examples.actions)).sum(-1)
     assert loss.item() == pytest.approx(preference_loss(score[index], data.train.preference[index]).item())
 

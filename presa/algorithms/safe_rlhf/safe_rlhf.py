@@ -36,6 +36,7 @@ class SafeRLHFBinary(CDT):
     """
 
     ignores_limit: ClassVar[bool] = False
+    acts_with_models: ClassVar[bool] = True
     ranges: ClassVar[dict[str, Range]] = {
         **CDT.ranges,
         "model_steps": AT_LEAST_ONE,

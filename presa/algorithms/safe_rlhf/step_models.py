@@ -6,6 +6,7 @@ that no step costs less than nothing. A segment's reward or cost is the sum over
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -41,10 +42,25 @@ class Segments(Examples):
 
 
 @dataclass(frozen=True)
+class StepNetwork:
+    """What models of R runs say of steps, in training; without dropout."""
+
+    model: RewardModel
+
+    def draw(self, generators: Sequence[torch.Generator]) -> None:
+        """Draws nothing."""
+
+    def scores(self, parameters: Parameters, observations: Tensor, actions: Tensor) -> Tensor:
+        """What each step is worth: [R, B, ...] of [R, B, ..., O] and [R, B, ..., A]."""
+        inputs = step_inputs(observations, actions)
+        return self.model.values(parameters, inputs.flatten(1, -2)).view(inputs.shape[:-1])
+
+
+@dataclass(frozen=True)
 class RewardModel(Training):
     """Bradley-Terry on the preferences: -log sigmoid of the difference of the segments' rewards."""
 
-    stackable: ClassVar[bool] = False
+    stacks_tasks: ClassVar[bool] = False  # as an action's weights come after those of the observation
 
     def examples(self, data: Data) -> Segments:
         require_preferences(data.train.preference)
@@ -53,18 +69,16 @@ class RewardModel(Training):
     def initial_parameters(self, data: Data, seed: int) -> Parameters:
         return initial_parameters(data.task.observation_dim + data.task.action_dim, 1, self.hidden, seed)
 
-    def objective(
-        self,
-        parameters: Parameters,
-        examples: Examples,
-        index: Tensor,
-        generator: torch.Generator,
-        state: dict[str, Tensor],
-    ) -> Step:
+    def state(self, examples: Examples) -> dict[str, Tensor]:
         assert isinstance(examples, Segments)
-        score = self.values(parameters, step_inputs(examples.observations[index], examples.actions[index])).sum(-1)
-        labels = {name: label[index] for name, label in examples.labels.items()}
-        return self.score_loss(score, labels, examples.limit), {}, state
+        return {"limit": examples.observations.new_full((), examples.limit)}
+
+    def network(self, parameters: Parameters, rows: int) -> StepNetwork:
+        return StepNetwork(self)
+
+    def loss(self, log_probability: Tensor, batch: dict[str, Tensor], state: dict[str, Tensor]) -> Step:
+        """Of what every step is worth, [B, 2, L]."""
+        return self.score_loss(log_probability.sum(-1), batch, state["limit"]), {}, state
 
     def values(self, parameters: Parameters, inputs: Tensor) -> Tensor:
         """What each step is worth: [...] of [..., O + A]."""
@@ -75,8 +89,8 @@ class RewardModel(Training):
         """The same of many steps, [P] of [P, O + A], part by part."""
         return torch.cat([self.values(parameters, part) for part in inputs.split(CHUNK_STEPS)])
 
-    def score_loss(self, score: Tensor, batch: dict[str, Tensor], limit: float) -> Tensor:
-        """The loss of a batch of pairs' scores [B, 2]."""
+    def score_loss(self, score: Tensor, batch: dict[str, Tensor], limit: Tensor) -> Tensor:
+        """The loss of a batch of pairs' scores [B, 2], given the cost up to which a segment is safe."""
         return preference_loss(score, batch["preference"])
 
     @torch.no_grad()
@@ -115,7 +129,7 @@ class BinaryCostModel(RewardModel):
     def values(self, parameters: Parameters, inputs: Tensor) -> Tensor:
         return softplus(super().values(parameters, inputs))
 
-    def score_loss(self, score: Tensor, batch: dict[str, Tensor], limit: float) -> Tensor:
+    def score_loss(self, score: Tensor, batch: dict[str, Tensor], limit: Tensor) -> Tensor:
         return cost_model_loss(score, batch["safe"], limit, batch.get("costlier"))
 
     def accuracy(self, score: Tensor, split: Split, limit: float) -> dict[str, float]:

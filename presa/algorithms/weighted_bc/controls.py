@@ -1,0 +1,97 @@
+"""What episodes can be weighted by: the feedback, parts of it, nothing, or the truth. All but the first are controls.
+
+Each is cloned by the same network, in the same steps, on the same observations, so that what one does more than another is what
+its answers are worth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from presa.data.weighing import rank_among_safe
+from safefeedback.randomness import choose, stream
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a rule may look at.
+
+    Attributes:
+        returns, safe: float64 [E], standardised mean return and P(safe); of the models, or of the true sums.
+        within: float64 [E], the share of the members that put the cost within the limit; of true costs 0 or 1.
+        temperature: of the ranks.
+        identity: names the labels, for rules that draw.
+    """
+
+    returns: np.ndarray
+    safe: np.ndarray
+    within: np.ndarray
+    temperature: float
+    identity: str
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How episodes are weighted.
+
+    Attributes:
+        weight: float64 [E] of what is known.
+        fits: the kinds of models that are fitted first: "reward", "cost".
+        truth: whether it reads true rewards and costs in place of models.
+        shuffled: whether the models' answers are shuffled.
+        note: what every result must say; "" for nothing.
+    """
+
+    weight: Callable[[Known], np.ndarray]
+    fits: tuple[str, ...] = ("reward", "cost")
+    truth: bool = False
+    shuffled: bool = False
+    note: str = ""
+
+
+def feedback(known: Known) -> np.ndarray:
+    """P(safe) exp((rank - 1) / temperature)."""
+    return known.safe * np.exp((rank_among_safe(known.returns, known.safe) - 1) / known.temperature)
+
+
+def equal(known: Known) -> np.ndarray:
+    """1 for each."""
+    return np.ones(len(known.safe))
+
+
+def randomly(known: Known) -> np.ndarray:
+    """1 for as many random episodes as the feedback's weights are worth, 0 for the others."""
+    weight = feedback(known)
+    count = int(np.clip(round(weight.sum() ** 2 / np.square(weight).sum()), 1, len(weight)))
+    chosen = np.zeros(len(weight))
+    chosen[choose(stream(0, f"random-episodes-{known.identity}"), len(weight), count)] = 1.0
+    return chosen
+
+
+def upper_fifth(known: Known) -> np.ndarray:
+    """1 for the fifth of the safe episodes with the highest returns."""
+    safe = np.flatnonzero(known.within >= 0.5)
+    chosen = np.zeros(len(known.safe))
+    chosen[safe[np.argsort(-known.returns[safe], kind="stable")[: -(-len(safe) // 5)]]] = 1.0
+    return chosen
+
+
+TRUE = "A control: its episodes were weighted by true rewards and costs, which no method from feedback is told"
+RULES: dict[str, Rule] = {
+    "feedback": Rule(feedback),
+    "none": Rule(equal, (), note="A control: every step was cloned alike, no answer was used"),
+    "shuffled": Rule(feedback, shuffled=True, note="A control: its answers were shuffled among the pairs"),
+    "random": Rule(randomly, note="A control: random episodes, as many as the feedback's weights are worth"),
+    "safety": Rule(lambda known: known.safe, ("cost",), note="A control: no preference was used"),
+    "preferences": Rule(
+        lambda known: np.exp((rank_among_safe(known.returns, np.ones(len(known.safe))) - 1) / known.temperature),
+        ("reward",),
+        note="A control: no safety label was used",
+    ),
+    "true-sums": Rule(feedback, (), truth=True, note=TRUE),
+    "true-safe": Rule(lambda known: (known.within >= 0.5).astype(np.float64), (), truth=True, note=TRUE),
+    "true-upper-fifth": Rule(upper_fifth, (), truth=True, note=TRUE),
+}

@@ -1,0 +1,166 @@
+"""Step models fitted to the answers several times, each member without a share of them, which judges it.
+
+As in Safe-RLHF's step models, with observations shifted and scaled over the known steps, and a model of cost that knows that
+some safety labels may be flipped.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+from weakref import finalize
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from presa.algorithms.base import Examples, Range, Step, Training, falling, require_preferences
+from presa.algorithms.safe_rlhf.step_models import BinaryCostModel, RewardModel, Segments, step_inputs
+from presa.data.pairs import Data, Split
+from presa.losses import flipped_cost_loss
+from presa.networks.mlp import Parameters, word
+from safefeedback.errors import InputError
+from safefeedback.randomness import choose, stream
+
+FOLDS = 10  # a member does without one of so many parts of the answers
+MOST_FLIPS = 0.4
+FLIPS_RATE = 0.02  # of the running mean of how many labels are flipped
+
+
+@dataclass(frozen=True)
+class Answers(Segments):
+    """Pairs with their answers, observations normalised.
+
+    Attributes:
+        shift, scale: float32 [O], of the observations.
+        left_out: int64 [K], the pairs whose answers the member does without: in `labels` they are unanswered.
+        answers: name -> [K, ...], these answers.
+    """
+
+    shift: Tensor
+    scale: Tensor
+    left_out: Tensor
+    answers: dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class RewardMember(RewardModel):
+    """One of several models of reward.
+
+    Attributes:
+        member: its number, which decides where it starts, and the answers it does without.
+        shuffled: whether the answers are given to other pairs than they are about: a control.
+    """
+
+    learning_rate: float = 1e-3
+    dropout: float = 0.0
+    member: int = 0
+    shuffled: bool = False
+
+    def examples(self, data: Data) -> Answers:
+        require_preferences(data.train.preference)
+        return self._answers(data, "preference")
+
+    def _answers(self, data: Data, label: str) -> Answers:
+        """The pairs whose label is answered, in part or whole, but for the member's own fold."""
+        values = getattr(data.train, label)
+        if self.shuffled:
+            drawn = stream(0, f"shuffled-{label}-{data.identity['labels_sha256']}").bit_generator.random_raw(len(values))
+            values = values[torch.from_numpy(np.argsort(drawn, kind="stable")).to(values.device)]
+        answered = np.flatnonzero((~values.isnan()).cpu().numpy().reshape(len(values), -1).any(1))
+        chosen = answered[choose(stream(self.member, "left-out"), len(answered), len(answered) // FOLDS)]
+        left_out = torch.from_numpy(chosen).to(values.device)
+        labels = {label: values.index_fill(0, left_out, torch.nan)}
+        normal, nothing = normalized(data), values.new_empty(0)
+        return Answers(normal.observations, data.train.actions, labels, 1, data.segment_limit, nothing, nothing,
+                       normal.shift, normal.scale, left_out, {label: values[left_out]})  # fmt: skip
+
+    def initial_parameters(self, data: Data, seed: int) -> Parameters:
+        return super().initial_parameters(data, word(seed, f"member-{self.member}"))
+
+    def rate(self, step: int) -> float:
+        return falling(self.learning_rate, "linear", step, self.steps)
+
+    @torch.no_grad()
+    def report(
+        self, parameters: Parameters, examples: Examples, train: Split, test: Split | None, reference: Tensor | None
+    ) -> dict[str, float]:
+        """Accuracy on the answers the member did without, and on the held-out pairs."""
+        assert isinstance(examples, Answers)
+        numbers = {}
+        if len(examples.left_out):
+            seen, done = (values[examples.left_out] for values in (examples.observations, examples.actions))
+            none = seen.new_full(seen.shape[:2], torch.nan)
+            apart = Split(seen, done, examples.answers.get("preference", none[:, 0]), examples.answers.get("safe", none))
+            found = self.accuracy(self.segment_scores(parameters, seen, done), apart, examples.limit)
+            numbers = {name.replace("test_", "left_out_"): value for name, value in found.items()}
+        if test is not None:
+            score = self.segment_scores(parameters, (test.observations - examples.shift) / examples.scale, test.actions)
+            numbers |= self.accuracy(score, test, examples.limit)
+        return numbers
+
+    @torch.no_grad()
+    def segment_scores(self, parameters: Parameters, observations: Tensor, actions: Tensor) -> Tensor:
+        """What segments [N, 2, L, ...] are worth, [N, 2]; observations are normalised."""
+        pairs = zip(observations.split(256), actions.split(256), strict=True)
+        return torch.cat([self.values(parameters, step_inputs(*pair)).sum(-1) for pair in pairs])
+
+
+@dataclass(frozen=True)
+class CostMember(RewardMember, BinaryCostModel):
+    """One of several models of cost; the share of flipped safety labels is estimated along with it.
+
+    Attributes:
+        flips: the share to begin with; 0 takes every label as true.
+    """
+
+    ranges: ClassVar[dict[str, Range]] = {
+        **Training.ranges,
+        "flips": ("at least 0 and at most 0.4", lambda value: 0 <= value <= MOST_FLIPS),
+    }
+
+    flips: float = 0.05
+
+    def examples(self, data: Data) -> Answers:
+        if not bool((~data.train.safe.isnan()).any()):
+            raise InputError("no training segment has an answered safety label")
+        return self._answers(data, "safe")
+
+    def state(self, examples: Examples) -> dict[str, Tensor]:
+        state = super().state(examples)
+        return {**state, "flips": torch.full_like(state["limit"], self.flips)}
+
+    def loss(self, log_probability: Tensor, batch: dict[str, Tensor], state: dict[str, Tensor]) -> Step:
+        loss, found = flipped_cost_loss(log_probability.sum(-1), batch["safe"], state["limit"], state["flips"])
+        flips = torch.lerp(state["flips"], found, FLIPS_RATE).clamp(max=MOST_FLIPS) if self.flips else state["flips"]
+        return loss, {"flips": state["flips"]}, {**state, "flips": flips}
+
+
+@dataclass(frozen=True)
+class Normal:
+    """The training pairs' observations [N, 2, L, O], shifted and scaled by [O] each."""
+
+    observations: Tensor
+    shift: Tensor
+    scale: Tensor
+
+
+_NORMAL: dict[int, Normal] = {}  # by the id of the segments, as long as these are in memory
+
+
+def normalized(data: Data) -> Normal:
+    """The training pairs' observations over the mean and deviation of the known steps; made once for all that share them."""
+    shift, scale = moments(data)
+    segments = data.train.observations
+    kept = _NORMAL.get(id(segments))
+    if kept is None or not torch.equal(kept.shift, shift):
+        if kept is None:
+            finalize(segments, _NORMAL.pop, id(segments), None)
+        kept = _NORMAL[id(segments)] = Normal((segments - shift) / scale, shift, scale)
+    return kept
+
+
+def moments(data: Data) -> tuple[Tensor, Tensor]:
+    """Mean and deviation of the known steps' observations, [O] each."""
+    observations = data.steps.observations
+    return observations.mean(0), observations.std(0).clamp(min=1e-3)

@@ -1,0 +1,222 @@
+"""Cloning of whole recorded episodes, weighted by how safe and how good feedback on segments says they are.
+
+Models of what a step earns and costs are fitted to the preferences and the safety labels, and summed over whole episodes. The
+policy clones every known step, and then the steps of each episode in proportion to
+
+    P(safe) exp((rank among the safe - 1) / temperature).
+
+Its relatives clone the best episodes by true returns (percentile BC: Chen et al., arXiv 2106.01345; filtered BC: Emmons et al.,
+arXiv 2112.10751), or weight steps by advantages (MARWIL: Wang et al., 2018). Ranks of episodes from comparisons of parts of
+them: Brown et al., arXiv 1904.06387.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from presa.algorithms.base import (
+    AT_LEAST_ONE,
+    NOT_NEGATIVE,
+    POSITIVE,
+    Examples,
+    FromCloning,
+    Range,
+    Step,
+    falling,
+    step_examples,
+)
+from presa.algorithms.safe_rlhf.step_models import step_inputs
+from presa.algorithms.weighted_bc.controls import RULES, Known, Rule
+from presa.algorithms.weighted_bc.members import MOST_FLIPS, CostMember, RewardMember, moments
+from presa.data.pairs import Data
+from presa.data.weighing import Weighing, episode_sums, probability_of_safety, rank_among_safe, share_within, standardized
+from presa.networks.mlp import Parameters
+from safefeedback.errors import InputError
+
+MODELS = {"reward": RewardMember, "cost": CostMember}
+
+
+@dataclass(frozen=True)
+class WeightedBC(FromCloning):
+    """Least squares on the actions of every known step first, then of the episodes in proportion to their weights.
+
+    Attributes:
+        schedule: of the learning rate on the weighted steps: "flat", or "linear" towards 0.
+        model_steps: how many of `steps` fit the models of reward, and as many those of cost, divided among the members; a
+            control that needs no models leaves them out.
+        members: models of each kind; they differ in where they start, their batches, and the tenth of the answers left out.
+        model_batch_size: pairs in a batch of theirs.
+        model_hidden: widths of their hidden layers.
+        model_learning_rate: of Adam for them, falling to 0.
+        flips: share of flipped safety labels that the models of cost begin with and then estimate; 0 takes all as true.
+        edge, width: P(safe) = sigmoid((edge - cost / limit) / width), averaged over the members.
+        margin: share of the members that must put an episode's cost within the limit; else its weight is 0.
+        temperature: of the rank among the safe.
+        weights: what the weights are made of: "feedback", or one of the controls of `presa.algorithms.weighted_bc.controls`.
+    """
+
+    takes_presets: ClassVar[bool] = False
+    choices: ClassVar[dict[str, tuple[str, ...]]] = {
+        **FromCloning.choices,
+        "cloning": ("steps",),
+        "schedule": ("flat", "linear"),
+        "weights": tuple(RULES),
+    }
+    ranges: ClassVar[dict[str, Range]] = {
+        **FromCloning.ranges,
+        "model_steps": AT_LEAST_ONE,
+        "members": AT_LEAST_ONE,
+        "model_batch_size": AT_LEAST_ONE,
+        "model_learning_rate": POSITIVE,
+        "flips": (f"at least 0 and at most {MOST_FLIPS}", lambda value: 0 <= value <= MOST_FLIPS),
+        "edge": POSITIVE,
+        "width": POSITIVE,
+        "margin": ("between 0 and 1", lambda value: 0 <= value <= 1),
+        "temperature": POSITIVE,
+        "bc_steps": NOT_NEGATIVE,
+    }
+
+    steps: int = 10_600
+    bc_steps: int = 3_000
+    batch_size: int = 4
+    learning_rate: float = 3e-4
+    bc_learning_rate: float | None = 1e-3
+    bc_schedule: str = "linear"
+    schedule: str = "linear"
+    normalize_observations: bool = True
+    model_steps: int = 1_800
+    members: int = 3
+    model_batch_size: int = 64
+    model_hidden: tuple[int, ...] = (128, 128)
+    model_learning_rate: float = 1e-3
+    flips: float = 0.05
+    edge: float = 0.9
+    width: float = 0.03
+    margin: float = 0.5
+    temperature: float = 0.3
+    weights: str = "feedback"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.model_steps < self.members:
+            raise InputError(f"model_steps are divided among {self.members} members: give at least as many")
+        if self.own_steps < 1:
+            raise InputError(
+                f"cloning takes {self.bc_steps:,} and the models 2 x {self.model_steps:,} of the {self.steps:,} steps: "
+                "none is left"
+            )
+
+    @property
+    def rule(self) -> Rule:
+        """What the weights are made of."""
+        return RULES[self.weights]
+
+    @property
+    def needs_trajectories(self) -> bool:  # type: ignore[override]
+        """Whether true rewards and costs are read."""
+        return self.rule.truth
+
+    @property
+    def notes(self) -> tuple[str, ...]:  # type: ignore[override]
+        """What every result must say."""
+        return (self.rule.note,) if self.rule.note else ()
+
+    @property
+    def own_steps(self) -> int:
+        return self.steps - self.bc_steps - 2 * self.model_steps
+
+    def rate(self, step: int) -> float:
+        return falling(self.learning_rate, self.schedule, step, self.own_steps)
+
+    def preparations(self) -> dict[str, RewardMember]:  # type: ignore[override]
+        given: dict[str, Any] = {
+            "steps": self.model_steps // self.members,
+            "batch_size": self.model_batch_size,
+            "hidden": self.model_hidden,
+            "learning_rate": self.model_learning_rate,
+            "shuffled": self.rule.shuffled,
+        }
+        own: dict[str, dict[str, Any]] = {"reward": {}, "cost": {"flips": self.flips}}
+        return {
+            f"{kind}_{member}": MODELS[kind](**given, **own[kind], member=member)
+            for kind in self.rule.fits
+            for member in range(self.members)
+        }
+
+    def prepared(self, data: Data, results: dict[str, Parameters]) -> Data:
+        """The data with every episode weighed."""
+        return data.weighed(self.weigh(data, results))
+
+    def weigh(self, data: Data, results: dict[str, Parameters]) -> Weighing:
+        """How much each episode counts, by the fitted models or, for some controls, by the truth.
+
+        Raises:
+            InputError: if no episode counts.
+        """
+        episode, index = np.unique(data.steps.episode, return_inverse=True)
+        known = np.bincount(index)
+        lengths = np.array([data.steps.lengths.get(int(one), data.task.horizon) for one in episode], np.float64)
+        lengths = np.maximum(lengths, known)
+        if self.rule.truth:
+            returns, costs = self._true_sums(data, episode)
+        else:
+            returns, costs = self._estimates(data, results, index, lengths)
+        safe = probability_of_safety(costs, data.cost_limit, self.edge, self.width, self.margin)
+        score = standardized(returns).mean(0)
+        facts = Known(score, safe, share_within(costs, data.cost_limit), self.temperature, str(data.identity["labels_sha256"]))
+        if not safe.any():
+            raise InputError(
+                f"no recorded episode seems to keep cost limit {data.cost_limit:g} (margin {self.margin:g} of the members): "
+                "there is nothing safe to clone"
+            )
+        weight = self.rule.weight(facts)
+        supposed = sum(int(one) not in data.steps.lengths for one in episode)
+        return Weighing(episode, lengths, known, returns, costs, safe, rank_among_safe(score, safe), weight, supposed)
+
+    @torch.no_grad()
+    def _estimates(
+        self, data: Data, results: dict[str, Parameters], index: np.ndarray, lengths: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Returns and costs of each episode by each member, float64 [members, E]; zeros where no such model was fitted.
+
+        A preference says nothing of a constant added to the reward of every step, which matters where episodes differ in
+        length: rewards are taken so that the mean step's is 0.
+        """
+        shift, scale = moments(data)
+        inputs = step_inputs((data.steps.observations - shift) / scale, data.steps.actions)
+        sums = {kind: np.zeros((1, len(lengths))) for kind in MODELS}
+        for kind in self.rule.fits:
+            fitted = [(model, results[name]) for name, model in self.preparations().items() if name.startswith(kind)]
+            values = [model.all_values(found, inputs).double().cpu().numpy() for model, found in fitted]
+            centred = [one - one.mean() if kind == "reward" else one for one in values]
+            sums[kind] = np.stack([episode_sums(one, index, lengths) for one in centred])
+        return sums["reward"], sums["cost"]
+
+    def _true_sums(self, data: Data, episode: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The true return and cost of each episode, float64 [1, E].
+
+        Raises:
+            InputError: if the recordings are not those the dataset was cut from.
+        """
+        if data.episodes is None or data.episodes.source.fingerprint != data.identity["source_sha256"]:
+            raise InputError(f"weights={self.weights} needs the recordings the dataset was cut from, with rewards and costs")
+        first = data.episodes.bounds[:-1]
+        sums = (np.add.reduceat(values, first) for values in (data.episodes.rewards, data.episodes.costs))
+        returns, costs = (one[episode][None] for one in sums)
+        return returns, costs
+
+    def examples(self, data: Data) -> Examples:
+        return step_examples(data, None if data.weighing is None else data.weighing.of_steps(data.steps.episode))
+
+    def findings(self, data: Data) -> dict[str, Any]:
+        assert data.weighing is not None
+        return data.weighing.facts()
+
+    def loss(self, log_probability: Tensor, batch: dict[str, Tensor], state: dict[str, Tensor]) -> Step:
+        loss = -log_probability.mean()
+        return loss, {"cloning_loss": loss.detach()}, state

@@ -1,0 +1,128 @@
+"""How much each recorded episode is trusted: estimates of its return and cost, and the weight its steps are cloned with.
+
+Functions of arrays over E episodes; what they are estimated from is not their concern.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Weighing:
+    """E episodes and what is thought of them.
+
+    Attributes:
+        episode: int64 [E], which episodes of the source file.
+        length: float64 [E], steps of each, as recorded or supposed.
+        known: int64 [E], how many of these steps are known.
+        returns: float64 [members, E], estimated returns; of learnt rewards, in units of their own.
+        costs: float64 [members, E], estimated costs.
+        safe: float64 [E], P(safe).
+        rank: float64 [E], place by return in the weight of the safe episodes, 0 to 1.
+        weight: float64 [E].
+        supposed: how many episodes are taken to be as long as the horizon, for want of their length.
+    """
+
+    episode: np.ndarray
+    length: np.ndarray
+    known: np.ndarray
+    returns: np.ndarray
+    costs: np.ndarray
+    safe: np.ndarray
+    rank: np.ndarray
+    weight: np.ndarray
+    supposed: int = 0
+
+    def of_steps(self, episode: np.ndarray) -> np.ndarray:
+        """The weight of each step, given its episode [M]: float64 [M]."""
+        return self.weight[np.searchsorted(self.episode, episode)]
+
+    def facts(self) -> dict[str, Any]:
+        """What a policy cloned with these weights rests on, as JSON-ready values; `episodes` has a row for each episode."""
+        share = self.weight / self.weight.sum()
+        spread = self.costs.std(0) if len(self.costs) > 1 else np.full(len(share), np.nan)
+        returns = standardized(self.returns).mean(0)
+        columns = {
+            "episode": self.episode,
+            "length": self.length,
+            "known_steps": self.known,
+            "estimated_return": returns,
+            "estimated_cost": self.costs.mean(0),
+            "cost_spread": spread,
+            "p_safe": self.safe,
+            "rank": self.rank,
+            "share": share,
+        }
+        rows = [dict(zip(columns, row, strict=True)) for row in zip(*(c.tolist() for c in columns.values()), strict=True)]
+        return {
+            "effective_episodes": effective_number(self.weight),
+            "estimated_cost": float(share @ self.costs.mean(0)),
+            "cost_spread": None if len(self.costs) == 1 else float(share @ spread),
+            "estimated_return_rank": float(share @ percentile(returns)),
+            "p_safe": float(share @ self.safe),
+            "episodes_partly_known": int((self.known < self.length).sum()),
+            "episodes_of_supposed_length": self.supposed,
+            "episodes": [{k: None if isinstance(v, float) and v != v else v for k, v in row.items()} for row in rows],
+        }
+
+
+def episode_sums(values: np.ndarray, episode: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """The sums over whole episodes, float64 [E]: of a partly known one its known steps' mean times its length.
+
+    Args:
+        values: [M], of each known step.
+        episode: int64 [M], its episode as an index 0 to E - 1.
+        lengths: [E], steps of each episode.
+    """
+    known = np.bincount(episode, minlength=len(lengths))
+    sums = np.bincount(episode, np.asarray(values, np.float64), len(lengths))
+    return sums / known * lengths
+
+
+def standardized(values: np.ndarray) -> np.ndarray:
+    """Each member's values [members, E] shifted and scaled to mean 0 and deviation 1; those that are all equal become 0."""
+    centred = values - values.mean(1, keepdims=True)
+    deviation = centred.std(1, keepdims=True)
+    return np.divide(centred, deviation, out=np.zeros_like(centred), where=deviation > 0)
+
+
+def share_within(costs: np.ndarray, limit: float) -> np.ndarray:
+    """The share of the members whose estimated costs [members, E] are within the limit, float64 [E]."""
+    return (costs <= limit).mean(0)
+
+
+def probability_of_safety(costs: np.ndarray, limit: float, edge: float, width: float, margin: float) -> np.ndarray:
+    """P(safe) of each episode: the members' mean of sigmoid((edge - cost / limit) / width), float64 [E]; 0 where a smaller
+    share of the members than `margin` puts the cost within the limit.
+
+    Args:
+        costs: [members, E].
+        limit: of an episode's cost; at 0 both count one more, as in evaluation.
+    """
+    epsilon = 1.0 if limit == 0 else 0.0
+    relative = (costs + epsilon) / (limit + epsilon)
+    each = 1 / (1 + np.exp(np.clip((relative - edge) / width, -500, 500)))
+    return np.where(share_within(costs, limit) >= margin, each.mean(0), 0.0)
+
+
+def rank_among_safe(returns: np.ndarray, safe: np.ndarray) -> np.ndarray:
+    """The share of the safe weight [E] that lies in episodes of no higher return [E]: the best safe one's is 1; float64 [E]."""
+    order = np.argsort(returns, kind="stable")
+    ordered = returns[order]
+    cumulative = np.cumsum(safe[order])
+    last_equal = np.searchsorted(ordered, returns, side="right") - 1
+    return cumulative[last_equal] / cumulative[-1]
+
+
+def percentile(returns: np.ndarray) -> np.ndarray:
+    """The share of all episodes with no higher return, float64 [E]."""
+    return rank_among_safe(returns, np.ones(len(returns)))
+
+
+def effective_number(weight: np.ndarray) -> float:
+    """(sum of weights)^2 / sum of their squares: how many equally weighted episodes vary as little (Kish, 1965)."""
+    return float(weight.sum() ** 2 / np.square(weight).sum())

@@ -1,0 +1,230 @@
+"""Cloning weighted by what feedback says of whole episodes: distinct steps, weights, members, controls."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+import torch
+from feedback_cases import write_dataset
+
+from presa.algorithms import configure
+from presa.algorithms.cloning import Cloning
+from presa.algorithms.weighted_bc.controls import RULES, Known
+from presa.algorithms.weighted_bc.members import CostMember, RewardMember
+from presa.data.pairs import Data, load_data
+from presa.data.steps import all_steps, joined, shown_steps
+from presa.data.trajectories import find_episodes, find_unlabelled
+from presa.data.weighing import (
+    effective_number,
+    episode_sums,
+    probability_of_safety,
+    rank_among_safe,
+    standardized,
+)
+from presa.draws import Weighted
+from presa.losses import cost_model_loss, flipped_cost_loss
+from presa.runs.records import Settings, doubts
+from presa.runs.run import Job, train_all
+from presa.train import Snapshot, fit, fit_stack
+from safefeedback.errors import InputError
+from safefeedback.tasks import find_task
+
+TINY = {"steps": 34, "bc_steps": 10, "model_steps": 6, "members": 2, "hidden": (8,), "model_hidden": (8,), "batch_size": 2}
+
+
+@pytest.fixture
+def data(tmp_path: Path, ball_file: Path) -> Data:
+    return load_data(write_dataset(tmp_path / "data", ball_file))
+
+
+def sigmoid(x: float) -> float:
+    return 1 / (1 + math.exp(-x))
+
+
+def test_distinct_steps_by_hand() -> None:
+    """Episode 4, steps 0 to 2 and 1 to 3, episode 1, steps 5 to 7, and episode 4, steps 0 to 2 once more."""
+    episode, start = np.array([[4, 4], [1, 4]]), np.array([[0, 1], [5, 0]])
+    names = torch.tensor([[[40.0, 41, 42], [41, 42, 43]], [[15, 16, 17], [40, 41, 42]]])
+    steps = shown_steps(names[..., None], names[..., None] / 100, episode, start, np.array([[200, 200], [90, 200]]))
+    assert steps.episode.tolist() == [1, 1, 1, 4, 4, 4, 4] and steps.time.tolist() == [5, 6, 7, 0, 1, 2, 3]
+    assert steps.observations[:, 0].tolist() == [15, 16, 17, 40, 41, 42, 43]
+    torch.testing.assert_close(steps.actions * 100, steps.observations)
+    assert steps.lengths == {1: 90, 4: 200}
+    with pytest.raises(InputError, match="episode 4 two different lengths"):
+        shown_steps(names[..., None], names[..., None], episode, start, np.array([[200, 201], [90, 200]]))
+
+
+def test_the_steps_of_whole_recordings() -> None:
+    values = np.arange(9, dtype=np.float32)[:, None]
+    steps = all_steps(values, -values, np.array([0, 2, 5, 9]), np.array([0, 2]), "cpu")
+    assert steps.observations[:, 0].tolist() == [0, 1, 5, 6, 7, 8] and steps.time.tolist() == [0, 1, 0, 1, 2, 3]
+    assert steps.episode.tolist() == [0, 0, 2, 2, 2, 2] and steps.lengths == {0: 2, 2: 4}
+    both = joined(steps, steps)
+    assert both.episode.tolist() == [0, 0, 2, 2, 2, 2, 3, 3, 5, 5, 5, 5] and both.lengths == {0: 2, 2: 4, 3: 2, 5: 4}
+
+
+def test_segments_and_recordings_show_the_same_steps(data: Data, ball_file: Path) -> None:
+    recorded = find_episodes(data.task, "", ball_file)
+    rows = recorded.bounds[data.steps.episode] + data.steps.time
+    np.testing.assert_array_equal(data.steps.observations.numpy(), recorded.observations[rows])
+    assert (np.diff(rows) > 0).all()
+    told = {int(one): int(recorded.lengths[one]) for one in np.unique(data.steps.episode)}
+    assert data.steps.lengths == told
+    seen = data.with_unlabelled(find_unlabelled(data.task, "", ball_file))
+    assert len(seen.steps) == sum(recorded.lengths[e] for e in range(len(recorded)) if e not in data.held_out)
+    assert data.held_out and not set(seen.steps.episode.tolist()) & data.held_out
+    assert seen.identity["unlabelled_sha256"] == recorded.source.fingerprint
+
+
+def test_a_partly_known_episode_is_scaled_to_its_length() -> None:
+    values, episode = np.array([1.0, 3.0, 5.0, 2.0]), np.array([0, 0, 1, 1])
+    assert episode_sums(values, episode, np.array([2.0, 200.0])).tolist() == [4.0, 700.0]
+
+
+def test_weights_by_hand() -> None:
+    costs = np.array([[10.0, 18.0, 30.0], [14.0, 22.0, 30.0]])
+    first = (sigmoid((0.9 - 0.5) / 0.1) + sigmoid((0.9 - 0.7) / 0.1)) / 2
+    second = (sigmoid(0.0) + sigmoid((0.9 - 1.1) / 0.1)) / 2
+    safe = probability_of_safety(costs, 20.0, 0.9, 0.1, 0.5)
+    np.testing.assert_allclose(safe, [first, second, 0.0])
+    np.testing.assert_allclose(probability_of_safety(costs, 20.0, 0.9, 0.1, 0.6), [first, 0.0, 0.0])
+    np.testing.assert_allclose(probability_of_safety(np.array([[0.0]]), 0.0, 0.9, 0.1, 1.0), [sigmoid(-1.0)])
+    returns = np.array([5.0, 7.0, 9.0])
+    np.testing.assert_allclose(rank_among_safe(returns, np.array([0.6, 0.2, 0.0])), [0.75, 1.0, 1.0])
+    np.testing.assert_allclose(rank_among_safe(np.array([1.0, 1.0, 0.0]), np.ones(3)), [1.0, 1.0, 1 / 3])
+    known = Known(returns, np.array([0.6, 0.2, 0.0]), np.array([1.0, 0.5, 0.0]), 0.5, "")
+    np.testing.assert_allclose(RULES["feedback"].weight(known), [0.6 * math.exp(-0.5), 0.2, 0.0])
+    np.testing.assert_allclose(RULES["safety"].weight(known), [0.6, 0.2, 0.0])
+    np.testing.assert_allclose(RULES["preferences"].weight(known), [math.exp(-4 / 3), math.exp(-2 / 3), 1.0])
+    assert RULES["true-safe"].weight(known).tolist() == [1.0, 1.0, 0.0]
+    assert RULES["true-upper-fifth"].weight(known).tolist() == [0.0, 1.0, 0.0]
+    assert RULES["random"].weight(known).sum() == 2.0 and RULES["none"].weight(known).tolist() == [1.0, 1.0, 1.0]
+    assert effective_number(np.array([1.0, 1.0, 2.0])) == pytest.approx(16 / 6)
+    np.testing.assert_allclose(standardized(np.array([[1.0, 3.0], [2.0, 2.0]])), [[-1.0, 1.0], [0.0, 0.0]])
+
+
+def test_weighted_draws_are_in_proportion_and_need_no_step_before() -> None:
+    draws = Weighted(np.array([0.0, 1.0, 3.0, 0.0]), 8, seed=0, stage="main")
+    counts = sum(torch.bincount(draws.index(step), minlength=4) for step in range(300))
+    assert counts.tolist()[0] == counts.tolist()[3] == 0 and counts[2] / counts.sum() == pytest.approx(0.75, abs=0.01)
+    assert torch.equal(Weighted(np.array([0.0, 1.0, 3.0, 0.0]), 8, 0, "main").index(299), draws.index(299))
+
+
+def test_a_loss_that_knows_of_flips_by_hand() -> None:
+    cost, safe = torch.tensor([[3.0, 7.0], [5.0, 1.0]]), torch.tensor([[1.0, 0.0], [1.0, math.nan]])
+    none, _ = flipped_cost_loss(cost, safe, 4.0, torch.tensor(0.0))
+    assert none.item() == pytest.approx(cost_model_loss(cost, safe, 4.0).item(), abs=1e-4)
+    loss, share = flipped_cost_loss(cost, safe, 4.0, torch.tensor(0.2))
+    said = [0.8 * sigmoid(x) + 0.2 * sigmoid(-x) for x in (1.0, 3.0, -1.0)]
+    assert loss.item() == pytest.approx(-sum(map(math.log, said)) / 2)
+    flipped = [0.2 * sigmoid(-x) / p for x, p in zip((1.0, 3.0, -1.0), said, strict=True)]
+    assert share.item() == pytest.approx(sum(flipped) / 3)
+
+
+def test_members_differ_and_do_without_a_tenth(data: Data) -> None:
+    one, two = RewardMember(hidden=(8,)), RewardMember(hidden=(8,), member=1)
+    assert not torch.equal(*(m.initial_parameters(data, 0)["weight_0"] for m in (one, two)))
+    examples, others = one.examples(data), two.examples(data)
+    assert len(examples.left_out) == len(data.train) // 10 and set(examples.left_out.tolist()) != set(others.left_out.tolist())
+    answered = ~data.train.preference.isnan()
+    answered[examples.left_out] = False
+    assert torch.equal(~examples.labels["preference"].isnan(), answered)
+    assert torch.equal(examples.answers["preference"], data.train.preference[examples.left_out])
+    assert examples.observations is others.observations  # which are large
+    shuffled = RewardMember(hidden=(8,), shuffled=True).examples(data)
+    both = [torch.cat([one.labels["preference"], one.answers["preference"]]) for one in (examples, shuffled)]
+    assert torch.equal(both[0].nan_to_num(9).sort().values, both[0].nan_to_num(9).sort().values)
+    assert not torch.equal(shuffled.labels["preference"].nan_to_num(9), examples.labels["preference"].nan_to_num(9))
+
+
+@pytest.mark.parametrize("member", [RewardMember, CostMember])
+def test_models_in_a_stack_are_the_models_alone(member: type[RewardMember], data: Data) -> None:
+    torch.set_num_threads(1)
+    model = member(steps=20, batch_size=8, hidden=(8,))
+    datas = [data, replace(data, train=replace(data.train, safe=1 - data.train.safe), segment_limit=0.5)]
+    examples = [model.examples(one) for one in datas]
+    starts = [Snapshot(0, model.initial_parameters(data, seed), {}, model.state(examples[seed])) for seed in (0, 1)]
+    *_, stacked = fit_stack(model, examples, starts, [0, 1], "model", 20)
+    for run, outcome in enumerate(stacked):
+        *_, (alone, numbers) = fit(model, examples[run], starts[run], run, "model", 20)
+        assert not isinstance(outcome, InputError) and outcome[1] == pytest.approx(numbers, rel=1e-3)
+        for name, value in alone.parameters.items():
+            torch.testing.assert_close(outcome[0].parameters[name], value, atol=1e-4, rtol=1e-3)
+
+
+def test_policies_in_a_stack_of_tasks_of_other_sizes_are_the_policies_alone(data: Data) -> None:
+    torch.set_num_threads(1)
+    train = data.train
+    wide = replace(
+        train,
+        observations=torch.nn.functional.pad(train.observations, (0, 3), value=1.0),
+        actions=train.actions[..., [0, 1, 0]],
+    )
+    task = replace(data.task, observation_dim=11, action_dim=3)
+    datas = [data, replace(data, task=task, train=wide)]
+    model = Cloning(steps=30, batch_size=2, hidden=(8,), dropout=0.2, learning_rate=1e-2)
+    examples = [model.examples(one) for one in datas]
+    starts = [Snapshot(0, model.initial_parameters(one, 0), {}, model.state(e)) for one, e in zip(datas, examples, strict=True)]
+    *_, stacked = fit_stack(model, examples, starts, [0, 1], "bc", 30)
+    for run, outcome in enumerate(stacked):
+        *_, (alone, numbers) = fit(model, examples[run], starts[run], run, "bc", 30)
+        assert not isinstance(outcome, InputError) and outcome[1] == pytest.approx(numbers, rel=1e-4)
+        for name, value in alone.parameters.items():
+            torch.testing.assert_close(outcome[0].parameters[name], value, atol=1e-4, rtol=1e-3)
+
+
+def run(data: Data, folder: Path, **changes: object) -> tuple[dict, dict]:
+    algorithm = configure("weighted-bc", None, {**TINY, **changes})
+    (summary,) = train_all("weighted-bc", algorithm, [Job(data, 0, folder)], Settings(report_every=5, checkpoint_every=5))
+    return summary, json.loads((folder / "findings.json").read_text())
+
+
+def test_a_run_tells_what_it_rests_on_and_can_be_played(data: Data, tmp_path: Path) -> None:
+    summary, findings = run(data, tmp_path / "run", margin=0)
+    assert summary["steps"] == 34 and summary["metrics"]["step"] == 34
+    stages = [json.loads(line)["stage"] for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert list(dict.fromkeys(stages)) == ["reward_0", "reward_1", "cost_0", "cost_1", "bc", "main"]
+    shares = [row["share"] for row in findings["episodes"]]
+    assert sum(shares) == pytest.approx(1) and findings["effective_episodes"] == pytest.approx(1 / sum(s * s for s in shares))
+    assert findings["episodes_of_supposed_length"] == 0
+    from presa.rollouts.policy import load
+
+    assert load(tmp_path / "run").act(np.zeros((3, 8))).shape == (3, 2)
+
+
+@pytest.mark.parametrize("weights", ["none", "random", "safety", "preferences", "true-sums"])
+def test_controls_train(weights: str, data: Data, ball_file: Path, tmp_path: Path) -> None:
+    told = data.with_episodes(find_episodes(data.task, "", ball_file))
+    _, findings = run(told if weights.startswith("true") else data, tmp_path / "run", weights=weights, margin=0)
+    policy = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert policy["notes"][0].startswith("A control")
+    if weights == "none":
+        assert findings["effective_episodes"] == pytest.approx(len(findings["episodes"]))
+
+
+def test_an_older_dataset_says_no_lengths(data: Data, tmp_path: Path) -> None:
+    old = replace(data, train=replace(data.train, episode_length=None))
+    summary, findings = run(old, tmp_path / "run", margin=0)
+    assert findings["episodes_of_supposed_length"] == len(findings["episodes"])
+    assert all(row["length"] == find_task("BallCircle").horizon for row in findings["episodes"])
+    assert any("as long as the task's horizon" in warning for warning in summary["warnings"])
+
+
+def test_too_few_episodes_are_said() -> None:
+    assert any("FEW EPISODES" in doubt for doubt in doubts({"effective_episodes": 3.2})) and not doubts(
+        {"effective_episodes": 30.0}
+    )
+
+
+def test_nothing_safe_is_refused(data: Data, tmp_path: Path) -> None:
+    algorithm = configure("weighted-bc", None, {**TINY, "margin": 1.0})
+    none = replace(data, cost_limit=1e-6)
+    (summary,) = train_all("weighted-bc", algorithm, [Job(none, 0, tmp_path / "run")])
+    assert "there is nothing safe to clone" in summary["failed"]
