@@ -1,0 +1,201 @@
+"""Judges the table's packed policies in the simulators, and tells what came of it.
+
+    python cards/table2/judge.py play PACKED ROOT [--processes 2] [--only weighted-bc-feedback-20]
+    python cards/table2/judge.py report ROOT
+
+`play` keeps a Parquet file for each run under ROOT/rows and leaves out those that are there; `report` joins them into
+cards/table2/rows.parquet and writes cards/table2/report.md. A run's seed is that of its evaluation too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE.parents[1]), str(HERE)]
+
+import numpy as np  # noqa: E402
+import plan  # noqa: E402
+import pyarrow as pa  # noqa: E402
+import pyarrow.parquet as pq  # noqa: E402
+
+RESAMPLES = 10_000
+
+
+def unpack(packed: Path, root: Path) -> dict[str, dict]:
+    """Every policy as a file of its own, ROOT/policies/<group>/<run>.safetensors; what is told about each, by name."""
+    from safetensors import safe_open
+
+    from presa.tensors import save_tensors
+
+    told: dict[str, dict] = {}
+    for file in sorted(packed.glob("policies-*.safetensors")):
+        with safe_open(file, "pt") as opened:
+            facts = json.loads(opened.metadata()["facts"])
+            for name, one in facts.items():
+                path = root / "policies" / f"{name}.safetensors"
+                if not path.is_file():
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    parts = [key for key in opened.keys() if key.rpartition("/")[0] == name]  # noqa: SIM118
+                    save_tensors(path, {key.rpartition("/")[2]: opened.get_tensor(key).float() for key in parts}, one["policy"])
+            told |= facts
+    known = root / "facts.json"
+    known.write_text(json.dumps((json.loads(known.read_text()) if known.is_file() else {}) | told, indent=1))
+    return told
+
+
+def play(packed: Path, root: Path, processes: int, only: str) -> None:
+    """Plays what has not been played, the most valuable group first."""
+    from presa.rollouts.evaluate import evaluate
+    from safefeedback.tasks import Task
+
+    root.mkdir(parents=True, exist_ok=True)
+    told = unpack(packed, root)
+    order = [group.name for group in (*plan.WEIGHTED, *plan.PRESA)]
+    todo = sorted((name for name in told if name.startswith(only)), key=lambda name: (order.index(name.split("/")[0]), name))
+    for count, name in enumerate(todo):
+        path = root / "rows" / f"{name}.parquet"
+        if path.is_file():
+            continue
+        facts, group = told[name]["policy"], name.split("/")[0]
+        policy, task = root / "policies" / f"{name}.safetensors", Task.from_dict(facts["task"])
+        labels = {"algorithm": group, "seed": facts["seed"]}
+        episodes = told[name]["group"]["episodes"]
+        found = evaluate(str(policy), task, facts["cost_limit"], episodes, facts["seed"], processes, labels)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(pa.Table.from_pylist(found["rows"]), path.with_suffix(".partial"))
+        path.with_suffix(".partial").rename(path)
+        summary = found["summary"]
+        print(
+            f"{count + 1}/{len(todo)} {name}: {summary['normalized_return']:.3f} / {summary['normalized_cost']:.3f}", flush=True
+        )
+
+
+def best_recorded(task_name: str, limit: float) -> tuple[float, float]:
+    """The highest normalised return of a shipped episode within the limit, and their share."""
+    from safefeedback import sources
+    from safefeedback.tasks import find_task
+
+    task = find_task(task_name)
+    episodes = sources.load("recordings", task)
+    returns, costs = (np.add.reduceat(values, episodes.bounds[:-1]) for values in (episodes.rewards, episodes.costs))
+    low, high = task.reference_returns or (0.0, 1.0)
+    safe = costs <= limit
+    return float((returns[safe].max() - low) / (high - low)), float(safe.mean())
+
+
+def upper_bound(values: np.ndarray, rng: np.random.Generator) -> float:
+    """The upper end of the 95% bootstrap interval of the mean over seeds, [S]."""
+    return float(np.quantile(rng.choice(values, (RESAMPLES, len(values))).mean(1), 0.975))
+
+
+def interquartile_mean(values: np.ndarray) -> float:
+    """The mean of the middle half (Agarwal et al., 2021)."""
+    ordered = np.sort(values)
+    cut = len(ordered) // 4
+    return float(ordered[cut : len(ordered) - cut].mean())
+
+
+def paired(one: np.ndarray, other: np.ndarray, rng: np.random.Generator) -> float:
+    """P of a mean difference as large by random signs, two-sided; [n] each."""
+    difference = one - other
+    signs = rng.choice([-1.0, 1.0], (RESAMPLES, len(difference)))
+    return float(((np.abs((signs * difference).mean(1)) >= abs(difference.mean()) - 1e-12).sum() + 1) / (RESAMPLES + 1))
+
+
+def report(root: Path) -> None:
+    """Writes rows.parquet and report.md beside this file."""
+    rows = pa.concat_tables(
+        [pq.read_table(path) for path in sorted((root / "rows").rglob("*.parquet"))], promote_options="default"
+    )
+    pq.write_table(rows, HERE / "rows.parquet", compression="zstd")
+    facts = json.loads((root / "facts.json").read_text())
+    table = {name: np.array(rows[name].to_pylist()) for name in rows.column_names}
+    kinds = np.array([name.removeprefix("weighted-bc-").rstrip("0123456789-") for name in table["algorithm"]])
+    rng = np.random.default_rng(0)
+    lines, means = [], {}
+    for limit in sorted(set(table["cost_limit"]), key=lambda value: (value != 20, value)):
+        present = [kind for kind in dict.fromkeys(kinds) if ((kinds == kind) & (table["cost_limit"] == limit)).any()]
+        tasks = [task for task in plan.TASKS if (table["task"] == task).any()]
+        lines += [f"## Limit {limit:g}", "", "| reward / cost (upper bound) | " + " | ".join(tasks) + " | mean | safe cells |"]
+        lines += ["|" + "---|" * (len(tasks) + 3)]
+        best = {task: best_recorded(task, limit)[0] for task in tasks}
+        for kind in present:
+            cells, rewards, costs, safe = [], [], [], 0
+            for task in tasks:
+                chosen = (kinds == kind) & (table["cost_limit"] == limit) & (table["task"] == task)
+                if not chosen.any():
+                    cells.append("")
+                    continue
+                seeds = sorted(set(table["seed"][chosen]))
+                each = np.array([[table[name][chosen & (table["seed"] == seed)].mean() for seed in seeds]
+                                 for name in ("normalized_return", "normalized_cost")])  # fmt: skip
+                bound = upper_bound(each[1], rng)
+                cost = table["normalized_cost"][chosen]
+                means[kind, limit, task] = each[0], each[1], float((cost > 1).mean()), _worst_tenth(cost)
+                safe += bound <= 1
+                rewards.append(each[0].mean())
+                costs.append(each[1].mean())
+                mark = "" if bound <= 1 else " !"
+                cells.append(f"{each[0].mean():.2f} / {each[1].mean():.2f} ({bound:.2f}){mark}")
+            lines.append(f"| {kind} | " + " | ".join(cells) + f" | {np.mean(rewards):.2f} / {np.mean(costs):.2f} "
+                         f"| {safe} of {len(rewards)} |")  # fmt: skip
+        lines += ["| best safe recorded | " + " | ".join(f"{best[task]:.2f}" for task in tasks) + " | | |", ""]
+        told = [
+            (kind, [(means[kind, limit, t][0].mean() / best[t]) for t in tasks if (kind, limit, t) in means])
+            for kind in present
+        ]
+        lines += ["| share of the best safe recorded return | mean | interquartile mean | least |", "|---|---|---|---|"]
+        lines += [f"| {kind} | {np.mean(r):.2f} | {interquartile_mean(np.array(r)):.2f} | {min(r):.2f} |" for kind, r in told]
+        lines += [
+            "",
+            "| weighted-bc from feedback | episodes over the limit | cost of the worst tenth | effective episodes |",
+            "|---|---|---|---|",
+        ]
+        for task in tasks:
+            if ("feedback", limit, task) in means:
+                _, _, over, worst = means["feedback", limit, task]
+                of = [one["findings"]["effective_episodes"] for name, one in facts.items()
+                      if name.startswith("weighted-bc-feedback") and f"/{task}-limit{limit:g}-" in name]  # fmt: skip
+                lines.append(f"| {task} | {over:.0%} | {worst:.2f} | {min(of):.0f} to {max(of):.0f} |")
+        lines.append("")
+        for kind in present:
+            both = [(means["feedback", limit, t][0], means[kind, limit, t][0]) for t in tasks
+                    if ("feedback", limit, t) in means and (kind, limit, t) in means]  # fmt: skip
+            if kind == "feedback" or not both or any(len(a) != len(b) for a, b in both):
+                continue
+            ours, theirs = (np.concatenate(side) for side in zip(*both, strict=True))
+            lines.append(f"- from feedback against {kind}: reward {np.mean(ours - theirs):+.3f}, over {len(ours)} task and "
+                         f"seed pairs, p = {paired(ours, theirs, rng):.4f}")  # fmt: skip
+        lines.append("")
+    (HERE / "report.md").write_text("\n".join(["# table2: what the answers are worth", "", *lines]) + "\n")
+    print((HERE / "report.md").read_text())
+
+
+def _worst_tenth(cost: np.ndarray) -> float:
+    """The mean of the highest tenth."""
+    return float(np.sort(cost)[-max(1, len(cost) // 10) :].mean())
+
+
+def main() -> None:
+    """Reads the command line; see the module."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    one = commands.add_parser("play")
+    one.add_argument("packed", type=Path)
+    one.add_argument("root", type=Path)
+    one.add_argument("--processes", type=int, default=2)
+    one.add_argument("--only", default="")
+    commands.add_parser("report").add_argument("root", type=Path)
+    given = parser.parse_args()
+    if given.command == "play":
+        play(given.packed, given.root, given.processes, given.only)
+    else:
+        report(given.root)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""What the table is made of: groups of runs, most valuable first. Frozen before any task but the development ones was run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+DEVELOPMENT = ("BallCircle", "CarRun", "DroneRun", "DroneCircle")  # their rollouts were seen while settings were chosen
+TASKS = ("BallRun", "CarCircle", "AntRun", "AntCircle", *DEVELOPMENT)
+SEEDS = (10, 11, 12, 13, 14)  # of the draw of pairs and of the training; none was used before
+PAIRS, LENGTH = 10_000, 64
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs of one algorithm on every task.
+
+    Attributes:
+        name: of its folder.
+        algorithm, settings, preset: as in `presa train`.
+        limits: of cost.
+        seeds: of pairs and training alike.
+        episodes: that judge each run.
+        reads_truth: whether it is given recordings with true rewards and costs.
+    """
+
+    name: str
+    algorithm: str
+    settings: dict[str, Any] = field(default_factory=dict)
+    preset: str | None = None
+    limits: tuple[float, ...] = (20.0,)
+    seeds: tuple[int, ...] = SEEDS
+    episodes: int = 20
+    reads_truth: bool = False
+
+
+def weighted(weights: str, limits: tuple[float, ...] = (20.0,), episodes: int = 20) -> Group:
+    """weighted-bc, or one of its controls."""
+    name = f"weighted-bc-{weights}-" + "-".join(f"{limit:g}" for limit in limits)
+    return Group(name, "weighted-bc", {"weights": weights}, None, limits, SEEDS, episodes, weights.startswith("true"))
+
+
+OTHERS = (10.0, 40.0)
+WEIGHTED = (
+    weighted("feedback", episodes=100),
+    weighted("true-sums"),
+    weighted("none"),
+    weighted("feedback", OTHERS),
+    weighted("true-safe"),
+    weighted("shuffled"),
+    weighted("random"),
+    weighted("safety"),
+    weighted("preferences"),
+    weighted("true-upper-fifth"),
+    weighted("true-sums", OTHERS),
+    weighted("true-safe", OTHERS),
+)
+PRESA = tuple(
+    Group(f"presa-{cloning}", "presa", {"cloning": cloning}, "paper-bullet", seeds=(0,)) for cloning in ("steps", "segments")
+)
+
+
+def tiny(group: Group) -> Group:
+    """The same in seconds, to see that everything runs."""
+    steps = {"steps": 46, "bc_steps": 10, "hidden": (16, 16)}
+    steps |= {"model_steps": 6, "model_hidden": (16,)} if group.algorithm == "weighted-bc" else {"warm_up_steps": 10}
+    return Group(group.name, group.algorithm, {**group.settings, **steps}, group.preset, group.limits, group.seeds[:2], 2,
+                 group.reads_truth)  # fmt: skip
+
+
+def dataset(root: Path, task: str, seed: int) -> Path:
+    """Where a draw of pairs lies."""
+    return root / "data" / f"{task}-seed{seed}"
