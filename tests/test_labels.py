@@ -41,9 +41,9 @@ def test_preference_is_the_index_of_the_larger_return():
 
 def test_safety_limit_is_inclusive_and_scaled_to_the_segment():
     assert segment_cost_limit(20, 64, 200) == 6.4
-    assert safe_by_cost(np.array([[6.0, 7.0], [6.4, 0.0]]), 20, 64, 200).tolist() == [[1, 0], [1, 1]]
-    assert safe_by_cost(np.array([32.0, 33.0]), 100, 64, 200).tolist() == [1, 0]
-    assert safe_by_cost(np.array([0.0, 1e-9]), 0, 64, 200).tolist() == [1, 0]
+    assert safe_by_cost(np.array([[6.0, 7.0], [6.4, 0.0]]), segment_cost_limit(20, 64, 200)).tolist() == [[1, 0], [1, 1]]
+    assert safe_by_cost(np.array([32.0, 33.0]), segment_cost_limit(100, 64, 200)).tolist() == [1, 0]
+    assert safe_by_cost(np.array([0.0, 1e-9]), segment_cost_limit(0, 64, 200)).tolist() == [1, 0]
 
 
 @pytest.mark.parametrize(("rate", "count"), [(0.0, 0), (0.1, 10), (0.25, 25), (0.333, 33), (1.0, 100)])

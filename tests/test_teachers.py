@@ -15,7 +15,7 @@ from safefeedback.feedback.consensus import dawid_skene, majority
 from safefeedback.feedback.labels import prefer_by_return, window_sum
 from safefeedback.feedback.recipe import Recipe
 from safefeedback.feedback.sampling import SAMPLERS, sample
-from safefeedback.feedback.teachers import TEACHERS, Teacher, answer
+from safefeedback.feedback.teachers import TEACHERS, Teacher
 from safefeedback.feedback.variants import canonical, parse
 from safefeedback.tasks import tasks
 from safefeedback.types import Episodes, Source
@@ -37,14 +37,14 @@ def within(count: int, rate: float, total: int) -> bool:
 @settings(max_examples=10, deadline=None)
 @given(returns_of, st.sampled_from(list(TEACHERS)), st.integers(0, 1000))
 def test_any_teacher_repeats_keeps_ties_and_answers_in_range(returns: np.ndarray, name: str, seed: int):
-    first, marks, facts = answer(TEACHERS[name], returns, returns, rng(seed))
-    again, _, _ = answer(TEACHERS[name], returns, returns, rng(seed))
+    first, marks, facts = TEACHERS[name](returns, returns, rng(seed))
+    again, _, _ = TEACHERS[name](returns, returns, rng(seed))
     np.testing.assert_array_equal(first, again)
     tie = returns[:, 0] == returns[:, 1]
     assert np.isin(first[~np.isnan(first)], (0, 0.5, 1)).all() and (np.isnan(first[tie]) | (first[tie] == 0.5)).all()
     assert np.isnan(first).sum() == marks["preference_skipped"].sum() == facts["skipped"]
-    few, _, _ = answer(Teacher(beta=1, eps_mistake=0.3, unit="reward"), returns[:100], returns[:100], rng(seed))
-    many, _, _ = answer(Teacher(beta=1, eps_mistake=0.3, unit="reward"), returns, returns, rng(seed))
+    few, _, _ = Teacher(beta=1, eps_mistake=0.3, unit="reward")(returns[:100], returns[:100], rng(seed))
+    many, _, _ = Teacher(beta=1, eps_mistake=0.3, unit="reward")(returns, returns, rng(seed))
     np.testing.assert_array_equal(few, many[:100])
 
 
@@ -52,32 +52,32 @@ def test_any_teacher_repeats_keeps_ties_and_answers_in_range(returns: np.ndarray
 @given(returns_of, st.floats(0, 1), st.integers(0, 1000))
 def test_mistakes_come_at_their_rate(returns: np.ndarray, rate: float, seed: int):
     truth = prefer_by_return(returns)
-    preference, marks, _ = answer(Teacher(eps_mistake=rate), returns, returns, rng(seed))
+    preference, marks, _ = Teacher(eps_mistake=rate)(returns, returns, rng(seed))
     wrong = preference != truth
     np.testing.assert_array_equal(wrong, marks["preference_mistaken"])
     assert within(int(wrong.sum()), rate, int((truth != 0.5).sum()))
-    np.testing.assert_array_equal(answer(Teacher(eps_mistake=0), returns, returns, rng(seed))[0], truth)
+    np.testing.assert_array_equal(Teacher(eps_mistake=0)(returns, returns, rng(seed))[0], truth)
 
 
 def test_boltzmann_is_measured_in_the_datasets_own_differences():
     returns = np.tile([[0.0, 300.0]], (20_000, 1))  # every difference is the root mean square: P = sigmoid(beta)
-    preference, marks, facts = answer(Teacher(beta=2.0), returns, returns, rng())
+    preference, marks, facts = Teacher(beta=2.0)(returns, returns, rng())
     assert facts["scale"] == 300.0
     assert marks["preference_probability"][0] == np.float32(round(1 / (1 + math.exp(-2)), 6))
     assert within(int(preference.sum()), 1 / (1 + math.exp(-2)), 20_000)
-    raw, _, _ = answer(Teacher(beta=2.0, unit="reward"), returns, returns, rng())
+    raw, _, _ = Teacher(beta=2.0, unit="reward")(returns, returns, rng())
     assert (raw == 1).all()
 
 
 def test_skip_and_equal_by_hand():
     returns = np.array([[0.0, 1.0], [9.0, 9.1], [2.0, 4.0], [20.0, 10.0]])  # mean 6.8875, in B-Pref's units
-    preference, marks, _ = answer(Teacher(eps_skip=0.2, eps_equal=0.1, unit="reward"), returns, returns, rng())
+    preference, marks, _ = Teacher(eps_skip=0.2, eps_equal=0.1, unit="reward")(returns, returns, rng())
     np.testing.assert_array_equal(preference, [NAN, 0.5, 1.0, 0.0])  # 1 < 0.2 * 6.8875; 0.1 < 0.1 * 6.8875
     assert marks["preference_equal"].tolist() == [False, True, False, False]
     with pytest.raises(InputError, match=r"mean return of a segment is -6\.8875"):
-        answer(Teacher(eps_equal=0.1, unit="reward"), -returns, -returns, rng())
-    shifted, _, _ = answer(Teacher(eps_skip=0.5, eps_equal=0.1), returns, returns, rng())
-    moved, _, _ = answer(Teacher(eps_skip=0.5, eps_equal=0.1), 3 * returns - 700, 3 * returns - 700, rng())
+        Teacher(eps_equal=0.1, unit="reward")(-returns, -returns, rng())
+    shifted, _, _ = Teacher(eps_skip=0.5, eps_equal=0.1)(returns, returns, rng())
+    moved, _, _ = Teacher(eps_skip=0.5, eps_equal=0.1)(3 * returns - 700, 3 * returns - 700, rng())
     np.testing.assert_array_equal(shifted, moved)  # the dataset's own units do not depend on the reward's
 
 

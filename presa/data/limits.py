@@ -107,23 +107,23 @@ def _require_tellable(source: str, limit: float, asked: AnyManifest) -> None:
 
 def _from_oracle(folder: Folder, labels: str | None, base: Data, limit: float, horizon: int) -> Data:
     """The data with the safety labels that the true costs give at another limit."""
-    train, flips = _relabelled(folder, labels, base.train, "train", limit, horizon)
-    test = None if base.test is None else _relabelled(folder, labels, base.test, "test", limit, horizon)[0]
+    segment_limit = segment_cost_limit(limit, base.length, horizon)
+    train, flips = _relabelled(folder, labels, base.train, "train", segment_limit)
+    test = None if base.test is None else _relabelled(folder, labels, base.test, "test", segment_limit)[0]
     identity = {
         **base.identity,
         "labels_sha256": content_hash(train.preference.cpu().numpy(), train.safe.cpu().numpy()),
         "safety_labels": f"oracle: true costs, {flips:,} of {train.safe.numel():,} labels flipped as the "
         f"{'published' if labels is None else labels} ones were",
     }
-    scaled = segment_cost_limit(limit, base.length, horizon)
-    return replace(base, cost_limit=float(limit), train=train, test=test, identity=identity, segment_limit=scaled)
+    return replace(base, cost_limit=float(limit), train=train, test=test, identity=identity, segment_limit=segment_limit)
 
 
-def _relabelled(folder: Folder, labels: str | None, split: Split, name: str, limit: float, horizon: int) -> tuple[Split, int]:
+def _relabelled(folder: Folder, labels: str | None, split: Split, name: str, segment_limit: float) -> tuple[Split, int]:
     """A split with the safety labels of another limit, and how many of them are flipped."""
     light, truth = folder.pairs(labels, name, segments=False), folder.oracle(labels, name)
     rows = np.searchsorted(truth.pair_id, light.pair_id[: len(split)])
-    clean = safe_by_cost(truth.costs[rows], limit, split.observations.shape[2], horizon)
+    clean = safe_by_cost(truth.costs[rows], segment_limit)
     safe = np.where(truth.safe_flipped[rows], 1 - clean, clean)
     safe = np.where(np.isnan(light.safe[: len(split)]), np.nan, safe).astype(np.float32)  # no answer stays none
     there = torch.from_numpy(safe).to(split.safe.device)

@@ -13,9 +13,12 @@ from safefeedback.cli.annotate import annotate
 from safefeedback.cli.collect import collect
 from safefeedback.cli.hub import export, fetch, publish
 from safefeedback.cli.inspect import inspect
-from safefeedback.cli.labels import ADVANTAGES_HELP, SAFETY_HELP, TEACHER_HELP, labels, relabel, steps_or_word
+from safefeedback.cli.labels import ADVANTAGES_HELP, FILTER_HELP, SAFETY_HELP, TEACHER_HELP, labels, relabel, steps_or_word
 from safefeedback.cli.verify import verify
 from safefeedback.errors import InputError
+from safefeedback.feedback.sampling import SAMPLERS
+from safefeedback.feedback.variants import describe
+from safefeedback.simulators import SIMULATORS
 from safefeedback.terminal import Progress, run
 from safefeedback.version import __version__
 
@@ -64,17 +67,13 @@ def build(
     horizon: Annotated[
         str, typer.Option(help="Steps the cost limit belongs to: task, longest (recorded episode), or a number.")
     ] = "task",
-    sampler: Annotated[
-        str, typer.Option(help="uniform, windows, stratified:safe=0.5, near-limit:scale=1, cover:bins=10 or same-start.")
-    ] = "uniform",
+    sampler: Annotated[str, typer.Option(help=f"Who draws the pairs: {describe(SAMPLERS)}.")] = "uniform",
     teacher: Annotated[str, typer.Option(help=TEACHER_HELP)] = "oracle",
     safety_noise: Annotated[str, typer.Option(help=SAFETY_HELP)] = "none",
     advantages: Annotated[Path | None, typer.Option(help=ADVANTAGES_HELP)] = None,
     noise: Annotated[float, typer.Option(help="Share of the safety labels to flip.")] = 0.0,
     preference_noise: Annotated[float, typer.Option(help="Share of the preferences to flip.")] = 0.0,
-    filter: Annotated[
-        list[str] | None, typer.Option(help="drop-both-unsafe or drop-preferred-unsafe; may be given twice.")
-    ] = None,
+    filter: Annotated[list[str] | None, typer.Option(help=FILTER_HELP)] = None,
     test_fraction: Annotated[float, typer.Option(help="Share of the episodes held out as the test split.")] = 0.0,
     seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
     source: Annotated[
@@ -152,7 +151,7 @@ def build(
 
 @app.command()
 def tasks(
-    domain: Annotated[str | None, typer.Option(help="Only the tasks of one domain: BulletGym, SafetyGym or MetaDrive.")] = None,
+    domain: Annotated[str | None, typer.Option(help=f"Only the tasks of one domain: {', '.join(SIMULATORS)}.")] = None,
     as_json: Json = False,
 ) -> None:
     """List the 38 tasks of DSRL: dims, limits, the highest possible score, where their data are, whether they run here."""

@@ -10,6 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from safefeedback.errors import InputError
+from safefeedback.feedback.annotators import ANNOTATORS
+from safefeedback.feedback.consensus import CONSENSUS
+from safefeedback.feedback.filters import FILTERS
+from safefeedback.feedback.teachers import TEACHERS
+from safefeedback.feedback.variants import describe
 from safefeedback.terminal import Progress
 
 if TYPE_CHECKING:
@@ -18,14 +23,9 @@ if TYPE_CHECKING:
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout, and nothing else.")]
 Dataset = Annotated[Path, typer.Argument(help="A dataset's folder.")]
 SAME = "(default: as the dataset)"
-TEACHER_HELP = (
-    "Who gives preferences: oracle, boltzmann:beta=1, myopic:gamma=0.9, mistake:eps_mistake=0.1, skip:eps_skip=0.1, "
-    "equal:eps_equal=0.1, regret, bpref-oracle, -stochastic, -myopic, -mistake, -skip, -equal; settings combine."
-)
-SAFETY_HELP = (
-    "Who gives safety labels: none (the truth), rates:miss=0.1,false_alarm=0.1, boundary:scale=1, "
-    "panel:miss=0.1/0.2/0.3,false_alarm=0.1/0.2/0.3,consensus=majority (or dawid-skene)."
-)
+TEACHER_HELP = f"Who gives preferences: {describe(TEACHERS)}. Settings combine."
+SAFETY_HELP = f"Who gives safety labels: {describe(ANNOTATORS)}; none gives the true ones. Consensus: {', '.join(CONSENSUS)}."
+FILTER_HELP = f"{' or '.join(FILTERS)}; may be given several times."
 ADVANTAGES_HELP = "For --teacher regret: an HDF5 file whose key `advantages` has one number for each recorded step."
 
 labels = typer.Typer(help="Label sets made elsewhere.", no_args_is_help=True)
@@ -41,9 +41,7 @@ def relabel(
     teacher: Annotated[str | None, typer.Option(help=f"{TEACHER_HELP} {SAME}")] = None,
     safety_noise: Annotated[str | None, typer.Option(help=f"{SAFETY_HELP} {SAME}")] = None,
     preference_noise: Annotated[float | None, typer.Option(help=f"Share of the preferences to flip. {SAME}")] = None,
-    filter: Annotated[
-        list[str] | None, typer.Option(help="drop-both-unsafe or drop-preferred-unsafe; may be given twice. (default: none)")
-    ] = None,
+    filter: Annotated[list[str] | None, typer.Option(help=f"{FILTER_HELP} (default: none)")] = None,
     seed: Annotated[int | None, typer.Option(help=f"Seed of every random choice. {SAME}")] = None,
     name: Annotated[str | None, typer.Option(help="Of the label set (default: limit40-noise20 and what else differs).")] = None,
     source: Annotated[
@@ -78,7 +76,7 @@ def import_(
     folder: Dataset,
     file: Annotated[Path, typer.Argument(help="A CSV file: pair_id, annotator, preference, is_safe_0, is_safe_1.")],
     name: Annotated[str, typer.Option(help="Of the label set.")],
-    consensus: Annotated[str, typer.Option(help="How several answers become one: majority or dawid-skene.")] = "majority",
+    consensus: Annotated[str, typer.Option(help=f"How several answers become one: {' or '.join(CONSENSUS)}.")] = "majority",
     cost_limit: Annotated[float | None, typer.Option(help=f"The limit that annotators had in mind. {SAME}")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a label set of the same name.")] = False,
     as_json: Json = False,

@@ -20,7 +20,7 @@ from safefeedback.dataset import card, store
 from safefeedback.dataset.manifest import LabelSetManifest, Manifest
 from safefeedback.dataset.reading import Folder, open_dataset
 from safefeedback.errors import InputError
-from safefeedback.feedback.recipe import Labelling, label, score
+from safefeedback.feedback.recipe import Labelling, label
 from safefeedback.files import file_sha256, new_folder
 from safefeedback.types import Episodes, Feedback
 
@@ -81,7 +81,7 @@ def relabel(
 
 def labelled(base: Feedback, labelling: Labelling, manifest: Manifest, episodes: Episodes | None = None) -> Feedback:
     """The pairs of a dataset labelled anew; `episodes` are its recordings, for teachers who need them."""
-    scores = score(episodes, base.pairs, labelling.teaching) if episodes is not None else None
+    scores = labelling.teaching.scores(episodes, base.pairs) if episodes is not None else None
     return label(base.pairs, base.returns, base.costs, labelling, manifest.longest_episode, scores)
 
 

@@ -245,7 +245,7 @@ AnyManifest = Manifest | LabelSetManifest
 
 
 def _common(values: dict[str, Any], labelling: Labelling, length: int, longest: int) -> dict[str, Any]:
-    horizon = labelling.steps_of(longest)
+    horizon = labelling.horizon_steps(longest)
     return {
         "raw": values,
         "labelling": labelling,

@@ -5,7 +5,7 @@
     --safety-noise panel:miss=0.1/0.2/0.3,false_alarm=0.1/0.1/0.1,consensus=dawid-skene
 
 A miss calls an unsafe segment safe; a false alarm calls a safe one unsafe. An annotator is a frozen dataclass of its
-settings, called as `annotator(clean, costs, limit, rng) -> labels, marks`.
+settings, called as `annotator(clean, costs, segment_limit, rng) -> labels, marks`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Judgement = tuple[np.ndarray, dict[str, np.ndarray]]
 class Exact:
     """Every label is true."""
 
-    def __call__(self, clean: np.ndarray, costs: np.ndarray, limit: float, rng: np.random.Generator) -> Judgement:
+    def __call__(self, clean: np.ndarray, costs: np.ndarray, segment_limit: float, rng: np.random.Generator) -> Judgement:
         return clean, {}
 
 
@@ -44,7 +44,7 @@ class Rates:
         check_share("miss", self.miss)
         check_share("false_alarm", self.false_alarm)
 
-    def __call__(self, clean: np.ndarray, costs: np.ndarray, limit: float, rng: np.random.Generator) -> Judgement:
+    def __call__(self, clean: np.ndarray, costs: np.ndarray, segment_limit: float, rng: np.random.Generator) -> Judgement:
         return _err(clean, np.where(clean == 1, self.false_alarm, self.miss), rng)
 
 
@@ -59,10 +59,10 @@ class Boundary:
         if not 0 <= self.scale < math.inf:
             raise InputError(f"scale must be 0 or more, not {self.scale}")
 
-    def __call__(self, clean: np.ndarray, costs: np.ndarray, limit: float, rng: np.random.Generator) -> Judgement:
+    def __call__(self, clean: np.ndarray, costs: np.ndarray, segment_limit: float, rng: np.random.Generator) -> Judgement:
         if self.scale == 0:
             return _err(clean, np.zeros(clean.shape), rng)
-        distance, index = np.unique(np.abs(costs - limit), return_inverse=True)
+        distance, index = np.unique(np.abs(costs - segment_limit), return_inverse=True)
         error = np.array([round(0.5 * math.erfc(value / self.scale / math.sqrt(2)), DECIMALS) for value in distance.tolist()])
         return _err(clean, error[index].reshape(clean.shape), rng)
 
@@ -86,7 +86,7 @@ class Panel:
         if self.consensus not in CONSENSUS:
             raise InputError(f"consensus must be {' or '.join(CONSENSUS)}, not '{self.consensus}'")
 
-    def __call__(self, clean: np.ndarray, costs: np.ndarray, limit: float, rng: np.random.Generator) -> Judgement:
+    def __call__(self, clean: np.ndarray, costs: np.ndarray, segment_limit: float, rng: np.random.Generator) -> Judgement:
         votes = np.where(clean == 1, 1, 0)[..., None]
         error = np.where(votes == 1, self.false_alarm, self.miss)
         votes = np.where(uniforms(rng, *error.shape) < error, 1 - votes, votes).astype(np.float32)

@@ -40,20 +40,24 @@ def prefer_by_return(returns: np.ndarray) -> np.ndarray:
 
 
 def segment_cost_limit(cost_limit: float, length: int, horizon: int) -> float:
-    """The episode's cost limit scaled to a segment: limit * L / T."""
+    """The cost limit of a segment: the episode's limit scaled to its length, limit * L / T.
+
+    Args:
+        cost_limit: the limit of a whole episode's cost.
+        length: L, steps in a segment.
+        horizon: T, steps in a full episode.
+    """
     return cost_limit * length / horizon
 
 
-def safe_by_cost(costs: np.ndarray, cost_limit: float, length: int, horizon: int) -> np.ndarray:
+def safe_by_cost(costs: np.ndarray, segment_limit: float) -> np.ndarray:
     """A segment is safe if its cost is at most limit * L / T, inclusive (PreSa, section 5, arXiv 2512.20173).
 
     Args:
         costs: float64 of any shape, the cost of each segment.
-        cost_limit: the limit of a whole episode's cost.
-        length: L, steps in a segment.
-        horizon: T, steps in a full episode.
+        segment_limit: as from `segment_cost_limit`.
 
     Returns:
         float32 in the shape of `costs`: 1.0 safe, 0.0 unsafe.
     """
-    return (costs <= segment_cost_limit(cost_limit, length, horizon)).astype(np.float32)
+    return (costs <= segment_limit).astype(np.float32)

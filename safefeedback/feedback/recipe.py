@@ -13,7 +13,7 @@ from safefeedback.feedback.filters import FILTERS, keep
 from safefeedback.feedback.labels import prefer_by_return, safe_by_cost, segment_cost_limit, window_sum
 from safefeedback.feedback.noise import flip
 from safefeedback.feedback.sampling import SAMPLERS, sample
-from safefeedback.feedback.teachers import TEACHERS, Teacher, answer
+from safefeedback.feedback.teachers import TEACHERS, Teacher
 from safefeedback.feedback.variants import canonical, parse
 from safefeedback.randomness import stream
 from safefeedback.tasks import Task
@@ -66,7 +66,7 @@ class Labelling:
             raise InputError(f"--horizon must be task, longest or a positive number of steps, not {self.horizon}")
         object.__setattr__(self, "teacher", canonical(self.teacher, TEACHERS, "--teacher"))
         object.__setattr__(self, "safety_noise", canonical(self.safety_noise, ANNOTATORS, "--safety-noise"))
-        if (self.teaching.score == "advantage") != bool(self.advantages):
+        if self.teaching.needs_advantages != bool(self.advantages):
             raise InputError("--teacher regret and --advantages FILE need one another: it judges by the advantages in the file")
         for name in self.filters:
             if name not in FILTERS:
@@ -87,11 +87,11 @@ class Labelling:
         """The teacher's settings."""
         return parse(self.teacher, TEACHERS, "--teacher")
 
-    def steps_of(self, horizon: int) -> int:
-        """T, the number of steps to which the cost limit belongs, where the longest recorded episode has `horizon` steps."""
+    def horizon_steps(self, longest: int) -> int:
+        """T, the number of steps to which the cost limit belongs; `longest` is the length of the longest recorded episode."""
         if isinstance(self.horizon, int):
             return self.horizon
-        return self.task.horizon if self.horizon == "task" else horizon
+        return self.task.horizon if self.horizon == "task" else longest
 
     def to_dict(self) -> dict[str, Any]:
         """The choices as JSON-ready values, the task by name; numbers that are equal are written alike."""
@@ -159,8 +159,8 @@ def build(episodes: Episodes, recipe: Recipe) -> Feedback:
         InputError: if the recordings cannot give what the recipe asks for.
     """
     longest = int(episodes.lengths.max())
-    limit = segment_cost_limit(recipe.limit, recipe.length, recipe.steps_of(longest))
-    pairs = sample(episodes, recipe.pairs, recipe.length, recipe.seed, recipe.test_fraction, recipe.sampler, limit)
+    segment_limit = segment_cost_limit(recipe.limit, recipe.length, recipe.horizon_steps(longest))
+    pairs = sample(episodes, recipe.pairs, recipe.length, recipe.seed, recipe.test_fraction, recipe.sampler, segment_limit)
     rows = pairs.rows(episodes)
     returns = window_sum(episodes.rewards, rows, recipe.length)
     costs = window_sum(episodes.costs, rows, recipe.length)
@@ -169,21 +169,7 @@ def build(episodes: Episodes, recipe: Recipe) -> Feedback:
             raise InputError(f"{episodes.source.file}: {name} are so large that the sum over a segment is infinite")
     drawn = {"stage": "sample", "sampler": recipe.sampler, "pairs": len(pairs), "pairs_test": int(pairs.test.sum())}
     history = (_source_entry(episodes, recipe), drawn)
-    return label(pairs, returns, costs, recipe, longest, score(episodes, pairs, recipe.teaching), history)
-
-
-def score(episodes: Episodes, pairs: Pairs, teacher: Teacher) -> np.ndarray | None:
-    """What a teacher judges by, float64 [N, 2], or None if that is the return.
-
-    Raises:
-        InputError: if it judges by advantages and the recordings have none.
-    """
-    if not teacher.needs_steps:
-        return None
-    values = episodes.advantages if teacher.score == "advantage" else episodes.rewards
-    if values is None:
-        raise InputError("--teacher regret needs --advantages FILE: the advantage of every recorded step")
-    return window_sum(values, pairs.rows(episodes), pairs.length, teacher.gamma)
+    return label(pairs, returns, costs, recipe, longest, recipe.teaching.scores(episodes, pairs), history)
 
 
 def label(
@@ -202,19 +188,19 @@ def label(
         returns, costs: float64 [N, 2], of each segment.
         labelling: every choice.
         longest: steps of the longest recorded episode.
-        scores: what the teacher judges by, as from `score`.
+        scores: what the teacher judges by, as from `Teacher.scores`.
         history: what was done so far.
 
     Raises:
         InputError: if the teacher needs scores and has none, or the filters leave nothing.
     """
-    teacher, seed, horizon = labelling.teaching, labelling.seed, labelling.steps_of(longest)
-    limit = segment_cost_limit(labelling.limit, pairs.length, horizon)
-    clean_preference, clean_safe = prefer_by_return(returns), safe_by_cost(costs, labelling.limit, pairs.length, horizon)
+    teacher, seed, horizon = labelling.teaching, labelling.seed, labelling.horizon_steps(longest)
+    segment_limit = segment_cost_limit(labelling.limit, pairs.length, horizon)
+    clean_preference, clean_safe = prefer_by_return(returns), safe_by_cost(costs, segment_limit)
     entry = {
         "stage": "label",
         "horizon": horizon,
-        "segment_cost_limit": limit,
+        "segment_cost_limit": segment_limit,
         "ties": int((clean_preference == 0.5).sum()),
         "safe": int(clean_safe.sum()),
         "segments": clean_safe.size,
@@ -227,11 +213,11 @@ def label(
                 f"--teacher {labelling.teacher} judges by single steps, so the recordings are needed: --source FILE"
             )
         judged = returns if scores is None else scores
-        preference, marks, facts = answer(teacher, judged, returns, stream(seed, "teacher"))
+        preference, marks, facts = teacher(judged, returns, stream(seed, "teacher"))
         history = (*history, {"stage": "teach", "teacher": labelling.teacher, **facts})
     if labelling.safety_noise != "none":
         annotator = parse(labelling.safety_noise, ANNOTATORS, "--safety-noise")
-        safe, more = annotator(clean_safe, costs, limit, stream(seed, "safety-noise"))
+        safe, more = annotator(clean_safe, costs, segment_limit, stream(seed, "safety-noise"))
         marks = {**marks, **more}
         history = (
             *history,

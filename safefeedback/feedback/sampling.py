@@ -1,6 +1,6 @@
 """Which windows are compared.
 
-A sampler is a frozen dataclass of its settings, called as `sampler(windows, episodes, length, limit)`; it returns how
+A sampler is a frozen dataclass of its settings, called as `sampler(windows, episodes, length, segment_limit)`; it returns how
 candidate pairs are drawn. Whatever it is, no pair comes twice and the first n pairs do not depend on how many are asked for.
 """
 
@@ -24,7 +24,7 @@ from safefeedback.types import Episodes, Pairs
 class Uniform:
     """Episode uniform, start uniform (PreSa's appendix does not say; CPL and TraC draw so)."""
 
-    def __call__(self, windows: Windows, episodes: Episodes, length: int, limit: float) -> Proposal:
+    def __call__(self, windows: Windows, episodes: Episodes, length: int, segment_limit: float) -> Proposal:
         def propose(drawn: np.ndarray) -> np.ndarray:
             index = (drawn[..., 0] * len(windows.episode)).astype(np.int64)
             return windows.first[index] + (drawn[..., 1] * windows.count[index]).astype(np.int64)
@@ -37,7 +37,7 @@ class Uniform:
 class EveryWindow:
     """Every window equally likely, so that long episodes are drawn more often."""
 
-    def __call__(self, windows: Windows, episodes: Episodes, length: int, limit: float) -> Proposal:
+    def __call__(self, windows: Windows, episodes: Episodes, length: int, segment_limit: float) -> Proposal:
         return weighted(windows, np.ones(windows.total))
 
 
@@ -50,14 +50,14 @@ class Stratified:
     def __post_init__(self) -> None:
         check_share("safe", self.safe)
 
-    def __call__(self, windows: Windows, episodes: Episodes, length: int, limit: float) -> Proposal:
-        is_safe = window_sum(episodes.costs, windows.rows(episodes), length) <= limit
+    def __call__(self, windows: Windows, episodes: Episodes, length: int, segment_limit: float) -> Proposal:
+        is_safe = window_sum(episodes.costs, windows.rows(episodes), length) <= segment_limit
         count = int(is_safe.sum())
         for share, there, name in ((self.safe, count, "safe"), (1 - self.safe, windows.total - count, "unsafe")):
             if share > 0 and there == 0:
                 raise InputError(
-                    f"the recordings hold no {name} segment at a cost limit of {limit:g} a segment, so --sampler stratified "
-                    f"cannot draw a share of {share:g}: choose another --cost-limit or another sampler"
+                    f"the recordings hold no {name} segment at a cost limit of {segment_limit:g} a segment, so --sampler "
+                    f"stratified cannot draw a share of {share:g}: choose another --cost-limit or another sampler"
                 )
         weight = np.where(is_safe, self.safe / max(count, 1), (1 - self.safe) / max(windows.total - count, 1))
         return weighted(windows, weight)
@@ -73,8 +73,8 @@ class NearLimit:
         if not 0 < self.scale < math.inf:
             raise InputError(f"scale must be positive, not {self.scale}")
 
-    def __call__(self, windows: Windows, episodes: Episodes, length: int, limit: float) -> Proposal:
-        distance = (window_sum(episodes.costs, windows.rows(episodes), length) - limit) / self.scale
+    def __call__(self, windows: Windows, episodes: Episodes, length: int, segment_limit: float) -> Proposal:
+        distance = (window_sum(episodes.costs, windows.rows(episodes), length) - segment_limit) / self.scale
         return weighted(windows, 1 / (1 + distance * distance))
 
 
@@ -88,7 +88,7 @@ class Cover:
         if not 1 <= self.bins <= 1000:
             raise InputError(f"bins must lie between 1 and 1000, not {self.bins}")
 
-    def __call__(self, windows: Windows, episodes: Episodes, length: int, limit: float) -> Proposal:
+    def __call__(self, windows: Windows, episodes: Episodes, length: int, segment_limit: float) -> Proposal:
         rows = windows.rows(episodes)
         cell = np.zeros(windows.total, np.int64)
         for values in (episodes.rewards, episodes.costs):
@@ -103,7 +103,7 @@ class Cover:
 class SameStart:
     """Both segments start in the same observation, equal to the bit; every window that has a partner is equally likely."""
 
-    def __call__(self, windows: Windows, episodes: Episodes, length: int, limit: float) -> Proposal:
+    def __call__(self, windows: Windows, episodes: Episodes, length: int, segment_limit: float) -> Proposal:
         states = np.ascontiguousarray(episodes.observations[windows.rows(episodes)] + np.float32(0))  # -0.0 becomes 0.0
         key = states.view(np.dtype((np.void, states.itemsize * states.shape[1]))).ravel()
         group, size = np.unique(key, return_inverse=True, return_counts=True)[1:]
@@ -160,7 +160,7 @@ def held_out_episodes(episodes: Episodes, length: int, fraction: float, seed: in
 
 
 def sample(
-    episodes: Episodes, count: int, length: int, seed: int, test_fraction: float, sampler: str, limit: float = math.inf
+    episodes: Episodes, count: int, length: int, seed: int, test_fraction: float, sampler: str, segment_limit: float = math.inf
 ) -> Pairs:
     """N pairs, of which floor(N * test_fraction) lie in held-out episodes, spread evenly over the draw order.
 
@@ -171,7 +171,7 @@ def sample(
         seed: of every draw.
         test_fraction: share of the episodes and of the pairs that is held out.
         sampler: one of SAMPLERS, with settings, as in `safefeedback.feedback.variants`.
-        limit: what a segment may cost to be safe, for samplers that ask.
+        segment_limit: what a segment may cost to be safe, for samplers that ask.
 
     Raises:
         InputError: if no episode is long enough, N different pairs do not exist, or a split would be empty.
@@ -204,7 +204,7 @@ def sample(
             windows = Windows.of(episodes, among[split], length)
             rows = test == (split == "test")
             try:
-                drawn = draw(windows, chosen(windows, episodes, length, limit), counts[split], stream(seed, name))
+                drawn = draw(windows, chosen(windows, episodes, length, segment_limit), counts[split], stream(seed, name))
             except InputError as error:
                 raise InputError(f"{file}, {split} split, segments of {length} steps: {error}") from None
             episode[rows], start[rows] = windows.locate(drawn)

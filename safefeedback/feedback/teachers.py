@@ -1,5 +1,7 @@
 """Simulated teachers who give preferences (B-Pref, arXiv 2111.03026, section 3; same names).
 
+A teacher is a frozen dataclass of its settings, called as `teacher(scores, returns, rng)`.
+
 --teacher oracle                        the larger return is preferred (PreSa)
 --teacher boltzmann:beta=2              answers by chance, P = sigmoid(beta * difference)
 --teacher mistake:eps_mistake=0.2       any setting can be added to any of the names: they only differ in defaults
@@ -14,11 +16,15 @@ from typing import Any
 import numpy as np
 
 from safefeedback.errors import InputError
-from safefeedback.feedback.labels import prefer_by_return
+from safefeedback.feedback.labels import prefer_by_return, window_sum
 from safefeedback.feedback.variants import check_share
 from safefeedback.randomness import uniforms
+from safefeedback.types import Episodes, Pairs
 
 DECIMALS = 6  # of stored probabilities, which hides that exp differs in its last bit from machine to machine
+
+
+Answers = tuple[np.ndarray, dict[str, np.ndarray], dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -64,7 +70,62 @@ class Teacher:
     @property
     def needs_steps(self) -> bool:
         """Whether the score is more than the segment's return, so that the recorded steps are needed."""
-        return self.gamma < 1 or self.score == "advantage"
+        return self.gamma < 1 or self.needs_advantages
+
+    @property
+    def needs_advantages(self) -> bool:
+        """Whether the advantage of every recorded step is needed."""
+        return self.score == "advantage"
+
+    def scores(self, episodes: Episodes, pairs: Pairs) -> np.ndarray | None:
+        """What the teacher judges by, float64 [N, 2], or None if that is the return.
+
+        Raises:
+            InputError: if it judges by advantages and the recordings have none.
+        """
+        if not self.needs_steps:
+            return None
+        values = episodes.advantages if self.needs_advantages else episodes.rewards
+        if values is None:
+            raise InputError("--teacher regret needs --advantages FILE: the advantage of every recorded step")
+        return window_sum(values, pairs.rows(episodes), pairs.length, self.gamma)
+
+    def __call__(self, scores: np.ndarray, returns: np.ndarray, rng: np.random.Generator) -> Answers:
+        """What the teacher says about pairs.
+
+        A tie of scores stays a tie, whatever the teacher; of the rest, a skipped pair is not answered, an equal one is a tie.
+
+        Args:
+            scores: float64 [N, 2], what it judges by.
+            returns: float64 [N, 2], by which it skips and calls equal.
+            rng: the stream to draw from, two numbers a pair.
+
+        Returns:
+            The preferences, float32 [N]; row by row, what was done: `preference_probability` float32 (that segment 1 is
+            preferred, before mistakes), `preference_mistaken`, `preference_skipped`, `preference_equal` bool; and counts and
+            scales for the history.
+
+        Raises:
+            InputError: if the unit is "reward" and the mean return is not positive, which leaves B-Pref's margins undefined.
+        """
+        drawn = uniforms(rng, len(scores), 2)
+        difference, scale = _difference(scores, self.unit)
+        tie = difference == 0
+        probability = np.round(_sigmoid(self.beta, difference / scale), DECIMALS).astype(np.float32)
+        preference = np.where(tie, 0.5, drawn[:, 0] < probability) if self.beta < math.inf else prefer_by_return(scores)
+        mistaken = ~tie & (drawn[:, 1] < self.eps_mistake)
+        preference = np.where(mistaken, 1 - preference, preference)
+        equal, skipped, margin = _margins(self, returns)
+        preference = np.where(equal, 0.5, preference)
+        preference = np.where(skipped, np.nan, preference).astype(np.float32)
+        marks = {
+            "preference_probability": probability,
+            "preference_mistaken": mistaken & ~equal & ~skipped,
+            "preference_skipped": skipped,
+            "preference_equal": equal & ~skipped,
+        }
+        facts = {name.removeprefix("preference_"): int(marks[name].sum()) for name in list(marks)[1:]}
+        return preference, marks, {**facts, "scale": scale, "margin": margin}
 
 
 TEACHERS = {
@@ -83,47 +144,6 @@ TEACHERS = {
     "bpref-skip": Teacher(eps_skip=0.1, unit="reward"),
     "bpref-equal": Teacher(eps_equal=0.1, unit="reward"),
 }
-
-
-def answer(
-    teacher: Teacher, scores: np.ndarray, returns: np.ndarray, rng: np.random.Generator
-) -> tuple[np.ndarray, dict[str, np.ndarray], dict[str, Any]]:
-    """What a teacher says about pairs.
-
-    A tie of scores stays a tie, whatever the teacher; of the rest, a skipped pair is not answered, an equal one is a tie.
-
-    Args:
-        teacher: how it answers.
-        scores: float64 [N, 2], what it judges by.
-        returns: float64 [N, 2], by which it skips and calls equal.
-        rng: the stream to draw from, two numbers a pair.
-
-    Returns:
-        The preferences, float32 [N]; row by row, what was done: `preference_probability` float32 (that segment 1 is
-        preferred, before mistakes), `preference_mistaken`, `preference_skipped`, `preference_equal` bool; and counts and
-        scales for the history.
-
-    Raises:
-        InputError: if the unit is "reward" and the mean return is not positive, which leaves B-Pref's margins undefined.
-    """
-    drawn = uniforms(rng, len(scores), 2)
-    difference, scale = _difference(scores, teacher.unit)
-    tie = difference == 0
-    probability = np.round(_sigmoid(teacher.beta, difference / scale), DECIMALS).astype(np.float32)
-    preference = np.where(tie, 0.5, drawn[:, 0] < probability) if teacher.beta < math.inf else prefer_by_return(scores)
-    mistaken = ~tie & (drawn[:, 1] < teacher.eps_mistake)
-    preference = np.where(mistaken, 1 - preference, preference)
-    equal, skipped, margin = _margins(teacher, returns)
-    preference = np.where(equal, 0.5, preference)
-    preference = np.where(skipped, np.nan, preference).astype(np.float32)
-    marks = {
-        "preference_probability": probability,
-        "preference_mistaken": mistaken & ~equal & ~skipped,
-        "preference_skipped": skipped,
-        "preference_equal": equal & ~skipped,
-    }
-    facts = {name.removeprefix("preference_"): int(marks[name].sum()) for name in list(marks)[1:]}
-    return preference, marks, {**facts, "scale": scale, "margin": margin}
 
 
 def _difference(values: np.ndarray, unit: str) -> tuple[np.ndarray, float]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from safefeedback import sources
 from safefeedback.errors import InputError
-from safefeedback.feedback.labels import safe_by_cost, window_sum
+from safefeedback.feedback.labels import safe_by_cost, segment_cost_limit, window_sum
 from safefeedback.inspection.labels import quantiles, share
 from safefeedback.inspection.values import report, values_of
 from safefeedback.inspection.windows import around, safe_per_limit
@@ -129,7 +129,7 @@ def _view(episodes: Episodes, windows: np.ndarray, returns: np.ndarray, costs: n
     """All windows, and safe ones beside unsafe ones, each from the lowest to the highest return."""
     task = episodes.task
     limit = task.default_cost_limit
-    safe = safe_by_cost(costs, limit, length, task.horizon)
+    safe = safe_by_cost(costs, segment_cost_limit(limit, length, task.horizon))
     chosen = np.stack([_by_return(np.flatnonzero(safe == value), returns) for value in (1, 0)], axis=1)
     number = np.searchsorted(episodes.bounds, windows[chosen], side="right") - 1
     names = [

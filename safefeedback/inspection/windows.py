@@ -68,7 +68,7 @@ def safe_per_limit(costs: np.ndarray, length: int, horizon: int, limits: Sequenc
         {
             "cost_limit": float(limit),
             "segment_cost_limit": segment_cost_limit(limit, length, horizon),
-            "segments_safe": share(safe_by_cost(costs, limit, length, horizon) == 1),
+            "segments_safe": share(safe_by_cost(costs, segment_cost_limit(limit, length, horizon)) == 1),
         }
         for limit in limits
     ]

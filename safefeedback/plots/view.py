@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from safefeedback.feedback.labels import segment_cost_limit
+
 
 @dataclass(frozen=True)
 class Clip:
@@ -68,4 +70,4 @@ class View:
         """The cost limit of a segment, or None."""
         if self.cost_limit is None or self.horizon is None:
             return None
-        return self.cost_limit * self.length / self.horizon
+        return segment_cost_limit(self.cost_limit, self.length, self.horizon)

@@ -88,8 +88,7 @@ def _truth_again(stored: Feedback, manifest: AnyManifest) -> Feedback:
         stored: the labels as they are.
         manifest: with the choices behind them.
     """
-    labelling = manifest.labelling
-    safe = safe_by_cost(stored.costs, labelling.limit, stored.pairs.length, manifest.horizon)
+    labelling, safe = manifest.labelling, safe_by_cost(stored.costs, manifest.segment_cost_limit)
     again = replace(stored, clean_preference=prefer_by_return(stored.returns), clean_safe=safe)
     if labelling.teacher == "oracle" and labelling.preference_noise == 0:
         again = replace(again, preference=again.clean_preference)

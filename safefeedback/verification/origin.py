@@ -51,7 +51,7 @@ def with_advantages(
         return episodes, ""
     if episodes is None:
         return None, f"what the teacher {labelling.teacher} said was not, which needs the recordings"
-    if labelling.teaching.score != "advantage":
+    if not labelling.teaching.needs_advantages:
         return episodes, ""
     if labelling.advantages not in advantages:
         return episodes, f"what the teacher {labelling.teacher} said was not, which needs its --advantages FILE"
