@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 
+import datasets
 import h5py
 import numpy as np
 import pytest
 from conftest import run_cli, write_hdf5
 
 import safefeedback
-from safefeedback.dataset.export import export
+from safefeedback import simulators
+from safefeedback.dataset.export import FORMATS, export
+from safefeedback.dataset.export.work import Text
+from safefeedback.dataset.reading import Folder
 from safefeedback.errors import InputError
 from safefeedback.feedback.recipe import Recipe
-from safefeedback.sources import load
-from safefeedback.tasks import tasks
+from safefeedback.sources import load, recordings_file
+from safefeedback.tasks import find_task, tasks
 
 
 @pytest.fixture(scope="module")
@@ -29,23 +35,40 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return safefeedback.build_dataset(recipe, str(source), place / "data")[0]
 
 
-def test_cpl(folder: Path, tmp_path: Path):
-    """As jhejna/cpl's FeedbackBuffer reads it: pair k is segments k and N + k, its label 1 if the second one's is larger."""
-    export(folder, "cpl", tmp_path / "out", ties="keep", rewards="return")
+class FeedbackBuffer:
+    """The rows that jhejna/cpl's FeedbackBuffer gives in mode "comparison", as its code of 2023 takes them from the file."""
+
+    def __init__(self, path: Path, capacity: int | None = None) -> None:
+        with np.load(path) as file:
+            self.data = {name: file[name][: None if capacity is None else 2 * capacity] for name in file}
+
+    def __len__(self) -> int:
+        return len(self.data["action"]) // 2
+
+    def __getitem__(self, pair: int) -> dict[str, np.ndarray]:
+        first, second = ({name: values[row] for name, values in self.data.items()} for row in (pair, pair + len(self)))
+        label = 1.0 * (first["label"] < second["label"]) + 0.5 * (first["label"] == second["label"])
+        pairs = {f"{name}_{side}": row[name] for side, row in ((1, first), (2, second)) for name in ("obs", "action", "reward")}
+        return {**pairs, "label": label}
+
+
+@pytest.mark.parametrize("capacity", [None, 20])
+def test_cpl(folder: Path, tmp_path: Path, capacity: int | None):
+    told = export(folder, "cpl", tmp_path / "out", ties="keep", rewards="return")
     data, truth = safefeedback.read(folder), safefeedback.read_oracle(folder)
-    with np.load(tmp_path / "out" / "train.npz") as found:
-        obs, label, reward = found["obs"], found["label"], found["reward"]
-        action = found["action"]
-    count = len(data)
-    assert (data.preference == 0.5).any() and label.dtype == reward.dtype == np.float32
-    for pair in range(count):
-        assert np.array_equal(obs[pair], data.observations[pair, 0]) and np.array_equal(
-            obs[count + pair], data.observations[pair, 1]
-        )
-        assert np.array_equal(action[count + pair], data.actions[pair, 1])
-        hard, soft = label[pair] < label[count + pair], label[pair] == label[count + pair]
-        assert 1.0 * hard + 0.5 * soft == data.preference[pair]
-        assert reward[pair].sum() == pytest.approx(truth.returns[pair, 0])
+    buffer = FeedbackBuffer(tmp_path / "out" / "train.npz", capacity)
+    assert len(buffer) == 20 and (data.preference == 0.5).any()
+    assert buffer.data["label"].dtype == buffer.data["reward"].dtype == np.float32
+    for pair in range(20):
+        row = buffer[pair]
+        for side in (0, 1):
+            assert np.array_equal(row[f"obs_{side + 1}"], data.observations[pair, side])
+            assert np.array_equal(row[f"action_{side + 1}"], data.actions[pair, side])
+            assert row[f"reward_{side + 1}"].sum() == pytest.approx(truth.returns[pair, side])
+        assert row["label"] == data.preference[pair]
+    assert "mode: comparison" in told["notes"][0] and "rank mode is not served" in told["notes"][0]
+    readme = (tmp_path / "out" / "README.md").read_text()
+    assert "capacity: null          # or 20" in readme and "`mode: rank` and `mode: score` are NOT served" in readme
     left = export(folder, "cpl", tmp_path / "decided", ties="drop", rewards="none")
     assert left["left_out"] == (data.preference == 0.5).sum() and left["rows"] == 2 * left["pairs"]
     with np.load(tmp_path / "decided" / "train.npz") as found:
@@ -56,17 +79,67 @@ def test_d4rl_is_read_by_our_own_reader_of_that_schema(folder: Path, tmp_path: P
     export(folder, "d4rl", tmp_path / "out", rewards="return")
     data, truth = safefeedback.read(folder), safefeedback.read_oracle(folder)
     episodes = load(str(tmp_path / "out" / "train.hdf5"), tasks()["BallCircle"])
-    assert len(episodes) == 40 and (episodes.lengths == 4).all()
-    assert np.array_equal(episodes.observations, data.observations.reshape(-1, 8))
-    assert np.array_equal(episodes.actions, data.actions.reshape(-1, 2))
-    np.testing.assert_allclose(episodes.rewards.reshape(20, 2, 4).sum(axis=2), truth.returns)
-    np.testing.assert_allclose(episodes.costs.reshape(20, 2, 4).sum(axis=2), truth.costs)
+    assert len(episodes) == 40 and (episodes.lengths == 3).all()
+    assert np.array_equal(episodes.observations, data.observations[:, :, :-1].reshape(-1, 8))
+    assert np.array_equal(episodes.actions, data.actions[:, :, :-1].reshape(-1, 2))
+    np.testing.assert_allclose(episodes.rewards.reshape(20, 2, 3).sum(axis=2), truth.returns, rtol=1e-6)
+    np.testing.assert_allclose(episodes.costs.reshape(20, 2, 3).sum(axis=2), truth.costs, rtol=1e-6)
+
+
+def dsrls(path: Path, task: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, np.ndarray]:
+    """A file as DSRL's own environment reads it."""
+    pytest.importorskip("dsrl")
+    monkeypatch.setenv("DSRL_DATASET_DIR", str(path.parent))
+    monkeypatch.setenv("DSRL_SUPPRESS_IMPORT_ERROR", "1")
+    with simulators.quiet():
+        import dsrl.offline_bullet_safety_gym  # noqa: F401
+        import gymnasium
+
+        env = gymnasium.make(f"Offline{task}-v0", disable_env_checker=True)
+        return env.unwrapped.get_dataset(str(path))
+
+
+def osrls(data: dict[str, np.ndarray], row: int) -> tuple[np.ndarray, ...]:
+    """A sample as OSRL's TransitionDataset takes it from DSRL's dict."""
+    done = np.logical_or(data["terminals"], data["timeouts"]).astype(np.float32)
+    return (*(data[k][row] for k in ("observations", "next_observations", "actions", "rewards", "costs")), done[row])
+
+
+def test_d4rl_is_read_by_dsrls_environment_and_has_osrls_keys(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export(folder, "d4rl", tmp_path / "out", rewards="none")
+    found, data = dsrls(tmp_path / "out" / "train.hdf5", "BallCircle", monkeypatch), safefeedback.read(folder)
+    for row in range(120):
+        segment, step = divmod(row, 3)
+        observation, following, action, _, _, done = osrls(found, row)
+        shown = data.observations[segment // 2, segment % 2]
+        assert np.array_equal(observation, shown[step]) and np.array_equal(following, shown[step + 1])
+        assert np.array_equal(action, data.actions[segment // 2, segment % 2, step]) and done == (step == 2)
+
+
+def test_a_shipped_recording_becomes_a_file_that_dsrls_environment_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = run_cli("recordings", "--task", "BallRun", cwd=tmp_path)
+    assert result.returncode == 0 and "NOT DSRL's" in result.stdout and 'make("OfflineBallRun-v0")' in result.stdout
+    (path,) = tmp_path.glob("SafetyBallRun-v0-*-200.hdf5")
+    found, source = dsrls(path, "BallRun", monkeypatch), recordings_file(find_task("BallRun"))
+    with h5py.File(source, "r") as file:
+        assert np.array_equal(found["observations"], file["observations"][:])
+    going_on = ~(found["terminals"] | found["timeouts"])[:-1]
+    assert np.array_equal(found["next_observations"][:-1][going_on], found["observations"][1:][going_on])
+    assert osrls(found, 0)[1].shape == (7,)
+    again = run_cli("recordings", "--task", "BallRun", cwd=tmp_path)
+    assert again.returncode == 2 and again.stderr.endswith("exists already: give another --out\n")
+    none = run_cli("recordings", "--task", "PointGoal1", cwd=tmp_path)
+    assert none.returncode == 2 and "no recordings of PointGoal1 are shipped; there are those of AntCircle" in none.stderr
 
 
 def test_minari(folder: Path, tmp_path: Path):
     minari = pytest.importorskip("minari", reason="minari is not installed")
-    export(folder, "minari", tmp_path / "out", rewards="none")
-    data = safefeedback.read(folder)
+    export(folder, "minari", tmp_path / "out", rewards="return")
+    data, truth = safefeedback.read(folder), safefeedback.read_oracle(folder)
     found = minari.MinariDataset(tmp_path / "out" / "data")
     assert found.total_episodes == 40 and found.total_steps == 120 and found.observation_space.shape == (8,)
     for episode in found.iterate_episodes():
@@ -74,25 +147,126 @@ def test_minari(folder: Path, tmp_path: Path):
         assert np.array_equal(episode.observations, data.observations[row, side])
         assert np.array_equal(episode.actions, data.actions[row, side, :-1])
         assert episode.truncations.tolist() == [False, False, True] and not episode.terminations.any()
+        assert episode.rewards.sum() == pytest.approx(truth.returns[row, side])
 
 
-def test_trl(folder: Path, tmp_path: Path):
-    """The columns and types that TRL documents for its preference and unpaired preference formats."""
-    export(folder, "trl-paired", tmp_path / "paired", ties="drop")
-    export(folder, "trl-unpaired", tmp_path / "unpaired")
+def steps(text: str) -> tuple[np.ndarray, np.ndarray]:
+    """Observations and actions of a segment written out."""
+    observations, actions = zip(*json.loads(text), strict=True)
+    return np.array(observations, np.float32), np.array(actions, np.float32)
+
+
+@pytest.mark.parametrize("jsonl", [False, True])
+def test_trl(folder: Path, tmp_path: Path, jsonl: bool):
+    """The columns and types that TRL documents for its preference and unpaired preference formats, as `datasets` opens them."""
+    text, ending, reader = (Text(jsonl=True), "jsonl", "json") if jsonl else (None, "parquet", "parquet")
+    export(folder, "trl-paired", tmp_path / "paired", ties="drop", text=text)
+    export(folder, "trl-unpaired", tmp_path / "unpaired", text=text)
+    paired, unpaired = (
+        datasets.load_dataset(reader, data_files=str(tmp_path / kind / f"train.{ending}"), split="train", cache_dir=tmp_path)
+        for kind in ("paired", "unpaired")
+    )
     data = safefeedback.read(folder)
     decided = np.flatnonzero(data.preference != 0.5)
-    rows = [json.loads(line) for line in (tmp_path / "paired" / "train.jsonl").read_text().splitlines()]
-    assert len(rows) == len(decided)
-    for row, pair in zip(rows, decided, strict=True):
-        assert set(row) == {"prompt", "chosen", "rejected"} and all(isinstance(text, str) for text in row.values())
+    assert set(paired.column_names) == {"prompt", "chosen", "rejected"} and len(paired) == len(decided)
+    for row, pair in zip(paired, decided, strict=True):
         better = int(data.preference[pair])
-        chosen = np.array(json.loads(row["chosen"])["observations"], np.float32)
-        assert chosen.tobytes() == data.observations[pair, better].tobytes()
-        assert np.array_equal(np.array(json.loads(row["rejected"])["actions"], np.float32), data.actions[pair, 1 - better])
-    rows = [json.loads(line) for line in (tmp_path / "unpaired" / "train.jsonl").read_text().splitlines()]
-    assert [set(row) for row in rows] == [{"prompt", "completion", "label"}] * 40
-    assert [row["label"] for row in rows] == (data.safe.reshape(-1) == 1).tolist()
+        for name, side in (("chosen", better), ("rejected", 1 - better)):
+            observations, actions = steps(row[name])
+            assert observations.tobytes() == data.observations[pair, side].tobytes()
+            assert actions.tobytes() == data.actions[pair, side].tobytes()
+    assert set(unpaired.column_names) == {"prompt", "completion", "label"} and len(unpaired) == 40
+    assert unpaired["label"][:] == (data.safe.reshape(-1) == 1).tolist()
+
+
+def test_trl_with_fewer_digits_and_steps(folder: Path, tmp_path: Path):
+    words = ("--format", "trl-unpaired", "--digits", 3, "--stride", 3, "--jsonl", "--out", tmp_path / "out")
+    result = run_cli("export", folder, *words, cwd=tmp_path)
+    rows = [json.loads(line) for line in (tmp_path / "out" / "train.jsonl").read_text().splitlines()]
+    data = safefeedback.read(folder)
+    assert len(rows) == 40 and rows[0]["prompt"] == "BallCircle, 4 steps, every 3th"
+    observations, actions = steps(rows[1]["completion"])
+    assert observations.shape == (2, 8) and actions.shape == (2, 2)
+    np.testing.assert_allclose(observations, data.observations[0, 1, ::3], rtol=0.005)
+    length = len(rows[0]["completion"])
+    assert f"a segment is about {length:,} characters, roughly" in result.stdout and length < 200
+    assert f"about {length:,} characters long" in (tmp_path / "out" / "README.md").read_text()
+    for option, value, message in (("--digits", 10, "between 1 and 9, not 10"), ("--stride", 0, "at least 1, not 0")):
+        refused = run_cli("export", folder, "--format", "trl-unpaired", option, value, "--out", "x", cwd=tmp_path)
+        assert refused.returncode == 2 and message in refused.stderr
+    with pytest.raises(InputError, match="the format d4rl holds numbers, not text: leave --digits"):
+        export(folder, "d4rl", tmp_path / "x", rewards="none", text=Text(3))
+
+
+def test_many_rows_are_all_written(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("safefeedback.dataset.export.trl.ROWS", 7)  # 40 rows: five whole pieces and a part
+    export(folder, "trl-unpaired", tmp_path / "out")
+    found = datasets.load_dataset(
+        "parquet", data_files=str(tmp_path / "out" / "train.parquet"), split="train", cache_dir=tmp_path
+    )
+    data = safefeedback.read(folder)
+    assert [steps(text)[1].tobytes() for text in found["completion"]] == [
+        data.actions[pair, side].tobytes() for pair in range(20) for side in (0, 1)
+    ]
+
+
+def test_labels_of_one_class_and_preferences_that_say_nothing_are_told(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = safefeedback.read(folder)
+    for name, values, kind, ties, message in (
+        ("safe", 1.0, "trl-unpaired", None, "every label is True: a trainer of two classes has nothing to tell apart"),
+        ("preference", 0.5, "cpl", "keep", "all 20 preferences are ties"),
+        ("preference", 1.0, "trl-paired", None, "all 20 preferences are for the second segment"),
+        ("preference", 0.0, "cpl", None, "all 20 preferences are for the first segment"),
+    ):
+        same = replace(data, **{name: np.full_like(getattr(data, name), values)})
+        monkeypatch.setattr(Folder, "pairs", lambda *_, same=same: same)
+        rewards = "none" if kind == "cpl" else None
+        notes = export(folder, kind, tmp_path / f"{name}{values}", ties=ties, rewards=rewards)["notes"]
+        assert any(message in note for note in notes), notes
+    monkeypatch.undo()
+    notes = export(folder, "trl-paired", tmp_path / "mixed", ties="drop")["notes"]
+    assert len(notes) == 1 and "characters" in notes[0]
+
+
+def test_a_return_that_float32_does_not_hold_is_refused(tmp_path: Path) -> None:
+    source = write_hdf5(tmp_path / "huge.hdf5", [20] * 8)
+    with h5py.File(source, "r+") as file:
+        del file["rewards"]
+        file["rewards"] = np.where(np.arange(160) % 7 == 0, 1e300, 0.0)
+    recipe = Recipe(tasks()["BallCircle"], pairs=20, length=4)
+    folder = safefeedback.build_dataset(recipe, str(source), tmp_path / "data")[0]
+    for kind in ("cpl", "d4rl", "minari"):
+        with pytest.raises(InputError, match=r"return of 1e\+300 is too large for the float32 .* say --rewards none"):
+            export(folder, kind, tmp_path / "out", rewards="return", ties="drop" if kind == "cpl" else None)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("kind", list(FORMATS))
+def test_every_folder_says_how_to_load_it_and_that_runs(
+    kind: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The Python of each README, but for what does not install here (OSRL, and DSRL's loader where there is none)."""
+    compared = FORMATS[kind] in (FORMATS["cpl"], FORMATS["trl-paired"])
+    rewards = None if kind.startswith("trl") else "none"
+    export(folder, kind, tmp_path / "out", ties="drop" if compared else None, rewards=rewards)
+    readme = (tmp_path / "out" / "README.md").read_text()
+    assert readme.startswith("# BallCircle, ") and (tmp_path / "out" / "recipe.json").is_file()
+    blocks = re.findall(r"```python\n(.*?)```", readme, re.S)
+    blocks = [block for block in blocks if "osrl" not in block and "minari.load_dataset" not in block]
+    assert len(blocks) == (0 if kind == "cpl" else 1)
+    if kind == "d4rl" and simulators.can_simulate(find_task("BallCircle")) is not None:
+        pytest.skip("BallCircle cannot be simulated here")
+    if kind == "minari":
+        pytest.importorskip("minari")
+    monkeypatch.chdir(tmp_path / "out")
+    monkeypatch.setenv("DSRL_DATASET_DIR", str(tmp_path))
+    monkeypatch.setenv("DSRL_SUPPRESS_IMPORT_ERROR", "1")
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    for block in blocks:
+        with simulators.quiet():
+            exec(block, {})
 
 
 def test_choices_are_asked_for_in_one_line(folder: Path, tmp_path: Path):

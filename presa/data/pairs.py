@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -18,6 +19,7 @@ from safefeedback.dataset.manifest import Manifest
 from safefeedback.dataset.reading import Folder, open_dataset
 from safefeedback.dataset.rows import Dataset
 from safefeedback.errors import InputError
+from safefeedback.feedback.labels import one_sided
 from safefeedback.tasks import Task
 from safefeedback.types import Episodes, UnlabelledEpisodes
 
@@ -171,6 +173,8 @@ def load_data(
         if not 1 <= pairs <= len(dataset):
             raise InputError(f"--pairs must lie between 1 and the dataset's {len(dataset):,}, not {pairs:,}")
         dataset = dataset.take(np.arange(pairs))
+    if lopsided := one_sided(dataset.preference):
+        warnings.warn(f"{folder.source}: {lopsided}", stacklevel=2)
     made = folder.labelled_by(labels)
     train, segments_sha256 = _split(folder, "train", published, dataset, device, oracle)
     held_out = folder.pairs(split="test", segments=False) if manifest.splits.get("test") else None

@@ -14,6 +14,7 @@ from safefeedback.cli.collect import collect
 from safefeedback.cli.hub import export, fetch, publish
 from safefeedback.cli.inspect import inspect
 from safefeedback.cli.labels import ADVANTAGES_HELP, FILTER_HELP, SAFETY_HELP, TEACHER_HELP, labels, relabel, steps_or_word
+from safefeedback.cli.recordings import recordings
 from safefeedback.cli.verify import verify
 from safefeedback.errors import InputError
 from safefeedback.feedback.sampling import SAMPLERS
@@ -220,6 +221,7 @@ app.command()(relabel)
 app.add_typer(labels, name="labels")
 app.command()(annotate)
 app.command()(collect)
+app.command()(recordings)
 app.command()(inspect)
 app.command()(verify)
 app.command()(publish)

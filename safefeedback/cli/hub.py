@@ -96,16 +96,26 @@ def export(
     rewards: Annotated[
         str | None, typer.Option(help="none (zeros) or return (true returns, spread evenly); for cpl, d4rl and minari.")
     ] = None,
+    digits: Annotated[
+        int | None, typer.Option(help="Significant digits of each number, for trl-*. (default: all there are)")
+    ] = None,
+    stride: Annotated[int | None, typer.Option(help="Write one step in so many, for trl-*. (default: every step)")] = None,
+    jsonl: Annotated[bool, typer.Option("--jsonl", help="JSON Lines instead of Parquet, for trl-*.")] = False,
     as_json: Json = False,
 ) -> None:
     """Write a dataset in a format of another project."""
     from safefeedback.dataset.export import export as write
+    from safefeedback.dataset.export.work import Text
 
-    result = write(folder, kind, out or Path(f"{Path(folder).name}-{kind}"), labels, split, ties, rewards)
+    text = Text(digits, 1 if stride is None else stride, jsonl) if jsonl or (digits, stride) != (None, None) else None
+    result = write(folder, kind, out or Path(f"{Path(folder).name}-{kind}"), labels, split, ties, rewards, text)
     if as_json:
         print(json.dumps(result))
         return
     print(f"{result['folder']}: {result['rows']:,} rows from {result['pairs']:,} pairs, {result['left_out']:,} pairs left out")
+    print(f"how to load it: {Path(result['folder']) / 'README.md'}")
+    for note in result["notes"]:
+        print(f"note: {note}")
     if rewards == "return":
         print("note: rewards are the true returns, which no method that learns from feedback may see")
 

@@ -61,3 +61,25 @@ def safe_by_cost(costs: np.ndarray, segment_limit: float) -> np.ndarray:
         float32 in the shape of `costs`: 1.0 safe, 0.0 unsafe.
     """
     return (costs <= segment_limit).astype(np.float32)
+
+
+def one_sided(preference: np.ndarray) -> str | None:
+    """What is wrong with preferences that say nothing, as a sentence: all ties, or all in one direction; else None.
+
+    Fewer than eight are let pass: which segment of a pair comes first is drawn, so that a few agree by chance.
+
+    Args:
+        preference: float32 [N], NaN where unanswered.
+    """
+    answers = preference[~np.isnan(preference)]
+    if len(answers) < 8:
+        return None
+    if (answers == 0.5).all():
+        return f"all {len(answers):,} preferences are ties: there is no better segment to learn from"
+    for side, better in (("first", answers < 0.5), ("second", answers > 0.5)):
+        if better.all():
+            return (
+                f"all {len(answers):,} preferences are for the {side} segment, though which comes first is drawn: "
+                "is the column what it should be?"
+            )
+    return None

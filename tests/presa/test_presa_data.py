@@ -150,3 +150,9 @@ def test_segments_that_find_no_room_are_not_kept(folder: Path, tmp_path: Path, m
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert list((tmp_path / "kept" / "segments").iterdir()) == []
+
+
+def test_preferences_that_say_nothing_are_warned_of(folder: Path) -> None:
+    set_column(folder, "preference", [0.5] * 45)
+    with pytest.warns(UserWarning, match="all 45 preferences are ties: there is no better segment to learn from"):
+        load_data(folder)

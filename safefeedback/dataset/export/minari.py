@@ -1,0 +1,69 @@
+"""A dataset of the Farama Foundation's Minari, in its data format hdf5."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from safefeedback.dataset.export.work import Work, Written
+from safefeedback.errors import InputError
+
+README = """
+`data/` is a Minari dataset ({episodes} episodes of {steps} steps): every segment is an episode that ends by a truncation,
+pair by pair, the first segment first. Minari wants an observation after the last action, so each segment's last action is
+left out. Rewards are zeros, or an even share of the segment's true return. Minari has no place for preferences and safety
+labels.
+
+```python
+import minari
+
+dataset = minari.MinariDataset("data")
+```
+
+or, where `MINARI_DATASETS_PATH` is a folder in which `data/` lies as `{name}/data`:
+
+```python
+dataset = minari.load_dataset("{name}")
+```
+"""
+
+
+def write_minari(folder: Path, work: Work) -> Written:
+    """Every segment an episode; Minari wants an observation after the last action, so the last action is left out."""
+    data = work.data
+    place, steps = folder / "data", work.length - 1
+    if steps < 1:
+        raise InputError("the format minari needs segments of two steps or more")
+    place.mkdir()
+    cut = np.zeros(steps, bool)
+    cut[-1] = True
+    with h5py.File(place / "main_data.hdf5", "w", track_order=True) as file:
+        for index in range(2 * len(data)):
+            row, side = divmod(index, 2)
+            group = file.create_group(f"episode_{index}")
+            group.attrs["id"], group.attrs["total_steps"] = index, steps
+            group["observations"] = data.observations[row, side]
+            group["actions"] = data.actions[row, side, :-1]
+            group["rewards"] = np.full(steps, work.returns[row, side] / steps)
+            group["terminations"], group["truncations"] = np.zeros(steps, bool), cut
+    name = f"{work.task.name.lower()}/{work.split}-v0"
+    metadata = {
+        "dataset_id": name,
+        "total_episodes": 2 * len(data),
+        "total_steps": 2 * len(data) * steps,
+        "data_format": "hdf5",
+        "observation_space": _box(data.observations.shape[3], float("inf")),
+        "action_space": _box(data.actions.shape[3], 1.0),
+        "minari_version": "0.5.0",
+    }
+    (place / "metadata.json").write_text(json.dumps(metadata, indent=2) + "\n", encoding="utf-8")
+    return Written(2 * len(data), README.format(episodes=2 * len(data), steps=steps, name=name))
+
+
+def _box(dim: int, bound: float) -> str:
+    """A gymnasium Box as Minari writes it."""
+    bounds = {"low": [-bound] * dim, "high": [bound] * dim}
+    return json.dumps({"type": "Box", "dtype": "float32", "shape": [dim], **bounds})

@@ -1,0 +1,69 @@
+"""What a format is given, and what it says it has written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from safefeedback.dataset.rows import Dataset
+from safefeedback.errors import InputError
+from safefeedback.tasks import Task
+
+
+@dataclass(frozen=True)
+class Text:
+    """How a segment is written out for a language model.
+
+    Attributes:
+        digits: significant digits of each number; None for as many as it takes to read the same float32 back.
+        stride: every so many steps one is written.
+        jsonl: as JSON Lines instead of Parquet.
+
+    Raises:
+        InputError: if one of them is out of range.
+    """
+
+    digits: int | None = None
+    stride: int = 1
+    jsonl: bool = False
+
+    def __post_init__(self) -> None:
+        if self.digits is not None and not 1 <= self.digits <= 9:
+            raise InputError(f"--digits must lie between 1 and 9, not {self.digits}: nine tell every float32 apart")
+        if self.stride < 1:
+            raise InputError(f"--stride must be at least 1, not {self.stride}")
+
+
+@dataclass(frozen=True)
+class Work:
+    """The N pairs of a split that are exported.
+
+    Attributes:
+        split: its name, which the files have.
+        task: what was recorded.
+        data: segments and labels.
+        returns, costs: float64 [N, 2], true sums of the segments; zeros unless they were asked for.
+        text: for the formats that are text.
+    """
+
+    split: str
+    task: Task
+    data: Dataset
+    returns: np.ndarray
+    costs: np.ndarray
+    text: Text
+
+    @property
+    def length(self) -> int:
+        """L, steps in a segment."""
+        return self.data.actions.shape[2]
+
+
+@dataclass(frozen=True)
+class Written:
+    """How many rows, how they are loaded (Markdown), and sentences that a person must read."""
+
+    rows: int
+    readme: str
+    notes: tuple[str, ...] = ()
