@@ -26,7 +26,7 @@ import matplotlib.pyplot as plt
 HERE = Path(__file__).parent
 EPISODES = {
     "BallCircle": 200, "BallRun": 200, "CarCircle": 150, "CarRun": 150, "DroneCircle": 100, "DroneRun": 100,
-    "AntCircle": 60, "AntRun": 60,
+    "AntCircle": 60, "AntRun": 60, "easysparse": 50, "mediummean": 40, "harddense": 40,
 }  # fmt: skip
 BEGIN, END = "<!-- table: made by cards/recordings.py -->", "<!-- end of table -->"
 HEAD = (

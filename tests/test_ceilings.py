@@ -50,3 +50,24 @@ def test_arriving_earns_what_is_said(road: str) -> None:
         _, reward, terminated, truncated, info = env.step(np.clip([steering, throttle], -1, 1).astype(np.float32))
         total, over = total + reward, terminated or truncated
     assert info["arrive_dest"] and total == pytest.approx(ARRIVING[road], rel=0.01)
+
+
+def test_a_reports_figure_marks_it() -> None:
+    pytest.importorskip("matplotlib")
+    from presa.report.figures import scatter
+    from presa.report.tables import Entry, Line, Run, Table
+    from presa.study.grid import Column, Study
+
+    def drawn(*names: str) -> tuple[list[float], str]:
+        entry = Entry((Run(20, 0, 0.4, 0.5),), 0, None, None)
+        table = Table(Study("s", "", (Column("PreSa", "presa"),)), tuple(Line(name, "", (entry,)) for name in names), (), False)
+        _, figure, caption = scatter(table)
+        marks = [dots.get_offsets() for dots in figure.axes[0].collections]
+        assert figure.axes[0].get_ylim()[1] > max(mark[0, 1] for mark in marks)
+        return sorted(float(mark[0, 1]) for mark in marks), caption
+
+    hard = ceiling(find_task("harddense"))
+    marks, caption = drawn("BallRun", "harddense")
+    assert marks == pytest.approx([0.4, 0.4, hard]) and "the most that any policy can score" in caption
+    marks, caption = drawn("BallRun", "CarRun")
+    assert marks == [0.4, 0.4] and "any policy" not in caption

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -173,3 +174,32 @@ def test_doctor_and_tasks_say_that_it_works() -> None:
     assert examine(check)["state"] == "works"
     listed = CliRunner().invoke(app, ["tasks", "--domain", "metadrive"])
     assert listed.exit_code == 0 and listed.output.count(" yes") == 9
+
+
+CAREFUL = """
+import numpy as np
+
+class Careful:
+    def reset(self, n):
+        self.time = 0
+
+    def act(self, observations):
+        self.time += 1
+        return np.array([[0.01 * np.sin(self.time), 0.5 + observations[0, 0]]], np.float32)
+"""
+
+
+def test_evaluation_and_film_over_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each process has an engine of its own, and the numbers do not tell how many there were."""
+    from presa.rollouts.evaluate import evaluate
+    from presa.rollouts.video import film
+
+    (tmp_path / "careful.py").write_text(CAREFUL)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    task = replace(find_task("easydense"), horizon=12)
+    one, two = (evaluate("careful:Careful", task, 20, episodes=2, seed=1, processes=count) for count in (1, 2))
+    assert one == two and all(row["length"] == 12 and row["return"] > 0 for row in one["rows"])
+    pytest.importorskip("imageio")
+    assert film("careful:Careful", task, 20, 1, 1, tmp_path / "film.gif") == 7  # of 13 pictures, every second
+    assert (tmp_path / "film.gif").stat().st_size > 2000
