@@ -9,6 +9,8 @@ Labels are as in `safefeedback.types`: a preference is the index of the better s
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
@@ -17,6 +19,7 @@ DIRECTIONS = ("unsafe-to-safe", "printed")
 SCALES = ("mean-one", "safe-one")
 AVERAGES = ("all", "per-class")
 REFERENCE_POINTS = ("batch", "ema", "balanced", "none")
+SAFETY_FORMS = ("linear", "log")
 
 
 def segment_score(log_probability: Tensor, reference: Tensor, discount: float = 1.0) -> Tensor:
@@ -139,8 +142,45 @@ def safety_probability(psi: Tensor, safe: Tensor, z_ref: Tensor) -> Tensor:
     Returns:
         [..., B, 2].
     """
-    sign = (2 * safe - 1).nan_to_num(0.0)
-    return torch.sigmoid(sign * (psi - z_ref.detach()[..., None, None]))
+    return torch.sigmoid(_safety_margin(psi, safe, z_ref))
+
+
+def safety_miss(psi: Tensor, safe: Tensor, z_ref: Tensor, target: float, form: str) -> Tensor:
+    """How far p falls short of a target: eq. 15's target - p, or log target - log p.
+
+    The pull of a segment on the policy is p (1 - p) in the first form, which vanishes for the segments that violate most; it is
+    1 - p in the second, which is greatest for them (as in TraC, arXiv 2412.15429).
+
+    Args:
+        psi, safe, z_ref: as in `safety_probability`.
+        target: 1 (eq. 9) or delta (eq. 15).
+        form: "linear" or "log".
+
+    Returns:
+        [..., B, 2].
+    """
+    if form == "linear":
+        return target - safety_probability(psi, safe, z_ref)
+    return math.log(target) - logsigmoid(_safety_margin(psi, safe, z_ref))
+
+
+def _safety_margin(psi: Tensor, safe: Tensor, z_ref: Tensor) -> Tensor:
+    """y (psi - z_ref), 0 where unanswered."""
+    return (2 * safe - 1).nan_to_num(0.0) * (psi - z_ref.detach()[..., None, None])
+
+
+def classification_loss(score: Tensor, desirable: Tensor, weight: Tensor) -> Tensor:
+    """-mean of w [d log sigmoid(S) + (1 - d) log sigmoid(-S)] (TraC, eq. 5 and 6, arXiv 2412.15429).
+
+    Args:
+        score: [..., B], S = alpha * segment_score.
+        desirable: [..., B], d: 1 for a desirable and 0 for an undesirable segment.
+        weight: [..., B].
+
+    Returns:
+        [...].
+    """
+    return -(weight * logsigmoid((2 * desirable - 1) * score)).mean(-1)
 
 
 def safety_weights(

@@ -76,4 +76,4 @@ class Presa(Safety):
         violation, info, after = self.safety_term(score, batch["safe"], state, self.delta)
         nu = losses.nu_step(state["nu"], violation, self.nu_learning_rate, self.nu_bound)
         info = {"preference_loss": preference.detach(), "violation": violation.detach(), **info, "nu": state["nu"]}
-        return preference + state["nu"] * violation, info, {**after, "nu": nu}
+        return preference + state["nu"] * violation + self.anchored(log_probability), info, {**after, "nu": nu}

@@ -38,6 +38,8 @@ class Safety(FromReference):
             that filters dropped, so that a filter does not change the weights.
         lambda_safe, lambda_unsafe: fixed weights, both or neither, in place of those from eta and the labels' counts.
         safety_average: "all" averages over all labelled segments (eq. 9), "per-class" within each class (eq. 8).
+        safety_form: "linear" in p, as printed, or "log": `presa.losses.safety_miss` tells what changes.
+        anchor: weight of the squared error to the recorded actions of the batch, added to the loss; 0, the paper's, leaves it out.
         z_ref: how the reference point is taken; see `presa.losses.reference_point`.
         z_ref_decay: of z_ref "ema".
     """
@@ -48,11 +50,13 @@ class Safety(FromReference):
         "lambda_scale": losses.SCALES,
         "lambda_counts": ("labels", "before-filters"),
         "safety_average": losses.AVERAGES,
+        "safety_form": losses.SAFETY_FORMS,
         "z_ref": losses.REFERENCE_POINTS,
     }
     ranges: ClassVar[dict[str, Range]] = {
         **FromReference.ranges,
         "beta": POSITIVE,
+        "anchor": NOT_NEGATIVE,
         "eta": POSITIVE,
         "lambda_safe": NOT_NEGATIVE,
         "lambda_unsafe": NOT_NEGATIVE,
@@ -67,6 +71,8 @@ class Safety(FromReference):
     lambda_safe: float | None = None
     lambda_unsafe: float | None = None
     safety_average: str = "all"
+    safety_form: str = "linear"
+    anchor: float = 0.0
     z_ref: str = "batch"
     z_ref_decay: float = 0.99
 
@@ -96,15 +102,20 @@ class Safety(FromReference):
     def loss(self, log_probability: Tensor, batch: dict[str, Tensor], state: dict[str, Tensor]) -> Step:
         score = losses.segment_score(log_probability, batch["reference"], self.discount)
         miss, info, state = self.safety_term(score, batch["safe"], state, 1.0)
-        return miss, {"safety_loss": miss.detach(), **info}, state
+        return miss + self.anchored(log_probability), {"safety_loss": miss.detach(), **info}, state
+
+    def anchored(self, log_probability: Tensor) -> Tensor:
+        """The anchor's part of the loss: `anchor` times the mean squared error to the recorded actions."""
+        return self.anchor * -log_probability.mean()
 
     def safety_term(self, score: Tensor, safe: Tensor, state: dict[str, Tensor], target: float) -> Step:
-        """mean[w(y) (target - p)], numbers to report, and the state after the step; target is 1 (eq. 9) or delta (eq. 15)."""
+        """mean[w(y) (target - p)], or its "log" form, numbers to report, and the state after the step; target is 1 (eq. 9) or delta (eq. 15)."""
         psi = self.beta * score
         z_ref = losses.reference_point(psi, safe, self.z_ref, state["z_ref"], self.z_ref_decay)
         probability = losses.safety_probability(psi, safe, z_ref)
         weights = (state["lambda_safe"], state["lambda_unsafe"])
-        miss = losses.weighted_mean(target - probability, safe, weights, self.safety_average)
+        miss = losses.safety_miss(psi, safe, z_ref, target, self.safety_form)
+        miss = losses.weighted_mean(miss, safe, weights, self.safety_average)
         info = {
             "p_safe": losses.class_mean(probability, safe, 1.0),
             "p_unsafe": losses.class_mean(probability, safe, 0.0),
