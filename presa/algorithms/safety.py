@@ -39,7 +39,7 @@ class Safety(FromReference):
         lambda_safe, lambda_unsafe: fixed weights, both or neither, in place of those from eta and the labels' counts.
         safety_average: "all" averages over all labelled segments (eq. 9), "per-class" within each class (eq. 8).
         safety_form: "linear" in p, as printed, or "log": `presa.losses.safety_miss` tells what changes.
-        anchor: weight of the squared error to the recorded actions of the batch, added to the loss; 0, the paper's, leaves it out.
+        anchor: weight of the squared error to the batch's recorded actions, added to the loss; 0, the paper's, leaves it out.
         z_ref: how the reference point is taken; see `presa.losses.reference_point`.
         z_ref_decay: of z_ref "ema".
     """
@@ -109,7 +109,7 @@ class Safety(FromReference):
         return self.anchor * -log_probability.mean()
 
     def safety_term(self, score: Tensor, safe: Tensor, state: dict[str, Tensor], target: float) -> Step:
-        """mean[w(y) (target - p)], or its "log" form, numbers to report, and the state after the step; target is 1 (eq. 9) or delta (eq. 15)."""
+        """mean[w(y) (target - p)] or its "log" form, numbers to report, the state after the step; target is 1 (eq. 9) or delta."""
         psi = self.beta * score
         z_ref = losses.reference_point(psi, safe, self.z_ref, state["z_ref"], self.z_ref_decay)
         probability = losses.safety_probability(psi, safe, z_ref)

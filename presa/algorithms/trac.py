@@ -1,9 +1,9 @@
-"""TraC (Gong, Kumar and Varakantham, arXiv 2412.15429): a policy made likelier where behaviour is desirable and less likely where it
-is not, by a logistic loss on whole pieces of episodes, without a multiplier or a reference point.
+"""TraC (Gong, Kumar and Varakantham, arXiv 2412.15429): a policy made likelier to act as in desirable pieces of episodes, and less
+likely to act as in undesirable ones, by a logistic loss without a multiplier or a reference point.
 
 `trac` labels pieces of episodes by their true returns and costs, as its authors do. `trac-feedback` labels the segments of a
-dataset by what people or teachers said: undesirable if labelled unsafe, desirable if labelled safe and ranked in the upper part of
-the safe ones by a model of reward fitted to the preferences.
+dataset by what people or teachers said: undesirable if labelled unsafe, desirable if labelled safe and ranked in the upper part
+of the safe ones by a model of reward fitted to the preferences.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class TracFeedback(FromReference):
         least_weight: weight of the worst safe segment; it grows evenly with the return to 1 for the best.
         anchor: weight of the squared error to the recorded actions of the batch, added to the loss.
         model_steps: how many of `steps` fit the model of reward.
-        model_batch_size, model_hidden, model_learning_rate: of that model: pairs in a batch, widths, Adam's rate, which falls to 0.
+        model_batch_size, model_hidden, model_learning_rate: its pairs in a batch, widths, and Adam's rate, which falls to 0.
     """
 
     takes_presets: ClassVar[bool] = False
@@ -137,7 +137,7 @@ class Trac(TracFeedback):
     The settings are the authors' for Bullet, but for the batch, 96 episodes there, which is cut to what a processor bears.
 
     Attributes:
-        piece: length of a piece, as a share of the longest episode; 1 takes episodes whole (0.75 in SafetyGym, 0.25 in MetaDrive).
+        piece: length of a piece, as a share of the longest episode; 1 takes whole episodes (0.75 in SafetyGym, 0.25 in MetaDrive).
         stride: steps between the first steps of two pieces of an episode.
         batch_size: pieces in a batch.
     """
@@ -183,7 +183,9 @@ class Trac(TracFeedback):
         safe = torch.tensor([float(cost <= limit + 1e-9) for cost in sums[1]])
         desirable, weight = classify(torch.tensor(sums[0]), safe, self.top, self.eta, self.least_weight)
         kept = torch.nonzero(~desirable.isnan())[:, 0].tolist()
-        arrays = [np.zeros((len(kept), length, width.shape[1]), np.float32) for width in (episodes.observations, episodes.actions)]
+        arrays = [
+            np.zeros((len(kept), length, width.shape[1]), np.float32) for width in (episodes.observations, episodes.actions)
+        ]
         present = np.zeros((len(kept), length), np.float32)
         for row, (first, end) in enumerate(spans[place] for place in kept):
             arrays[0][row, : end - first] = episodes.observations[first:end]

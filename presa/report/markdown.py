@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from presa.report.paper import footnotes
+from presa.report.safety import safety_table, paired_table
 from presa.report.tables import Entry, Line, Table
 from presa.study.reproduce import command
 
@@ -29,7 +30,9 @@ def to_markdown(table: Table, facts: list[str], figures: list[tuple[str, str]]) 
         f"Each cell: {WHAT}." + (f" In brackets the paper's ({', '.join(study.paper)}), {orientation}." if study.paper else ""),
         "\n".join(lines),
         "## Safe tasks\n\n" + _counts(table),
+        "## How sure the safety is\n\n" + safety_table(table),
         "## Interquartile means\n\n" + _intervals(table),
+        "## Paired tests\n\n" + tests if (tests := paired_table(table)) else "",
         *(f"![{caption}]({name})\n\n{caption}" for name, caption in figures),
         "## Commands\n\nIn the folder of the study; `presa report` makes averages and figures of the same rows.\n\n```\n"
         + "\n".join(f"{command(cell)}    # {cell.place}" for cell in cells)

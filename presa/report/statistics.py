@@ -51,11 +51,15 @@ def stratified_interval(
     whole = float(average(np.concatenate([values.ravel() for values in strata])))
     if max(map(len, strata)) < 2:
         return Interval(whole, float("nan"), float("nan"))
+    low, high = np.quantile(resampled(strata, average), [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return Interval(whole, float(low), float(high))
+
+
+def resampled(strata: Sequence[np.ndarray], average: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """The average over runs drawn anew within each task, [REPETITIONS]; strata as in `stratified_interval`."""
     rng = stream(0, "bootstrap")
     drawn = [values[_integers(rng, len(values), (REPETITIONS, len(values)))].reshape(REPETITIONS, -1) for values in strata]
-    means = average(np.concatenate(drawn, axis=1))
-    low, high = np.quantile(means, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return Interval(whole, float(low), float(high))
+    return average(np.concatenate(drawn, axis=1))
 
 
 def _integers(rng: np.random.Generator, below: int, shape: tuple[int, ...]) -> np.ndarray:

@@ -17,12 +17,13 @@ from safefeedback.tasks import find_task
 
 @dataclass(frozen=True)
 class Run:
-    """One trained policy: its normalised reward and cost, means over episodes."""
+    """One trained policy: its normalised reward and cost, means over episodes, and the cost of each episode."""
 
     cost_limit: float
     seed: int
     reward: float
     cost: float
+    costs: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -138,10 +139,12 @@ def make_table(study: Study, cells: Sequence[Cell], rows: pa.Table, source: str)
 def _runs(rows: pa.Table) -> dict[tuple[str, str, str], tuple[Run, ...]]:
     """The runs by task, level and column, each the mean of its episodes."""
     keys = ["task", "level", "column", "cost_limit", "seed"]
-    means = rows.group_by(keys).aggregate([("normalized_return", "mean"), ("normalized_cost", "mean")])
+    asked = [("normalized_return", "mean"), ("normalized_cost", "mean"), ("normalized_cost", "list")]
+    means = rows.group_by(keys, use_threads=False).aggregate(asked)
     found: dict[tuple[str, str, str], list[Run]] = {}
     for row in means.sort_by([(key, "ascending") for key in keys]).to_pylist():
-        run = Run(row["cost_limit"], row["seed"], row["normalized_return_mean"], row["normalized_cost_mean"])
+        reward, cost, costs = (row[f"normalized_{name}"] for name in ("return_mean", "cost_mean", "cost_list"))
+        run = Run(row["cost_limit"], row["seed"], reward, cost, tuple(costs))
         found.setdefault((row["task"], row["level"], row["column"]), []).append(run)
     return {place: tuple(runs) for place, runs in found.items()}
 

@@ -68,7 +68,8 @@ class Level:
 
 @dataclass(frozen=True)
 class Study:
-    """A grid; `paper` names the paper's tables that hold the same cells, `sweep` what its columns or levels sweep over."""
+    """A grid; `paper` names the paper's tables that hold the same cells, `sweep` what its columns or levels sweep over, `compare`
+    the column that every other is tested against."""
 
     name: str
     title: str
@@ -76,6 +77,7 @@ class Study:
     levels: tuple[Level, ...] = (Level(),)
     paper: tuple[str, ...] = ()
     sweep: str | None = None
+    compare: str | None = None
 
 
 @dataclass(frozen=True)
@@ -212,6 +214,7 @@ def _study(name: str, entry: dict[str, Any]) -> Study:
         levels=tuple(Level(**level) for level in entry.get("levels", [{}])),
         paper=(paper,) if isinstance(paper, str) else tuple(paper),
         sweep=entry.get("sweep"),
+        compare=entry.get("compare"),
     )
 
 

@@ -177,3 +177,21 @@ def test_runs_stacked_on_a_leading_axis_are_the_runs_one_by_one() -> None:
         alone = everything(scores[run], safe[run], preference[run], previous[run])
         for many, one in zip(stacked, alone, strict=True):
             torch.testing.assert_close(many[run], one)
+
+
+def test_the_log_form_pulls_hardest_where_a_label_is_violated_most() -> None:
+    psi = torch.tensor([[-6.0, 0.0]], requires_grad=True)
+    safe = torch.ones(1, 2)
+    for form, expected in (("linear", lambda p: p * (1 - p)), ("log", lambda p: 1 - p)):
+        (pull,) = torch.autograd.grad(losses.safety_miss(psi, safe, torch.zeros(()), 0.95, form).sum(), psi)
+        torch.testing.assert_close(-pull, expected(torch.sigmoid(psi)).detach())
+    miss = losses.safety_miss(psi, torch.tensor([[0.0, 1.0]]), torch.tensor(0.0), 0.95, "log").detach()
+    expected = np.log(0.95) - np.log([[1 / (1 + np.exp(-6.0)), 0.5]])  # an unsafe segment with psi = -6, a safe one with 0
+    np.testing.assert_allclose(miss.numpy(), expected, rtol=1e-6)
+
+
+def test_classification_loss_by_hand() -> None:
+    score, desirable = torch.tensor([0.0, 2.0, -1.0]), torch.tensor([1.0, 1.0, 0.0])
+    weight = torch.tensor([1.0, 0.5, 2.0])
+    expected = (np.log(2) + 0.5 * np.log(1 + np.exp(-2)) + 2 * np.log(1 + np.exp(-1))) / 3
+    assert float(losses.classification_loss(score, desirable, weight)) == pytest.approx(expected, rel=1e-6)

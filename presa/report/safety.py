@@ -1,0 +1,136 @@
+"""What a mean cost hides: how sure it is that a policy keeps the limit, how many episodes break it, how bad the worst are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+
+from presa.report.statistics import CONFIDENCE, mean, resampled
+from presa.report.tables import Entry, Line, Table
+from safefeedback.randomness import stream
+
+MOST_EXACT = 14  # differences up to which all signs are tried
+SIGNS = 20_000
+CLONES_EVERYTHING = ("bc-all",)
+
+
+@dataclass(frozen=True)
+class Safety:
+    """Of one cell.
+
+    Attributes:
+        bound: upper 95% bound of the mean normalised cost, by bootstrap over seeds; NaN of one seed.
+        over: share of the episodes whose cost is over the limit.
+        worst: mean normalised cost of the costliest tenth of the episodes.
+    """
+
+    bound: float
+    over: float
+    worst: float
+
+    @property
+    def safe(self) -> bool | None:
+        """Whether even the bound keeps the limit; None of one seed, which tells nothing of others."""
+        return None if np.isnan(self.bound) else self.bound <= 1
+
+
+def safety(entry: Entry) -> Safety | None:
+    """How safe the runs of a cell are; None without runs."""
+    if not entry.runs:
+        return None
+    values = entry.by_policy("cost")
+    bound = float("nan") if len(values) < 2 else float(np.quantile(resampled([values], mean), CONFIDENCE))
+    costs = np.sort(np.concatenate([run.costs for run in entry.runs]))
+    tenth = max(1, round(len(costs) / 10))
+    return Safety(bound, float(np.mean(costs > 1)), float(costs[-tenth:].mean()))
+
+
+def safe_already(line: Line, table: Table) -> bool:
+    """Whether cloning everything keeps the limit in that line: then its safety says nothing for what learns from labels."""
+    clones = [
+        entry
+        for entry, column in zip(line.entries, table.study.columns, strict=True)
+        if column.algorithm in CLONES_EVERYTHING or column.set.get("weights") == "none"
+    ]
+    return any(entry.safe for entry in clones)
+
+
+def paired_differences(table: Table, column: int, other: int, what: str) -> np.ndarray:
+    """Differences of two columns in "reward" or "cost", one for each task, limit and seed that both have."""
+    found = []
+    for line in table.lines:
+        runs = [{(run.cost_limit, run.seed): getattr(run, what) for run in line.entries[one].runs} for one in (column, other)]
+        found += [runs[0][key] - runs[1][key] for key in sorted(runs[0].keys() & runs[1].keys())]
+    return np.array(found)
+
+
+def sign_test(differences: np.ndarray) -> float:
+    """Two-sided p of a mean as far from 0 as this one, were every difference as likely to have the other sign (Fisher, 1935).
+
+    All signs are tried for up to 14 differences, 20,000 draws of signs for more; NaN without differences.
+    """
+    if not len(differences):
+        return float("nan")
+    if len(differences) <= MOST_EXACT:
+        signs = np.array(list(product((-1, 1), repeat=len(differences))), np.float64)
+    else:
+        words = stream(0, "sign-test").bit_generator.random_raw(SIGNS * len(differences))
+        signs = np.where(words >> np.uint64(63), 1.0, -1.0).reshape(SIGNS, -1)
+    reached = np.abs(signs @ differences) >= abs(differences.sum()) - 1e-12
+    return float(reached.mean())
+
+
+def safety_table(table: Table) -> str:
+    """Markdown: of every cell the bound, the share of episodes over the limit, and the worst tenth."""
+    names = [column.name for column in table.study.columns]
+    leveled = len(table.study.levels) > 1
+    head = ["task", *(["level"] if leveled else []), *names]
+    rows = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    marked = False
+    for line in table.lines:
+        mark = " †" if safe_already(line, table) else ""
+        marked = marked or bool(mark)
+        cells = [_shown(safety(entry)) for entry in line.entries]
+        rows.append("| " + " | ".join([line.task + mark, *([line.level] if leveled else []), *cells]) + " |")
+    told = (
+        "Upper 95% bound of the mean normalised cost (bootstrap over seeds) · share of the episodes over the limit · mean of the "
+        "costliest tenth of the episodes. **Bold**: even the bound is at most 1."
+    )
+    note = "\n\n† Cloning everything, without any answer, is safe here already: these cells are no evidence of safety."
+    return told + "\n\n" + "\n".join(rows) + (note if marked else "")
+
+
+def paired_table(table: Table) -> str:
+    """Markdown: every other column against the study's `compare` column, over tasks, limits and seeds; "" if it names none."""
+    names = [column.name for column in table.study.columns]
+    if table.study.compare not in names:
+        return ""
+    first = names.index(table.study.compare)
+    rows = [f"| {names[first]} minus | reward | p | cost | p | pairs |", "|---|---|---|---|---|---|"]
+    for other, name in enumerate(names):
+        gains = paired_differences(table, first, other, "reward")
+        if other != first and len(gains):
+            costs = paired_differences(table, first, other, "cost")
+            numbers = [f"{gains.mean():+.2f}", f"{sign_test(gains):.3f}", f"{costs.mean():+.2f}", f"{sign_test(costs):.3f}"]
+            rows.append("| " + " | ".join([name, *numbers, str(len(gains))]) + " |")
+    told = (
+        "Mean differences over tasks, limits and seeds; p of a permutation of signs, two-sided, not corrected for many tests."
+    )
+    return told + "\n\n" + "\n".join(rows) if len(rows) > 2 else ""
+
+
+def safe_cells(table: Table, column: int) -> tuple[int, int]:
+    """How many cells of a column even their bound keeps safe, of how many that have one."""
+    found: Sequence[Safety | None] = [safety(line.entries[column]) for line in table.lines]
+    known = [one.safe for one in found if one is not None and one.safe is not None]
+    return sum(known), len(known)
+
+
+def _shown(found: Safety | None) -> str:
+    if found is None:
+        return "-"
+    bound = "one seed" if found.safe is None else f"**{found.bound:.2f}**" if found.safe else f"{found.bound:.2f}"
+    return f"{bound} · {found.over:.0%} · {found.worst:.2f}"
