@@ -109,7 +109,7 @@ class Safety(FromReference):
         return self.anchor * -log_probability.mean()
 
     def safety_term(self, score: Tensor, safe: Tensor, state: dict[str, Tensor], target: float) -> Step:
-        """mean[w(y) (target - p)] or its "log" form, numbers to report, the state after the step; target is 1 (eq. 9) or delta."""
+        """mean[w(y) (target - p)] or its "log" form, numbers to report, the state after; target is 1 (eq. 9) or delta."""
         psi = self.beta * score
         z_ref = losses.reference_point(psi, safe, self.z_ref, state["z_ref"], self.z_ref_decay)
         probability = losses.safety_probability(psi, safe, z_ref)

@@ -1,5 +1,5 @@
-"""TraC (Gong, Kumar and Varakantham, arXiv 2412.15429): a policy made likelier to act as in desirable pieces of episodes, and less
-likely to act as in undesirable ones, by a logistic loss without a multiplier or a reference point.
+"""TraC (Gong, Kumar and Varakantham, arXiv 2412.15429): a policy made likelier to act as in desirable pieces of episodes, and
+less likely to act as in undesirable ones, by a logistic loss without a multiplier or a reference point.
 
 `trac` labels pieces of episodes by their true returns and costs, as its authors do. `trac-feedback` labels the segments of a
 dataset by what people or teachers said: undesirable if labelled unsafe, desirable if labelled safe and ranked in the upper part
@@ -137,7 +137,7 @@ class Trac(TracFeedback):
     The settings are the authors' for Bullet, but for the batch, 96 episodes there, which is cut to what a processor bears.
 
     Attributes:
-        piece: length of a piece, as a share of the longest episode; 1 takes whole episodes (0.75 in SafetyGym, 0.25 in MetaDrive).
+        piece: length of a piece, as a share of the longest episode; 1 takes them whole (SafetyGym 0.75, MetaDrive 0.25).
         stride: steps between the first steps of two pieces of an episode.
         batch_size: pieces in a batch.
     """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from presa.report.paper import footnotes
-from presa.report.safety import safety_table, paired_table
+from presa.report.safety import paired_table, safety_table
 from presa.report.tables import Entry, Line, Table
 from presa.study.reproduce import command
 

@@ -96,8 +96,8 @@ def safety_table(table: Table) -> str:
         cells = [_shown(safety(entry)) for entry in line.entries]
         rows.append("| " + " | ".join([line.task + mark, *([line.level] if leveled else []), *cells]) + " |")
     told = (
-        "Upper 95% bound of the mean normalised cost (bootstrap over seeds) · share of the episodes over the limit · mean of the "
-        "costliest tenth of the episodes. **Bold**: even the bound is at most 1."
+        "Upper 95% bound of the mean normalised cost (bootstrap over seeds) · share of the episodes over the limit · mean of "
+        "the costliest tenth of the episodes. **Bold**: even the bound is at most 1."
     )
     note = "\n\n† Cloning everything, without any answer, is safe here already: these cells are no evidence of safety."
     return told + "\n\n" + "\n".join(rows) + (note if marked else "")

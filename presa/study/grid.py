@@ -68,8 +68,8 @@ class Level:
 
 @dataclass(frozen=True)
 class Study:
-    """A grid; `paper` names the paper's tables that hold the same cells, `sweep` what its columns or levels sweep over, `compare`
-    the column that every other is tested against."""
+    """A grid; `paper` names the paper's tables that hold the same cells, `sweep` what its columns or levels sweep over,
+    `compare` the column that every other is tested against."""
 
     name: str
     title: str

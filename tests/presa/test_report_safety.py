@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from test_report import rows_of, small
 
-from presa.report.safety import paired_differences, safe_already, safe_cells, safety, safety_table, sign_test, paired_table
+from presa.report.safety import paired_differences, paired_table, safe_already, safe_cells, safety, safety_table, sign_test
 from presa.report.tables import Entry, Run, Table, make_table
 from presa.study.grid import Scope, cells, find_study
 from presa.study.rows import SCHEMA
