@@ -16,6 +16,7 @@ from presa.algorithms.preference import Preference
 from presa.algorithms.presa import Presa
 from presa.algorithms.safe_rlhf.safe_rlhf import SafeRLHF, SafeRLHFBinary
 from presa.algorithms.safety import Safety
+from presa.algorithms.trac import Trac, TracFeedback
 from presa.algorithms.unified_comparison import UnifiedComparison
 from presa.algorithms.weighted_bc.weighted_bc import WeightedBC
 from safefeedback.errors import InputError
@@ -29,14 +30,17 @@ ALGORITHMS: dict[str, type[Training]] = {
     "bc-safe-seg": BCSafeSeg,
     "unified-comparison": UnifiedComparison,
     "weighted-bc": WeightedBC,
+    "trac-feedback": TracFeedback,
     "bc-all": BCAll,
     "bc-safe": BCSafe,
+    "trac": Trac,
     "cdt": CDT,
     "safe-rlhf-cdt": SafeRLHF,
     "safe-rlhf-cdt-binary": SafeRLHFBinary,
 }
 
-# Table 4 of arXiv 2512.20173; an algorithm takes the lines it has a setting for.
+# Table 4 of arXiv 2512.20173, and "anchored", a PreSa whose multiplier is fixed and which is held to the data (cards/presa.md);
+# an algorithm takes the lines it has a setting for.
 PRESETS: dict[str, dict[str, Any]] = {
     "paper-bullet": {
         "steps": 100_000,
@@ -65,6 +69,18 @@ PRESETS: dict[str, dict[str, Any]] = {
         "eta": 2.0,
         "delta": 0.9,
         "nu_learning_rate": 0.0005,
+    },
+    "anchored": {
+        "steps": 9_000,
+        "bc_steps": 5_000,
+        "normalize_observations": True,
+        "bc_learning_rate": 1e-3,
+        "bc_schedule": "linear",
+        "rate_after_bc": "flat",
+        "eta": 1.0,
+        "nu_initial": 2.0,
+        "nu_learning_rate": 0.0,
+        "anchor": 3.0,
     },
 }
 

@@ -36,6 +36,7 @@ class Split:
         costs: float32 [N, 2], true costs of the segments, from the oracle; None unless they were asked for.
         episode, start: int64 [N, 2], where each segment lies in the recordings; None where that is not told.
         episode_length: int64 [N, 2], steps of each segment's episode; None in datasets that do not say so.
+        score: float32 [N, 2], what a model of reward says each segment earns; None until one is fitted.
     """
 
     observations: Tensor
@@ -46,6 +47,7 @@ class Split:
     episode: np.ndarray | None = None
     start: np.ndarray | None = None
     episode_length: np.ndarray | None = None
+    score: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.preference)
