@@ -57,6 +57,7 @@ ROOMS = {
         {"offline"},
         {"algorithms"},
         {"draws", "train"},
+        {"proposals"},
         {"runs"},
         {"study"},
         {"report"},

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from presa.cli.ask import ask
 from presa.cli.report import report
 from presa.cli.study import study
 from presa.options import parse_cost_limits, parse_setting
@@ -33,6 +34,7 @@ ALGORITHM_HELP = (
 
 app.command()(study)
 app.command()(report)
+app.command()(ask)
 
 
 @app.callback()
