@@ -47,31 +47,49 @@ def unpack(packed: Path, root: Path) -> dict[str, dict]:
     return told
 
 
-def play(packed: Path, root: Path, processes: int, only: str) -> None:
-    """Plays what has not been played, the most valuable group first."""
-    from presa.rollouts.evaluate import evaluate
-    from safefeedback.tasks import Task
+def play(packed: Path, root: Path, processes: int, only: str, episodes: int | None) -> None:
+    """Plays what has not been played, the most valuable group first; a process plays whole runs, and makes simulators once."""
+    from concurrent.futures import ProcessPoolExecutor, as_completed
+    from multiprocessing import get_context
 
     root.mkdir(parents=True, exist_ok=True)
     told = unpack(packed, root)
-    order = [group.name for group in (*plan.WEIGHTED, *plan.PRESA)]
-    todo = sorted((name for name in told if name.startswith(only)), key=lambda name: (order.index(name.split("/")[0]), name))
-    for count, name in enumerate(todo):
-        path = root / "rows" / f"{name}.parquet"
-        if path.is_file():
-            continue
-        facts, group = told[name]["policy"], name.split("/")[0]
-        policy, task = root / "policies" / f"{name}.safetensors", Task.from_dict(facts["task"])
-        labels = {"algorithm": group, "seed": facts["seed"]}
-        episodes = told[name]["group"]["episodes"]
-        found = evaluate(str(policy), task, facts["cost_limit"], episodes, facts["seed"], processes, labels)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(pa.Table.from_pylist(found["rows"]), path.with_suffix(".partial"))
-        path.with_suffix(".partial").rename(path)
-        summary = found["summary"]
-        print(
-            f"{count + 1}/{len(todo)} {name}: {summary['normalized_return']:.3f} / {summary['normalized_cost']:.3f}", flush=True
-        )
+    order = [group.name for group in (*plan.WEIGHTED, *plan.PRESA, *plan.FROM_FEEDBACK)]
+    todo = [name for name in told if name.startswith(only) and not (root / "rows" / f"{name}.parquet").is_file()]
+    todo.sort(key=lambda name: (order.index(name.split("/")[0]), name.rpartition("seed")[2], name))
+    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
+        jobs = [pool.submit(play_run, root, name, told[name], episodes) for name in todo]
+        for count, job in enumerate(as_completed(jobs)):
+            print(f"{count + 1}/{len(todo)} {job.result()}", flush=True)
+
+
+ENVIRONMENTS: dict[str, object] = {}
+
+
+def play_run(root: Path, name: str, told: dict, episodes: int | None) -> str:
+    """Plays one run with the episodes that `presa evaluate` plays, and keeps its rows."""
+    from presa.rollouts.evaluate import episode_seeds, normalized
+    from presa.rollouts.play import find_policy
+    from presa.rollouts.play import play as play_episode
+    from safefeedback.simulators import make
+    from safefeedback.tasks import Task
+
+    facts, group = told["policy"], name.split("/")[0]
+    task, limit = Task.from_dict(facts["task"]), facts["cost_limit"]
+    if task.name not in ENVIRONMENTS:
+        ENVIRONMENTS[task.name] = make(task)
+    policy = find_policy(str(root / "policies" / f"{name}.safetensors"), limit)
+    rows = []
+    for episode, seed in enumerate(episode_seeds(facts["seed"], episodes or told["group"]["episodes"])):
+        row = play_episode(ENVIRONMENTS[task.name], policy, seed)
+        tags = {"algorithm": group, "task": task.name, "cost_limit": limit, "seed": facts["seed"], "episode": episode}
+        rows.append({**tags, **row, **normalized(row, task, limit)})
+    path = root / "rows" / f"{name}.parquet"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.Table.from_pylist(rows), path.with_suffix(".partial"))
+    path.with_suffix(".partial").rename(path)
+    reward, cost = (float(np.mean([row[key] for row in rows])) for key in ("normalized_return", "normalized_cost"))
+    return f"{name}: {reward:.3f} / {cost:.3f}"
 
 
 def best_recorded(task_name: str, limit: float) -> tuple[float, float]:
@@ -189,10 +207,11 @@ def main() -> None:
     one.add_argument("root", type=Path)
     one.add_argument("--processes", type=int, default=2)
     one.add_argument("--only", default="")
+    one.add_argument("--episodes", type=int, help="of every run, in place of the plan's")
     commands.add_parser("report").add_argument("root", type=Path)
     given = parser.parse_args()
     if given.command == "play":
-        play(given.packed, given.root, given.processes, given.only)
+        play(given.packed, given.root, given.processes, given.only, given.episodes)
     else:
         report(given.root)
 

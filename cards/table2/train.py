@@ -85,7 +85,12 @@ def work(root: Path, groups: list[plan.Group], tasks: list[str], device: str, de
             every = max(1, algorithm.steps // 10) if group.algorithm == "presa" else algorithm.steps
             settings = Settings(report_every=every, checkpoint_every=every if group.algorithm == "presa" else 10**9)
             say(f"{group.name}: {len(jobs)} runs, data ready after {time.time() - began:.0f} s")
-            summaries = train_all(group.algorithm, algorithm, jobs, settings)
+            if group.algorithm == "trac":  # whole episodes, whose lengths differ from task to task, do not stack
+                names = dict.fromkeys(job.data.task.name for job in jobs)
+                parts = [[job for job in jobs if job.data.task.name == name] for name in names]
+            else:
+                parts = [jobs]
+            summaries = [one for part in parts for one in train_all(group.algorithm, algorithm, part, settings)]
             failed = {Path(one["folder"]).name: one["failed"] for one in summaries if "failed" in one}
             done.write_text(json.dumps({"seconds": round(time.time() - began, 1), "runs": len(jobs), "failed": failed}))
             say(f"{group.name}: done after {time.time() - began:.0f} s, {len(failed)} failed")
@@ -166,14 +171,15 @@ def main() -> None:
     weighted = [cut(group) for group in plan.WEIGHTED if group.name.startswith(given.only)]
     presa = [cut(replace(group, settings={**group.settings, "precision": given.precision})) for group in plan.PRESA
              if group.name.startswith(given.only)]  # fmt: skip
-    every = [*weighted, *presa]
+    others = [cut(group) for group in plan.FROM_FEEDBACK if group.name.startswith(given.only)]
+    every = [*weighted, *presa, *others]
     draws = sorted({(seed, task) for group in every for seed in group.seeds for task in tasks}, reverse=True)
     with ProcessPoolExecutor(min(16, os.cpu_count() or 1), get_context("spawn")) as pool:
         pairs = 200 if given.tiny else plan.PAIRS
         for result in [pool.submit(build, root, task, seed, pairs) for seed, task in draws]:
             result.result()
     say(f"{len(draws)} datasets are there")
-    shares = [weighted[::2], weighted[1::2], *([group] for group in presa)]
+    shares = [weighted[::2], weighted[1::2], *([group] for group in presa), others]
     context = get_context("spawn")
     workers = [context.Process(target=work, args=(root, share, tasks, given.device, deadline)) for share in shares if share]
     for worker in workers:
