@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from presa.rollouts.evaluate import episode_seeds
 from presa.rollouts.play import find_policy, play
 from safefeedback.errors import InputError
 from safefeedback.simulators import make
+from safefeedback.simulators.drawing import drawer
 from safefeedback.tasks import Task
 
 FRAMES_PER_SECOND = 20
@@ -52,7 +50,7 @@ def film(policy: str, task: Task, cost_limit: float, seed: int, episodes: int, f
     except ImportError:
         raise InputError('--video needs the package imageio: pip install "imageio[ffmpeg]"') from None
     env, actor = make(task), find_policy(policy, cost_limit)
-    draw, calls = _drawer(env), 0
+    draw, calls = drawer(env, WIDTH, HEIGHT), 0
     frames: list[Any] = []
 
     def watch() -> None:
@@ -76,24 +74,3 @@ def film(policy: str, task: Task, cost_limit: float, seed: int, episodes: int, f
     finally:
         partial.unlink(missing_ok=True)
     return len(frames)
-
-
-def _drawer(env: Any) -> Callable[[], np.ndarray]:
-    """A function that draws the environment's state, uint8 [height, width, 3]; drawing changes nothing in it."""
-    bare = env.unwrapped
-    if hasattr(bare, "bc"):  # bullet-safety-gym
-        bare.world.camera.render_width, bare.world.camera.render_height = WIDTH, HEIGHT
-        return lambda: np.asarray(bare.render(mode="rgb_array"), np.uint8)
-    if hasattr(bare, "render_parameters"):  # safety-gymnasium's navigation tasks
-        bare.render_parameters.mode = "rgb_array"
-    else:
-        bare.render_mode = "rgb_array"
-
-    def draw() -> np.ndarray:
-        try:
-            return np.asarray(bare.render(), np.uint8)
-        except Exception as error:  # each platform's OpenGL fails in its own way
-            reason = str(error).strip().splitlines()[0]
-            raise InputError(f"MuJoCo cannot draw here ({reason}): MUJOCO_GL=egl or osmesa may help") from None
-
-    return draw

@@ -28,17 +28,25 @@ class Desk:
         people: everybody who has come, by name.
         dealer: gives them their pairs.
         unsaved: how many answers are not yet saved elsewhere; None where they are not to be.
+        noticed: told after each answer how many there are.
     """
 
     def __init__(self, store: Store, script: Script, rng: random.Random | None = None) -> None:
         self.store, self.script, self.study, self.material = store, script, script.study, script.material
         self.unsaved: Callable[[], int] | None = None
+        self.noticed: Callable[[int], None] = lambda answers: None
         self.dealer = Dealer(store, self.study, self.material.truth, rng or random.SystemRandom())
         rows = store.rows("SELECT id, name FROM person")
         self.people = {row["name"]: Person.load(store, row["id"], row["name"]) for row in rows}
         gone = store.rows("SELECT data FROM event WHERE kind = 'withdrawn'")
         self._withdrawn = {json.loads(row["data"])["person"] for row in gone}
         self.dealer.count(self.people.values())
+
+    @property
+    def cost_limit(self) -> float:
+        """The cost limit of an episode that the safety question means."""
+        assert self.study.cost_limit is not None
+        return self.study.cost_limit
 
     def person(self, name: str) -> Person:
         """The person of that name, who may have come for the first time.
@@ -133,6 +141,7 @@ class Desk:
             self._add(person, item, given)
             self.dealer.count(self.people.values())
             self.dealer.fill(person, self.people.values())
+        self.noticed(sum(len(one.standing) for one in self.people.values()))
         return {"accepted": given.id, "duplicate": False, "state": self.state(person)}
 
     def undo(self, person: Person, id: str) -> dict[str, Any]:

@@ -11,6 +11,11 @@ WIDTH = HEIGHT = 160
 COLUMNS = 8
 
 
+def file_name(pair_id: int, segment: int) -> str:
+    """Of the image of a segment's frames."""
+    return f"{pair_id}-{segment}.jpg"
+
+
 class Frames:
     """The frames that were made.
 
@@ -42,7 +47,7 @@ class Frames:
         Raises:
             Refusal: if there are none.
         """
-        name = f"{pair_id}-{segment}.jpg"
+        name = file_name(pair_id, segment)
         if name not in self._there:
             raise Refusal("not-found", "There are no frames of this segment.")
         return (self.folder / name).read_bytes()

@@ -79,7 +79,7 @@ class Person:
             elif row["kind"] == "session":
                 person.session += 1
                 began_at = active_at = row["time"]
-        for row in store.rows("SELECT * FROM every_answer WHERE person = ? ORDER BY seq", id):
+        for row in store.rows("SELECT * FROM every_answer WHERE person = ? ORDER BY received_at, seq", id):
             person.take(dict(row))
             active_at = max(active_at, row["received_at"])
         now = store.now()
@@ -93,7 +93,7 @@ class Person:
         """Takes note of an answer or an undo."""
         self.known[row["id"]] = row["item"]
         if row["undoes"]:
-            self.undone[row["item"]] = self.standing.pop(row["item"])
+            self.undone[row["item"]] = self.standing.pop(row["item"], self.undone.get(row["item"], row))
         else:
             self.standing[row["item"]] = row
 

@@ -168,6 +168,12 @@ class Store:
         self._latest = max(self._latest, int(time.time() * 1000))
         return self._latest
 
+    def call(self, names: dict[str, str]) -> None:
+        """Gives persons, by id, their names where rows came without them."""
+        with self.adding():
+            for id, name in names.items():
+                self._db.execute("UPDATE person SET name = ? WHERE id = ? AND name = id", (name, id))
+
     def forget(self, person: str) -> dict[str, int]:
         """Deletes a person's rows and name, within `adding`; returns how many rows of each table went."""
         counts = {table: self._db.execute(f"DELETE FROM {table} WHERE person = ?", (person,)).rowcount for table in PERSONAL}

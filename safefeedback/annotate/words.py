@@ -174,6 +174,11 @@ def read_information(path: Path) -> tuple[list[Section], int]:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"the information page {path} cannot be read: {error}") from None
+    return parse_information(text)
+
+
+def parse_information(text: str) -> tuple[list[Section], int]:
+    """The same, of the page's text."""
     sections: list[Section] = []
     blanks = 0
     for part in re.split(r"^##\s+", text, flags=re.MULTILINE)[1:]:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from safefeedback.errors import InputError
-from safefeedback.terminal import Interrupted
+from safefeedback.terminal import Interrupted, Progress
+
+if TYPE_CHECKING:
+    from safefeedback.annotate.desk import Desk
 
 SAME = "(default: as before, at first {})"
 INSTALL = "the page needs starlette and uvicorn: uv sync --extra annotate"
@@ -61,11 +65,17 @@ def annotate(
     port: Annotated[int | None, typer.Option(help="(default: 8000, or any that is free)")] = None,
     address: Annotated[str | None, typer.Option(help="How others reach it, for their links: https://lab.example.org")] = None,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Whether the page is opened here.")] = True,
+    render: Annotated[
+        bool, typer.Option("--render", help="First make frames of the simulator, by replaying the recordings; may take long.")
+    ] = False,
+    space: Annotated[str | None, typer.Option(help="Only write a Docker Space, user/name, beside the answers.")] = None,
     results: Annotated[bool, typer.Option("--results", help="Only tell who answered what, and how well.")] = False,
     finish: Annotated[bool, typer.Option("--finish", help="Only make the label set of the answers so far.")] = False,
     consensus: Annotated[str, typer.Option(help="How several answers become one: majority or dawid-skene.")] = "majority",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="With --finish: replace the label set.")] = False,
-    merge: Annotated[Path | None, typer.Option(help="Only add the answers of another machine's .sqlite file.")] = None,
+    merge: Annotated[
+        str | None, typer.Option(help="Only add the answers of another machine's .sqlite file, or of a Space's repository.")
+    ] = None,
     same_person: Annotated[
         bool, typer.Option("--same-person", help="With --merge: a name that is in both is one person.")
     ] = False,
@@ -101,11 +111,24 @@ def annotate(
         how = {"consensus": consensus, "overwrite": overwrite, "same_person": same_person, "as_json": as_json}
         study.do(folder, name, *next(iter(chosen.items())), how)
         return
+    if space is not None:
+        from safefeedback.cli.annotate_space import write
+
+        write(folder, name, given, space, overwrite)
+        return
+    if render:
+        _render(folder)
     _serve(folder, name, given, host, port, address, browser)
 
 
 def _serve(
-    folder: Path, name: str, given: dict[str, Any], host: str, port: int | None, address: str | None, browser: bool
+    folder: Path,
+    name: str,
+    given: dict[str, Any],
+    host: str,
+    port: int | None,
+    address: str | None,
+    browser: bool,
 ) -> None:
     if find_spec("uvicorn") is None or find_spec("starlette") is None:
         raise InputError(INSTALL)
@@ -138,6 +161,7 @@ def _serve(
             print(f"  {one}: {link}")
         first = next(iter(links.values())) if len(links) == 1 else f"{base}/"
         print(f"open {first if not others else 'a personal link'}; Ctrl-C stops, and nothing is lost", flush=True)
+        _ask_when_uncertain(desk)
         with suppress(Interrupted):  # before the server hears of it itself
             serve(application(desk, guard, frames), sock, first if browser and not others else None)
         count = desk.store.rows("SELECT count(*) AS n FROM every_answer WHERE undoes = ''")[0]["n"]
@@ -148,3 +172,26 @@ def _hostname() -> str:
     import socket
 
     return socket.gethostname()
+
+
+def _render(folder: Path) -> None:
+    from safefeedback.annotate.material import Material
+    from safefeedback.annotate.opening import frames_folder
+    from safefeedback.annotate.rendering import render
+
+    with Progress("rendering") as progress:
+        made = render(Material(folder), frames_folder(folder), progress)
+    print(f"frames of {made:,} segments made")
+
+
+def _ask_when_uncertain(desk: Desk) -> None:
+    """Has `presa ask` say which pairs come next, where that is the order."""
+    if desk.study.order != "uncertain":
+        return
+    from safefeedback.annotate.ask import Asker, missing
+
+    if (line := missing()) is not None:
+        print(f"note: {line}", file=sys.stderr)
+        return
+    tell = lambda line: print(f"note: {line}", file=sys.stderr)  # noqa: E731
+    desk.noticed = Asker(desk.material.folder, desk.store.path, desk.cost_limit, desk.dealer.reweigh, tell).notice

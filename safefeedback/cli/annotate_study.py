@@ -43,7 +43,7 @@ def do(folder: Path, name: str, action: str, value: Any, how: dict[str, Any]) ->
     elif action == "finish":
         _finish(store, study, material, name, how)
     elif action == "merge":
-        _merge(store, value, how["same_person"])
+        _merge(store, study, value, how["same_person"])
     elif action == "withdraw":
         _withdraw(store, folder, name, value)
     else:
@@ -68,11 +68,20 @@ def _finish(store: Store, study: Study, material: Material, name: str, how: dict
     report(material.folder, [finish(store, study, material, name, how["consensus"], how["overwrite"])], how["as_json"])
 
 
-def _merge(store: Store, file: Path, same_person: bool) -> None:
+def _merge(store: Store, study: Study, source: str, same_person: bool) -> None:
+    from safefeedback.annotate.backup import restore
     from safefeedback.annotate.merge import merge
     from safefeedback.annotate.opening import alone
+    from safefeedback.annotate.study import person_id
+    from safefeedback.hub.client import is_repo_name
 
+    file = Path(source)
     with alone(store):
+        if not file.exists() and file.suffix != ".sqlite" and is_repo_name(source):
+            answers = restore(store, source)
+            store.call({person_id(store, name): name for name in study.annotators})
+            print(f"{answers:,} answers from {source} are in {store.path}")
+            return
         gained = merge(store, file, same_person)
     answers, people = gained["answer"] + gained["control"], gained["person"]
     print(f"{answers:,} answers, and {people} {'person' if people == 1 else 'people'} from {file} are in {store.path}")

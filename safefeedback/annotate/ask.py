@@ -1,0 +1,108 @@
+"""The order "uncertain": after every so many answers `presa ask`, in a process of its own, says which pairs come next."""
+
+from __future__ import annotations
+
+import csv
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+
+from safefeedback.annotate.finish import answers_csv
+from safefeedback.annotate.store import Store
+from safefeedback.annotate.tallies import Tallies
+from safefeedback.dataset.answers import import_answers
+from safefeedback.errors import InputError
+
+FEWEST = 20  # answers before the first time
+EVERY = 20  # answers between one time and the next
+PAIRS = 500  # asked for
+SECONDS = 1800  # that it may take
+NEEDED = ("torch", "presa.cli.ask")
+
+
+def missing() -> str | None:
+    """Why pairs cannot be asked for, in a line; None if they can."""
+    try:
+        absent = [name for name in NEEDED if find_spec(name) is None]
+    except ModuleNotFoundError:
+        absent = [NEEDED[1]]
+    if not absent:
+        return None
+    return f"--order uncertain needs {absent[0].partition('.')[0]} (uv sync --extra train): until then pairs come at random"
+
+
+@dataclass
+class Asker:
+    """Asks `presa ask` in the background.
+
+    Attributes:
+        folder: of the dataset.
+        path: of the answers.
+        cost_limit: that the persons have in mind.
+        told: gets what each pair is worth by pair_id, in another thread than asked.
+        failed: gets why that did not work, in a line.
+    """
+
+    folder: Path
+    path: Path
+    cost_limit: float
+    told: Callable[[dict[int, float]], None]
+    failed: Callable[[str], None]
+    _asked_at: int = 0
+    _running: threading.Thread | None = field(default=None)
+
+    def notice(self, answers: int) -> None:
+        """Starts anew where there are answers enough and nothing runs."""
+        busy = self._running is not None and self._running.is_alive()
+        if busy or answers < max(FEWEST, self._asked_at + EVERY):
+            return
+        self._asked_at = answers
+        self._running = threading.Thread(target=self._run, daemon=True)
+        self._running.start()
+
+    def _run(self) -> None:
+        try:
+            self.told(ask(self.folder, self.path, self.cost_limit))
+        except (InputError, OSError, ValueError, KeyError, subprocess.SubprocessError) as error:
+            self.failed(f"presa ask: {str(error).splitlines()[0]}; the order stays as it was")
+
+
+def ask(folder: Path, path: Path, cost_limit: float) -> dict[int, float]:
+    """What each of the most uncertain pairs is worth, by pair_id.
+
+    The answers so far become a label set of a folder that shares the dataset's tables and is removed afterwards.
+
+    Raises:
+        InputError: if `presa ask` fails, with its last line.
+    """
+    store = Store.open(path)
+    try:
+        tallies = Tallies.of(store)
+    finally:
+        store.close()
+    rows = [row for row in tallies.first().values() if row["person"] not in tallies.excluded]
+    with tempfile.TemporaryDirectory() as place:
+        data = Path(place) / "data"
+        data.mkdir()
+        for name in ("recipe.json", "README.md"):
+            shutil.copyfile(folder / name, data / name)
+        for name in ("pairs", "oracle"):
+            (data / name).symlink_to((folder / name).resolve(), target_is_directory=True)
+        file = Path(place) / "answers.csv"
+        file.write_text(answers_csv(rows, tallies.names), encoding="utf-8")
+        import_answers(data, file, "now", cost_limit=cost_limit)
+        out = Path(place) / "pairs.csv"
+        words = ["-m", "presa", "ask", str(data), "--labels", "now", "--pairs", str(PAIRS), "--out", str(out)]
+        env = {**os.environ, "OMP_NUM_THREADS": "1"}
+        run = subprocess.run([sys.executable, *words], env=env, capture_output=True, text=True, timeout=SECONDS, check=False)
+        if run.returncode:
+            raise InputError((run.stderr.strip() or "it failed").splitlines()[-1].removeprefix("error: "))
+        with open(out, encoding="utf-8", newline="") as text:
+            return {int(row["pair_id"]): float(row["disagreement"]) for row in csv.DictReader(text)}

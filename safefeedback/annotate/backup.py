@@ -1,0 +1,140 @@
+"""Answers that a machine without a lasting disk gives away: batches of JSON lines in a dataset repository, never changed again.
+
+Each line is a row, {"table": ..., ...}; names and tokens of persons are not among them.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import secrets
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from safefeedback.annotate.merge import add_rows
+from safefeedback.annotate.store import TABLES, Store
+from safefeedback.errors import InputError
+from safefeedback.hub.client import ask, snapshot
+
+EVERY_SECONDS = 10.0
+
+
+class Backup:
+    """Uploads what is new, again and again.
+
+    Attributes:
+        repo: the dataset repository.
+        path: of the file of answers.
+        failed: gets why an upload did not work, in a line.
+        restored: whether all rows came from the repository.
+    """
+
+    def __init__(
+        self, repo: str, path: Path, failed: Callable[[str], None] = lambda line: None, restored: bool = False
+    ) -> None:
+        self.repo, self.path, self.failed = repo, path, failed
+        self.run_id = secrets.token_hex(8)  # of this process: no two write files of one name
+        store = Store.open(path)
+        self._saved = _rows(store) if restored else _upto(store)
+        store.close()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends, after a last upload."""
+        self._stop.set()
+        self._thread.join()
+        self._try()
+
+    def unsaved(self, store: Store) -> int:
+        """How many answers are not yet in the repository."""
+        tables = ("answer", "control")
+        counts = (store.rows(f"SELECT count(*) AS n FROM {one} WHERE rowid > ?", self._saved.get(one, 0)) for one in tables)
+        return sum(int(rows[0]["n"]) for rows in counts)
+
+    def upload(self) -> int:
+        """Uploads the rows that are new as one file; how many they are.
+
+        Raises:
+            InputError: if the repository cannot be written to.
+        """
+        store = Store.open(self.path)
+        try:
+            upto = _rows(store)
+            lines = []
+            for table in TABLES:
+                since = self._saved.get(table, 0)
+                rows = store.rows(f"SELECT * FROM {table} WHERE rowid > ? AND rowid <= ? ORDER BY rowid", since, upto[table])
+                lines += [json.dumps({"table": table, **_nameless(table, dict(row))}) for row in rows]
+            if not lines:
+                return 0
+            self._send(f"batches/{store.now():014d}-{self.run_id}.jsonl", "\n".join(lines) + "\n")
+            with store.adding():
+                store.add("upload", upto=json.dumps(upto), time=store.now())
+            self._saved = upto
+            return len(lines)
+        finally:
+            store.close()
+
+    def _send(self, name: str, text: str) -> None:
+        from huggingface_hub import HfApi
+
+        def send() -> Any:
+            content = io.BytesIO(text.encode())
+            return HfApi().upload_file(
+                path_or_fileobj=content, path_in_repo=name, repo_id=self.repo, repo_type="dataset", commit_message=name
+            )
+
+        ask(f"cannot upload to {self.repo}", send)
+
+    def _run(self) -> None:
+        while not self._stop.wait(EVERY_SECONDS):
+            self._try()
+
+    def _try(self) -> None:
+        try:
+            self.upload()
+        except InputError as error:
+            self.failed(str(error))
+
+
+def restore(store: Store, repo: str) -> int:
+    """Adds the rows of a repository's batches, each once; how many answers they brought.
+
+    Raises:
+        InputError: if it cannot be read, or a batch is none.
+    """
+    folder = snapshot(f"cannot read {repo}", "dataset", repo, None, ["batches/*.jsonl"])
+    rows: dict[str, list[dict[str, Any]]] = {table: [] for table in TABLES}
+    for file in sorted((folder / "batches").glob("*.jsonl")):
+        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+            try:
+                row = json.loads(line)
+                rows[row.pop("table")].append(row)
+            except (ValueError, KeyError, AttributeError):
+                raise InputError(f"{repo}: {file.name}, line {number}, is not a row of answers") from None
+    for table, time in (("event", "time"), ("item", "time"), ("answer", "received_at"), ("control", "received_at")):
+        rows[table].sort(key=lambda row: row[time])
+    gone = {json.loads(row["data"])["person"] for row in rows["event"] if row["kind"] == "withdrawn"}
+    rows = {table: [row for row in found if row.get("person") not in gone] for table, found in rows.items()}
+    rows["person"] = [row for row in rows["person"] if row["id"] not in gone]
+    gained = add_rows(store, rows, gone)
+    return gained["answer"] + gained["control"]
+
+
+def _nameless(table: str, row: dict[str, Any]) -> dict[str, Any]:
+    return {**row, "name": row["id"]} if table == "person" else row
+
+
+def _rows(store: Store) -> dict[str, int]:
+    return {one: store.rows(f"SELECT coalesce(max(rowid), 0) AS n FROM {one}")[0]["n"] for one in TABLES}
+
+
+def _upto(store: Store) -> dict[str, int]:
+    found = store.rows("SELECT upto FROM upload ORDER BY batch DESC LIMIT 1")
+    return json.loads(found[0]["upto"]) if found else {}

@@ -1,0 +1,44 @@
+"""Pictures of a simulator's state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from safefeedback.errors import InputError
+
+DISTANCE = 17.0  # metres, from which 10 metres on each side of the middle are seen
+
+
+def drawer(env: Any, width: int, height: int, above: bool = False) -> Callable[[], np.ndarray]:
+    """A function that draws the environment's state, uint8 [H, W, 3]; drawing changes nothing in it.
+
+    Of bullet-safety-gym the pictures have the size that is asked for, and with `above` show the place of the Circle tasks from
+    straight above; of others they are as the simulator makes them.
+    """
+    bare = env.unwrapped
+    if hasattr(bare, "bc"):  # bullet-safety-gym
+        camera = bare.world.camera
+        camera.render_width, camera.render_height = width, height
+
+        def draw_bullet() -> np.ndarray:
+            if above and hasattr(bare.task, "circle"):
+                camera.cam_base_pos, camera.cam_dist, camera.cam_yaw, camera.cam_pitch = (0, 0, 0), DISTANCE, 0, -89.9
+            return np.asarray(bare.render(mode="rgb_array"), np.uint8)
+
+        return draw_bullet
+    if hasattr(bare, "render_parameters"):  # safety-gymnasium's navigation tasks
+        bare.render_parameters.mode = "rgb_array"
+    else:
+        bare.render_mode = "rgb_array"
+
+    def draw() -> np.ndarray:
+        try:
+            return np.asarray(bare.render(), np.uint8)
+        except Exception as error:  # each platform's OpenGL fails in its own way
+            reason = str(error).strip().splitlines()[0]
+            raise InputError(f"MuJoCo cannot draw here ({reason}): MUJOCO_GL=egl or osmesa may help") from None
+
+    return draw

@@ -1,0 +1,117 @@
+"""Requests that no browser would send, and frames of the simulator, and the order that a learner gives."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+from annotating import Server
+
+from safefeedback.annotate.ask import Asker, ask, missing
+from safefeedback.annotate.assignment import AT_RANDOM, Pools, draw, keys, pools, weights
+from safefeedback.annotate.frames import COLUMNS, HEIGHT, WIDTH, Frames
+from safefeedback.annotate.material import Material
+from safefeedback.annotate.rendering import render
+from safefeedback.annotate.study import Study
+from safefeedback.dataset.build import build_dataset
+from safefeedback.errors import InputError
+from safefeedback.feedback.recipe import Recipe
+from safefeedback.simulators import can_simulate
+from safefeedback.tasks import tasks
+
+BENCHMARKS = Path(__file__).parent / "benchmarks"
+
+
+def test_fuzzed_requests(tmp_path: Path):
+    """Three hundred; tests/benchmarks/fuzz_annotate.py sends five thousand."""
+    spec = importlib.util.spec_from_file_location("fuzz_annotate", BENCHMARKS / "fuzz_annotate.py")
+    assert spec is not None and spec.loader is not None
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    folder, _ = build_dataset(Recipe(tasks()["BallRun"], pairs=400, length=16), "recordings", tmp_path / "run")
+    codes = script.fuzz(Server(folder, quick=True), 300, seed=1)
+    assert codes.get(200, 0) > 10 and codes[400] > 20
+
+
+def test_frames_are_made_once_and_shown_to_those_who_were_given_the_pair(tmp_path: Path):
+    if (reason := can_simulate(tasks()["BallCircle"])) is not None:
+        pytest.skip(reason)
+    image = pytest.importorskip("PIL.Image")
+    folder, _ = build_dataset(Recipe(tasks()["BallCircle"], pairs=2, length=5), "recordings", tmp_path / "ball")
+    material, place = Material(folder), tmp_path / "frames"
+    told: list[tuple[int, int]] = []
+    assert render(material, place, lambda done, total: told.append((done, total))) == 4
+    assert told[0] == (0, 4) and told[-1] == (4, 4) and render(material, place) == 0
+    frames = Frames.find(place, 5)
+    assert frames is not None and frames.told["count"] == 5
+    sheet = image.open(place / "0-1.jpg")
+    assert sheet.size == (COLUMNS * WIDTH, HEIGHT)
+    pixels = np.asarray(sheet)
+    assert pixels[:, : 5 * WIDTH].std() > 20 and pixels[:, 5 * WIDTH :].max() < 20  # five frames, and nothing
+    (place / "1-0.jpg").unlink()
+    assert render(material, place) == 1  # it goes on where it was
+    made_up, _ = build_dataset(Recipe(tasks()["BallCircle"], pairs=2, length=5, seed=1), "recordings", tmp_path / "other")
+    assert made_up.is_dir()
+
+
+def test_frames_need_recordings_that_tell_their_seeds(ball_file: Path, tmp_path: Path):
+    if (reason := can_simulate(tasks()["BallCircle"])) is not None:
+        pytest.skip(reason)
+    pytest.importorskip("PIL.Image")
+    folder, _ = build_dataset(Recipe(tasks()["BallCircle"], pairs=2, length=5), str(ball_file), tmp_path / "ball")
+    with pytest.raises(InputError, match=r"ball\.hdf5 is not one of them"):
+        render(Material(folder), tmp_path / "frames")
+
+
+def test_orders(ball_file: Path, tmp_path: Path):
+    """Which pairs come first, with which probability; the pools of gold and practice pairs are apart."""
+    import random
+
+    folder, _ = build_dataset(Recipe(tasks()["BallCircle"], pairs=60), str(ball_file), tmp_path / "ball")
+    truth, study = Material(folder).truth, Study(gold=0.1, cost_limit=20.0)
+    apart = pools(study, truth, 20.0, seed=3)
+    assert (apart.gold.sum(), apart.practice.sum(), apart.ordinary.sum()) == (6, 3, 51)
+    assert not (apart.gold & apart.practice).any() and not (apart.ordinary & (apart.gold | apart.practice)).any()
+    margin = np.abs(truth.returns[:, 1] - truth.returns[:, 0])
+    assert margin[apart.gold | apart.practice].min() > np.median(margin)
+    near = weights("near-limit", truth, 20.0)
+    distance = np.abs(truth.costs - 6.4).min(axis=1)
+    assert near[distance.argmin()] == near.max() and near[distance.argmax()] == near.min() and (near > 0).all()
+    unsafe = (truth.costs > 6.4).any(axis=1)
+    half = weights("stratified", truth, 20.0)
+    assert half[unsafe].sum() == pytest.approx(half[~unsafe].sum())
+    asked = weights("uncertain", truth, 20.0, {int(truth.pair_id[4]): 3.0, int(truth.pair_id[9]): 1.0})
+    assert asked[4] == pytest.approx(0.75 * (1 - AT_RANDOM) + AT_RANDOM / 60) and asked.sum() == pytest.approx(1)
+    assert (weights("uncertain", truth, 20.0) == 1).all()
+    everything = Pools(np.ones(60, bool), np.zeros(60, bool), np.zeros(60, bool))
+    counts = np.zeros(60)
+    for seed in range(300):
+        nobody, rng = np.zeros(60, int), random.Random(seed)
+        found = draw(Study(order="uncertain"), everything, asked, keys(asked, seed), nobody, set(), [], rng)
+        assert found is not None and found.probability == pytest.approx(asked[found.row])
+        counts[found.row] += 1
+    assert 0.5 < counts[4] / 300 < 0.72 and counts[4] > counts[9] > counts[20]
+
+
+def test_the_uncertain_order_asks_presa(tmp_path: Path):
+    if (reason := missing()) is not None:
+        pytest.skip(reason)
+    folder, _ = build_dataset(Recipe(tasks()["BallRun"], pairs=60, length=8), "recordings", tmp_path / "run")
+    server = Server(folder, quick=True, order="uncertain")
+    told: list[dict[int, float]] = []
+    failed: list[str] = []
+    asker = Asker(folder, server.store.path, 20.0, told.append, failed.append)
+    server.desk.noticed = asker.notice
+    server.person().answer_all(20)
+    assert asker._running is not None
+    asker._running.join(timeout=300)
+    assert not failed and set(told[0]) <= set(range(60)), failed
+    answered = {row["pair_id"] for row in server.store.rows("SELECT pair_id FROM answer")}
+    assert told[0].keys().isdisjoint(answered) and max(told[0].values()) > 0
+    server.desk.dealer.reweigh(told[0])
+    server.person().answer_all(5)
+    assert sorted(path.name for path in folder.iterdir()) == ["README.md", "oracle", "pairs", "recipe.json"]
+    with pytest.raises(InputError):
+        ask(tmp_path, server.store.path, 20.0)
