@@ -60,7 +60,9 @@ def build(
             "safetygym, metadrive or all: a dataset of each in --out."
         ),
     ],
-    pairs: Annotated[int, typer.Option(help="How many pairs to draw.")] = 10_000,
+    pairs: Annotated[
+        int | None, typer.Option(help="How many pairs to draw, or to take from --pairs-from. (default: 10000, or all of them)")
+    ] = None,
     length: Annotated[int, typer.Option(help="Steps in a segment.")] = 64,
     cost_limit: Annotated[
         float | None, typer.Option(help="Cost limit of a whole episode (default: the middle one of the task's).")
@@ -69,6 +71,12 @@ def build(
         str, typer.Option(help="Steps the cost limit belongs to: task, longest (recorded episode), or a number.")
     ] = "task",
     sampler: Annotated[str, typer.Option(help=f"Who draws the pairs: {describe(SAMPLERS)}.")] = "uniform",
+    pairs_from: Annotated[
+        Path | None,
+        typer.Option(
+            help="Build exactly the pairs of a CSV file: episode_0, start_0, episode_1, start_1, as `presa ask` writes."
+        ),
+    ] = None,
     teacher: Annotated[str, typer.Option(help=TEACHER_HELP)] = "oracle",
     safety_noise: Annotated[str, typer.Option(help=SAFETY_HELP)] = "none",
     advantages: Annotated[Path | None, typer.Option(help=ADVANTAGES_HELP)] = None,
@@ -108,17 +116,20 @@ def build(
     from safefeedback.feedback.recipe import Recipe
     from safefeedback.files import file_sha256
     from safefeedback.parallel import shard
+    from safefeedback.sources import read_pairs
     from safefeedback.tasks import find_tasks
 
     started = time.perf_counter()
     chosen = find_tasks(task)
+    given_pairs, pairs_sha256 = (None, "") if pairs_from is None else read_pairs(pairs_from, length, pairs)
     recipe = Recipe(
         task=chosen[0],
-        pairs=pairs,
+        pairs=len(given_pairs) if given_pairs is not None else 10_000 if pairs is None else pairs,
         length=length,
         cost_limit=cost_limit,
         horizon=steps_or_word(horizon),
         sampler=sampler,
+        pairs_from=pairs_sha256,
         teacher=teacher,
         safety_noise=safety_noise,
         advantages=file_sha256(advantages) if advantages is not None else "",
@@ -130,7 +141,7 @@ def build(
     )
     terms = {"license": license, "author": author, "citation": _text_or_file(citation, ".bib")}
     if len(chosen) > 1:
-        own = {"source": source if source not in SOURCES else "", "advantages": advantages, **terms}
+        own = {"source": source if source not in SOURCES else "", "advantages": advantages, "pairs-from": pairs_from, **terms}
         if given := [name for name, value in own.items() if value]:
             raise InputError(f"--{given[0]} is for one task's recordings: build the tasks one by one")
         recipes = shard([replace(recipe, task=one, cost_limit=cost_limit) for one in chosen], part)
@@ -140,7 +151,14 @@ def build(
         raise InputError(f"--{given[0]} is for several tasks, such as --task all")
     with Progress("building", quiet=as_json) as progress:
         folder, _ = build_dataset(
-            recipe, source, out, overwrite, terms, lambda stage, done, total: progress(done, total, STAGES[stage]), advantages
+            recipe,
+            source,
+            out,
+            overwrite,
+            terms,
+            lambda stage, done, total: progress(done, total, STAGES[stage]),
+            advantages,
+            pairs_from,
         )
     manifest = open_dataset(folder).manifest
     result = summary(folder, manifest, time.perf_counter() - started)

@@ -24,6 +24,7 @@ def build_dataset(
     terms: dict[str, str] | None = None,
     on_progress: Callable[[str, int, int | None], None] = lambda stage, done, total: None,
     advantages: Path | None = None,
+    pairs_from: Path | None = None,
 ) -> tuple[Path, dict[str, Any]]:
     """Makes a dataset's folder.
 
@@ -35,6 +36,7 @@ def build_dataset(
         terms: license, author and citation of recordings of one's own.
         on_progress: told (stage, done, total or None if unknown); stages are "read", "label" and "write".
         advantages: the HDF5 file of advantages whose sha256 the recipe names, for the teacher "regret".
+        pairs_from: the CSV file of pairs whose sha256 the recipe names, in place of a sampler.
 
     Returns:
         The folder, and the manifest as in recipe.json.
@@ -51,10 +53,16 @@ def build_dataset(
     episodes = replace(episodes, source=with_terms(episodes.source, terms or {}))
     if advantages is not None:
         episodes = replace(episodes, advantages=sources.read_advantages(advantages, len(episodes.observations)))
+    given = None
+    if pairs_from is not None:
+        given, found = sources.read_pairs(pairs_from, recipe.length, recipe.pairs)
+        if found != recipe.pairs_from:
+            raise InputError(f"{pairs_from} (sha256 {found[:12]}...) is not the file that the recipe names")
+        sources.check_inside(given, episodes)
     out = out or Path(folder_name(recipe, episodes.source))
     check_new(out, overwrite)
     on_progress("label", 0, None)
-    feedback = build(episodes, recipe)
+    feedback = build(episodes, recipe, given)
     done, total = 0, 2 * len(feedback)  # both tables
 
     def advance(rows: int) -> None:

@@ -20,10 +20,11 @@ def _source(entry: dict[str, Any]) -> str:
 
 
 def _sample(entry: dict[str, Any]) -> str:
-    return (
-        f"{entry['pairs']:,} pairs drawn by the sampler `{entry['sampler']}`, "
-        f"{entry['pairs_test']:,} of them for the test split"
-    )
+    return f"{entry['pairs']:,} pairs {_drawn_by(entry['sampler'])}, {entry['pairs_test']:,} of them for the test split"
+
+
+def _drawn_by(sampler: str) -> str:
+    return "given by a file" if sampler == "file" else f"drawn by the sampler `{sampler}`"
 
 
 def _label(entry: dict[str, Any]) -> str:

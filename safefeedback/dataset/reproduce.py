@@ -23,7 +23,8 @@ def command(manifest: Manifest) -> str:
 def build_words(recipe: Recipe, task: str, source: str) -> list[str]:
     """The options of `safefeedback build` for a recipe."""
     words = ["--task", task, "--pairs", str(recipe.pairs), "--length", str(recipe.length)]
-    words += ["--test-fraction", repr(float(recipe.test_fraction)), "--sampler", recipe.sampler]
+    words += ["--test-fraction", repr(float(recipe.test_fraction))]
+    words += ["--pairs-from", "pairs.csv"] if recipe.pairs_from else ["--sampler", recipe.sampler]
     return [*words, *_label_words(recipe), "--source", source]
 
 

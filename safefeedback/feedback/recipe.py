@@ -114,7 +114,8 @@ class Recipe(Labelling):
         pairs: N, pairs drawn before filtering.
         length: L, steps in a segment.
         test_fraction: share of the episodes, and of the pairs, that is held out as the test split.
-        sampler: who draws them, one of `safefeedback.feedback.sampling`.
+        sampler: who draws them, one of `safefeedback.feedback.sampling`; "file" where they are given.
+        pairs_from: sha256 of the file that gives the pairs, in place of a sampler; else empty.
 
     Raises:
         InputError: if a value is out of range.
@@ -124,9 +125,12 @@ class Recipe(Labelling):
     length: int = 64
     test_fraction: float = 0.0
     sampler: str = "uniform"
+    pairs_from: str = ""
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.pairs_from:
+            self._check_given()
         for name in ("pairs", "length"):
             if not _is_whole(getattr(self, name)):
                 raise InputError(f"--{name} must be a whole number, not {getattr(self, name)}")
@@ -134,7 +138,25 @@ class Recipe(Labelling):
                 raise InputError(f"--{name} must be at least 1, not {getattr(self, name)}")
         if not 0 <= self.test_fraction < 1:
             raise InputError(f"--test-fraction must be at least 0 and less than 1, not {self.test_fraction}")
-        object.__setattr__(self, "sampler", canonical(self.sampler, SAMPLERS, "--sampler"))
+        if not self.pairs_from:
+            object.__setattr__(self, "sampler", canonical(self.sampler, SAMPLERS, "--sampler"))
+
+    def _check_given(self) -> None:
+        """Refuses what would change which pairs there are, where a file says that."""
+        others = {
+            "sampler": self.sampler not in ("uniform", "file"),
+            "test-fraction": self.test_fraction,
+            "filter": self.filters,
+        }
+        for name, given in others.items():
+            if given:
+                raise InputError(f"--pairs-from builds exactly the pairs of its file: leave --{name} out")
+        object.__setattr__(self, "sampler", "file")
+
+    def to_dict(self) -> dict[str, Any]:
+        """As of the labelling; `pairs_from` only where there is such a file, so that other recipes stay as they were."""
+        values = super().to_dict()
+        return values if self.pairs_from else {key: value for key, value in values.items() if key != "pairs_from"}
 
     @property
     def shape(self) -> dict[str, int]:
@@ -150,17 +172,26 @@ def _is_whole(value: Any) -> bool:
 _FLOATS = ("cost_limit", "noise", "preference_noise", "test_fraction")
 
 
-def build(episodes: Episodes, recipe: Recipe) -> Feedback:
+def build(episodes: Episodes, recipe: Recipe, given: Pairs | None = None) -> Feedback:
     """Follows a recipe.
 
     Each stage draws from its own stream of the recipe's seed: noise never changes which pairs were drawn.
 
+    Args:
+        episodes: the recordings.
+        recipe: every choice.
+        given: the pairs, where the recipe's come from a file.
+
     Raises:
         InputError: if the recordings cannot give what the recipe asks for.
     """
+    if (given is not None) != bool(recipe.pairs_from):
+        raise InputError("a recipe with pairs_from needs the pairs of that file, and no other recipe takes any")
     longest = int(episodes.lengths.max())
     segment_limit = segment_cost_limit(recipe.limit, recipe.length, recipe.horizon_steps(longest))
-    pairs = sample(episodes, recipe.pairs, recipe.length, recipe.seed, recipe.test_fraction, recipe.sampler, segment_limit)
+    pairs = given or sample(
+        episodes, recipe.pairs, recipe.length, recipe.seed, recipe.test_fraction, recipe.sampler, segment_limit
+    )
     rows = pairs.rows(episodes)
     returns = window_sum(episodes.rewards, rows, recipe.length)
     costs = window_sum(episodes.costs, rows, recipe.length)

@@ -9,10 +9,20 @@ from safefeedback.errors import InputError
 from safefeedback.files import file_sha256
 from safefeedback.sources import dsrl
 from safefeedback.sources.hdf5 import read_advantages, read_hdf5, read_unlabelled
+from safefeedback.sources.pairs_file import check_inside, read_pairs
 from safefeedback.tasks import Task, tasks
 from safefeedback.types import Episodes, Source
 
-__all__ = ["find", "find_file", "load", "read_advantages", "read_unlabelled", "recordings_file"]
+__all__ = [
+    "check_inside",
+    "find",
+    "find_file",
+    "load",
+    "read_advantages",
+    "read_pairs",
+    "read_unlabelled",
+    "recordings_file",
+]
 
 RECORDINGS = Path(__file__).with_name("recordings")
 

@@ -44,7 +44,7 @@ def dataset_checks(
 
     def remake() -> Feedback:
         if episodes is not None:
-            return build(episodes, recipe)
+            return build(episodes, recipe, stored.pairs if recipe.pairs_from and stored is not None else None)
         assert stored is not None
         test = int(stored.pairs.test.sum())
         drawn = {"stage": "sample", "sampler": recipe.sampler, "pairs": recipe.pairs, "pairs_test": test}
@@ -61,14 +61,16 @@ def dataset_checks(
         drawn=recipe.pairs,
         columns=contents.dataset_schemas(recipe, manifest.tells_lengths),
         tables=tables(episodes, recipe, manifest.tells_lengths) if episodes is not None and windows else light,
-        remake=remake if episodes is not None or stored is not None else None,
+        remake=remake if stored is not None or (episodes is not None and not recipe.pairs_from) else None,
         why_not=why_not,
     )
     problems, differences, numbers = examine(claim, advance)
     labels = f"labels recomputed; {why_not}" if why_not else "every label, flip and mark made again"
+    again = "every window bit for bit, " if windows else ""
+    again += "which pairs they are taken from the rows, as a file gave them, " if recipe.pairs_from else ""
     return stored, [
         Check("tables", tuple(problems), "columns, number of rows, their order, content hash"),
         Check("rows", tuple(rows), "pairs as drawn, none lost or twice; windows within episodes; no episode in two splits"),
-        Check("content", tuple(differences), f"{'every window bit for bit, ' if windows else ''}{labels}"),
+        Check("content", tuple(differences), f"{again}{labels}"),
         Check("statistics", tuple(numbers), "statistics and history"),
     ]
