@@ -11,7 +11,7 @@ import pytest
 import safefeedback
 from safefeedback import InputError, Recipe, build_dataset, find_task
 from safefeedback.cli import main
-from safefeedback.dataset.reading import read_manifest
+from safefeedback.dataset.reading import open_dataset
 from safefeedback.sources import read_pairs
 from safefeedback.verification.verify import verify
 
@@ -38,7 +38,7 @@ def test_exactly_those_pairs_in_their_order(chosen: Path, tmp_path: Path) -> Non
     assert data.episode.tolist() == [[3, 0], [7, 3], [1, 1]] and data.start.tolist() == [[5, 80], [0, 5], [1, 2]]
     truth = safefeedback.read_oracle(tmp_path / "out")
     assert (data.preference == np.where(truth.returns[:, 1] > truth.returns[:, 0], 1, 0)).all()
-    manifest = read_manifest(tmp_path / "out")
+    manifest = open_dataset(tmp_path / "out").manifest
     assert manifest.recipe.pairs_from == read_pairs(chosen, 16)[1] and manifest.recipe.pairs == 3
     card = (tmp_path / "out" / "README.md").read_text()
     assert "3 pairs given by a file" in card and "--pairs-from pairs.csv" in card and "--sampler" not in card
