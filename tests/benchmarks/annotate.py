@@ -127,15 +127,20 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=4000)
     parser.add_argument("--bc-steps", type=int, default=1000)
     parser.add_argument("--episodes", type=int, default=20)
-    parser.add_argument("--only", choices=["page", "all"], default="all")
+    parser.add_argument(
+        "--only", choices=["page", "label", "learn"], help="one part of it; the others come from the same folder"
+    )
     given = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     given.out.mkdir(parents=True, exist_ok=True)
     data = given.out / "ball"
     if not data.is_dir():
         run("build", "--task", "BallCircle", "--pairs", given.pairs, "--source", "recordings", "--out", data)
-    told: dict[str, Any] = {"page": label(data, given.slips, given.only == "page")}
-    if given.only == "all":
+    file = given.out / "measured.json"
+    told: dict[str, Any] = json.loads(file.read_text()) if file.is_file() else {}
+    if given.only != "learn":
+        told["page"] = label(data, given.slips, given.only == "page")
+    if given.only in (None, "learn"):
         run("annotate", data, "--name", "scripted", "--finish", "--overwrite")
         noise = ["--noise", given.slips, "--preference-noise", given.slips]
         run("relabel", data, *noise, "--name", "simulated", "--overwrite")
@@ -159,8 +164,8 @@ def main() -> None:
             )
             rows = json.loads(run("evaluate", out, "--episodes", given.episodes, "--json", program="presa"))
             told[labels]["evaluation"] = rows
-    (given.out / "measured.json").write_text(json.dumps(told, indent=2))
-    print(json.dumps(told["page"], indent=2))
+    file.write_text(json.dumps(told, indent=2))
+    print(json.dumps(told, indent=2))
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ export function drawChartGround(context, box, chart, colours) {
   context.textBaseline = "middle";
   context.fillStyle = colours.ink;
   context.fillText(chart.title, box.x + 8, box.y + 11);
-  if (chart.limit != null) {
+  if (chart.limit != null && box.width > 210) {
     const width = context.measureText(chart.title).width;
     context.font = `12px ${colours.font}`;
     context.fillStyle = colours.muted;

@@ -76,7 +76,7 @@ function layout(size, count, world) {
 
 function circleWorld(view, paths) {
   const [low, high] = extent(paths.flatMap((path) => [path.x, path.y]));
-  const reach = Math.max(1.16 * view.circle, 1.06 * Math.max(-low, high));
+  const reach = Math.max(1.16 * view.circle, 1.12 * Math.max(-low, high));
   const scale = (map) => Math.min(map.width, map.height) / (2 * reach);
   return { scale, place: (map) => placement(scale(map), map.x + map.width / 2, map.y + map.height / 2) };
 }
@@ -202,7 +202,7 @@ function chartsOf(view, paths) {
     add("Off the circle", "m", paths.map(off), null, view.circle / 4);
   }
   else {
-    add("Distance covered", "m", paths.map((path) => path.x.map((x) => x - path.x[0])), null, 1);
+    add("Distance", "m", paths.map((path) => path.x.map((x) => x - path.x[0])), null, 1);
   }
   if (paths[0].altitude !== null) add("Altitude", "m", paths.map((path) => path.altitude), null, 1);
   return charts;

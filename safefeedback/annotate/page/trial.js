@@ -51,8 +51,9 @@ export class Trial {
     click("undo", () => this.command("undo"));
     const scrub = byId("scrub");
     scrub.addEventListener("input", () => {
+      const step = Number(scrub.value); // pausing shows the clock, which sets the slider
       if (clock.playing) clock.pause();
-      clock.seek(Number(scrub.value));
+      clock.seek(step);
     });
     scrub.addEventListener("pointerup", () => byId("main").focus({ preventScroll: true }));
   }
