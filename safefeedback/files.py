@@ -9,7 +9,7 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -28,6 +28,13 @@ def file_sha256(path: Path) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def files_sha256(folder: Path, files: Iterable[Path]) -> str:
+    """One sha256 of several files: of a line for each, its sha256 and its path in the folder, sorted by path."""
+    paths = sorted((file.relative_to(folder).as_posix(), file) for file in files)
+    lines = "".join(f"{file_sha256(file)}  {path}\n" for path, file in paths)
+    return hashlib.sha256(lines.encode()).hexdigest()
 
 
 def write_text(path: Path, text: str) -> None:

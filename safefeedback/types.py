@@ -19,17 +19,15 @@ import numpy as np
 from safefeedback.errors import InputError
 from safefeedback.tasks import Task
 
-SOURCE_KINDS = ("dsrl", "recordings", "file")
-
 
 @dataclass(frozen=True)
 class Source:
     """Where recordings came from.
 
     Attributes:
-        kind: "dsrl" (the benchmark's file), "recordings" (recorded by safefeedback) or "file" (a file of one's own).
-        file: the file's name, without its folder.
-        fingerprint: sha256 of the file's bytes, as hex.
+        kind: one of `safefeedback.sources.KINDS`.
+        file: the file's name, without its folder; of a dataset of another project, what `--source` calls it.
+        fingerprint: sha256 of the file's bytes, or of several files, as hex.
         license, author, citation: the terms and the people behind the recordings; empty where nothing is stated.
         credit: whose work the recordings build on.
         converted: what was stored in another type than it is read in, e.g. "observations from float64 to float32".

@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from safefeedback import simulators
 from safefeedback.cli.app import app
 from safefeedback.errors import InputError
-from safefeedback.recorder import driving
+from safefeedback.recorder import driver, driving
 from safefeedback.recorder.driver import drive, unit_of, units
 from safefeedback.recorder.driving import DriveConfig, collect
 from safefeedback.recorder.recording import read_recording
@@ -121,7 +121,7 @@ def test_options_about_training_are_refused(tmp_path: Path) -> None:
 
 @needs_metadrive
 def test_the_command_collects_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(driving, "drive", lambda task, seed, index: drive(replace(task, horizon=4), seed, index))
+    monkeypatch.setattr(driver, "drive", lambda task, seed, index: drive(replace(task, horizon=4), seed, index))
     words = ["collect", "--task", "easysparse", "--episodes", "10", "--out"]
     first = CliRunner().invoke(app, [*words, str(tmp_path)])
     assert first.exit_code == 0, first.exception

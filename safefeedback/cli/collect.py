@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from safefeedback.errors import InputError
 
 if TYPE_CHECKING:
+    from safefeedback.recorder.collect import Collected
     from safefeedback.recorder.plan import Unit
     from safefeedback.recorder.ppo_lagrangian import Report
     from safefeedback.recorder.recording import Episode
+    from safefeedback.recorder.script import Script
     from safefeedback.tasks import Task
 
 TRAINING = ("steps", "cost_limits", "seeds", "warm_start")  # options that mean nothing where a scripted driver is recorded
@@ -22,8 +25,12 @@ TRAINING = ("steps", "cost_limits", "seeds", "warm_start")  # options that mean 
 
 def collect(
     context: typer.Context,
-    task: Annotated[str, typer.Option(help="Task to record, e.g. BallCircle, or a .toml file of your own.")],
-    out: Annotated[Path, typer.Option(help="File to write (.hdf5), or a folder: the name then follows DSRL's.")],
+    task: Annotated[str, typer.Option(help="Task to record, e.g. BallCircle, a .toml file of your own, or several: bullet.")],
+    out: Annotated[
+        Path,
+        typer.Option(help="File to write (.hdf5), or a folder: the name then follows DSRL's. Of several tasks a folder."),
+    ],
+    preset: Annotated[str | None, typer.Option(help="full: about DSRL's size and spread, for the Bullet tasks.")] = None,
     episodes: Annotated[int, typer.Option(help="Episodes in the file, at most.")] = 1000,
     steps: Annotated[int, typer.Option(help="Training steps for each cost limit and seed.")] = 300_000,
     cost_limits: Annotated[
@@ -39,63 +46,93 @@ def collect(
     """Record episodes of a task in its simulator, from poor to good and from safe to unsafe, as a DSRL file.
 
     PPO with a learnt price of cost is trained once for each cost limit and seed. MetaDrive's tasks are driven by DSRL's own
-    scripted driver instead: 1,000 episodes are its protocol in full, and fewer are the first of them.
-    Started again after an interruption, it keeps the training runs, or the ten episodes at a time, that were finished.
+    scripted driver instead: 1,000 episodes are its protocol in full, and fewer are the first of them. AntCircle is walked by
+    a scripted gait, unless --warm-start names recordings for PPO to begin with.
+    Started again after an interruption, it keeps the training runs, or the ten episodes at a time, that were finished; and of
+    several tasks the files.
     """
-    from safefeedback.tasks import find_task
+    from safefeedback.recorder.presets import find_plan, options
+    from safefeedback.sources import recordings_file
+    from safefeedback.tasks import find_tasks
 
-    if (found := find_task(task)).domain == "MetaDrive":
-        if given := [name for name in TRAINING if context.get_parameter_source(name).name == "COMMANDLINE"]:  # type: ignore[union-attr]
-            option = "--" + given[0].replace("_", "-")
-            raise InputError(f"{option} is about training: {found.name} is driven by DSRL's scripted driver, leave it out")
-        _drive(found, out, episodes, seed, license, author, as_json)
-        return
+    values = {"episodes": episodes, "steps": steps, "cost_limits": cost_limits, "seeds": seeds, "seed": seed}
+    values |= {"warm_start": warm_start, "license": license, "author": author}
+    given = {name: value for name, value in values.items() if context.get_parameter_source(name).name == "COMMANDLINE"}  # type: ignore[union-attr]
+    chosen = find_tasks(task)
+    plans = [{} if preset is None else options(find_plan(preset, one), recordings_file(one)) for one in chosen]
+    several = len(chosen) > 1
+    if several and (out.suffix or out.is_file()):
+        raise InputError(f"--out {out} must be a folder: {len(chosen)} tasks are recorded, each into a file of its own")
+    told = []
+    for one, plan in zip(chosen, plans, strict=True):
+        place = out / f"{one.name}.hdf5" if several else out
+        if several and place.exists():
+            print(f"{place} is there already", file=sys.stderr)
+            continue
+        told.append(_collect_one(one, place, {**values, **plan, **given}, given, as_json))
+    if as_json:
+        rows = [asdict(result) for result in told]
+        print(json.dumps(rows if several else rows[0], default=str))
+
+
+def _collect_one(task: Task, out: Path, values: dict[str, Any], given: dict[str, Any], quiet: bool) -> Collected:
+    """Record one task; `given` are the options that stand in the command."""
     from safefeedback.recorder.collect import CollectConfig
     from safefeedback.recorder.collect import collect as run
     from safefeedback.recorder.plan import highest_cost
+    from safefeedback.recorder.script import find_script
     from safefeedback.terminal import Progress
 
-    config = CollectConfig(episodes, steps, parse_limits(cost_limits), seeds, seed, warm_start, license, author)
-    total = steps * seeds * len(config.cost_limits)
-    with Progress("collecting", quiet=as_json) as progress:
+    script = find_script(task)
+    if script is not None and not (script.trainable and values["warm_start"] is not None):
+        if unfit := [name for name in TRAINING if name in given]:
+            option = "--" + unfit[0].replace("_", "-")
+            hint = ", or give --warm-start as well" if script.trainable else ""
+            raise InputError(f"{option} is about training: {task.name} is played by a script, leave it out{hint}")
+        return _play(task, script, out, values, quiet)
+    config = CollectConfig(**{**values, "cost_limits": parse_limits(values["cost_limits"])})
+    total = config.steps * config.seeds * len(config.cost_limits)
+    with Progress(f"collecting {task.name}", quiet=quiet) as progress:
 
         def on_progress(unit: Unit, report: Report) -> None:
-            done = unit.index * steps + min(report.steps, steps)
+            done = unit.index * config.steps + min(report.steps, config.steps)
             progress(done, total, f"{unit.name}: return {report.mean_return:.0f}, cost {report.mean_cost:.0f}")
 
-        result = run(found, out, config, on_progress)
-    if as_json:
-        print(json.dumps(asdict(result), default=str))
-        return
+        result = run(task, out, config, on_progress)
+    if quiet:
+        return result
     print(f"{result.path}: {result.kept} episodes")
-    ceiling = highest_cost(found)
+    ceiling = highest_cost(task)
     dear = f"; left out {result.too_costly:,} that cost more than {ceiling:g}" if ceiling < float("inf") else ""
     thinned = result.recorded - result.too_costly - result.kept
     print(f"recorded {result.recorded:,}{dear}; left out {thinned:,} by thinning evenly over return and cost")
     if result.reused_units:
         print(f"{result.reused_units} training runs were finished before and were taken from {result.parts}")
     print(f"the training runs stay in {result.parts}, for another file from the same ones; it may be deleted")
+    return result
 
 
-def _drive(task: Task, out: Path, episodes: int, seed: int, license: str, author: str, as_json: bool) -> None:
-    """Record DSRL's scripted driver."""
+def _play(task: Task, script: Script, out: Path, values: dict[str, Any], quiet: bool) -> Collected:
+    """Record a script."""
     from safefeedback.recorder.driving import DriveConfig
     from safefeedback.recorder.driving import collect as run
     from safefeedback.terminal import Progress
 
-    with Progress("driving", quiet=as_json) as progress:
+    config = DriveConfig(values["episodes"], values["seed"], values["license"], values["author"])
+    with Progress(f"playing {task.name}", quiet=quiet) as progress:
 
         def on_episode(index: int, episode: Episode) -> None:
-            progress(index + 1, episodes, f"return {episode.total_reward:.0f}, cost {episode.total_cost:.1f}")
+            told = f"return {episode.total_reward:.0f}, cost {episode.total_cost:.1f}"
+            progress(index + 1, config.episodes, told)
 
-        result = run(task, out, DriveConfig(episodes, seed, license, author), on_episode)
-    if as_json:
-        print(json.dumps(asdict(result), default=str))
-        return
-    print(f"{result.path}: {result.kept} episodes, made again by DSRL's protocol, not DSRL's file")
+        result = run(task, out, config, on_episode)
+    if quiet:
+        return result
+    print(f"{result.path}: {result.kept} episodes, {script.words.partition(':')[0]}")
     if result.reused_units:
         print(f"{result.reused_units} parts of ten episodes were finished before and were taken from {result.parts}")
     print(f"the parts stay in {result.parts}, for a larger file with the same ones first; it may be deleted")
+    return result
 
 
 def parse_limits(text: str) -> tuple[float | None, ...]:

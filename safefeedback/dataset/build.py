@@ -13,6 +13,7 @@ from safefeedback.dataset import card, store
 from safefeedback.errors import InputError
 from safefeedback.feedback.recipe import Recipe, build
 from safefeedback.files import check_new, new_folder
+from safefeedback.sources.kinds import KINDS
 from safefeedback.types import Source
 
 
@@ -87,7 +88,7 @@ def with_terms(source: Source, terms: dict[str, str]) -> Source:
             text.encode()
         except UnicodeEncodeError:
             raise InputError(f"--{key} {text!r} is not Unicode, and could not be written into the card") from None
-    if given and source.kind != "file":
+    if given and not KINDS[source.kind].own:
         raise InputError(
             f"--{next(iter(given))} is for recordings of your own; these are {source.license} and credited as such"
         )
@@ -98,5 +99,6 @@ def folder_name(recipe: Recipe, source: Source) -> str:
     """Task, pairs, length, limit, noise, source if not DSRL, and eight digits of the recipe's hash."""
     words = [recipe.task.name, f"{recipe.pairs}x{recipe.length}", f"limit{recipe.limit:g}", f"noise{recipe.noise:g}"]
     if source.kind != "dsrl":
-        words.append(re.sub(r"[^\w.-]", "_", Path(source.file).stem) if source.kind == "file" else source.kind)
+        name = Path(source.file).stem if source.kind == "file" else source.file
+        words.append(re.sub(r"[^\w.-]", "_", name) if KINDS[source.kind].own else source.kind)
     return "-".join([*words, store.recipe_hash(recipe, source.fingerprint)[:8]])

@@ -17,6 +17,7 @@ from safefeedback.dataset.reproduce import command, label_set_command
 from safefeedback.errors import InputError
 from safefeedback.feedback.recipe import Labelling
 from safefeedback.files import replacing, write_text
+from safefeedback.sources.kinds import KINDS
 from safefeedback.types import Source
 
 PRESA_CITATION = """@inproceedings{gong2026presa,
@@ -26,16 +27,11 @@ PRESA_CITATION = """@inproceedings{gong2026presa,
   year      = {2026},
   note      = {arXiv:2512.20173}
 }"""
-ORIGINS = {
-    "dsrl": "the recordings of the DSRL benchmark",
-    "recordings": "recordings made by safefeedback in the real simulator (not DSRL's)",
-    "file": "the recordings in a file given by whoever built it",
-}
-
-
 LENGTH_ROW = (
     "| `episode_length_0`, `episode_length_1` | int32 | how many steps each segment's episode has in the source file |\n"
 )
+
+
 HERE = "<this folder or repository>"
 # what `safefeedback inspect` draws, best first, in words that hold for every task
 PICTURES = {
@@ -72,7 +68,7 @@ def render(
         place=place,
         task=manifest.task.name,
         domain=manifest.task.domain,
-        origin=ORIGINS[source.kind],
+        origin=KINDS[source.kind].words,
         **manifest.recipe.shape,
         length_row=LENGTH_ROW if manifest.tells_lengths else "",
         numbers="\n".join(f"| {name} | {value} |" for name, value in _numbers(manifest)),
@@ -95,7 +91,7 @@ def describe(manifest: Manifest) -> str:
     return (
         f"{manifest.pairs:,} pairs of {manifest.recipe.length}-step trajectory segments of the task {manifest.task.name} "
         f"({manifest.task.domain}), each pair with a preference and each segment with a binary safety label, made with "
-        f"safefeedback from {ORIGINS[manifest.source.kind]}."
+        f"safefeedback from {KINDS[manifest.source.kind].words}."
     )
 
 
@@ -206,7 +202,7 @@ def _configs(manifest: Manifest, sets: dict[str, LabelSetManifest]) -> list[dict
 def metadata(manifest: Manifest, sets: dict[str, LabelSetManifest]) -> dict[str, Any]:
     """The Hub's metadata of a dataset, which its card begins with."""
     source, configs = manifest.source, _configs(manifest, sets)
-    origins = {"dsrl": [manifest.task.hub_repo], "recordings": ["original"], "file": []}[source.kind]
+    origins = {"dsrl": [manifest.task.hub_repo], "recordings": ["original"]}.get(source.kind, [])
     values: dict[str, Any] = {"pretty_name": _pretty_name(manifest), **_license(source.license)}
     values |= {
         "task_categories": ["reinforcement-learning"],

@@ -11,8 +11,9 @@ from safefeedback.errors import InputError
 from safefeedback.feedback.consensus import CONSENSUS
 from safefeedback.feedback.labels import segment_cost_limit
 from safefeedback.feedback.recipe import Labelling, Recipe
+from safefeedback.sources.kinds import KINDS
 from safefeedback.tasks import Task, tasks
-from safefeedback.types import SOURCE_KINDS, Source
+from safefeedback.types import Source
 
 
 class ManifestError(InputError):
@@ -147,7 +148,7 @@ class Manifest(_Described):
 
     def anonymous(self) -> Manifest:
         """The same without who made recordings of the user's own; DSRL's authors and ours stay, as their licence asks."""
-        if self.source.kind != "file":
+        if not KINDS[self.source.kind].own:
             return self
         return Manifest.parse({**self.raw, "source": {**self.raw["source"], "author": "", "citation": "", "credit": ""}})
 
@@ -169,10 +170,8 @@ class Manifest(_Described):
             problems = misfits(first, SOURCE_ENTRY, "recipe.json: history[0]")
             if not problems and (first["stage"] != "source" or first["longest_episode"] < 1):
                 problems = ["recipe.json: history does not begin with the source, or tells of no episode"]
-            if values["source"]["kind"] not in SOURCE_KINDS:
-                problems.append(
-                    f"recipe.json: source: kind is '{values['source']['kind']}', not one of {', '.join(SOURCE_KINDS)}"
-                )
+            if values["source"]["kind"] not in KINDS:
+                problems.append(f"recipe.json: source: kind is '{values['source']['kind']}', not one of {', '.join(KINDS)}")
         recipe: Recipe | None = None
         if not problems:
             recipe, problems = _choices(Recipe, values["recipe"], lambda: Task.from_dict(values["task"]))

@@ -6,12 +6,13 @@ import shlex
 
 from safefeedback.dataset.manifest import LabelSetManifest, Manifest
 from safefeedback.feedback.recipe import Labelling, Recipe
+from safefeedback.sources.kinds import KINDS
 
 
 def command(manifest: Manifest) -> str:
     """The command that builds the same content again."""
     recipe, source = manifest.recipe, manifest.source
-    own = source.kind == "file"
+    own = KINDS[source.kind].own
     task = "recipe.json" if manifest.own_task else recipe.task.name
     words = ["safefeedback", "build", *build_words(recipe, task, source.file if own else source.kind)]
     if own:

@@ -14,18 +14,14 @@ from typing import Any
 import numpy as np
 
 from safefeedback.recorder.recording import Episode
+from safefeedback.recorder.script import Script
 from safefeedback.simulators import make
 from safefeedback.simulators.metadrive import MAPS, load
+from safefeedback.sources.dsrl import CITATION
 from safefeedback.tasks import Task
 
 ACCELERATIONS = tuple(round(0.6 * k, 1) for k in range(10))  # the driver's factor of acceleration
 SPEEDS = (5, 9, 13, 17, 21)  # kilometres an hour
-PROTOCOL = (
-    "made again by DSRL's protocol, not DSRL's file: an IDM driver of 10 accelerations (0, 0.6 ... 5.4) by 5 target speeds "
-    "(5, 9 ... 21 km/h) on the road's ten maps, no lane change, steering + U(-0.1, 0.1), throttle + U(0, 0.2)"
-)
-PROTOCOL_EPISODES = 1000
-PROTOCOL_VERSION = 1  # to be raised when the same settings come to give other episodes
 
 
 def units() -> list[dict[str, float]]:
@@ -107,3 +103,22 @@ def driver_class() -> Any:
                 return super().act()
 
     return Driver
+
+
+SCRIPT = Script(
+    play=lambda task, collection, index: drive(task, collection, index),
+    words="made again by DSRL's protocol, not DSRL's file: an IDM driver of 10 accelerations (0, 0.6 ... 5.4) by 5 target "
+    "speeds (5, 9 ... 21 km/h) on the road's ten maps, no lane change, steering + U(-0.1, 0.1), throttle + U(0, 0.2)",
+    units=units,
+    version=1,
+    episodes=1000,
+    packages=("safefeedback", "numpy", "gymnasium", "metadrive-simulator", "panda3d"),
+    deciding=("numpy", "metadrive-simulator", "panda3d"),
+    facts={
+        "replay": "episode_seeds[e] and map = units[episode_units[e]]['map']: reset(seed=, options={'map': map}) of a new "
+        "environment from safefeedback.simulators.make, then its actions",
+        "credit": "Driven by the protocol of DSRL: Z. Liu et al., Datasets and Benchmarks for Offline Safe Reinforcement "
+        "Learning, arXiv 2306.09303; simulator MetaDrive: Q. Li et al., arXiv 2109.12674, Apache-2.0",
+        "citation": CITATION,
+    },
+)

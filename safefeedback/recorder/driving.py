@@ -1,4 +1,4 @@
-"""MetaDrive's tasks recorded by DSRL's own protocol, part after part, so that an interrupted collection goes on."""
+"""Scripted behaviour recorded part after part, so that an interrupted collection goes on."""
 
 from __future__ import annotations
 
@@ -11,21 +11,14 @@ from typing import Any
 
 from safefeedback.errors import InputError
 from safefeedback.recorder.collect import Collected, Place
-from safefeedback.recorder.driver import PROTOCOL, PROTOCOL_EPISODES, PROTOCOL_VERSION, drive, units
 from safefeedback.recorder.plan import versions
 from safefeedback.recorder.recording import Episode, read_recording, sums, write_recording
+from safefeedback.recorder.script import Script, find_script
 from safefeedback.simulators import can_simulate
-from safefeedback.sources.dsrl import CITATION
 from safefeedback.tasks import Task
 
 PART = 10  # episodes in a file of their own
 MOST_EPISODES = 60_000
-CREDIT = (
-    "Driven by the protocol of DSRL: Z. Liu et al., Datasets and Benchmarks for Offline Safe Reinforcement Learning, arXiv "
-    "2306.09303; simulator MetaDrive: Q. Li et al., arXiv 2109.12674, Apache-2.0"
-)
-PACKAGES = ("safefeedback", "numpy", "gymnasium", "metadrive-simulator", "panda3d")
-DECIDING = ("numpy", "metadrive-simulator", "panda3d")  # packages whose versions an episode follows from
 
 
 @dataclass(frozen=True)
@@ -33,12 +26,12 @@ class DriveConfig:
     """What is collected.
 
     Attributes:
-        episodes: how many; 1,000 are DSRL's protocol in full, 50 drive every setting once.
+        episodes: how many; a script says how many are the whole of it.
         seed: everything random follows from it.
         license, author: terms of the file, for the cards of datasets made from it; empty where nothing is to be stated.
     """
 
-    episodes: int = PROTOCOL_EPISODES
+    episodes: int = 1000
     seed: int = 0
     license: str = ""
     author: str = ""
@@ -55,26 +48,26 @@ def parts(config: DriveConfig) -> list[range]:
     return [range(first, min(first + PART, config.episodes)) for first in range(0, config.episodes, PART)]
 
 
-def fingerprint(task: Task, config: DriveConfig, part: range) -> str:
+def fingerprint(task: Task, script: Script, config: DriveConfig, part: range) -> str:
     """What the content of a part follows from, as a sha256."""
     what = {
         "task": task.name,
         "seed": config.seed,
         "episodes": [part.start, part.stop],
-        "protocol_version": PROTOCOL_VERSION,
-        "versions": versions(DECIDING),
+        "protocol_version": script.version,
+        "versions": versions(script.deciding),
     }
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
 
 
 def record(
-    task: Task, config: DriveConfig, folder: Path, on_episode: Callable[[int, Episode], None]
+    task: Task, script: Script, config: DriveConfig, folder: Path, on_episode: Callable[[int, Episode], None]
 ) -> tuple[list[Episode], int]:
     """The collection's episodes, part after part; a part that lies in `folder` already is taken from there.
 
     Args:
         folder: of the parts; each is written whole or not at all.
-        on_episode: told the index of each episode that was driven, and the episode.
+        on_episode: told the index of each episode that was played, and the episode.
 
     Returns:
         The episodes, and how many parts were there.
@@ -85,35 +78,32 @@ def record(
     episodes: list[Episode] = []
     reused = 0
     for part in parts(config):
-        path = folder / f"episodes-{part.start:05}-{part.stop:05}-{fingerprint(task, config, part)[:10]}.hdf5"
+        path = folder / f"episodes-{part.start:05}-{part.stop:05}-{fingerprint(task, script, config, part)[:10]}.hdf5"
         reused += path.exists()
         if not path.exists():
-            driven = []
+            played = []
             for index in part:
-                driven.append(drive(task, config.seed, index))
-                on_episode(index, driven[-1])
-            write_recording(path, driven, {})
+                played.append(script.play(task, config.seed, index))
+                on_episode(index, played[-1])
+            write_recording(path, played, {})
         episodes += read_recording(path)[0]
     return episodes, reused
 
 
-def attributes(task: Task, config: DriveConfig) -> dict[str, Any]:
+def attributes(task: Task, script: Script, config: DriveConfig) -> dict[str, Any]:
     """How the file was made, as HDF5 attributes: texts, numbers, and JSON for what has parts."""
     values: dict[str, Any] = {
         "made_by": "safefeedback collect",
         "task": task.name,
-        "algorithm": PROTOCOL,
-        "protocol_version": PROTOCOL_VERSION,
-        "units": json.dumps(units()),
-        "versions": json.dumps(versions(PACKAGES)),
+        "algorithm": script.words,
+        "protocol_version": script.version,
+        "units": json.dumps(script.units()),
+        "versions": json.dumps(versions(script.packages)),
         "seed": config.seed,
         "episodes_recorded": config.episodes,
-        "episodes_of_the_protocol_in_full": PROTOCOL_EPISODES,
+        "episodes_of_the_protocol_in_full": script.episodes,
         "episodes_kept": config.episodes,
-        "replay": "episode_seeds[e] and map = units[episode_units[e]]['map']: reset(seed=, options={'map': map}) of a new "
-        "environment from safefeedback.simulators.make, then its actions",
-        "credit": CREDIT,
-        "citation": CITATION,
+        **script.facts,
     }
     return values | {key: text for key, text in (("license", config.license), ("author", config.author)) if text}
 
@@ -121,16 +111,18 @@ def attributes(task: Task, config: DriveConfig) -> dict[str, Any]:
 def collect(
     task: Task, out: Path, config: DriveConfig, on_episode: Callable[[int, Episode], None] = lambda index, episode: None
 ) -> Collected:
-    """Drive the collection's episodes and write one file; what `out` means is as in `recorder.collect.collect`.
+    """Play the collection's episodes and write one file; what `out` means is as in `recorder.collect.collect`.
 
     Raises:
-        InputError: if the task cannot be simulated here, or the file exists already.
+        InputError: if the task cannot be simulated here, no script plays it, or the file exists already.
     """
     if (reason := can_simulate(task)) is not None:
         raise InputError(reason)
+    if (script := find_script(task)) is None:
+        raise InputError(f"{task.name} has no script to be recorded by: policies learn it")
     place = Place(task, out)
     place.make()
-    episodes, reused = record(task, config, place.parts, on_episode)
+    episodes, reused = record(task, script, config, place.parts, on_episode)
     path = place.file(sums(episodes)[1])
-    write_recording(path, episodes, attributes(task, config))
+    write_recording(path, episodes, attributes(task, script, config))
     return Collected(path, len(episodes), 0, len(episodes), reused, place.parts)

@@ -12,10 +12,10 @@ import numpy as np
 
 from safefeedback.errors import InputError
 from safefeedback.files import file_sha256
+from safefeedback.sources.checks import check_costs, check_finite
 from safefeedback.tasks import Task
 from safefeedback.types import Episodes, Source, UnlabelledEpisodes
 
-CHUNK = 1 << 16  # rows looked at in one go
 PLAIN_FILTERS = (None, "gzip", "lzf")
 MOST_COMPRESSION = 1100  # gzip cannot pack more than 1032 bytes into one
 LARGE = 1 << 30  # bytes; below it, an array that was never written is its fill value
@@ -51,9 +51,7 @@ def read_hdf5(path: Path, task: Task, source: Source) -> Episodes:
             terms = {key: _text(file.attrs.get(key)) for key in ("license", "author", "citation", "credit")}
     for key, values in {"rewards": rewards, "costs": costs}.items():
         _require_length(path, key, values, observations)
-    if (costs < 0).any():
-        row = int(np.flatnonzero(costs < 0)[0])
-        raise InputError(f"{path}: costs is negative at step {row} ({costs[row]:g}); a cost must be 0 or more")
+    check_costs(path, "costs", costs)
     stated = {key: getattr(source, key) or value for key, value in terms.items()}
     source = replace(source, file=path.name, fingerprint=fingerprint, converted=converted, **stated)
     return Episodes(task, observations, actions, rewards, costs, bounds, source)
@@ -138,11 +136,7 @@ def _read(file: h5py.File, path: Path, key: str, dim: int | None, dtype: type) -
     values = np.empty(shape, dtype)
     if dataset.size:
         dataset.read_direct(values)
-    for start in range(0, len(values), CHUNK):
-        bad = ~np.isfinite(values[start : start + CHUNK].reshape(-1, dim or 1)).all(axis=1)
-        if bad.any():
-            row = start + int(np.flatnonzero(bad)[0])
-            raise InputError(f"{path}: {key} is NaN, infinite or too large for {np.dtype(dtype)} at step {row}")
+    check_finite(path, key, values)
     return values if dim is not None else values.reshape(-1)
 
 
@@ -165,7 +159,7 @@ def _explained(path: Path) -> Iterator[None]:
     except FileNotFoundError:
         raise InputError(f"there is no file {path}") from None
     except IsADirectoryError:
-        raise InputError(f"{path} is a folder; give the HDF5 file itself") from None
+        raise InputError(f"{path} is a folder; give the HDF5 file itself, or lerobot:{path} for a LeRobot dataset") from None
     except MemoryError:
         raise InputError(f"{path}: the arrays it declares do not fit into memory") from None
     except (OSError, RuntimeError, ValueError, TypeError, KeyError) as error:

@@ -22,13 +22,13 @@ def recordings(manifest: Manifest, source: Path | None) -> tuple[Episodes | None
     """
     task, fingerprint = manifest.task, manifest.source.fingerprint
     if source is not None:
-        given = sha256(source)
+        given = sources.fingerprint(str(source))
         if given != fingerprint:
             problem = (
                 f"{source} (sha256 {given[:12]}...) is not the file that the dataset was built from ({fingerprint[:12]}...)"
             )
             return None, [problem], "other recordings"
-        episodes: Episodes | None = sources.load(str(source.absolute()), task)
+        episodes: Episodes | None = sources.load(sources.file_or_name(str(source)), task)
     else:
         episodes = sources.find(task, fingerprint)
     if episodes is None:

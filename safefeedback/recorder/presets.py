@@ -1,0 +1,65 @@
+"""Collections of whole domains in one command: what is collected of each task.
+
+`full` is about DSRL's size and spread for the eight Bullet tasks: as many episodes as the benchmark's file holds, or 1,000,
+from policies trained at several limits of cost with two seeds each. AntRun and DroneCircle begin from the recordings that are
+shipped, which were themselves warm-started from DSRL's; AntCircle is walked by its script.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from safefeedback.errors import InputError
+from safefeedback.tasks import Task
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is collected of one task.
+
+    Attributes:
+        episodes: in the file, at most.
+        steps, cost_limits, seeds: as in `CollectConfig`; None where a script plays.
+        warm: whether the shipped recordings are cloned first.
+    """
+
+    episodes: int
+    steps: int | None = None
+    cost_limits: str | None = None
+    seeds: int | None = None
+    warm: bool = False
+
+
+PRESETS: dict[str, dict[str, Plan]] = {
+    "full": {
+        "BallRun": Plan(1000, 300_000, "none,40,20,10", 2),
+        "CarRun": Plan(1000, 200_000, "none,40,20,10", 2),
+        "DroneRun": Plan(1990, 500_000, "none,40,20,10", 2),
+        "AntRun": Plan(1816, 500_000, "none,40,20,10", 2, warm=True),
+        "BallCircle": Plan(1000, 400_000, "none,40,20,10", 2),
+        "CarCircle": Plan(1450, 500_000, "none,40,20,10", 2),
+        "DroneCircle": Plan(1923, 500_000, "none,40,20,10", 2, warm=True),
+        "AntCircle": Plan(5728),
+    }
+}
+
+
+def find_plan(preset: str, task: Task) -> Plan:
+    """What the preset collects of the task.
+
+    Raises:
+        InputError: if there is no such preset, or the task is none of its.
+    """
+    if preset not in PRESETS:
+        raise InputError(f"there is no preset '{preset}': choose from {', '.join(PRESETS)}")
+    if task.name not in PRESETS[preset]:
+        raise InputError(f"the preset {preset} is for {', '.join(PRESETS[preset])}, not for {task.name}")
+    return PRESETS[preset][task.name]
+
+
+def options(plan: Plan, warm_start: Any) -> dict[str, Any]:
+    """The plan as options of `safefeedback collect`, those that it leaves open left out."""
+    given = {"episodes": plan.episodes, "steps": plan.steps, "cost_limits": plan.cost_limits, "seeds": plan.seeds}
+    given |= {"warm_start": warm_start if plan.warm else None}
+    return {name: value for name, value in given.items() if value is not None}

@@ -1,0 +1,51 @@
+"""Behaviour that is written down instead of learnt, and how a collection of it is told apart from another.
+
+One line of SCRIPTS for each domain or task that is recorded so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any
+
+from safefeedback.recorder.recording import Episode
+from safefeedback.tasks import Task
+
+SCRIPTS = {  # a task or its domain -> the module that holds its SCRIPT
+    "MetaDrive": "safefeedback.recorder.driver",
+    "AntCircle": "safefeedback.recorder.walker",
+}
+
+
+@dataclass(frozen=True)
+class Script:
+    """What is recorded.
+
+    Attributes:
+        play: (task, seed of the collection, index) -> episode `index`, which depends on nothing else.
+        words: what the files say of it, the short of it before a colon; `units` is what an episode's `unit` counts.
+        version: to be raised when the same settings come to give other episodes.
+        episodes: how many are the whole of it.
+        packages: whose versions the files tell.
+        deciding: packages whose versions an episode follows from.
+        trainable: whether PPO may be trained in the task as well, from recordings to begin with.
+        facts: further attributes of the files.
+    """
+
+    play: Callable[[Task, int, int], Episode]
+    words: str
+    units: Callable[[], list[dict[str, Any]]]
+    version: int
+    episodes: int
+    packages: tuple[str, ...]
+    deciding: tuple[str, ...]
+    trainable: bool = False
+    facts: dict[str, str] = field(default_factory=dict)
+
+
+def find_script(task: Task) -> Script | None:
+    """The script that the task is recorded by, or None where policies learn it."""
+    module = SCRIPTS.get(task.name) or SCRIPTS.get(task.domain)
+    return import_module(module).SCRIPT if module is not None else None

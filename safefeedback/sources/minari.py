@@ -1,0 +1,115 @@
+"""Reads Minari datasets (https://minari.farama.org) by Minari's own reader, from where it keeps them on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from safefeedback.errors import InputError
+from safefeedback.files import files_sha256
+from safefeedback.sources.checks import check_costs, check_dims, check_finite
+from safefeedback.tasks import Task
+from safefeedback.types import Episodes, Source
+
+INSTALL = 'pip install "minari[hdf5]"'
+
+
+def read_minari(name: str, task: Task, cost: str) -> Episodes:
+    """The episodes of a Minari dataset; spaces of parts (Dict, Tuple) are flattened in gymnasium's order.
+
+    Args:
+        name: its id, such as mujoco/hopper/expert-v0.
+        task: whose dimensions it must have.
+        cost: where an episode's infos hold the cost of a step; dots lead into dicts.
+
+    Raises:
+        InputError: naming the dataset and what is wrong with it.
+    """
+    dataset = _open(name)
+    parts: dict[str, list[np.ndarray]] = {"observations": [], "actions": [], "rewards": [], cost: []}
+    for episode in dataset.iterate_episodes():
+        steps = len(episode)
+        costs = _numbers(name, cost, _find(name, episode.infos, cost))
+        if len(costs) not in (steps, steps + 1):
+            raise InputError(f"{name}: infos['{cost}'] has {len(costs)} values in an episode of {steps} steps")
+        parts["observations"].append(_flat(dataset.observation_space, episode.observations)[:steps])
+        parts["actions"].append(_flat(dataset.action_space, episode.actions))
+        parts["rewards"].append(np.asarray(episode.rewards, np.float64))
+        parts[cost].append(costs[len(costs) - steps :])  # where there is one more, the first is of the reset
+    if not parts["rewards"]:
+        raise InputError(f"{name} holds no episodes")
+    bounds = np.cumsum([0, *map(len, parts["rewards"])]).astype(np.int64)
+    values = {key: np.concatenate(arrays) for key, arrays in parts.items()}
+    for key, wanted in (("observations", task.observation_dim), ("actions", task.action_dim)):
+        check_dims(name, key, values[key].shape[1], wanted)
+        values[key] = values[key].astype(np.float32)
+    for key, array in values.items():
+        check_finite(name, key, array)
+    check_costs(name, cost, values[cost])
+    about = dict(dataset.storage.metadata)
+    author = about.get("author") or ""
+    source = Source(
+        "minari",
+        f"minari:{name}",
+        _fingerprint(dataset),
+        str(about.get("license") or ""),
+        ", ".join(sorted(author)) if isinstance(author, (set, list, tuple)) else str(author),
+    )
+    return Episodes(task, values["observations"], values["actions"], values["rewards"], values[cost], bounds, source)
+
+
+def fingerprint(name: str) -> str:
+    """The sha256 of the dataset: of the names and the sha256 of its files."""
+    return _fingerprint(_open(name))
+
+
+def _fingerprint(dataset: Any) -> str:
+    folder = Path(dataset.storage.data_path)
+    return files_sha256(folder, [file for file in folder.rglob("*") if file.is_file()])
+
+
+def _open(name: str) -> Any:
+    try:
+        import minari
+    except ImportError:
+        raise InputError(f"the source minari:{name} needs the package minari: {INSTALL}") from None
+    try:
+        return minari.load_dataset(name)
+    except ImportError as error:
+        raise InputError(f"{name} cannot be read: {error}: {INSTALL}".replace("\n", " ")) from None
+    except Exception as error:  # a name that is none, a dataset that is not here, files that are broken
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise InputError(f"the Minari dataset {name} cannot be opened: {reason}; `minari download {name}` fetches it") from None
+
+
+def _find(name: str, infos: Any, key: str) -> Any:
+    found = infos
+    for word in (key,) if key in (infos or {}) else key.split("."):
+        if not isinstance(found, dict) or word not in found:
+            known = ", ".join(infos) if isinstance(infos, dict) and infos else "nothing"
+            raise InputError(
+                f"{name}: an episode's infos have no '{key}'; they have {known}; say which holds the cost with cost_key in the "
+                "task's file, or minari:NAME,cost=KEY"
+            )
+        found = found[word]
+    return found
+
+
+def _numbers(name: str, key: str, values: Any) -> np.ndarray:
+    array = np.asarray(values)
+    if array.dtype.kind not in "fiub" or array.size != len(array):
+        raise InputError(f"{name}: infos['{key}'] must hold a number at every step")
+    return array.reshape(-1).astype(np.float64)
+
+
+def _flat(space: Any, values: Any) -> np.ndarray:
+    """The values of a space as float64 [T, dim]."""
+    spaces: Any = getattr(space, "spaces", None)
+    if isinstance(values, dict):
+        return np.concatenate([_flat(spaces[key], values[key]) for key in spaces], axis=1)
+    if isinstance(values, tuple):
+        return np.concatenate([_flat(one, part) for one, part in zip(spaces, values, strict=True)], axis=1)
+    array = np.asarray(values, np.float64)
+    return array.reshape(len(array), -1)
