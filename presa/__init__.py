@@ -19,3 +19,7 @@ def __getattr__(name: str) -> Any:
     from presa.rollouts.policy import load
 
     return load
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +21,6 @@ def write_bytes(path: Path, content: bytes) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Writes JSON, whole or not at all; NaN is not JSON and an error."""
     write_bytes(path, (json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
-
-
-def cache_folder() -> Path:
-    """Where cloned policies and unpacked segments are kept: $PRESA_CACHE, or `presa` in the user's cache."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(os.environ.get("PRESA_CACHE") or Path(base) / "presa")
 
 
 def read_failure(folder: Path) -> str | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from safefeedback.errors import InputError
 
 
@@ -15,6 +17,13 @@ def parse_setting(text: str, wanted: str = "NAME=VALUE") -> tuple[str, str]:
     if not equals:
         raise InputError(f"--set takes {wanted}, not '{text}'")
     return name.strip().replace("-", "_"), value.strip()
+
+
+def setting_text(value: Any) -> str:
+    """A setting's value as the command line reads it."""
+    if isinstance(value, (list, tuple)):
+        return ",".join(map(setting_text, value))
+    return "none" if value is None else str(value).removesuffix(".0")
 
 
 def parse_cost_limits(text: str, wanted: str = "numbers with commas") -> tuple[float, ...]:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -31,15 +31,18 @@ class Snapshot:
         parameters: of the policy.
         moments: Adam's, as "first/weight_0"; {} before the first step.
         state: what the algorithm carries.
+        tally: sums and counts of its numbers since the last report, float64 [2] each; {} at a report.
     """
 
     step: int
     parameters: Parameters
     moments: dict[str, Tensor]
     state: dict[str, Tensor]
+    tally: dict[str, Tensor] = field(default_factory=dict)
 
 
-Outcome = tuple[Snapshot, dict[str, float]] | InputError
+Outcome = tuple[Snapshot, dict[str, float] | None] | InputError
+OnStep = Callable[[Sequence[int], int], bool]  # told which runs have done how many steps; whether they are to pause
 
 
 def fit(
@@ -49,7 +52,8 @@ def fit(
     for (outcome,) in fit_stack(algorithm, [examples], [start], [seed], stage, report_every):
         if isinstance(outcome, InputError):
             raise outcome
-        yield outcome
+        assert outcome[1] is not None  # nothing pauses it
+        yield outcome[0], outcome[1]
 
 
 def fit_runs(
@@ -59,6 +63,7 @@ def fit_runs(
     seeds: Sequence[int],
     stage: str,
     report_every: int,
+    on_step: OnStep = lambda runs, step: False,
 ) -> Iterator[Sequence[Outcome | None]]:
     """`fit_stack` in the quickest way for the device; None for a run that failed at an earlier report.
 
@@ -66,12 +71,16 @@ def fit_runs(
     activations do not, and its numbers are to the bit those of the run alone. Elsewhere they are one stack.
     """
     if examples[0].observations.device.type != "cpu":
-        yield from fit_stack(algorithm, examples, starts, seeds, stage, report_every)
+        yield from fit_stack(algorithm, examples, starts, seeds, stage, report_every, on_step)
         return
-    runs = [
-        fit_stack(algorithm, [one], [start], [seed], stage, report_every)
-        for one, start, seed in zip(examples, starts, seeds, strict=True)
-    ]
+
+    def alone(run: int) -> Iterator[list[Outcome]]:
+        def on_own_step(_: Sequence[int], step: int) -> bool:
+            return on_step([run], step)
+
+        return fit_stack(algorithm, [examples[run]], [starts[run]], [seeds[run]], stage, report_every, on_own_step)
+
+    runs = [alone(run) for run in range(len(seeds))]
     for outcomes in itertools.zip_longest(*runs):
         yield [None if outcome is None else outcome[0] for outcome in outcomes]
 
@@ -83,6 +92,7 @@ def fit_stack(
     seeds: Sequence[int],
     stage: str,
     report_every: int,
+    on_step: OnStep = lambda runs, step: False,
 ) -> Iterator[list[Outcome]]:
     """Trains R runs side by side from `starts` to the algorithm's last step, each as if it were alone.
 
@@ -93,6 +103,8 @@ def fit_stack(
         seeds: of the runs.
         stage: names the stage's random streams.
         report_every: steps between reports; numbers leave the device only then.
+        on_step: told after every step; where it says so, the runs pause: a state is yielded, with None between two reports, and
+            nothing after it. A run that goes on from there comes to the same numbers.
 
     Yields:
         At every report and at the end, for each run: a copy of the state and the means of the algorithm's numbers since the
@@ -103,8 +115,9 @@ def fit_stack(
     leaves = {name: value.requires_grad_() for name, value in adam.parameters.items()}
     batches = (_Stack if algorithm.stackable else _Alone)(algorithm, examples, seeds, stage, leaves)
     state = _stacked([start.state for start in starts])
-    tally, stacked = Tally(), (adam.parameters, adam.moments)
+    tally = Tally([start.tally for start in starts])
     shapes = [{name: value.shape for name, value in start.parameters.items()} for start in starts]
+    everyone = range(len(seeds))
     failed = torch.full((len(seeds),), -1, dtype=torch.int64, device=examples[0].observations.device)
     for step in range(starts[0].step, algorithm.own_steps):
         loss, info, state = batches.losses(step, state)
@@ -112,16 +125,28 @@ def fit_stack(
         adam.step(list(algorithm.gradients(gradients).values()), algorithm.rate(step), step + 1, algorithm.decay(step))
         failed = torch.where((failed < 0) & ~loss.detach().isfinite(), step, failed)
         tally.add({"loss": loss.detach(), **info})
-        if (step + 1) % report_every == 0 or step + 1 == algorithm.own_steps:
-            broken = ~_finite(leaves)
-            means, steps = tally.take(), torch.where((failed < 0) & broken, step, failed).tolist()
+        reports = (step + 1) % report_every == 0 or step + 1 == algorithm.own_steps
+        paused = on_step(everyone, step + 1)
+        if reports or paused:
+            broken, sums = ~_finite(leaves), [{}] * len(seeds) if reports else tally.runs()
+            means = tally.take() if reports else [None] * len(seeds)
+            steps = torch.where((failed < 0) & broken, step, failed).tolist()
             yield [
                 _not_finite(at, stage)
                 if at >= 0
-                else (Snapshot(step + 1, *(_one(values, run, shapes[run]) for values in (*stacked, state))), means[run])
+                else (
+                    Snapshot(
+                        step + 1,
+                        _one(adam.parameters, run, shapes[run]),
+                        _one(adam.moments, run, shapes[run]),
+                        _one(state, run, shapes[run]),
+                        sums[run],
+                    ),
+                    means[run],
+                )
                 for run, at in enumerate(steps)
             ]
-            if min(steps) >= 0:
+            if min(steps) >= 0 or paused:
                 return
 
 
@@ -206,9 +231,13 @@ def _stacked_step(step: Step) -> Step:
 class Tally:
     """Sums of numbers, kept on the device until they are taken; those that are NaN are not counted."""
 
-    def __init__(self) -> None:
-        self.names: list[str] = []
+    def __init__(self, begun: Sequence[dict[str, Tensor]] = ()) -> None:
+        """`begun` are what `runs` gave for each run, to go on from."""
+        self.names: list[str] = list(begun[0]) if begun and all(begun) else []
+        self.resumed = bool(self.names)  # in whatever order a file has them
         self.sums, self.counts = torch.empty(0), torch.empty(0)
+        if self.names:
+            self.sums, self.counts = torch.stack([torch.stack(list(run.values())) for run in begun]).permute(2, 1, 0)
 
     def add(self, numbers: dict[str, Tensor]) -> None:
         """Counts one step's numbers, [R] each and of the same names every time."""
@@ -216,8 +245,17 @@ class Tally:
         if not self.names:
             self.names = list(numbers)
             self.sums, self.counts = torch.zeros_like(values), torch.zeros_like(values)
+        elif self.resumed:
+            order = [self.names.index(name) for name in numbers]
+            self.names, self.sums, self.counts = list(numbers), self.sums[order], self.counts[order]
+            self.resumed = False
         self.counts += values == values
         self.sums += values.nan_to_num_(0.0, math.inf, -math.inf)
+
+    def runs(self) -> list[dict[str, Tensor]]:
+        """The sum and the count of each run's numbers, float64 [2]."""
+        both = torch.stack([self.sums, self.counts]).permute(2, 1, 0)
+        return [{name: value.clone() for name, value in zip(self.names, run, strict=True)} for run in both]
 
     def take(self) -> list[dict[str, float]]:
         """The means of each run, NaN where nothing was counted; starts anew."""

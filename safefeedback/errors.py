@@ -1,4 +1,8 @@
-"""The one exception that is shown to people."""
+"""The one exception that is shown to people, and commands that they may copy."""
+
+from __future__ import annotations
+
+import shlex
 
 
 class InputError(ValueError):
@@ -6,3 +10,8 @@ class InputError(ValueError):
 
     The command line prints it without a traceback and ends with exit code 2.
     """
+
+
+def command_line(*words: object) -> str:
+    """A command as it is typed, quoted where the shell would read something else."""
+    return shlex.join(map(str, words))

@@ -21,6 +21,15 @@ except ImportError:  # not on Windows, where leftovers stay
     fcntl = None  # type: ignore[assignment]
 
 
+LITTER = (".DS_Store", "Thumbs.db", "desktop.ini")  # what operating systems leave in any folder
+ABOUT = ("README.md", "datasets.json", "croissant.json")  # what stands beside several datasets and describes them
+
+
+def is_litter(name: str) -> bool:
+    """Whether a file of that name is none of anybody's making."""
+    return name in LITTER or name.startswith("._")
+
+
 def file_sha256(path: Path) -> str:
     """The sha256 of a file's bytes, as hex."""
     digest = hashlib.sha256()
@@ -59,20 +68,26 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def new_folder(target: Path, overwrite: bool = False, option: str = "--out") -> Iterator[Path]:
+def new_folder(target: Path, overwrite: bool = False, option: str = "--out", fetched: bool = False) -> Iterator[Path]:
     """Yields an empty folder beside `target` that takes its name when the block ends well, and vanishes otherwise.
 
     A process that is killed outright leaves a hidden `.<name>.*.partial` folder, and, at the moment of overwriting, the old
     folder as `.<name>.*.replaced`; the next one for the same target removes the first and puts the second back.
 
+    Args:
+        target: where it is a link, what it leads to is made.
+        overwrite: whether a dataset there is replaced.
+        option: that chooses the place, for errors.
+        fetched: whether what is written may be several datasets, and brings its own label sets; see `check_new`.
+
     Raises:
         InputError: if the target exists and is not to be overwritten, or its place cannot be written to.
     """
-    target = Path(os.path.abspath(target))
+    target = Path(os.path.realpath(target))
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         _sweep(target)
-        check_new(target, overwrite, option)
+        check_new(target, overwrite, option, fetched, target if fetched else None)
         partial, lock = _locked_folder(target)
     except OSError as error:
         raise InputError(f"cannot write into {target.parent}: {error.strerror}") from None
@@ -80,7 +95,7 @@ def new_folder(target: Path, overwrite: bool = False, option: str = "--out") -> 
         yield partial
         os.chmod(partial, 0o777 & ~_umask())
         _sync(partial)
-        check_new(target, overwrite, option)
+        check_new(target, overwrite, option, fetched, partial if fetched else None)
         _put(partial, target)
     except OSError as error:
         if error.errno is None:
@@ -91,22 +106,35 @@ def new_folder(target: Path, overwrite: bool = False, option: str = "--out") -> 
         unlock(lock)
 
 
-def check_new(target: Path, overwrite: bool, option: str = "--out") -> None:
-    """Refuses a target that exists, unless it is a folder of ours and is to be overwritten; `option` chooses the place.
+def check_new(target: Path, overwrite: bool, option: str = "--out", several: bool = False, new: Path | None = None) -> None:
+    """Refuses a target that exists, unless it is a dataset's folder that may be overwritten.
+
+    Args:
+        target: the folder.
+        overwrite: whether a dataset there is replaced.
+        option: that chooses the place.
+        several: whether a folder of datasets, and what describes them, may be overwritten as well.
+        new: what takes its place; label sets that are in it as well are not lost.
 
     Raises:
         InputError: naming the way on.
     """
-    if target.is_symlink() or (target.exists() and not target.is_dir()):
+    if target.exists() and not target.is_dir():
         raise InputError(f"{target} exists and is not a folder: choose another with {option}")
     if not target.exists():
         return
     if not overwrite:
         raise InputError(f"{target} exists already: add --overwrite to replace it, or choose another with {option}")
-    if any(target.iterdir()) and not (target / "recipe.json").is_file():
+    datasets = [path.parent for path in target.glob("*/recipe.json")] if several else []
+    known = (*datasets, *(target / name for name in ABOUT if datasets))
+    others = [path for path in target.iterdir() if path not in known and not is_litter(path.name)]
+    if others and not (target / "recipe.json").is_file():
         raise InputError(f"{target} is not a dataset of safefeedback and will not be overwritten: choose another with {option}")
-    if (target / "labels").exists():
-        raise InputError(f"{target} holds label sets, which --overwrite would delete: move {target / 'labels'} away first")
+    for labels in (folder / "labels" for folder in (target, *datasets) if (folder / "labels").exists()):
+        if new is None or any(
+            not (new / made.relative_to(target)).is_dir() for made in labels.iterdir() if not is_litter(made.name)
+        ):
+            raise InputError(f"{labels.parent} holds label sets, which --overwrite would delete: move {labels} away first")
 
 
 def _put(partial: Path, target: Path) -> None:

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any, TypeVar
 
 from safefeedback.errors import InputError
+from safefeedback.extras import install
 
 Item = TypeVar("Item")
 RETRIES = 3  # of an item whose worker is lost
@@ -100,7 +101,7 @@ def run_on_cluster(
     try:
         import ray
     except ModuleNotFoundError:
-        raise InputError("--ray needs Ray: uv sync --extra ray") from None
+        raise InputError(f"--ray needs Ray: {install('ray')}") from None
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, RuntimeError, ValueError) as error:

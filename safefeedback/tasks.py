@@ -12,8 +12,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from safefeedback.display import attributes, described
 from safefeedback.errors import InputError
 from safefeedback.objects import is_module, is_object
+from safefeedback.scalars import make_plain
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -61,6 +63,7 @@ class Task:
     cost_key: str = "cost"
 
     def __post_init__(self) -> None:
+        make_plain(self)
         for name in ("name", "domain"):
             _check(isinstance(getattr(self, name), str) and getattr(self, name), name, "a non-empty text")
         _check(
@@ -99,6 +102,10 @@ class Task:
     def default_cost_limit(self) -> float:
         """The middle one of the task's cost limits."""
         return self.cost_limits[(len(self.cost_limits) - 1) // 2]
+
+    def __repr__(self) -> str:
+        names = ("observation_dim", "action_dim", "horizon", "cost_limits", "reference_returns")
+        return described(f"Task: {self.name} ({self.domain})", attributes(self, names))
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as JSON-ready values, those of an environment of one's own only where they are given."""

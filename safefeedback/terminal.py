@@ -6,25 +6,32 @@ import io
 import signal
 import sys
 import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, NoReturn
 
 import typer
 
 from safefeedback.errors import InputError
+from safefeedback.extras import lacking
+from safefeedback.version import __version__
 
 
 class Progress:
     """A progress bar on stderr; nothing in a pipe. Call it with how much is done, of how much, and what is being done."""
 
-    def __init__(self, title: str, quiet: bool = False) -> None:
+    def __init__(self, title: str, quiet: bool = False, unit: str = "") -> None:
+        """`unit` is what is counted, such as "steps": then the bar shows how many a second."""
         self.bar: Any = None
         if not quiet and sys.stderr.isatty():
             from rich import progress
             from rich.console import Console
 
-            columns = (progress.TextColumn("{task.description}"), progress.BarColumn(), progress.MofNCompleteColumn())
-            self.bar = progress.Progress(*columns, progress.TimeRemainingColumn(), console=Console(stderr=True), transient=True)
+            columns = [progress.TextColumn("{task.description}"), progress.BarColumn(), progress.MofNCompleteColumn()]
+            columns += [_speed(unit)] if unit else []
+            columns.append(progress.TimeRemainingColumn())
+            self.bar = progress.Progress(*columns, console=Console(stderr=True), transient=True)
             self.line = self.bar.add_task(title, total=None)
 
     def __enter__(self) -> Progress:
@@ -50,8 +57,36 @@ class Progress:
             self.bar.start()
 
 
+def _speed(unit: str) -> Any:
+    """A column that says how many a second; rich is imported only to draw."""
+    from rich.progress import ProgressColumn, Task
+    from rich.text import Text
+
+    class Speed(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text(f"{task.speed:,.0f} {unit}/s" if task.speed else "", style="cyan")
+
+    return Speed()
+
+
+def show_version(wanted: bool) -> None:
+    """What `--version` does."""
+    if wanted:
+        print(__version__)
+        raise typer.Exit
+
+
 class Interrupted(BaseException):
-    """Ctrl-C or SIGTERM; not a KeyboardInterrupt, which typer would swallow."""
+    """Ctrl-C or SIGTERM; not a KeyboardInterrupt, which typer would swallow. Its message, if it has one, is what is said."""
+
+
+@contextmanager
+def saying(message: Callable[[], str]) -> Iterator[None]:
+    """Says, if the block is interrupted, what became of its work."""
+    try:
+        yield
+    except Interrupted:
+        raise Interrupted(message()) from None
 
 
 def run(app: typer.Typer, name: str, words: list[str] | None, interrupted: str = "interrupted") -> NoReturn:
@@ -75,12 +110,16 @@ def run(app: typer.Typer, name: str, words: list[str] | None, interrupted: str =
         signal.signal(number, _interrupt)
     try:
         sys.exit(app(args=[word for word in words if word != "--debug"], prog_name=name, standalone_mode=False) or 0)
-    except Interrupted:
-        _end(interrupted, 130, debug)
+    except Interrupted as stop:
+        _end(str(stop) or interrupted, 130, debug)
     except MemoryError:
         _end("not enough memory: ask for less at once", 2, debug)
     except (InputError, OSError) as error:
         _end(" ".join(str(error).split()) or type(error).__name__, 2, debug)
+    except ImportError as error:
+        if (what := lacking(error)) is None:
+            raise
+        _end(what, 2, debug)
     except Exception as error:
         if not hasattr(error, "format_message"):  # an error of the command line's own parser has one
             raise

@@ -45,9 +45,9 @@ class Repo:
 class Hub:
     """The server's state; `faults` maps the index of a request, or a part of its address, to what befalls it.
 
-    A fault is a status code, "cut" (the connection breaks before anything is done), "lost" (it is done, but the answer never
-    arrives), "stall" (no answer while `stalled` is not set) or, for downloads, "half" (the body breaks off half-way) and
-    "damaged" (its last byte is another).
+    A fault is a status code, "gated" (access is granted on request), "cut" (the connection breaks before anything is done),
+    "lost" (it is done, but the answer never arrives), "stall" (no answer while `stalled` is not set) or, for
+    downloads, "half" (the body breaks off half-way) and "damaged" (its last byte is another).
     """
 
     repos: dict[tuple[str, str], Repo] = field(default_factory=dict)
@@ -55,7 +55,7 @@ class Hub:
     log: list[str] = field(default_factory=list)
     received: list[str] = field(default_factory=list)  # sha256 of every large file that was sent
     faults: dict[int | str, int | str] = field(default_factory=dict)
-    always: int | None = None  # a status for every request
+    always: int | str | None = None  # a fault of every request
     stalled: threading.Event = field(default_factory=threading.Event)
     on_request: Any = None  # told the index of each request
     lock: threading.RLock = field(default_factory=threading.RLock)
@@ -126,6 +126,8 @@ class _Handler(BaseHTTPRequestHandler):
             hub.stalled.wait()
         if self.fault in ("stall", "cut"):
             self.close_connection = True
+        elif self.fault == "gated":
+            self.answer(403, {"error": "gated"}, {"X-Error-Code": "GatedRepo", "X-Error-Message": "Access is restricted"})
         elif isinstance(self.fault, int):
             wait = {"Retry-After": "1"} if self.fault == 429 else {}
             self.answer(self.fault, {"error": REFUSED[self.fault]}, {"X-Error-Message": REFUSED[self.fault], **wait})

@@ -18,7 +18,8 @@ import pytest
 from conftest import run_and_interrupt, run_cli, write_hdf5
 from hub_server import Hub
 
-from safefeedback.cli.doctor import Check, examine
+from safefeedback.cli.doctor import CHECKS, Check, doctor, examine
+from safefeedback.extras import install
 from safefeedback.simulators import can_simulate
 from safefeedback.tasks import find_task
 
@@ -40,7 +41,7 @@ HEAVY = {
 # The rooms of each package, lowest first: a room imports from those above it in this list and from those beside it.
 ROOMS = {
     "safefeedback": [
-        {"version", "errors", "randomness", "objects"},
+        {"version", "errors", "extras", "scalars", "display", "randomness", "objects"},
         {"files", "parallel", "tasks", "ceilings", "terminal"},
         {"types", "simulators", "hub"},
         {"sources", "feedback", "plots"},
@@ -51,7 +52,7 @@ ROOMS = {
         {"cli"},
     ],
     "presa": [
-        {"losses", "options", "files", "networks"},
+        {"losses", "options", "files", "cache", "networks"},
         {"tensors", "rollouts"},
         {"data"},
         {"offline"},
@@ -143,12 +144,30 @@ def test_doctor_tells_what_works(tmp_path: Path):
 
 def test_doctor_knows_missing_from_broken():
     there, absent = ("numpy",), ("numpy", "no-such-package")
-    found = examine(Check("x", absent, "import numpy", "uv sync --extra y"))
-    assert found == {"name": "x", "state": "missing", "detail": "no-such-package: uv sync --extra y"}
-    found = examine(Check("x", there, "raise OSError('no display')", ""))
+    found = examine(Check("x", absent, "import numpy", "train"))
+    assert found == {"name": "x", "state": "missing", "detail": f"no-such-package: {install('train')}"}
+    found = examine(Check("x", there, "raise OSError('no display')"))
     assert found["state"] == "broken" and found["detail"] == f"OSError: no display (numpy {np.__version__})"
-    assert examine(Check("x", there, "import os; os._exit(3)", ""))["detail"].startswith("ended with code 3")
-    assert examine(Check("x", there, "import numpy", ""))["state"] == "works"
+    assert examine(Check("x", there, "import os; os._exit(3)"))["detail"].startswith("ended with code 3")
+    assert examine(Check("x", there, "import numpy"))["state"] == "works"
+
+
+def test_doctor_tells_how_far_it_is_and_looks_at_plots(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("safefeedback.cli.doctor.examine", lambda check: {"name": check.name, "state": "works", "detail": ""})
+    told: list[tuple[int, int]] = []
+    rows = doctor(lambda done, total: told.append((done, total)))
+    assert told == [(done, len(CHECKS)) for done in range(len(CHECKS) + 1)]
+    assert [row["name"] for row in rows] == ["Python", *(check.name for check in CHECKS)] and rows[-1]["name"] == "plots"
+
+
+@pytest.mark.parametrize("program", ["safefeedback", "presa"])
+def test_version(program: str, capsys: pytest.CaptureFixture[str]):
+    import presa.cli
+    import safefeedback.cli
+
+    with pytest.raises(SystemExit) as ended:
+        {"safefeedback": safefeedback.cli.main, "presa": presa.cli.main}[program](["--version"])
+    assert not ended.value.code and capsys.readouterr().out == f"{safefeedback.__version__}\n"
 
 
 def test_json_is_alone_on_stdout(ball_file: Path, tmp_path: Path):
@@ -210,12 +229,6 @@ def test_task_names_are_whole_in_a_narrow_terminal(tmp_path: Path):
 def test_help_tells_every_default(tmp_path: Path):
     text = " ".join(run_cli("build", "--help", cwd=tmp_path, env={"COLUMNS": "200"}).stdout.split())
     assert "(default: the middle one of the task's)" in text and "(default: one here, named after the recipe)" in text
-
-
-def test_version(tmp_path: Path):
-    import safefeedback
-
-    assert run_cli("--version", cwd=tmp_path).stdout.strip() == safefeedback.__version__
 
 
 def test_debug_shows_the_traceback(tmp_path: Path):

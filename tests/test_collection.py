@@ -94,6 +94,19 @@ def test_one_of_several_is_read_and_fetched_by_its_name(built: Path, hub: Hub, o
     assert list(manifests) == ["BallCircle", "CarRun"] == members(out)
     assert not [check for name in manifests for check in verify(out / name) if check.problems]
     assert send(out)["sent"] == {}  # what was fetched is what is there
+    (out / "CarRun" / "README.md").unlink()
+    assert fetch(NAME, out, overwrite=True)[0] == out and (out / "CarRun" / "README.md").is_file()  # labels come again
+    files = [path for path in (built / "CarRun").rglob("*") if path.is_file()]
+    hub.put("dataset", "user/single", {str(path.relative_to(built / "CarRun")): path.read_bytes() for path in files})
+    with pytest.raises(InputError, match="is not a dataset of safefeedback and will not be overwritten"):
+        fetch("user/single", out, overwrite=True)
+    relabel(out / "CarRun", [{"noise": 0.4}], "mine")
+    with pytest.raises(InputError, match=r"CarRun holds label sets, which --overwrite would delete"):
+        fetch(NAME, out, overwrite=True)
+    with pytest.raises(InputError, match="will not be overwritten"):
+        safefeedback.build_dataset(Recipe(tasks()["CarRun"], pairs=20), "recordings", out, overwrite=True)
+    assert members(out) == ["BallCircle", "CarRun"]
+    shutil.rmtree(out / "CarRun" / "labels")
     with pytest.raises(
         InputError, match=r"all is not a dataset of safefeedback but holds BallCircle, CarRun: name one, such as .*/BallCircle"
     ):
@@ -125,7 +138,7 @@ def test_refused_in_one_line(built: Path, hub: Hub, online: list[float], tmp_pat
 
     send(built)
     alone = Path(shutil.copytree(built / "CarRun", tmp_path / "some" / "CarRun")).parent
-    assert f"it holds BallCircle as well: `safefeedback fetch {NAME}/BallCircle` into" in line(alone)
+    assert f"it holds BallCircle as well: `safefeedback fetch {NAME}/BallCircle --out {alone}/BallCircle`" in line(alone)
     swapped = Path(shutil.copytree(built, tmp_path / "swapped"))
     shutil.rmtree(swapped / "CarRun")
     shutil.copytree(swapped / "BallCircle", swapped / "CarRun")

@@ -20,10 +20,13 @@ from hub_server import GUEST, TOKEN, Hub, Repo
 
 import safefeedback
 from safefeedback.cli import hub as hub_commands
+from safefeedback.cli import main
 from safefeedback.dataset.label_sets import relabel
 from safefeedback.errors import InputError
 from safefeedback.feedback.recipe import Recipe
 from safefeedback.hub import client as network
+from safefeedback.hub.places import whole_dataset
+from safefeedback.inspection.dataset import inspect_dataset
 from safefeedback.publish import fetch as fetching
 from safefeedback.publish import push as publishing
 from safefeedback.publish.dataset import dataset_release
@@ -320,8 +323,9 @@ def test_refused_in_one_line(built: Path, hub: Hub, online: list[float], tmp_pat
         return str(error.value)
 
     assert "the token has no right" in line(repo="other/ball")
-    for name in ("ball", "user/ball/x", "user/a..b", "user/a b", "../x"):
-        assert "must read user/name" in line(repo=name), name
+    for name in ("ball", "user/ball/x", "user/a..b", "user/a b", "../x", "user/b\u00e4ll", "user-/ball", "user/ball.git"):
+        for dry in (True, False):
+            assert "must read user/name" in line(repo=name, dry_run=dry), name
     assert "cannot name a version" in line(tag="a/b") and "cannot name a version" in line(tag="main")
     publish(built)
     folder = Path(shutil.copytree(built, tmp_path / "data"))
@@ -351,6 +355,47 @@ def test_refused_in_one_line(built: Path, hub: Hub, online: list[float], tmp_pat
     (folder / "oracle" / "train-00000-of-00001.parquet").unlink()
     assert "has no oracle/train-00000-of-00001.parquet" in line(folder=folder)
     assert "is not a dataset of safefeedback" in line(folder=tmp_path)
+
+
+SENTENCES = {
+    "gated": "its owner lets in whoever asks: ask for access at ",
+    401: "the token was refused: make one at",
+    403: "the server lets nobody with this token read that (You don't have the required rights): look at its rights at ",
+    404: "there is no such repository, or it is private and the token may not see it",
+    429: "the server asks for patience (429): run the same command again later",
+}
+
+
+@pytest.mark.parametrize("fault", SENTENCES)
+def test_the_servers_own_word_on_whatever_reads(fault: int | str, hub: Hub, online: list[float], tmp_path: Path):
+    """Each has its sentence, and none speaks of writing."""
+    import presa
+
+    hub.always = None if fault == 404 else fault
+    reads: dict[str, Callable[[], object]] = {
+        "datasets/user/ball": lambda: fetching.fetch(NAME, tmp_path / "out"),
+        "user/ball": lambda: safefeedback.read(NAME),
+        "datasets/user/ball ": lambda: inspect_dataset(NAME),
+        "user/run": lambda: presa.load("user/run"),
+        "datasets/user/ball  ": lambda: whole_dataset(NAME),
+    }
+    for page, read in reads.items():
+        with pytest.raises(InputError) as error:
+            read()
+        line = str(error.value)
+        assert SENTENCES[fault] in line and "write" not in line and "\n" not in line, line
+        assert fault != "gated" or (f"{hub.url}/" in line and page.strip().rpartition("/")[2] in line)
+
+
+def test_a_published_dataset_is_verified_by_its_name(built: Path, hub: Hub, online: list[float], capsys):
+    publish(built)
+    with pytest.raises(SystemExit) as ended:
+        main(["verify", f"{NAME}@v1.0.0"])
+    assert not ended.value.code and "ok: user/ball@v1.0.0 is what it says" in capsys.readouterr().out
+    hub.faults["/resolve/"] = "damaged"
+    with pytest.raises(SystemExit) as ended:
+        main(["verify", "nobody/nothing"])
+    assert ended.value.code == 2 and "there is no such repository" in capsys.readouterr().err
 
 
 def test_no_network_is_one_line_within_seconds(built: Path, online: list[float], monkeypatch):

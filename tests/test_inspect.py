@@ -19,11 +19,14 @@ from conftest import run_cli, write_hdf5
 import safefeedback
 from safefeedback import plots
 from safefeedback.cli import inspect as command
+from safefeedback.cli.output import print_built, summary
 from safefeedback.dataset.label_sets import relabel
 from safefeedback.errors import InputError
+from safefeedback.extras import install
 from safefeedback.feedback.recipe import Recipe
 from safefeedback.inspection.dataset import inspect_dataset
 from safefeedback.inspection.recordings import inspect_recordings
+from safefeedback.inspection.screen import dataset_table, recordings_table
 from safefeedback.inspection.windows import repetition
 from safefeedback.tasks import tasks
 
@@ -237,7 +240,10 @@ def test_recordings_are_counted_as_a_loop_does(ball_file: Path):
     windows = [sum(costs[row : row + 64]) for start, end in zip(starts, ends, strict=True) for row in range(start, end - 63)]
     assert result["episodes"] == 12 and result["windows"] == len(windows) == len(view.costs)
     assert result["episodes_too_short"] == 2 and result["episodes_full_length"] == ratio(6, 12)
-    assert result["steps"] == 1734 and result["episode_cost"]["max"] == max(sums)
+    assert result["steps"] == 1734 and result["steps_after_last_episode"] == 3
+    shown = dict(row[:2] for row in recordings_table(result)[1])
+    assert shown["steps after the last end"] == "3" and shown["episodes too short"] == "2"
+    assert result["episode_cost"]["max"] == max(sums)
     for entry in result["limits"]:
         assert entry["episodes_safe"] == ratio(sum(cost <= entry["cost_limit"] for cost in sums), 12)
         assert entry["segments_safe"] == ratio(sum(cost <= entry["cost_limit"] * 64 / 200 for cost in windows), len(windows))
@@ -288,8 +294,35 @@ def test_without_matplotlib_the_numbers_are_printed(folder: Path, monkeypatch, c
     monkeypatch.setattr(plots, "find_spec", lambda name: None)
     command.inspect(str(folder))
     shown = capsys.readouterr()
-    assert "safe segments" in shown.out and shown.err == f"note: {plots.INSTALL}\n"
+    assert "safe segments" in shown.out and shown.err == f"note: plots need matplotlib: {install('plots')}\n"
     assert not (folder / "plots").exists()
+
+
+def test_where_plots_cannot_go_the_numbers_are_printed_all_the_same(folder: Path, tmp_path: Path, capsys):
+    (folder / "plots").write_text("a dataset that others may read only")
+    command.inspect(str(folder))
+    shown = capsys.readouterr()
+    assert "safe segments" in shown.out and shown.err.count("\n") == 1
+    assert shown.err.startswith(f"note: plots cannot be written into {folder / 'plots'}: ") and "--out" in shown.err
+    with pytest.raises(InputError, match="cannot be written"):
+        command.inspect(str(folder), out=folder / "recipe.json")
+    command.inspect(str(folder), out=tmp_path / "elsewhere")
+    assert (tmp_path / "elsewhere" / "return-cost.png").is_file()
+
+
+def test_labels_that_are_not_true_are_counted_whoever_made_them_so(ball_file: Path, tmp_path: Path, capsys):
+    """A Boltzmann teacher neither makes mistakes nor flips: its choices contradict the truth all the same."""
+    recipe = Recipe(BALL, pairs=200, length=LENGTH, noise=0.1, teacher="boltzmann:beta=1", preference_noise=0.1)
+    folder, manifest = safefeedback.build_dataset(recipe, str(ball_file), tmp_path / "data")
+    truth, data = safefeedback.read_oracle(folder), safefeedback.read(folder)
+    wrong = sum(a != b for a, b in zip(data.preference, truth.clean_preference, strict=True) if 0.5 not in (a, b))
+    words = f"{40} safety labels, {wrong} preferences"
+    assert wrong > 30 and wrong == manifest["statistics"]["preferences_flipped"]
+    assert f"| not the truth | {words} |" in (folder / "README.md").read_text()
+    result, _ = inspect_dataset(folder)
+    assert dict(row[:2] for row in dataset_table(result)[1])["not the truth"] == words
+    print_built(summary(folder, manifest, 1.0), manifest)
+    assert f"not the truth: {words}" in capsys.readouterr().out
 
 
 BROKEN = {

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
+import threading
 from pathlib import Path
 
 import datasets
@@ -11,9 +14,11 @@ import pytest
 from conftest import run_cli
 
 import safefeedback
+from safefeedback.cli import main
 from safefeedback.dataset.answers import import_answers
 from safefeedback.dataset.build import build_dataset
 from safefeedback.dataset.label_sets import relabel
+from safefeedback.dataset.reading import open_dataset
 from safefeedback.feedback.recipe import Recipe
 from safefeedback.files import file_sha256
 from safefeedback.inspection.dataset import inspect_dataset
@@ -119,6 +124,11 @@ def test_answers_about_the_test_split_alone(folder: Path, tmp_path: Path):
         ("7,dan,2,1,1", "line 7: preference is '2', which is not a number from 0"),
         ("7,dan,1,maybe,1", "line 7: is_safe_0 is 'maybe', which is not true, false, 1 or 0"),
         ("7,dan,nan,1,1", "line 7: preference is 'nan'"),
+        ("7,dan,0_1,1,1", "line 7: preference is '0_1'"),
+        ("7,dan,-1,1,1", r"line 7: preference is '-1'.*-1 often stands for no preference: write 0.5 for a tie.*empty"),
+        ("1_7,dan,1,1,1", "line 7: the dataset holds no pair with pair_id '1_7'"),
+        ("7.5,dan,1,1,1", "line 7: the dataset holds no pair with pair_id '7.5'"),
+        ('7,"dan\n,two lines",1,1,1\n8,dan,x,1,1', "line 9: preference is 'x'"),
         ("7,dan,1", "line 7: 3 cells, but the first line names 5 columns"),
     ],
 )
@@ -127,6 +137,46 @@ def test_answers_that_cannot_be_are_refused(folder: Path, tmp_path: Path, line: 
     with pytest.raises(safefeedback.InputError, match=message):
         import_answers(folder, tmp_path / "answers.csv", "lab1")
     assert not (folder / "labels").exists() or not list((folder / "labels").iterdir())
+
+
+@pytest.mark.parametrize(("separator", "half"), [(",", "0.5"), (";", "0,5"), (";", "0.5"), ("\t", "0.5")])
+def test_answers_as_spreadsheets_and_pandas_write_them(folder: Path, tmp_path: Path, separator: str, half: str):
+    text = "pair_id,preference,is_safe_0,is_safe_1\n7.0,HALF,True,False\n3.0,1.0,,1.0\n".replace(",", separator)
+    (tmp_path / "answers.csv").write_bytes(b"\xef\xbb\xbf" + text.replace("HALF", half).replace("\n", "\r\n").encode())
+    import_answers(folder, tmp_path / "answers.csv", "lab1")
+    rows = {}
+    for split in open_dataset(folder).label_sets["lab1"].splits:
+        data = safefeedback.read(folder, "lab1", split)
+        rows |= {int(p): (float(a), *s) for p, a, s in zip(data.pair_id, data.preference, data.safe.tolist(), strict=True)}
+    assert rows[7] == (0.5, 1.0, 0.0) and rows[3][0] == 1.0 and np.isnan(rows[3][1]) and rows[3][2] == 1.0
+    (tmp_path / "answers.csv").write_text(",pair_id,preference\n0,7,1\n")
+    with pytest.raises(safefeedback.InputError, match="first column has no name"):
+        import_answers(folder, tmp_path / "answers.csv", "lab2")
+
+
+def test_answers_from_a_pipe_have_the_hash_of_what_was_read(folder: Path, tmp_path: Path):
+    pipe = tmp_path / "pipe.csv"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_text, args=(ANSWERS,))
+    writer.start()
+    made = import_answers(folder, pipe, "lab1")
+    writer.join()
+    assert made.answers.sha256 == hashlib.sha256(ANSWERS.encode()).hexdigest()
+    assert made.pairs == 2
+
+
+def test_a_sweep_that_was_interrupted_goes_on(folder: Path, capsys):
+    """What is there already, made by the same choices, is kept to the byte; another recipe under its name is refused."""
+    relabel(folder, [{"noise": 0.2}])
+    before = {path: path.stat().st_mtime_ns for path in (folder / "labels").rglob("*")}
+    with pytest.raises(SystemExit) as ended:
+        main(["relabel", str(folder), "--noise", "0.1,0.2,0.3"])
+    shown = capsys.readouterr().out
+    assert not ended.value.code and list(open_dataset(folder).label_sets) == [f"limit20-noise{share}" for share in (10, 20, 30)]
+    assert shown.count(", there already") == 1
+    assert all(path.stat().st_mtime_ns == time for path, time in before.items() if path.is_file())
+    assert "limit20-noise30" in (folder / "README.md").read_text()
+    assert not [check for check in verify(folder) if check.problems]
 
 
 @pytest.mark.parametrize(

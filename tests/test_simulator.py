@@ -149,6 +149,16 @@ def test_what_cannot_be_simulated_says_why(monkeypatch) -> None:
         simulator.make(ball)
 
 
+def test_a_mujoco_gl_that_cannot_work_is_one_line(monkeypatch) -> None:
+    """MuJoCo reads the variable where it is imported; whatever comes of it, the line names the variable."""
+    if (reason := simulator.can_simulate(tasks()["PointCircle1"])) is not None:
+        pytest.skip(reason)
+    monkeypatch.setitem(sys.modules, "mujoco", None)  # its import fails
+    monkeypatch.setenv("MUJOCO_GL", "foo")
+    with pytest.raises(InputError, match=r"MuJoCo cannot start with MUJOCO_GL=foo \(.*\): unset it, or set it to egl"):
+        simulator.make(tasks()["PointCircle1"])
+
+
 def test_wrong_shapes_and_unknown_ids_are_refused() -> None:
     ball = find_task("BallCircle")
     require(ball)

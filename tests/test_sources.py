@@ -15,7 +15,10 @@ import pytest
 from conftest import recorded, run_cli, write_hdf5
 from hub_server import Hub
 
-from safefeedback.sources import load
+from safefeedback import sources
+from safefeedback.errors import InputError
+from safefeedback.files import file_sha256
+from safefeedback.sources import hdf5, load
 from safefeedback.tasks import tasks
 
 NAME = "SafetyBallCircle-v0-80-886.hdf5"
@@ -188,3 +191,26 @@ def test_a_damaged_download_is_refused_and_removed(hub: Hub, mirror: dict[str, s
         result = run_cli("build", "--task", "BallCircle", "--pairs", 20, "--source", "dsrl", cwd=tmp_path, env=mirror)
         assert result.returncode == 2 and "arrived damaged" in result.stderr and result.stderr.count("\n") == 1
     assert not list((tmp_path / "hf").rglob("*.hdf5"))
+
+
+def test_what_is_hashed_is_what_was_read(ball_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A file that is written meanwhile, or is no file, is refused: its sha256 would be another content's."""
+    task = tasks()["BallCircle"]
+    pipe = tmp_path / "pipe.hdf5"
+    os.mkfifo(pipe)
+    with pytest.raises(InputError, match="is no file but a pipe or a device"):
+        sources.load(str(pipe), task)
+    with h5py.File(tmp_path / "advantages.hdf5", "w") as file:
+        file["advantages"] = np.zeros(5)
+    with pytest.raises(InputError, match="is another file than the recipe names"):
+        sources.read_advantages(tmp_path / "advantages.hdf5", 5, "0" * 64)
+    assert len(sources.read_advantages(tmp_path / "advantages.hdf5", 5, file_sha256(tmp_path / "advantages.hdf5"))) == 5
+
+    def and_then_written(path: Path) -> str:
+        digest = file_sha256(path)
+        os.utime(path, (1, 1))
+        return digest
+
+    monkeypatch.setattr(hdf5, "file_sha256", and_then_written)
+    with pytest.raises(InputError, match="was written while it was read"):
+        sources.load(str(ball_file), task)

@@ -40,7 +40,7 @@ from safefeedback.dataset.content import ColumnHashes, content_hash
 from safefeedback.dataset.label_sets import relabel
 from safefeedback.dataset.reading import open_dataset
 from safefeedback.feedback.recipe import Recipe
-from safefeedback.files import file_sha256
+from safefeedback.files import check_new, file_sha256
 from safefeedback.tasks import tasks
 from safefeedback.verification.verify import verify
 
@@ -275,6 +275,17 @@ def test_no_false_alarm_about_a_random_recipe(place: Path, tmp_path: Path, seed:
         break
     assert not failed(folder, *given)
     assert not failed(folder)
+
+
+def test_what_operating_systems_leave_is_no_foreign_file(bare: Path, tmp_path: Path):
+    for name in (".DS_Store", "Thumbs.db", "pairs/._train-00000-of-00001.parquet", "oracle/desktop.ini"):
+        (bare / name).write_bytes(b"litter")
+    assert "files" not in failed(bare)
+    (bare / "notes.db").touch()
+    assert "notes.db does not belong" in failed(bare)["files"]
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / ".DS_Store").touch()
+    check_new(tmp_path / "out", overwrite=True)
 
 
 def test_the_command(bare: Path, place: Path, capsys: pytest.CaptureFixture[str]):

@@ -109,7 +109,8 @@ def configure(name: str, preset: str | None = None, settings: dict[str, Any] | N
     Args:
         name: as in `find_algorithm`.
         preset: one of PRESETS, or None.
-        settings: field -> value; a text is read as the field's type.
+        settings: field -> value; a text is read as the field's type. Of `steps` that are given, cloning takes its usual share
+            unless `bc_steps` is given too.
 
     Raises:
         InputError: if a name is unknown or a value is impossible.
@@ -130,6 +131,9 @@ def configure(name: str, preset: str | None = None, settings: dict[str, Any] | N
         if isinstance(value, str):
             value = parse(key, value, known[key])
         values[key] = tuple(value) if isinstance(value, list) else value  # as JSON has tuples
+    if "bc_steps" in known and "steps" in (settings or {}) and "bc_steps" not in (settings or {}):
+        usual = {field.name: field.default for field in fields(algorithm)} | PRESETS.get(preset or "", {})
+        values["bc_steps"] = values["steps"] * usual["bc_steps"] // usual["steps"]
     return algorithm(**values)
 
 

@@ -38,6 +38,7 @@ from presa.networks.backprop import Backprop
 from presa.networks.mlp import Parameters, initial_parameters
 from presa.offline import behaviour, held_out
 from safefeedback.errors import InputError
+from safefeedback.scalars import make_plain
 
 Step = tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]
 
@@ -104,6 +105,7 @@ class Training:
     precision: str = "fp32"
 
     def __post_init__(self) -> None:
+        make_plain(self)
         for name, allowed in self.choices.items():
             if getattr(self, name) not in allowed:
                 raise InputError(f"{name} must be {' or '.join(allowed)}, not '{getattr(self, name)}'")

@@ -5,18 +5,19 @@ from __future__ import annotations
 import json
 import sys
 from contextlib import ExitStack
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from presa.cli.ask import ask
+from presa.cli.cache import cache
 from presa.cli.report import report
 from presa.cli.study import study
 from presa.options import parse_cost_limits, parse_setting
-from safefeedback.errors import InputError
-from safefeedback.terminal import Progress
+from safefeedback.errors import InputError, command_line
+from safefeedback.extras import need
+from safefeedback.terminal import Progress, saying, show_version
 from safefeedback.terminal import run as run_app
 
 app = typer.Typer(
@@ -35,10 +36,16 @@ ALGORITHM_HELP = (
 app.command()(study)
 app.command()(report)
 app.command()(ask)
+app.command()(cache)
 
 
 @app.callback()
-def options(debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False) -> None:
+def options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
     """The options of every command."""
 
 
@@ -54,7 +61,9 @@ def train(
         typer.Option("--set", help="NAME=VALUE of one setting of the algorithm; may be given repeatedly."),
     ] = None,
     steps: Annotated[int | None, typer.Option(help="Gradient steps in all, those of --bc-steps included.")] = None,
-    bc_steps: Annotated[int | None, typer.Option(help="How many of them clone all segments to make the reference.")] = None,
+    bc_steps: Annotated[
+        int | None, typer.Option(help="How many of them clone all segments to make the reference. (default: 30%)")
+    ] = None,
     pairs: Annotated[int | None, typer.Option(help="Train on the first N pairs. (default: all)")] = None,
     labels: Annotated[str | None, typer.Option(help="A label set of the dataset. (default: the published labels)")] = None,
     trajectories: Annotated[
@@ -92,9 +101,9 @@ def train(
 
     The same command again continues a training that was interrupted, to the same result.
     """
-    _need("torch", "safetensors")
+    need("training", "torch", "safetensors")
     from presa.algorithms import configure
-    from presa.cli.output import Watch, log_to_tensorboard
+    from presa.cli.output import Watch, interrupted, log_to_tensorboard
     from presa.data.limits import load_limits, told
     from presa.data.pairs import load_data, resolve_device
     from presa.data.trajectories import find_episodes, find_unlabelled
@@ -129,10 +138,11 @@ def train(
     name = f"{Path(data).resolve().name}-{algorithm.replace(':', '.')}"
     folder = out or Path(name if many else f"{name}-seed{seed}")
     jobs = grid(loaded, range(seed, seed + (seeds or 1)), folder) if many else [Job(loaded[0], seed, folder)]
-    with Progress(f"training {algorithm}", quiet=as_json) as progress, ExitStack() as logs:
+    with Progress(f"training {algorithm}", quiet=as_json, unit="steps") as progress, ExitStack() as logs:
         log = {job.folder: logs.enter_context(log_to_tensorboard(job.folder, tensorboard)) for job in jobs}
-        watch = Watch(log, chosen.steps, progress, quiet=as_json)
-        results = train_all(algorithm, chosen, jobs, settings, watch, overwrite)
+        watch = Watch(log, chosen.steps, progress, as_json, str(loaded[0].train.observations.device))
+        logs.enter_context(saying(lambda: interrupted([job.folder for job in jobs])))
+        results = train_all(algorithm, chosen, jobs, settings, watch, overwrite, watch.step)
     for job in jobs:
         finish(job.folder)
     failed = [result for result in results if "failed" in result]
@@ -159,7 +169,7 @@ def _print_results(results: list[dict[str, Any]], folder: Path) -> None:
         print(f"{result['folder']}: {result['algorithm']}, {result['steps']:,} steps{again or took}")
         for warning in result["warnings"]:
             shout(warning if len(results) == 1 else f"{Path(result['folder']).name}: {warning}")
-    print(f"evaluate {'it' if len(results) == 1 else 'them'} with: presa evaluate {folder}")
+    print(f"evaluate {'it' if len(results) == 1 else 'them'} with: {command_line('presa', 'evaluate', folder)}")
 
 
 @app.command()
@@ -184,7 +194,7 @@ def evaluate(
     from presa.cli.output import print_evaluation, print_evaluations
     from presa.rollouts.evaluate import evaluate as judge
     from presa.rollouts.policy import load, local
-    from presa.rollouts.video import check_film, film
+    from presa.rollouts.video import check_film, film, require_drawing
     from presa.runs.evaluation import judge_run, judge_runs, runs_below
     from safefeedback.tasks import Task, find_task
 
@@ -204,7 +214,12 @@ def evaluate(
     below = runs_below(Path(run)) if run is not None else []
     if below and video is not None:
         raise InputError(f"--video films one run, and {run} holds {len(below)}: name one of them, such as {below[0]}")
-    with Progress("playing", quiet=as_json) as progress:
+    seen = played
+    if video is not None:
+        seen = played or Task.from_dict(load(str(run)).facts["task"])
+        require_drawing(seen)
+    lost = "the evaluations that were finished are kept" if below else "nothing of this evaluation is kept"
+    with Progress("playing", quiet=as_json) as progress, saying(lambda: f"interrupted; {lost}"):
         if below:
             results = judge_runs(Path(str(run)), below, episodes, seed, cost_limit, played, processes, progress)
             summaries = {name: one if isinstance(one, str) else one["summary"] for name, one in results.items()}
@@ -219,7 +234,7 @@ def evaluate(
         print(json.dumps(results)) if as_json else print_evaluations(summaries)
         return
     if video is not None:
-        seen = played or Task.from_dict(load(str(run)).facts["task"])
+        assert seen is not None
         limit = result["summary"]["cost_limit"]
         frames = film(run or str(policy), seen, limit, seed, min(video_episodes, episodes), video)
     if as_json:
@@ -252,12 +267,6 @@ def publish(
         print_published(result, dry_run)
 
 
-def _need(*packages: str) -> None:
-    missing = [package for package in packages if find_spec(package) is None]
-    if missing:
-        raise InputError(f"training needs {' and '.join(missing)}: uv sync --extra train")
-
-
 def main(words: list[str] | None = None) -> None:
     """The program `presa`."""
-    run_app(app, "presa", words, "interrupted; the same command goes on from the last checkpoint of a training")
+    run_app(app, "presa", words)

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from presa.runs.records import oversaturated, warnings
+from presa.files import POLICY_FILE
+from presa.runs.records import last_checkpoint, oversaturated, warnings
 from safefeedback.errors import InputError
 from safefeedback.terminal import Progress
 
+MANY_EARLY = 0.1  # share of the episodes that end before the time limit from which it is said
+IDLE = 0.25  # of the normalised return of the recorded segments
+MEASURED = 2.0  # seconds of training after which it is said how long it will take
+UNITS = (("hours", 3600), ("minutes", 60), ("seconds", 1))
 SHOWN = {
     "loss": "loss",
     "preference_loss": "pref",
@@ -29,6 +35,29 @@ SHOWN = {
 }
 
 
+def estimate(left: int, speed: float, device: str) -> str:
+    """How long a training will take, from what its first seconds were like."""
+    seconds = left / speed
+    unit, size = next((unit, size) for unit, size in UNITS if seconds >= 2 * size or size == 1)
+    return f"about {max(1, round(seconds / size))} {unit} to go on {device}: {left:,} steps at {speed:,.0f} a second"
+
+
+def interrupted(folders: Sequence[Path]) -> str:
+    """What became of runs whose training was interrupted, and how to go on."""
+    finished = sum((folder / POLICY_FILE).is_file() for folder in folders)
+    kept = [int(file.stem.partition("-")[2]) for folder in folders if (file := last_checkpoint(folder)) is not None]
+    begun = [(folder / "config.json").is_file() for folder in folders]
+    done = f"{finished} of {len(folders)} runs are finished; " if len(folders) > 1 else ""
+    if finished == len(folders):
+        return "interrupted, but the training is finished"
+    if kept:
+        steps = f"{min(kept):,}" + (f" to {max(kept):,}" if min(kept) < max(kept) else "")
+        where = "the checkpoint" if len(folders) == 1 else "their checkpoints"
+        return f"interrupted; {done}the same command goes on from {where} of step {steps}"
+    nothing = "there is no checkpoint yet, so the same command begins anew"
+    return f"interrupted; {done}{nothing if any(begun) else 'nothing was begun'}"
+
+
 def report_line(line: dict[str, Any], steps: int) -> str:
     """One report in one line."""
     numbers = [f"{name} {line[key]:.3g}" for key, name in SHOWN.items() if line.get(key) is not None]
@@ -38,23 +67,63 @@ def report_line(line: dict[str, Any], steps: int) -> str:
 class Watch:
     """Shows the reports of runs, passes them on, and warns once about each run that saturates."""
 
-    def __init__(self, logs: dict[Path, Callable[[dict[str, Any]], None]], steps: int, progress: Progress, quiet: bool) -> None:
+    def __init__(
+        self,
+        logs: dict[Path, Callable[[dict[str, Any]], None]],
+        steps: int,
+        progress: Progress,
+        quiet: bool,
+        device: str = "cpu",
+    ) -> None:
         """`logs` takes the lines of each run's folder; steps are those of one run."""
-        self.logs, self.steps, self.progress, self.quiet = logs, steps, progress, quiet
+        self.logs, self.steps, self.progress, self.quiet, self.device = logs, steps, progress, quiet, device
         self.done = dict.fromkeys(logs, 0)
+        self.first: dict[Path, int] = {}  # what each run had done before this process
+        self.began = self.shown = 0.0
+        self.told = quiet
         self.warned: set[Path] = set()
+        progress(0, steps * len(logs))
+
+    def step(self, folder: Path, done: int) -> None:
+        """A run has done so many of its steps; the bar moves at most ten times a second."""
+        now = time.perf_counter()
+        if not self.first:
+            self.began = now
+        self.first.setdefault(folder, done)
+        self.done[folder] = done
+        if now - self.shown < 0.1:
+            return
+        self.shown, total = now, self.steps * len(self.done)
+        self.progress(sum(self.done.values()), total)
+        new = sum(self.done[run] - first for run, first in self.first.items())
+        if not self.told and now - self.began > MEASURED and new:
+            self.told = True
+            at_most = "at most " if len(self.done) > 1 else ""  # runs share their cloning
+            left = total - sum(self.done.values())
+            self.progress.say(at_most + estimate(left, new / (now - self.began), self.device))
 
     def __call__(self, folder: Path, line: dict[str, Any]) -> None:
         """One line of metrics of one run."""
         self.logs[folder](line)
-        self.done[folder] = line["step"]
-        self.progress(sum(self.done.values()), self.steps * len(self.done))
         name = f"{folder.name}  " if len(self.logs) > 1 else ""
         if not self.quiet:
             self.progress.say(name + report_line(line, self.steps))
         if folder not in self.warned and oversaturated(line):
             self.warned.add(folder)
             shout(name + warnings([line])[0])
+
+
+def failure_lines(failures: dict[str, dict[str, str]]) -> list[str]:
+    """A line for each reason why cells of a study failed: `failures` is cell -> run -> why, run "" for the whole cell."""
+    places: dict[str, list[str]] = {}
+    for cell, reasons in failures.items():
+        for run, why in reasons.items():
+            places.setdefault(why, []).append(f"{cell} {run}".strip())
+    return [f"FAILED {', '.join(some[:3])}{_and_more(len(some) - 3)}: {why}" for why, some in places.items()]
+
+
+def _and_more(count: int) -> str:
+    return f" and {count} more" if count > 0 else ""
 
 
 def shout(text: str) -> None:
@@ -65,13 +134,14 @@ def shout(text: str) -> None:
 
 def print_evaluation(summary: dict[str, Any]) -> None:
     """The numbers a person needs after an evaluation."""
-    reward = summary["normalized_return"]
+    reward, recorded = summary["normalized_return"], summary.get("recorded_return")
     print(f"{summary['algorithm']} on {summary['task']}, {summary['episodes']} episodes, cost limit {summary['cost_limit']:g}")
     shown = "no reference returns to normalise by" if reward is None else f"{reward:.3f} normalised"
-    print(f"  reward  {shown} ({summary['return']:.2f} raw)")
-    verdict = "SAFE" if summary["safe"] else "UNSAFE"
-    print(f"  cost    {summary['normalized_cost']:.3f} normalised ({summary['cost']:.2f} raw)   {verdict}")
-    print(f"  length  {summary['length']:.1f} steps")
+    data = "" if recorded is None else f"; the data's segments earn {recorded:.2f} at that pace"
+    print(f"  reward  {shown} ({summary['return']:.2f} raw{data})")
+    print(f"  cost    {summary['normalized_cost']:.3f} normalised ({summary['cost']:.2f} raw)   {verdict(summary)}")
+    early = f"{summary['ended_early']:.0%} of the episodes ended early"
+    print(f"  length  {summary['length']:.1f} of {summary['horizon']} steps; {early}")
     for note in summary.get("notes", ()):
         print(f"  note    {note}")
 
@@ -79,7 +149,7 @@ def print_evaluation(summary: dict[str, Any]) -> None:
 def print_evaluations(summaries: dict[str, dict[str, Any] | str]) -> None:
     """The table of many runs: name -> its summary, or why it has none; and their means, a cell of the paper's tables."""
     wide = max(map(len, summaries))
-    print(f"{'run':<{wide}}  reward    cost  (normalised, mean of the episodes)")
+    print(f"{'run':<{wide}}  reward    cost  length  early  (reward and cost normalised, means of the episodes)")
     for name, summary in summaries.items():
         print(f"{name:<{wide}}  {summary if isinstance(summary, str) else _cells(summary)}")
     judged = [summary for summary in summaries.values() if not isinstance(summary, str)]
@@ -87,14 +157,27 @@ def print_evaluations(summaries: dict[str, dict[str, Any] | str]) -> None:
         rewards = [one["normalized_return"] for one in judged]
         cost = sum(one["normalized_cost"] for one in judged) / len(judged)
         reward = None if None in rewards else sum(rewards) / len(rewards)
-        mean = {"normalized_return": reward, "normalized_cost": cost, "safe": cost <= 1}
+        mean = {name: sum(one[name] for one in judged) / len(judged) for name in ("length", "ended_early")}
+        mean |= {"normalized_return": reward, "normalized_cost": cost, "safe": cost <= 1}
         print(f"{f'mean of {len(judged)}':<{wide}}  {_cells(mean)}; {sum(one['safe'] for one in judged)} are safe")
 
 
 def _cells(summary: dict[str, Any]) -> str:
     reward = summary["normalized_return"]
     shown = "     -" if reward is None else f"{reward:6.3f}"
-    return f"{shown}  {summary['normalized_cost']:6.3f}  {'SAFE' if summary['safe'] else 'UNSAFE'}"
+    ended = f"{summary['length']:6.1f}  {summary['ended_early']:5.0%}"
+    return f"{shown}  {summary['normalized_cost']:6.3f}  {ended}  {verdict(summary)}"
+
+
+def verdict(summary: dict[str, Any]) -> str:
+    """SAFE or UNSAFE, and why a policy that is safe may be so for nothing: it fell over, or it does nothing."""
+    words = ["SAFE" if summary["safe"] else "UNSAFE"]
+    if summary["ended_early"] > MANY_EARLY:
+        words.append(f"but {summary['ended_early']:.0%} ended early")
+    reward, recorded = summary["normalized_return"], summary.get("recorded_normalized_return")
+    if reward is not None and recorded is not None and reward < IDLE * recorded:
+        words.append(f"but it earns less than {IDLE:.0%} of the data's return")
+    return " ".join([words[0], ", ".join(words[1:])]).strip()
 
 
 @contextmanager

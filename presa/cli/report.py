@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from safefeedback.errors import InputError
+from safefeedback.errors import InputError, command_line
 
 if TYPE_CHECKING:
     from presa.study.grid import Cell, Scope, Study
@@ -32,7 +32,8 @@ def report(
 
     names = [study] if study is not None else studies_in(folder)
     if not names:
-        raise InputError(f"{folder} holds no study yet: `presa study table1 --out {folder}` makes one")
+        make = command_line("presa", "study", "table1", "--source", source_of(folder), "--out", folder)
+        raise InputError(f"{folder} holds no study yet: `{make}` makes one")
     for name in names:
         found, scope, cells = read_study(folder, name)
         rows = collect(folder, cells)
@@ -62,6 +63,7 @@ def report(
 def tell(study: Study, scope: Scope, cells: list[Cell], results: list[dict[str, Any] | None]) -> list[str]:
     """What was run, in sentences, what failed, and by which command; a result for each cell."""
     from presa.algorithms import find_algorithm
+    from presa.cli.output import failure_lines
     from presa.study.reproduce import study_command
 
     made = "DSRL's recordings" if scope.source == "dsrl" else "the recordings shipped with safefeedback, which are not DSRL's"
@@ -75,7 +77,7 @@ def tell(study: Study, scope: Scope, cells: list[Cell], results: list[dict[str, 
         limits, f"cost limit {limits}"
     )
     known = [(cell, one["failures"]) for cell, one in zip(cells, results, strict=True) if one is not None]
-    failed = [f"FAILED: {f'{cell.place} {run}'.strip()}: {why}" for cell, failures in known for run, why in failures.items()]
+    failed = failure_lines({cell.place: failures for cell, failures in known})
     return [
         f"Learnt from {made}: {scope.pairs:,} pairs a task",
         f"{scope.seeds} seed{'s' * (scope.seeds > 1)}, {limits}, {steps}, {scope.episodes} episodes a run",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from presa.options import parse_cost_limits, parse_setting
-from safefeedback.errors import InputError
+from safefeedback.errors import InputError, command_line
 
 if TYPE_CHECKING:
     from presa.study.grid import Cell, Study
@@ -56,6 +56,7 @@ def study(
     """
     from filelock import FileLock
 
+    from presa.cli.output import failure_lines
     from presa.data.pairs import resolve_device
     from presa.study.cells import forget_failure, record_failure, result
     from presa.study.grid import QUICK, Scope, find_study, find_tasks
@@ -66,7 +67,7 @@ def study(
     from presa.study.rows import collect, write_rows
     from presa.study.workers import run_here
     from safefeedback.parallel import cores, shard
-    from safefeedback.terminal import Progress
+    from safefeedback.terminal import Progress, saying
 
     if source not in ("dsrl", "recordings"):
         raise InputError(f"--source must be dsrl or recordings, not '{source}': a study never mixes them")
@@ -99,20 +100,24 @@ def study(
     open_root(root, source)
     if write_study(root, found, scope, cells) and not as_json:
         print(f"note: {name} had another scope in {root}; the report is of this one now, finished cells of both stay")
-    with Progress(f"study {name}", quiet=as_json) as progress:
+    kept = "interrupted; what is finished is kept, and the same command goes on with the rest"
+    with Progress(f"study {name}", quiet=as_json) as progress, saying(lambda: kept):
         with FileLock(root / "datasets.lock"):
             lacking = prepare(root, cells, progress)
         if prepare_only:
             _tell_prepared(root, cells, lacking, as_json)
             return
+        for cell in mine if retry else []:
+            forget_failure(root, cell)
+        before = [one for cell in mine if (one := result(root, cell)) is not None]
+        if not as_json and before:
+            failed = sum(bool(one["failures"]) for one in before)
+            hint = f", {failed} of them with failures" if failed else ""
+            progress.say(f"{len(before)} of {len(mine)} cells were finished already{hint}")
         for cell in mine:
-            if retry:
-                forget_failure(root, cell)
             if cell.hash in lacking:
                 record_failure(root, cell, lacking[cell.hash])
         done = sum(result(root, cell) is not None for cell in mine)
-        if not as_json and done:
-            progress.say(f"{done} of {len(mine)} cells were finished already")
         progress(done, len(mine), f"study {name}")
 
         lost: dict[str, dict[str, Any]] = {}  # what a cluster could not do has no result in the folder
@@ -138,22 +143,26 @@ def study(
         print(json.dumps({"folder": str(root), "rows": str(place), "cells": len(mine), "failures": failures}))
     else:
         there = sum(result(root, cell) is not None for cell in cells)
-        print(f"{place}: {table.num_rows:,} rows of {there} of {len(cells)} cells; read it with: presa report {root}")
-        for where, reasons in failures.items():
-            print(f"FAILED {where}: {'; '.join(f'{run} {why}'.strip() for run, why in reasons.items())}")
+        print(f"{place}: {table.num_rows:,} rows of {there} of {len(cells)} cells")
+        print(*failure_lines(failures), sep="\n", end="\n" if failures else "")
+        if failures:
+            print("do what failed again with the same command and --retry")
+        if table.num_rows:
+            print(f"read it with: {command_line('presa', 'report', root)}")
     if failures:
         raise typer.Exit(1)
 
 
 def _tell_prepared(root: Path, cells: list[Cell], lacking: dict[str, str], as_json: bool) -> None:
+    from presa.cli.output import failure_lines
+
     failures = {cell.place: lacking[cell.hash] for cell in cells if cell.hash in lacking}
     ready = len(cells) - len(failures)
     if as_json:
         print(json.dumps({"folder": str(root), "datasets": str(root / "datasets"), "cells": ready, "failures": failures}))
     else:
         print(f"{root}/datasets is ready for {ready} cells")
-        for where, why in failures.items():
-            print(f"FAILED {where}: {why}")
+        print(*failure_lines({where: {"": why} for where, why in failures.items()}), sep="\n", end="\n" if failures else "")
     if failures:
         raise typer.Exit(1)
 

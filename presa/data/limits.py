@@ -13,7 +13,7 @@ from presa.data.pairs import Data, Split, load_data
 from presa.data.segments import content_hash
 from safefeedback.dataset.manifest import AnyManifest
 from safefeedback.dataset.reading import Folder, open_dataset
-from safefeedback.errors import InputError
+from safefeedback.errors import InputError, command_line
 from safefeedback.feedback.labels import safe_by_cost, segment_cost_limit
 
 
@@ -101,8 +101,10 @@ def _require_tellable(source: str, limit: float, asked: AnyManifest) -> None:
         raise InputError(f"{refusal}: people gave the labels, with cost limit {choices.limit:g} in mind")
     if filters or choices.safety_noise != "none":
         reason = f"its pairs were filtered at limit {choices.limit:g}" if filters else "its annotators err near the limit"
-        words = " ".join([f"safefeedback relabel {source} --cost-limit {limit:g}", *(f"--filter {name}" for name in filters)])
-        raise InputError(f"{refusal}, as {reason}: make them with {words}")
+        words = ["--cost-limit", f"{limit:g}", *(word for name in filters for word in ("--filter", name))]
+        make = command_line("safefeedback", "relabel", source if Path(source).is_dir() else "FOLDER", *words)
+        fetch = "" if Path(source).is_dir() else f"{command_line('safefeedback', 'fetch', source, '--out')} FOLDER && "
+        raise InputError(f"{refusal}, as {reason}: make them with {fetch}{make}")
 
 
 def _from_oracle(folder: Folder, labels: str | None, base: Data, limit: float, horizon: int) -> Data:

@@ -20,6 +20,7 @@ from safefeedback.dataset.reading import Folder, open_dataset
 from safefeedback.dataset.rows import Dataset
 from safefeedback.errors import InputError
 from safefeedback.feedback.labels import one_sided
+from safefeedback.scalars import plain
 from safefeedback.tasks import Task
 from safefeedback.types import Episodes, UnlabelledEpisodes
 
@@ -70,6 +71,8 @@ class Data:
         episodes: the recordings themselves, for algorithms that are given true costs; None otherwise.
         weighing: how much each episode of `steps` is trusted, once that is known.
         unlabelled: recordings without rewards and costs, whose steps are known beside those the pairs show; None without.
+        segment_return: the median return of the dataset's segments, as its card says: to set a policy's return beside, never to
+            learn from.
     """
 
     task: Task
@@ -83,6 +86,7 @@ class Data:
     episodes: Episodes | None = None
     unlabelled: UnlabelledEpisodes | None = None
     weighing: Weighing | None = None
+    segment_return: float | None = None
 
     @property
     def length(self) -> int:
@@ -167,7 +171,7 @@ def load_data(
     Raises:
         InputError: if it cannot be read, has another layout, or does not fit its task.
     """
-    folder = open_dataset(source)
+    folder, pairs = open_dataset(source), plain(pairs)
     published = folder.pairs(segments=False)
     manifest = _manifest(folder, published)
     dataset = published if labels is None else folder.pairs(labels, segments=False)
@@ -204,6 +208,7 @@ def load_data(
         identity=identity,
         segment_limit=made.segment_cost_limit,
         filtered_out=made.filters_removed if pairs is None or not made.labelling.filters else None,
+        segment_return=manifest.statistics.get("segment_return", {}).get("median"),
     )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from presa.files import cache_folder
+from presa.cache import cache_folder, make_room, used
 from presa.tensors import load_tensors
 from safefeedback.dataset.reading import Folder
 from safefeedback.errors import InputError
@@ -54,6 +54,7 @@ def load_segments(folder: Folder, split: str, device: str) -> Segments:
         found = Segments(observations.to(device), actions.to(device), content_hash(dataset.observations, dataset.actions))
         _keep(path, found)
         return found
+    used(path)
     observations, actions = (_copied(tensors[name], device) for name in ("observations", "actions"))
     return Segments(observations, actions, facts["sha256"])
 
@@ -81,6 +82,7 @@ def _keep(path: Path, segments: Segments) -> None:
         tensors = {"observations": segments.observations.cpu(), "actions": segments.actions.cpu()}
         with replacing(path) as partial:
             save_file(tensors, partial, {"presa": json.dumps({"sha256": segments.sha256})})
+        make_room(path)
     except (OSError, SafetensorError):
         pass  # the next load unpacks again
 

@@ -23,6 +23,11 @@ class ContextPolicy:
         facts: what its file says: algorithm, task, cost_limit, seed; context, heads, scale, targets.
     """
 
+    def __repr__(self) -> str:
+        from presa.rollouts.policy import policy_described
+
+        return policy_described(self.facts, f"a transformer over the last {self.facts['context']} steps")
+
     def __init__(self, parameters: Parameters, facts: dict[str, Any]) -> None:
         self.parameters, self.facts = parameters, facts
         self.models = [_part(parameters, name) for name in ("reward_model", "cost_model")]

@@ -19,6 +19,7 @@ import numpy as np
 from safefeedback.errors import InputError
 from safefeedback.parallel import cores
 from safefeedback.randomness import stream
+from safefeedback.scalars import plain
 from safefeedback.simulators import can_simulate
 from safefeedback.tasks import Task
 
@@ -56,6 +57,7 @@ def evaluate(
     Raises:
         InputError: if the task cannot be simulated here, or the policy cannot act in it.
     """
+    cost_limit, episodes, seed = plain(cost_limit), plain(episodes), plain(seed)
     if episodes < 1:
         raise InputError(f"--episodes must be at least 1, not {episodes}")
     if not (math.isfinite(cost_limit) and cost_limit >= 0):
@@ -101,6 +103,8 @@ def summarize(rows: list[dict[str, Any]], task: Task, cost_limit: float) -> dict
         summary[name] = float(np.mean(values)) if known else None
         summary[f"{name}_std"] = float(np.std(values)) if known else None
     return summary | {
+        "ended_early": float(np.mean([row["length"] < task.horizon for row in rows])),
+        "horizon": task.horizon,
         "safe": summary["normalized_cost"] <= 1,
         "epsilon": epsilon(cost_limit),
         "reference_returns": None if task.reference_returns is None else list(task.reference_returns),
@@ -176,6 +180,7 @@ class Player:
             stderr=self.printed,
             env={**os.environ, **ONE_THREAD},
             text=True,
+            start_new_session=True,  # Ctrl-C is for this process, which ends them
         )
         self._say({"policy": policy, "task": task.to_dict(), "cost_limit": cost_limit})
 

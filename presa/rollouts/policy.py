@@ -10,7 +10,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from presa.files import POLICY_FILE, read_failure
+from safefeedback.display import described
 from safefeedback.errors import InputError
+from safefeedback.extras import need
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,10 @@ class MlpPolicy:
     biases: tuple[np.ndarray, ...]
     facts: dict[str, Any]
 
+    def __repr__(self) -> str:
+        sizes = " -> ".join(str(size) for size in (len(self.weights[0]), *(len(bias) for bias in self.biases)))
+        return policy_described(self.facts, f"the mean of a tanh MLP, {sizes}")
+
     def reset(self, n: int) -> None:
         """Begins n episodes at once."""
 
@@ -39,6 +45,14 @@ class MlpPolicy:
             if layer < last:
                 np.maximum(hidden, 0, out=hidden)
         return np.tanh(hidden)
+
+
+def policy_described(facts: dict[str, Any], acts_by: str) -> str:
+    """What a notebook shows of a policy."""
+    task, limit = facts.get("task", {}), facts.get("cost_limit")
+    title = f"Policy: {facts.get('algorithm')} on {task.get('name')}, cost limit {limit}, seed {facts.get('seed')}"
+    shapes = f"observations [n, {task.get('observation_dim')}] -> actions [n, {task.get('action_dim')}]"
+    return described(title, {"acts by": acts_by, "act": shapes})
 
 
 class Policy(Protocol):
@@ -69,6 +83,7 @@ def load(run: str | Path) -> Policy:
         unfinished = " (its training is not finished)" if (path.parent / "config.json").is_file() else ""
         unfinished = f" (it was given up: {failure})" if failure is not None else unfinished
         raise InputError(f"{run} holds no policy{unfinished}: give the folder of a finished `presa train`")
+    need("loading a policy", "safetensors")
     from safetensors import SafetensorError, safe_open
 
     try:

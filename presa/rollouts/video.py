@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from presa.rollouts.evaluate import episode_seeds
 from presa.rollouts.play import find_policy, play
 from safefeedback.errors import InputError
@@ -21,12 +23,21 @@ def check_film(file: Path, episodes: int) -> None:
     """Refuses what cannot be filmed, before anything is played.
 
     Raises:
-        InputError: if the file's kind is unknown, or there is no episode to film.
+        InputError: if the file's kind is unknown or cannot be written here, or there is no episode to film.
     """
     if file.suffix not in (".gif", ".mp4"):
         raise InputError(f"--video must end with .gif or .mp4, not '{file.name}'")
     if episodes < 1:
         raise InputError(f"--video-episodes must be at least 1, not {episodes}")
+    _write(file, [np.zeros((HEIGHT, WIDTH, 3), np.uint8)] * 2, keep=False)
+
+
+def require_drawing(task: Task) -> None:
+    """Raises InputError if the task's simulator cannot draw here; a picture is drawn to find out, before anything is played."""
+    env = make(task)
+    env.reset(seed=0)
+    drawer(env, WIDTH, HEIGHT)()
+    env.close()
 
 
 def film(policy: str, task: Task, cost_limit: float, seed: int, episodes: int, file: Path, every: int = 2) -> int:
@@ -45,10 +56,6 @@ def film(policy: str, task: Task, cost_limit: float, seed: int, episodes: int, f
         InputError: if the simulator cannot draw here, or the file's kind cannot be written.
     """
     check_film(file, episodes)
-    try:
-        import imageio.v2 as imageio
-    except ImportError:
-        raise InputError('--video needs the package imageio: pip install "imageio[ffmpeg]"') from None
     env, actor = make(task), find_policy(policy, cost_limit)
     draw, calls = drawer(env, WIDTH, HEIGHT), 0
     frames: list[Any] = []
@@ -62,15 +69,29 @@ def film(policy: str, task: Task, cost_limit: float, seed: int, episodes: int, f
     for episode_seed in episode_seeds(seed, episodes):
         play(env, actor, episode_seed, watch)
         calls = 0
+    _write(file, frames)
+    return len(frames)
+
+
+def _write(file: Path, frames: list[Any], keep: bool = True) -> None:
+    """Writes a film whole or not at all; with `keep` False only tries whether that works.
+
+    Raises:
+        InputError: if it cannot be written.
+    """
+    try:
+        import imageio.v2 as imageio
+    except ImportError:
+        raise InputError('--video needs the package imageio: pip install "imageio[ffmpeg]"') from None
     partial = file.with_name(f".{file.stem}.{os.getpid()}.partial{file.suffix}")
     timing: dict[str, Any] = {"fps": FRAMES_PER_SECOND} if file.suffix == ".mp4" else {"duration": 1000 / FRAMES_PER_SECOND}
     try:
         imageio.mimwrite(partial, frames, **timing)
-        partial.replace(file)
+        if keep:
+            partial.replace(file)
     except (OSError, ImportError, ValueError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0]
         hint = '; MP4 needs pip install "imageio[ffmpeg]", GIF does not' if file.suffix == ".mp4" else ""
         raise InputError(f"{file} cannot be written: {reason}{hint}") from None
     finally:
         partial.unlink(missing_ok=True)
-    return len(frames)

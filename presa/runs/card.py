@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from presa.files import read_failure, write_bytes
+from presa.options import setting_text
 from presa.runs.plots import PANELS, learning_curve
 from presa.runs.records import read_config, read_metrics, warnings
 from safefeedback.ceilings import describe_ceiling
+from safefeedback.errors import command_line
 from safefeedback.tasks import Task
 
 SHOWN = (*(key for _, keys in PANELS for key in keys), "z_ref")
@@ -60,20 +62,14 @@ def _models(lines: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
 def command(config: dict[str, Any]) -> str:
     """The command that trains it again; the dataset's own place is not known to the run."""
     data = config["data"]
-    words = [
-        "presa train DATASET",
-        "--algorithm",
-        config["algorithm"],
-        "--pairs",
-        str(data["pairs"]),
-        "--seed",
-        str(config["seed"]),
-    ]
+    words = ["presa", "train", "DATASET", "--algorithm", config["algorithm"]]
+    words += ["--pairs", str(data["pairs"]), "--seed", str(config["seed"])]
     words += ["--labels", data["labels"]] if data["labels"] else []
-    words += ["--cost-limits", f"{config['cost_limit']:g}"] if "safety_labels" in data else []
-    words += ["--unlabelled FILE"] if "unlabelled_sha256" in data else []
-    words += ["--trajectories FILE"] if "trajectories_sha256" in data else []
-    return " ".join([*words, *(f"--set {name}={value}" for name, value in config["changed"].items())])
+    words += ["--cost-limits", setting_text(config["cost_limit"])] if "safety_labels" in data else []
+    words += ["--unlabelled", "FILE"] if "unlabelled_sha256" in data else []
+    words += ["--trajectories", "FILE"] if "trajectories_sha256" in data else []
+    words += [word for name, value in config["changed"].items() for word in ("--set", f"{name}={setting_text(value)}")]
+    return command_line(*words)
 
 
 def _evaluation(folder: Path) -> str:
@@ -84,7 +80,7 @@ def _evaluation(folder: Path) -> str:
     ceiling = describe_ceiling(Task.from_dict(read_config(folder)["task"]), summary["cost_limit"])
     return (
         f"{summary['episodes']} episodes in the simulator, evaluation seed {summary['evaluation_seed']}, cost limit "
-        f"{summary['cost_limit']:g}: {'**safe**' if summary['safe'] else '**unsafe**'} on average.\n\n"
+        f"{summary['cost_limit']:g}: {'**safe**' if summary['safe'] else '**unsafe**'} on average{_ended(summary)}.\n\n"
         + _table(
             {
                 f"{name} (mean +- deviation over episodes)": f"{summary[name]:.3f} +- {summary[f'{name}_std']:.3f}"
@@ -94,6 +90,15 @@ def _evaluation(folder: Path) -> str:
         )
         + (f"\n\n{ceiling}" if ceiling else "")
     )
+
+
+def _ended(summary: dict[str, Any]) -> str:
+    """How episodes ended, and what the data's segments earn beside the policy; evaluations of older versions do not say."""
+    if "ended_early" not in summary:
+        return ""
+    text = f"; {summary['ended_early']:.0%} of the episodes ended before their {summary['horizon']} steps"
+    recorded = summary.get("recorded_return")
+    return text if recorded is None else f"{text}, and the data's segments earn {recorded:.2f} in as many steps (median)"
 
 
 def _table(values: dict[str, Any]) -> str:

@@ -16,6 +16,7 @@ def save_checkpoint(folder: Path, stage: str, offset: int, snapshot: Snapshot) -
     tensors = {f"parameters/{name}": value for name, value in snapshot.parameters.items()}
     tensors |= {f"moments/{name}": value for name, value in snapshot.moments.items()}
     tensors |= {f"state/{name}": value for name, value in snapshot.state.items()}
+    tensors |= {f"tally/{name}": value for name, value in snapshot.tally.items()}
     path = folder / "checkpoints" / f"step-{offset + snapshot.step:09d}.safetensors"
     save_tensors(path, tensors, {"stage": stage, "step": snapshot.step, "overall_step": offset + snapshot.step})
 
@@ -36,4 +37,4 @@ def resume(folder: Path, stage: str, device: str, earlier: tuple[str, ...] = ())
     def part(kind: str) -> dict[str, Tensor]:
         return {key.partition("/")[2]: value for key, value in tensors.items() if key.startswith(f"{kind}/")}
 
-    return Snapshot(facts["step"], part("parameters"), part("moments"), part("state"))
+    return Snapshot(facts["step"], part("parameters"), part("moments"), part("state"), part("tally"))

@@ -13,12 +13,11 @@ import torch
 from presa.algorithms import configuration
 from presa.algorithms.base import FromCloning
 from presa.algorithms.cloning import Cloning
+from presa.cache import cache_folder, make_room, used
 from presa.data.pairs import Data
-from presa.files import cache_folder
 from presa.networks.mlp import Parameters
 from presa.tensors import load_tensors, save_tensors
 
-REPORT_EVERY = 500  # fixed, as the kept lines are shared by runs that report at other times
 KEPT_VERSION = 3
 
 
@@ -36,10 +35,12 @@ class Entry:
         """Keeps the policy and the metrics of its training; the file appears whole or not at all."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         save_tensors(self.path, parameters, {"metrics": lines})
+        make_room(self.path)
 
     def get(self, device: str) -> tuple[Parameters, list[dict[str, Any]]]:
         """The policy and the metrics."""
         parameters, facts = load_tensors(self.path, device)
+        used(self.path)
         return parameters, facts["metrics"]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from presa.files import POLICY_FILE, read_failure, write_json
-from presa.rollouts.evaluate import evaluate
+from presa.rollouts.evaluate import evaluate, normalized
 from presa.rollouts.policy import load
 from presa.runs.card import write_card
 from presa.runs.records import RUN_KEYS, read_config
@@ -71,6 +71,13 @@ def judge_runs(
     return results
 
 
+def beside(recorded: dict[str, float], task: Task, cost_limit: float) -> dict[str, float | None]:
+    """What the recorded segments earn at their median, as if a whole episode went on like that: raw and normalised."""
+    earned = recorded["segment_return"] * task.horizon / recorded["segment_length"]
+    score = normalized({"return": earned, "cost": 0.0}, task, cost_limit)["normalized_return"]
+    return {"recorded_return": earned, "recorded_normalized_return": score}
+
+
 def judge_run(
     run: Path,
     episodes: int,
@@ -107,6 +114,8 @@ def judge_run(
     limit = cost_limit if cost_limit is not None else facts.get("cost_limit", played.default_cost_limit)
     labels = {"algorithm": facts["algorithm"], "seed": facts["seed"]}
     result = evaluate(str(run), played, limit, episodes, seed, processes, labels, on_episode)
+    if recorded := facts.get("recorded"):
+        result["summary"] |= beside(recorded, played, limit)
     if notes := facts.get("notes"):
         result["summary"]["notes"] = notes
     if keep and run.is_dir():

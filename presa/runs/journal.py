@@ -145,6 +145,15 @@ class Journal:
             save_checkpoint(self.folder, stage, offset, snapshot)
         self.on_report(self.folder, line)
 
+    def pause(self, stage: str, snapshot: Snapshot) -> None:
+        """Keeps where a stage stands, so that it goes on from there."""
+        if snapshot.step:
+            save_checkpoint(self.folder, stage, sum(self._before(stage).values()), snapshot)
+
+    def done_at(self, stage: str, step: int) -> int:
+        """How many of the run's steps are done when a stage has done that many."""
+        return sum(self._before(stage).values()) + step
+
     def finish(self, last: Snapshot) -> None:
         """Writes the policy, which ends the run."""
         chosen = self.folder / "best.safetensors"
@@ -206,10 +215,17 @@ class Journal:
             "task": self.data.task.to_dict(),
             "cost_limit": self.data.cost_limit,
             "seed": self.seed,
+            **({} if self.data.segment_return is None else {"recorded": _recorded(self.data)}),
             **({"notes": list(self.algorithm.notes)} if self.algorithm.notes else {}),
             **self.policy_facts,
         }
         save_tensors(path, parameters | self.models, facts)
+
+
+def _recorded(data: Data) -> dict[str, float]:
+    """What the recordings earn, for whoever judges the policy."""
+    assert data.segment_return is not None
+    return {"segment_return": data.segment_return, "segment_length": data.length}
 
 
 def describe(name: str, algorithm: Training, data: Data, seed: int, settings: Settings) -> dict[str, Any]:

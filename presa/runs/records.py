@@ -20,6 +20,8 @@ from typing import Any
 
 from presa.files import FAILURE_FILE, POLICY_FILE, write_bytes, write_json
 from safefeedback.errors import InputError
+from safefeedback.files import is_litter
+from safefeedback.scalars import make_plain
 
 FORMAT_VERSION = 1
 RUN_KEYS = ("format_version", "algorithm", "configuration", "data")  # a config.json without them is not one of ours
@@ -46,6 +48,7 @@ class Settings:
     evaluate_episodes: int = 5
 
     def __post_init__(self) -> None:
+        make_plain(self)
         for name in ("report_every", "checkpoint_every", "evaluate_episodes"):
             if getattr(self, name) < 1:
                 raise InputError(f"--{name.replace('_', '-')} must be at least 1, not {getattr(self, name)}")
@@ -131,7 +134,7 @@ def open_folder(folder: Path, config: dict[str, Any], overwrite: bool = False) -
     path = folder / "config.json"
     if path.is_file() and overwrite:
         try:
-            shutil.rmtree(folder)
+            shutil.rmtree(folder.resolve())  # not a link to it
         except OSError as error:
             raise InputError(f"cannot delete {folder}: {error}") from None
     try:
@@ -141,7 +144,7 @@ def open_folder(folder: Path, config: dict[str, Any], overwrite: bool = False) -
                 left.unlink()
             found = last_checkpoint(folder)
             return 0 if found is None else int(found.stem.partition("-")[2])
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.resolve().mkdir(parents=True, exist_ok=True)
         write_json(path, config)  # first: a folder with anything in it is known as a run
         (folder / "checkpoints").mkdir()
     except OSError as error:
@@ -152,7 +155,7 @@ def open_folder(folder: Path, config: dict[str, Any], overwrite: bool = False) -
 def check_folder(folder: Path, config: dict[str, Any], overwrite: bool = False) -> None:
     """Raises InputError if something else than the same run, or with `overwrite` than any run, is in the folder."""
     if not (folder / "config.json").is_file():
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        if folder.exists() and (not folder.is_dir() or not all(is_litter(path.name) for path in folder.iterdir())):
             raise InputError(f"{folder} exists and is not a run of presa: choose another --out")
         return
     _require_run(folder)

@@ -11,21 +11,31 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from presa.algorithms.base import Examples, FromCloning, Training
 from presa.data.pairs import Data
 from presa.networks.backprop import require_precision
 from presa.networks.mlp import Parameters, segment_log_probability
 from presa.runs import cloning_cache as pretraining
+from presa.runs.interruption import Paused, noted
 from presa.runs.journal import Journal, OnReport
 from presa.runs.normalization import Normalization
 from presa.runs.records import Settings, last_checkpoint, read_metrics, write_metrics
 from presa.train import Snapshot, fit_runs, with_reference
 from safefeedback.errors import InputError
+from safefeedback.scalars import make_plain
 from safefeedback.simulators import can_simulate
 
 Begun = dict[Journal, tuple[Examples, Snapshot]]
+OnStep = Callable[[Path, int], None]
+
+
+class Watch(NamedTuple):
+    """Who looks on: `on_step` is told a run's folder and its steps done, `asked_to_end` says whether to stop."""
+
+    on_step: OnStep
+    asked_to_end: Callable[[], bool]
 
 
 @dataclass(frozen=True)
@@ -35,6 +45,9 @@ class Job:
     data: Data
     seed: int
     folder: Path
+
+    def __post_init__(self) -> None:
+        make_plain(self)
 
 
 def grid(datas: Sequence[Data], seeds: Sequence[int], folder: Path) -> list[Job]:
@@ -57,10 +70,11 @@ def train(
     settings: Settings | None = None,
     on_report: OnReport = lambda line: None,
     overwrite: bool = False,
+    on_step: OnStep = lambda folder, done: None,
 ) -> dict[str, Any]:
     """`train_all` of one run; raises InputError as well if the loss is not finite."""
     job = Job(data, seed, folder)
-    (summary,) = train_all(name, algorithm, [job], settings, lambda folder, line: on_report(line), overwrite)
+    (summary,) = train_all(name, algorithm, [job], settings, lambda folder, line: on_report(line), overwrite, on_step)
     if "failed" in summary:
         raise InputError(summary["failed"])
     return summary
@@ -73,8 +87,11 @@ def train_all(
     settings: Settings | None = None,
     on_report: Callable[[Path, dict[str, Any]], None] = lambda folder, line: None,
     overwrite: bool = False,
+    on_step: OnStep = lambda folder, done: None,
 ) -> list[dict[str, Any]]:
     """Trains runs into their folders, each going on from its last checkpoint if it has one.
+
+    Ctrl-C and SIGTERM wait for the end of a step, and for a checkpoint of every run that is under way.
 
     Args:
         name: of the algorithm, for the records.
@@ -83,6 +100,7 @@ def train_all(
         settings: how the runs are watched.
         on_report: told every line of metrics and the folder of its run.
         overwrite: whether runs that are in the folders are deleted first.
+        on_step: told after every step the folder of a run, and how many of its steps are done.
 
     Returns:
         A summary of each run: folder, steps, the last metrics, warnings, and "failed" with the reason and the step if its
@@ -116,8 +134,10 @@ def train_all(
             run.open(overwrite)
         todo = [run for run in runs if not run.over]
         together = all(one.stackable for one in (algorithm, *algorithm.preparations().values()))
-        for group in [todo] if together else [[run] for run in todo]:
-            _train_group(algorithm, group, {run: first[id(run.data)] for run in group})
+        with noted() as asked_to_end:
+            for group in [todo] if together else [[run] for run in todo]:
+                watch = Watch(on_step, asked_to_end)
+                _train_group(algorithm, group, {run: first[id(run.data)] for run in group}, watch)
         return [run.summary(time.perf_counter() - started) for run in runs]
     finally:
         for run in runs:
@@ -129,19 +149,19 @@ def _first_examples(algorithm: Training, data: Data) -> dict[str, Examples]:
     return {name: stage.examples(data) for name, stage in (algorithm.preparations() or {"main": algorithm}).items()}
 
 
-def _train_group(algorithm: Training, runs: Sequence[Journal], first: dict[Journal, dict[str, Examples]]) -> None:
+def _train_group(algorithm: Training, runs: Sequence[Journal], first: dict[Journal, dict[str, Examples]], watch: Watch) -> None:
     """All stages of some runs."""
     for name, model in algorithm.preparations().items():
-        _prepare(name, model, _left(runs), first)
+        _prepare(name, model, _left(runs), first, watch)
     if algorithm.uses_reference:
-        _make_references(algorithm, [run for run in _left(runs) if run.kept("reference") is None])
+        _make_references(algorithm, [run for run in _left(runs) if run.kept("reference") is None], watch)
     begun: Begun = {}
     for run in _left(runs):
         try:
             begun[run] = _begin(algorithm, run, first[run])
         except InputError as error:  # of what the models say of its data
             run.fail(str(error))
-    for run, last in _train_stage("main", algorithm, begun).items():
+    for run, last in _train_stage("main", algorithm, begun, watch).items():
         run.finish(last)
 
 
@@ -149,15 +169,17 @@ def _left(runs: Sequence[Journal]) -> list[Journal]:
     return [run for run in runs if not run.over]
 
 
-def _prepare(name: str, model: Training, runs: Sequence[Journal], first: dict[Journal, dict[str, Examples]]) -> None:
+def _prepare(
+    name: str, model: Training, runs: Sequence[Journal], first: dict[Journal, dict[str, Examples]], watch: Watch
+) -> None:
     """Trains one of the models that are trained before the policy, where a run does not hold it yet."""
     lacking = [run for run in runs if run.kept(name) is None]
     begun = {run: (first[run][name], run.start(name, model, first[run][name])) for run in lacking}
-    for run, last in _train_stage(name, model, begun).items():
+    for run, last in _train_stage(name, model, begun, watch).items():
         run.keep(name, last.parameters, name)
 
 
-def _make_references(algorithm: Training, runs: Sequence[Journal]) -> None:
+def _make_references(algorithm: Training, runs: Sequence[Journal], watch: Watch) -> None:
     """Gives each run the policy cloned from all segments: kept from another run, or cloned once for all that need the same."""
     assert isinstance(algorithm, FromCloning)
     steps = algorithm.bc_steps
@@ -176,7 +198,7 @@ def _make_references(algorithm: Training, runs: Sequence[Journal]) -> None:
             examples = run.normalization(cloning.examples(run.data))
             begun[run] = examples, run.start("bc", cloning, examples, starts[run])
     done: dict[Path, tuple[Parameters, list[dict[str, Any]]]] = {}
-    for run, last in _train_stage("bc", cloning, begun).items():
+    for run, last in _train_stage("bc", cloning, begun, watch).items():
         lines = [_later(line, -run.offset("bc")) for line in read_metrics(run.folder) if line["stage"] == "bc"]
         done[entries[run].path] = last.parameters, lines
         with suppress(OSError):  # no room there: other trainings clone again
@@ -189,6 +211,7 @@ def _make_references(algorithm: Training, runs: Sequence[Journal]) -> None:
         before = [line for line in read_metrics(run.folder) if line["stage"] != "bc"]
         write_metrics(run.folder, before + [_later(line, run.offset("bc")) for line in lines])
         run.keep("reference", parameters, "bc")
+        watch.on_step(run.folder, run.done_at("bc", steps))
 
 
 def _later(line: dict[str, Any], steps: int) -> dict[str, Any]:
@@ -215,22 +238,38 @@ def _begin(algorithm: Training, run: Journal, first: dict[str, Examples]) -> tup
     return examples, run.start("main", algorithm, examples, reference)
 
 
-def _train_stage(stage: str, model: Training, begun: Begun) -> dict[Journal, Snapshot]:
-    """Trains one stage of several runs, those at the same step together; where each ends, without those that fail."""
+def _train_stage(stage: str, model: Training, begun: Begun, watch: Watch) -> dict[Journal, Snapshot]:
+    """Trains one stage of several runs, those at the same step together; where each ends, without those that fail.
+
+    Raises:
+        Paused: if the process is asked to end; where every run stands is kept.
+    """
     last = {run: start for run, (_, start) in begun.items()}
     groups: dict[tuple[Any, ...], list[Journal]] = {}
     for run, start in last.items():
         sizes = () if model.stacks_tasks else tuple(value.shape for value in start.parameters.values())
         groups.setdefault((start.step, *sizes), []).append(run)
     for runs in groups.values():
-        report_every = runs[0].settings.report_every if stage != "bc" else pretraining.REPORT_EVERY
+
+        def on_step(which: Sequence[int], step: int, runs: Sequence[Journal] = runs) -> bool:
+            for run in which:
+                watch.on_step(runs[run].folder, runs[run].done_at(stage, step))
+            return watch.asked_to_end()
+
         examples, starts, seeds = [begun[run][0] for run in runs], [last[run] for run in runs], [run.seed for run in runs]
-        for outcomes in fit_runs(model, examples, starts, seeds, stage, report_every):
+        for outcomes in fit_runs(model, examples, starts, seeds, stage, runs[0].settings.report_every, on_step):
             for run, one, outcome in zip(runs, examples, outcomes, strict=True):
                 if isinstance(outcome, InputError):
                     run.fail(str(outcome))
                     last.pop(run, None)
                 elif outcome is not None:
-                    run.report(stage, model, one, last[run].step, *outcome)
-                    last[run] = outcome[0]
+                    snapshot, numbers = outcome
+                    if numbers is not None:
+                        run.report(stage, model, one, last[run].step, snapshot, numbers)
+                    last[run] = snapshot
+        if watch.asked_to_end():
+            for run in runs:
+                if run in last:
+                    run.pause(stage, last[run])
+            raise Paused
     return last

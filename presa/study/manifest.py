@@ -17,7 +17,8 @@ from typing import Any
 
 from presa.files import write_json
 from presa.study.grid import Cell, Scope, Study, find_study, studies
-from safefeedback.errors import InputError
+from safefeedback.errors import InputError, command_line
+from safefeedback.files import is_litter
 
 FORMAT_VERSION = 1
 
@@ -34,7 +35,9 @@ def open_root(root: Path, source: str) -> None:
         if (found := _read(path)) != wanted:
             raise InputError(f"{root} holds studies of source {found.get('source')}, not {source}: choose another --out")
         return
-    if root.exists() and (not root.is_dir() or any(not path.name.startswith(".") for path in root.iterdir())):
+    if root.exists() and (
+        not root.is_dir() or any(not path.name.startswith(".") and not is_litter(path.name) for path in root.iterdir())
+    ):
         raise InputError(f"{root} exists and is not a folder of studies: choose another --out")
     try:
         root.mkdir(parents=True, exist_ok=True)
@@ -62,7 +65,8 @@ def read_study(root: Path, name: str) -> tuple[Study, Scope, list[Cell]]:
     if not path.is_file():
         known = studies_in(root)
         there = f"it holds {', '.join(known)}" if known else "it holds none"
-        raise InputError(f"{root} holds no study {name} ({there}): `presa study {name} --out {root}` makes it")
+        make = command_line("presa", "study", name, "--source", source_of(root), "--out", root)
+        raise InputError(f"{root} holds no study {name} ({there}): `{make}` makes it")
     found = _read(path)
     try:
         return find_study(name), Scope(**_tuples(found["scope"])), [cell_from(one) for one in found["cells"]]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
+from presa.options import setting_text
 from presa.study.grid import Cell, Scope, Study
 from presa.study.prepare import dataset_folder, label_set
 
@@ -15,26 +15,22 @@ def command(cell: Cell) -> str:
     words += [f"--preset {cell.preset}"] if cell.preset else []
     words += [f"--labels {name}"] if (name := label_set(cell, cell.trained_limits[0])) else []
     words += [f"--pairs {cell.pairs}"] if cell.pairs else []
-    words += [f"--set {name}={_text(value)}" for name, value in cell.settings.items()]
-    words += [f"--cost-limits {_text(cell.trained_limits)}", f"--seeds {len(cell.seeds)}", f"--out {cell.hash}"]
+    words += [f"--set {name}={setting_text(value)}" for name, value in cell.settings.items()]
+    words += [f"--cost-limits {setting_text(cell.trained_limits)}", f"--seeds {len(cell.seeds)}", f"--out {cell.hash}"]
     once = cell.trained_limits != cell.cost_limits  # the same policy is judged at each limit
-    limits = [f" --cost-limit {_text(limit)}" for limit in cell.cost_limits] if once else [""]
+    limits = [f" --cost-limit {setting_text(limit)}" for limit in cell.cost_limits] if once else [""]
     judge = f"presa evaluate {cell.hash} --episodes {cell.episodes}"
     return " && ".join([" ".join(words), *(judge + limit for limit in limits)])
 
 
 def study_command(study: Study, scope: Scope) -> str:
     """What runs a study of that scope."""
-    plain, words = Scope((), scope.source), [f"presa study {study.name} --source {scope.source} --tasks {_text(scope.tasks)}"]
+    plain, words = (
+        Scope((), scope.source),
+        [f"presa study {study.name} --source {scope.source} --tasks {setting_text(scope.tasks)}"],
+    )
     for name in ("seeds", "cost_limits", "steps", "bc_steps", "precision", "pairs", "episodes", "evaluate_every"):
         value = getattr(scope, name)
-        words += [f"--{name.replace('_', '-')} {_text(value)}"] if value != getattr(plain, name) else []
-    words += [f"--set {one}.{key}={_text(value)}" for one, some in scope.settings.items() for key, value in some.items()]
+        words += [f"--{name.replace('_', '-')} {setting_text(value)}"] if value != getattr(plain, name) else []
+    words += [f"--set {one}.{key}={setting_text(value)}" for one, some in scope.settings.items() for key, value in some.items()]
     return " ".join(words)
-
-
-def _text(value: Any) -> str:
-    """A value as the command line reads it."""
-    if isinstance(value, (list, tuple)):
-        return ",".join(map(_text, value))
-    return "none" if value is None else str(value).removesuffix(".0")

@@ -20,8 +20,7 @@ from safefeedback.errors import InputError
 from safefeedback.feedback.sampling import SAMPLERS
 from safefeedback.feedback.variants import describe
 from safefeedback.simulators import SIMULATORS
-from safefeedback.terminal import Progress, run
-from safefeedback.version import __version__
+from safefeedback.terminal import Progress, run, show_version
 
 if TYPE_CHECKING:
     from safefeedback.feedback.recipe import Recipe
@@ -35,17 +34,11 @@ app = typer.Typer(
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout, and nothing else.")]
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
-        print(__version__)
-        raise typer.Exit
-
-
 @app.callback()
 def options(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
     """The options of every command."""
@@ -226,7 +219,8 @@ def doctor(as_json: Json = False) -> None:
     from safefeedback.cli import doctor as clinic
     from safefeedback.cli.output import print_table
 
-    checks = clinic.doctor()
+    with Progress("looking at what is installed", quiet=as_json) as progress:
+        checks = clinic.doctor(progress)
     if as_json:
         print(json.dumps(checks))
     else:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from safefeedback.cli.output import summary
+from safefeedback.dataset.loading import check_out
 from safefeedback.dataset.reading import open_dataset
 from safefeedback.dataset.reproduce import build_words
 from safefeedback.errors import InputError
@@ -27,6 +28,7 @@ def todo(recipes: Sequence[Recipe], source: str, folder: Path, overwrite: bool) 
     Raises:
         InputError: if something else is in the place of one, unless it is to be overwritten.
     """
+    check_out(folder)
     left = [recipe for recipe in recipes if overwrite or not _built(folder / recipe.task.name, recipe, source)]
     for recipe in left:
         check_new(folder / recipe.task.name, overwrite)

@@ -6,12 +6,12 @@ import importlib.metadata
 import platform
 import subprocess
 import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 
-SIM = "uv sync --extra sim (Python 3.10 or 3.11)"
-COLLECT = "uv sync --extra collect (Python 3.10 or 3.11)"
-METADRIVE = "uv sync --extra metadrive"
-TRAIN = "uv sync --extra train"
+from safefeedback.extras import install
+from safefeedback.parallel import cores
 
 # what each check does in a process of its own, so that a crash of a simulator is a result and not the end
 _READ = "import h5py, numpy, pyarrow.parquet"
@@ -24,18 +24,19 @@ env.reset(seed=0)
 assert "cost" in env.step(env.action_space.sample())[-1]
 env.close()
 """
+_DRAW = "from safefeedback.plots.style import new_figure, save; import io; save(new_figure(1, 1), io.BytesIO())"
 _COLLECT = "import stable_baselines3"
 _TRAIN = "import torch, safetensors; assert float(torch.ones(2) @ torch.ones(2)) == 2"
 
 
 @dataclass(frozen=True)
 class Check:
-    """One capability: whether its packages are there, and whether it really works."""
+    """One capability: whether its packages are there, and whether it really works; `extra` brings them, "" is always there."""
 
     name: str
     packages: tuple[str, ...]
     code: str
-    remedy: str
+    extra: str = ""
 
 
 CHECKS = (
@@ -43,19 +44,19 @@ CHECKS = (
         "build and read datasets",
         ("numpy", "h5py", "pyarrow", "huggingface-hub", "typer", "rich"),
         _READ,
-        "uv sync",
     ),
-    Check("datasets.load_dataset", ("datasets",), _LOAD, "uv sync"),
-    Check("simulate BulletGym", ("gymnasium", "bullet-safety-gym"), _SIMULATE.format(task="BallRun"), SIM),
-    Check("simulate SafetyGym", ("safety-gymnasium", "mujoco"), _SIMULATE.format(task="SwimmerVelocity"), SIM),
+    Check("datasets.load_dataset", ("datasets",), _LOAD),
+    Check("simulate BulletGym", ("gymnasium", "bullet-safety-gym"), _SIMULATE.format(task="BallRun"), "sim"),
+    Check("simulate SafetyGym", ("safety-gymnasium", "mujoco"), _SIMULATE.format(task="SwimmerVelocity"), "sim"),
     Check(
         "simulate MetaDrive",
         ("gymnasium", "metadrive-simulator", "panda3d", "pygame"),
         _SIMULATE.format(task="easysparse"),
-        METADRIVE,
+        "metadrive",
     ),
-    Check("collect", ("stable-baselines3", "torch"), _COLLECT, COLLECT),
-    Check("train", ("torch", "safetensors"), _TRAIN, TRAIN),
+    Check("collect", ("stable-baselines3", "torch"), _COLLECT, "collect"),
+    Check("train", ("torch", "safetensors"), _TRAIN, "train"),
+    Check("plots", ("matplotlib",), _DRAW, "plots"),
 )
 
 
@@ -68,7 +69,8 @@ def examine(check: Check) -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             missing.append(package)
     if missing:
-        return {"name": check.name, "state": "missing", "detail": f"{', '.join(missing)}: {check.remedy}"}
+        remedy = install(check.extra) if check.extra else "install safefeedback again"
+        return {"name": check.name, "state": "missing", "detail": f"{', '.join(missing)}: {remedy}"}
     result = subprocess.run([sys.executable, "-c", check.code], capture_output=True, text=True, check=False)
     if result.returncode != 0:
         last = (result.stderr.strip().splitlines() or [f"ended with code {result.returncode}"])[-1]
@@ -76,7 +78,12 @@ def examine(check: Check) -> dict[str, str]:
     return {"name": check.name, "state": "works", "detail": ", ".join(versions)}
 
 
-def doctor() -> list[dict[str, str]]:
-    """The state of Python and of every capability."""
+def doctor(on_done: Callable[[int, int], None] = lambda done, total: None) -> list[dict[str, str]]:
+    """The state of Python and of every capability, looked at side by side; `on_done` is told how many, of how many."""
     python = {"name": "Python", "state": "works", "detail": f"{platform.python_version()} on {platform.system()}"}
-    return [python, *(examine(check) for check in CHECKS)]
+    on_done(0, len(CHECKS))
+    with ThreadPoolExecutor(cores()) as threads:
+        running = [threads.submit(examine, check) for check in CHECKS]
+        for done, _ in enumerate(as_completed(running), start=1):
+            on_done(done, len(CHECKS))
+        return [python, *(one.result() for one in running)]

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from safefeedback.errors import InputError
+from safefeedback.errors import InputError, command_line
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout, and nothing else.")]
 
@@ -64,6 +64,7 @@ def fetch(
     as_json: Json = False,
 ) -> None:
     """Fetch a published dataset into a folder, for work without a network."""
+    from safefeedback.dataset.loading import load_line
     from safefeedback.publish.fetch import fetch as get
 
     folder, manifests, commit = get(repo, out, revision, overwrite)
@@ -82,8 +83,9 @@ def fetch(
         return
     for name, manifest in manifests.items():
         print(f"{folder / name}: {manifest.task.name}, {manifest.pairs:,} pairs, from {repo} at {commit[:12]}")
-    one = str(folder / next(iter(manifests)))
-    print(f"load it with: datasets.load_dataset({one!r}); train: presa train {one}")
+    one = folder / next(iter(manifests))
+    print(f"load it with: {load_line(one)}")
+    print(f"train with: {command_line('presa', 'train', one)}")
 
 
 def export(
@@ -128,5 +130,9 @@ def _verify(folder: Path, quiet: bool) -> None:
     with Progress("verifying", quiet) as progress:
         problems = [problem for check in verify(folder, on_progress=progress) for problem in check.problems]
     if problems:
-        more = f" (and {len(problems) - 1} more, which `safefeedback verify {folder}` tells)" if len(problems) > 1 else ""
+        more = (
+            f" (and {len(problems) - 1} more, which `{command_line('safefeedback', 'verify', folder)}` tells)"
+            if len(problems) > 1
+            else ""
+        )
         raise InputError(f"{folder} is not to be published: {problems[0]}{more}")

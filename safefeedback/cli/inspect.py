@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from safefeedback.errors import InputError
+
 if TYPE_CHECKING:
     from safefeedback.plots.view import View
 
@@ -26,19 +28,26 @@ def inspect(
 ) -> None:
     """Show what decides whether training can work, as numbers and plots: safe share, margins, conflicts, coverage."""
     from safefeedback.cli.output import print_table
+    from safefeedback.extras import install
     from safefeedback.inspection.screen import dataset_table, recordings_table
-    from safefeedback.plots import INSTALL, available, draw_all
+    from safefeedback.plots import available, draw_all
 
     result, view, folder = _look(source, task, labels, length, quiet=as_json)
     if not as_json:
         print_table(*(recordings_table if "file" in result else dataset_table)(result))
-    drawn = []
+    drawn: list[dict[str, str]] = []
     if plots and available():
-        drawn = [{"file": str((out or folder) / name), "caption": caption} for name, caption in draw_all(view, out or folder)]
-        if (out or folder) == Path(source) / "plots":
+        place = out or folder
+        try:
+            drawn = [{"file": str(place / name), "caption": caption} for name, caption in draw_all(view, place)]
+        except InputError as error:
+            if out is not None:
+                raise
+            print(f"note: {error}", file=sys.stderr)
+        if drawn and place == Path(source) / "plots":
             _show_in_card(Path(source))
     elif plots:
-        print(f"note: {INSTALL}", file=sys.stderr)
+        print(f"note: plots need matplotlib: {install('plots')}", file=sys.stderr)
     if as_json:
         print(json.dumps({**result, "plots": drawn}, allow_nan=False))
         return
@@ -50,7 +59,6 @@ def _show_in_card(folder: Path) -> None:
     """Shows the best of the pictures in the card of the dataset in whose folder they were drawn, if it is our card."""
     from safefeedback.dataset.card import YOURS, refresh
     from safefeedback.dataset.reading import open_dataset
-    from safefeedback.errors import InputError
 
     try:
         if YOURS in (folder / "README.md").read_text(encoding="utf-8"):
@@ -63,7 +71,6 @@ def _look(
     source: str, task: str | None, labels: str | None, length: int | None, quiet: bool
 ) -> tuple[dict[str, Any], View, Path]:
     """The numbers, what the pictures show, and where they go by default."""
-    from safefeedback.errors import InputError
     from safefeedback.terminal import Progress
 
     path = Path(source)

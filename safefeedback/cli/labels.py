@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from safefeedback.errors import InputError
+from safefeedback.errors import InputError, command_line
 from safefeedback.feedback.annotators import ANNOTATORS
 from safefeedback.feedback.consensus import CONSENSUS
 from safefeedback.feedback.filters import FILTERS
@@ -66,9 +67,10 @@ def relabel(
     lists = {"cost_limit": _numbers(cost_limit, "--cost-limit"), "noise": _numbers(noise, "--noise")}
     given = {key: values for key, values in lists.items() if values}
     choices = [{**fixed, **dict(zip(given, values, strict=True))} for values in product(*given.values())]
+    there = set() if overwrite else {path.name for path in (folder / "labels").glob("*")}
     with Progress("labelling", quiet=as_json) as progress:
         made = add_sets(folder, choices, name, source, advantages, overwrite, progress)
-    report(folder, made, as_json)
+    report(folder, made, as_json, there)
 
 
 @labels.command("import")
@@ -102,8 +104,10 @@ def _numbers(text: str | None, option: str) -> list[float]:
     return values
 
 
-def report(folder: Path, made: list[LabelSetManifest], as_json: bool) -> None:
-    from safefeedback.dataset.history import describe_history
+def report(folder: Path, made: list[LabelSetManifest], as_json: bool, there: Collection[str] = ()) -> None:
+    """Tells what was made; `there` are the names of the sets that the dataset held before."""
+    from safefeedback.dataset.history import contradictions, describe_history
+    from safefeedback.dataset.loading import load_line
 
     if as_json:
         keys = ("name", "recipe", "splits", "history", "statistics")
@@ -111,8 +115,12 @@ def report(folder: Path, made: list[LabelSetManifest], as_json: bool) -> None:
         print(json.dumps({"folder": str(folder), "label_sets": rows}))
         return
     for one in made:
-        print(f"{folder}/labels/{one.name}  {one.pairs:,} pairs, {one.bytes / 1e6:,.2f} MB")
+        kept = ", there already" if one.name in there else ""
+        print(f"{folder}/labels/{one.name}  {one.pairs:,} pairs, {one.bytes / 1e6:,.2f} MB{kept}")
         for line in describe_history(one.history):
             print(f"  {line}")
+        numbers = one.statistics
+        print(f"  not the truth: {contradictions(numbers['safety_flipped'], numbers['preferences_flipped'])}")
     last = made[-1].name
-    print(f"load it with: datasets.load_dataset({str(folder)!r}, {last!r}); train: presa train {folder} --labels {last}")
+    print(f"load it with: {load_line(folder, last)}")
+    print(f"train with: {command_line('presa', 'train', folder, '--labels', last)}")

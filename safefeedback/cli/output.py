@@ -29,7 +29,8 @@ def summary(folder: Path, manifest: Manifest, seconds: float) -> dict[str, Any]:
 
 def print_built(result: dict[str, Any], manifest: Manifest) -> None:
     """The numbers a person needs after a build, and the line that loads it."""
-    from safefeedback.dataset.history import describe_history
+    from safefeedback.dataset.history import contradictions, describe_history
+    from safefeedback.dataset.loading import load_line
 
     numbers, source = result["statistics"], manifest.source.file
     splits = ", ".join(f"{split} {rows:,}" for split, rows in result["splits"].items())
@@ -47,13 +48,14 @@ def print_built(result: dict[str, Any], manifest: Manifest) -> None:
         *[("", line) for line in describe_history(result["history"])],
         ("pairs", splits),
         ("safe", "; ".join(shares)),
+        ("labels", f"not the truth: {contradictions(numbers['safety_flipped'], numbers['preferences_flipped'])}"),
         ("size", f"{result['bytes'] / 1e6:,.1f} MB in {result['seconds']:.1f} s"),
         ("content", f"sha256 {result['content_sha256']}"),
     ]
     print(result["folder"])
     for name, text in lines:
         print(f"  {name:<8}{text}")
-    print(f"load it with: datasets.load_dataset({result['folder']!r})")
+    print(f"load it with: {load_line(Path(result['folder']))}")
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -10,7 +10,7 @@ import typer
 
 
 def verify(
-    folder: Annotated[Path, typer.Argument(help="A dataset's folder.")],
+    folder: Annotated[str, typer.Argument(help="A dataset's folder, or a Hub repository user/name.")],
     source: Annotated[
         Path | None, typer.Option(help="The recordings it was built from (default: found here by their sha256).")
     ] = None,
@@ -19,11 +19,12 @@ def verify(
 ) -> None:
     """Check that a dataset is what it says, with its recordings every window and every label; ends with code 1 if not."""
     from safefeedback.cli.output import print_table
+    from safefeedback.hub.places import whole_dataset
     from safefeedback.terminal import Progress
     from safefeedback.verification.verify import verify as check_all
 
     with Progress("verifying", quiet=as_json) as progress:
-        checks = check_all(folder, source, advantages, progress)
+        checks = check_all(whole_dataset(folder), source, advantages, progress)
     failed = [check for check in checks if check.problems]
     if as_json:
         rows = [

@@ -17,8 +17,11 @@ are stored where they are given.
 from __future__ import annotations
 
 import csv
+import hashlib
+import io
 import math
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -32,7 +35,6 @@ from safefeedback.dataset.store import recipe_hash
 from safefeedback.errors import InputError
 from safefeedback.feedback.consensus import CONSENSUS
 from safefeedback.feedback.recipe import Labelling
-from safefeedback.files import file_sha256
 from safefeedback.types import Feedback
 
 COLUMNS = ("pair_id", "annotator", "preference", "is_safe_0", "is_safe_1")
@@ -48,6 +50,7 @@ MORE = {
     "day": pa.string(),
     "quick": pa.bool_(),
 }
+NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 WORDS = {"true": 1.0, "false": 0.0, "yes": 1.0, "no": 0.0}
 
 
@@ -119,12 +122,12 @@ def import_answers(
     if consensus not in CONSENSUS:
         raise InputError(f"--consensus has no '{consensus}': choose from {', '.join(CONSENSUS)}")
     check_name(folder, name, overwrite)
-    opened = open_folder(folder)
+    opened, content = open_folder(folder), _bytes_of(file)
     base, manifest = opened.feedback(), opened.manifest
-    answers = read_answers(file, base.pairs.pair_id)
+    answers, sha256 = read_answers(content, str(file), base.pairs.pair_id), hashlib.sha256(content).hexdigest()
     limit = manifest.recipe.limit if cost_limit is None else cost_limit
     truth = Labelling(manifest.task, cost_limit=limit, horizon=manifest.recipe.horizon)
-    feedback, sha256 = answered(base, answers, truth, consensus, manifest), file_sha256(file)
+    feedback = answered(base, answers, truth, consensus, manifest)
     how = {
         "cost_limit": float(limit),
         "horizon": truth.horizon,
@@ -172,20 +175,34 @@ def answered(base: Feedback, answers: Answers, truth: Labelling, consensus: str,
     return replace(clean, preference=preference, safe=np.stack(safe, axis=1), history=(clean.history[0], entry))
 
 
-def read_answers(file: Path, known: np.ndarray) -> Answers:
-    """Reads the CSV file; `known` are the dataset's pair_ids.
+def _bytes_of(file: Path) -> bytes:
+    """All of a file, read once: it may be a pipe."""
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise InputError(f"{file} cannot be read: {error.strerror}") from None
+
+
+def read_answers(content: bytes, file: str, known: np.ndarray) -> Answers:
+    """Reads a CSV file, whose cells may be separated by commas, semicolons (decimals then with a comma or a dot) or tabs.
+
+    Args:
+        content: of the file.
+        file: its name, for errors.
+        known: the dataset's pair_ids.
 
     Raises:
         InputError: naming file and line.
     """
     try:
-        with open(file, encoding="utf-8-sig", newline="") as text:
-            rows = list(csv.reader(text, strict=True))
-    except OSError as error:
-        raise InputError(f"{file} cannot be read: {error.strerror}") from None
+        text = content.decode("utf-8-sig")
+        separator = max(",;\t", key=text.partition("\n")[0].count)
+        rows = list(_numbered(csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=separator)))
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{file} is not a CSV file in UTF-8: {error}") from None
-    header = [name.strip() for name in rows[0]] if rows else []
+    header = [name.strip() for name in rows[0][1]] if rows else []
+    if header[:1] == [""]:
+        raise InputError(f"{file}: the first column has no name: leave it out (with pandas, to_csv(..., index=False))")
     if len(set(header)) < len(header) or "pair_id" not in header or not set(header) <= {*COLUMNS, *MORE} or len(header) < 2:
         raise InputError(
             f"{file}: the first line must name the columns pair_id and some of {', '.join(COLUMNS[1:])}, not {header}"
@@ -193,19 +210,21 @@ def read_answers(file: Path, known: np.ndarray) -> Answers:
     ids = set(known.tolist())
     seen: dict[tuple[int, str], tuple[list[float], list[Any]]] = {}
     more = [name for name in MORE if name in header]
-    for line, cells in enumerate(rows[1:], start=2):
+    for line, cells in rows[1:]:
         if not any(cell.strip() for cell in cells):
             continue
         if len(cells) != len(header):
             raise InputError(f"{file}, line {line}: {len(cells)} cells, but the first line names {len(header)} columns")
         row = dict(zip(header, (cell.strip() for cell in cells), strict=True))
         pair_id, annotator = row["pair_id"], row.get("annotator", "")
-        if not re.fullmatch(r"[0-9]{1,18}", pair_id) or int(pair_id) not in ids:
+        whole = re.fullmatch(r"([0-9]{1,18})(\.0*)?", pair_id)  # pandas writes 17.0 where a cell of the column is empty
+        if whole is None or int(whole[1]) not in ids:
             raise InputError(f"{file}, line {line}: the dataset holds no pair with pair_id '{pair_id[:40]}'")
-        if (int(pair_id), annotator) in seen:
+        if (int(whole[1]), annotator) in seen:
             raise InputError(f"{file}, line {line}: annotator '{annotator}' answers pair {pair_id} a second time")
-        values = [_answer(row.get(name, ""), name, f"{file}, line {line}") for name in COLUMNS[2:]]
-        seen[int(pair_id), annotator] = values, [_more(row[name], name, f"{file}, line {line}") for name in more]
+        texts = {name: row.get(name, "").replace(",", ".") if separator == ";" else row.get(name, "") for name in COLUMNS[2:]}
+        values = [_answer(text, name, f"{file}, line {line}") for name, text in texts.items()]
+        seen[int(whole[1]), annotator] = values, [_more(row[name], name, f"{file}, line {line}") for name in more]
     if not seen:
         raise InputError(f"{file} holds no answers")
     order = sorted(seen)
@@ -232,16 +251,23 @@ def _more(text: str, column: str, where: str) -> Any:
         raise InputError(f"{where}: {column} is '{text}', which is not a {kind}") from None
 
 
+def _numbered(reader: Any) -> Iterator[tuple[int, list[str]]]:
+    """The rows of a CSV file, each with the line of the file where it begins; a quoted cell may run over several."""
+    line = 1
+    for row in reader:
+        yield line, row
+        line = reader.line_num + 1
+
+
 def _answer(text: str, column: str, where: str) -> float:
     if not text:
         return float("nan")
-    try:
-        value = WORDS[text.lower()] if text.lower() in WORDS else float(text)
-    except ValueError:
-        value = -1.0
+    value = WORDS.get(text.lower(), float(text) if NUMBER.fullmatch(text) else float("nan"))
     if column == "preference" and text.lower() not in WORDS and 0 <= value <= 1:
         return value
     if column != "preference" and value in (0, 1):
         return value
     wanted = "a number from 0 (segment 0 is better) to 1" if column == "preference" else "true, false, 1 or 0"
-    raise InputError(f"{where}: {column} is '{text}', which is not {wanted}; leave it empty for no answer")
+    if value == -1:
+        wanted += " (-1 often stands for no preference: write 0.5 for a tie)" if column == "preference" else ""
+    raise InputError(f"{where}: {column} is '{text[:40]}', which is not {wanted}; leave it empty for no answer")

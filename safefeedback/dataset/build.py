@@ -10,6 +10,7 @@ from typing import Any
 
 from safefeedback import sources
 from safefeedback.dataset import card, store
+from safefeedback.dataset.loading import check_out
 from safefeedback.errors import InputError
 from safefeedback.feedback.recipe import Recipe, build
 from safefeedback.files import check_new, new_folder
@@ -46,14 +47,14 @@ def build_dataset(
         InputError: if anything given cannot be used; nothing is left behind.
     """
     if out is not None:
-        if set("*?[]") & set(str(out)):
-            raise InputError(f"--out {out} holds one of * ? [ ], which load_dataset takes for a pattern: choose another name")
+        check_out(out)
         check_new(out, overwrite)
     on_progress("read", 0, None)
     episodes = sources.load(source, recipe.task)
     episodes = replace(episodes, source=with_terms(episodes.source, terms or {}))
     if advantages is not None:
-        episodes = replace(episodes, advantages=sources.read_advantages(advantages, len(episodes.observations)))
+        values = sources.read_advantages(advantages, len(episodes.observations), recipe.advantages)
+        episodes = replace(episodes, advantages=values)
     given = None
     if pairs_from is not None:
         given, found = sources.read_pairs(pairs_from, recipe.length, recipe.pairs)

@@ -9,7 +9,7 @@ from string import Template
 from typing import Any
 
 from safefeedback.ceilings import describe_ceiling
-from safefeedback.dataset.history import describe_history
+from safefeedback.dataset.history import contradictions, describe_history
 from safefeedback.dataset.manifest import LabelSetManifest, Manifest
 from safefeedback.dataset.people import describe_study
 from safefeedback.dataset.reading import Folder
@@ -257,7 +257,7 @@ def _numbers(manifest: Manifest) -> list[tuple[str, str]]:
         ),
         ("decided pairs whose preferred segment is unsafe", percent(numbers["preferred_is_unsafe"])),
         ("ties", f"{numbers['ties']:,}"),
-        ("not the truth", f"{numbers['safety_flipped']:,} safety labels, {numbers['preferences_flipped']:,} preferences"),
+        ("not the truth", contradictions(numbers["safety_flipped"], numbers["preferences_flipped"])),
         ("return of a segment: lowest, quartiles, highest", _spread(numbers["segment_return"])),
         ("cost of a segment: lowest, quartiles, highest", _spread(numbers["segment_cost"])),
     ]

@@ -11,6 +11,11 @@ def describe_history(history: Sequence[dict[str, Any]]) -> list[str]:
     return [_SENTENCES[entry["stage"]](entry) for entry in history]
 
 
+def contradictions(safety: int, preferences: int) -> str:
+    """How many published labels are the opposite of the truth, whoever or whatever made them so."""
+    return f"{safety:,} safety labels, {preferences:,} preferences"
+
+
 def _source(entry: dict[str, Any]) -> str:
     converted = "".join(f"; {text}" for text in entry["converted"])
     return (

@@ -49,7 +49,7 @@ def relabel(
         on_progress: told (sets done, sets in all).
 
     Returns:
-        The manifests of the new sets.
+        The manifests of the sets; those that the dataset holds already, made by the same choices, are kept as they are.
 
     Raises:
         InputError: if anything given cannot be used; sets made before that stay.
@@ -62,17 +62,22 @@ def relabel(
     own = manifest.recipe.to_dict()
     labellings = [Labelling.from_dict({**own, "filters": [], **given, **choice}, manifest.task) for choice in choices]
     names = [name or set_name(labelling, manifest.recipe.seed) for labelling in labellings]
+    hashes = [store.recipe_hash(labelling, manifest.content_sha256) for labelling in labellings]
+    before = {} if overwrite else opened.label_sets
+    there = {one for one, sha256 in zip(names, hashes, strict=True) if one in before and before[one].recipe_sha256 == sha256}
     for one in names:
-        check_name(folder, one, overwrite)
+        check_name(folder, one, overwrite or one in there)
     episodes: Episodes | None = None
     made = []
-    with renewed_card(folder, names):
-        for done, (one, labelling) in enumerate(zip(names, labellings, strict=True)):
+    with renewed_card(folder, [one for one in names if one not in there]):
+        for done, (one, labelling, recipe_sha256) in enumerate(zip(names, labellings, hashes, strict=True)):
             on_progress(done, len(names))
+            if one in there:
+                made.append(before[one])
+                continue
             if labelling.teaching.needs_steps and episodes is None:
-                episodes = recordings(manifest, source, advantages)
+                episodes = recordings(manifest, source, advantages, given.get("advantages", ""))
             feedback = labelled(base, labelling, manifest, episodes)
-            recipe_sha256 = store.recipe_hash(labelling, manifest.content_sha256)
             how = {"recipe": labelling.to_dict(), "recipe_sha256": recipe_sha256}
             made.append(add(folder, one, manifest, feedback, how, overwrite=overwrite))
     on_progress(len(names), len(names))
@@ -123,8 +128,8 @@ def open_folder(folder: Path) -> Folder:
     return open_dataset(folder)
 
 
-def recordings(manifest: Manifest, source: Path | None, advantages: Path | None) -> Episodes:
-    """The recordings a dataset was built from, with advantages where given.
+def recordings(manifest: Manifest, source: Path | None, advantages: Path | None, sha256: str) -> Episodes:
+    """The recordings a dataset was built from, with advantages where given, whose file has that sha256.
 
     Raises:
         InputError: if they are not on this machine, or are others.
@@ -143,7 +148,7 @@ def recordings(manifest: Manifest, source: Path | None, advantages: Path | None)
         )
     if advantages is None:
         return episodes
-    return replace(episodes, advantages=sources.read_advantages(advantages, len(episodes.observations)))
+    return replace(episodes, advantages=sources.read_advantages(advantages, len(episodes.observations), sha256))
 
 
 def set_name(labelling: Labelling, seed: int) -> str:

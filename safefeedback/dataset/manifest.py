@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from safefeedback.dataset.structure import ANSWERS, DATASET, LABEL_SET, SOURCE_ENTRY, STUDY, misfits, structure_problems
+from safefeedback.display import described
 from safefeedback.errors import InputError
 from safefeedback.feedback.consensus import CONSENSUS
 from safefeedback.feedback.labels import segment_cost_limit
@@ -121,6 +122,13 @@ class Manifest(_Described):
     source: Source
     source_entry: dict[str, Any]
 
+    def __repr__(self) -> str:
+        splits = ", ".join(f"{name} {rows:,}" for name, rows in self.splits.items())
+        made = {key: value for key, value in self.recipe.to_dict().items() if key != "task"}
+        choices = ", ".join(f"{key}={value}" for key, value in made.items() if value not in ("", [], 0.0))
+        parts = {"splits": splits, "recipe": choices, "source": f"{self.source.file} ({self.source.kind})"}
+        return described(f"Manifest: {self.pairs:,} pairs of {self.task.name}", {**parts, "content": self.content_sha256})
+
     @property
     def task(self) -> Task:
         """What was recorded."""
@@ -199,6 +207,12 @@ class LabelSetManifest(_Described):
     base_content_sha256: str
     base_recipe_sha256: str
     answers: Answers | None
+
+    def __repr__(self) -> str:
+        splits = ", ".join(f"{name} {rows:,}" for name, rows in self.splits.items())
+        return described(
+            f"LabelSetManifest: {self.name}, {self.pairs:,} pairs", {"splits": splits, "statistics": self.statistics}
+        )
 
     @property
     def by_people(self) -> bool:

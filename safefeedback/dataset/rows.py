@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from safefeedback.display import attributes, described
+
 
 @dataclass(frozen=True)
 class Dataset:
@@ -39,6 +41,11 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.pair_id)
 
+    def __repr__(self) -> str:
+        task = self.recipe.get("recipe", {}).get("task", "")
+        arrays = attributes(self, ("pair_id", "episode", "start", "observations", "actions", "preference", "safe"))
+        return described(f"Dataset: {len(self):,} pairs{f' of {task}' if task else ''}", arrays)
+
     def take(self, keep: np.ndarray) -> Dataset:
         """The pairs selected by a mask or by indices, in their order."""
         names = ("pair_id", "episode", "start", "observations", "actions", "preference", "safe")
@@ -66,6 +73,10 @@ class Oracle:
     clean_safe: np.ndarray
     preference_flipped: np.ndarray
     safe_flipped: np.ndarray
+
+    def __repr__(self) -> str:
+        names = ("returns", "costs", "clean_preference", "clean_safe", "preference_flipped", "safe_flipped")
+        return described(f"Oracle: the truth about {len(self.pair_id):,} pairs", attributes(self, ("pair_id", *names)))
 
     def take(self, keep: np.ndarray) -> Oracle:
         """The rows selected by a mask or by indices, in their order."""

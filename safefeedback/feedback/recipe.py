@@ -16,6 +16,7 @@ from safefeedback.feedback.sampling import SAMPLERS, sample
 from safefeedback.feedback.teachers import TEACHERS, Teacher
 from safefeedback.feedback.variants import canonical, parse
 from safefeedback.randomness import stream
+from safefeedback.scalars import make_plain
 from safefeedback.tasks import Task
 from safefeedback.types import Episodes, Feedback, Pairs
 
@@ -55,6 +56,7 @@ class Labelling:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        make_plain(self)
         if self.cost_limit is None:
             object.__setattr__(self, "cost_limit", self.task.default_cost_limit)
         if not 0 <= self.limit <= 1e100:

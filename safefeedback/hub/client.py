@@ -11,6 +11,7 @@ from collections.abc import Callable
 from json import JSONDecodeError
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from safefeedback.errors import InputError
 
@@ -35,12 +36,13 @@ class HubError(InputError):
     missing: str = ""
 
 
-def ask(failure: str, call: Callable[[], Result]) -> Result:
+def ask(failure: str, call: Callable[[], Result], writes: bool = False) -> Result:
     """The result of a call to the Hub, which is made again where the server or the network failed for a moment.
 
     Args:
         failure: what is said first if it fails: "cannot read user/name".
         call: asks the Hub, through huggingface_hub; it may be made several times.
+        writes: whether it changes anything there, for which a token needs more rights.
 
     Raises:
         HubError: one line that says what could not be done, why, and what to do.
@@ -61,7 +63,7 @@ def ask(failure: str, call: Callable[[], Result]) -> Result:
             root, status = _root(error)
             passing = status in PASSING if status is not None else _is_network(root) or isinstance(root, JSONDecodeError)
             if attempt + 1 == TRIES or not passing:
-                raise _explained(failure, root, status) from None
+                raise _explained(failure, root, status, writes) from None
             time.sleep(_wait(root, attempt))
     raise AssertionError("unreachable")
 
@@ -80,6 +82,12 @@ def snapshot(failure: str, kind: str, repo: str, revision: str | None, patterns:
         return snapshot_download(repo, repo_type=kind, revision=revision, allow_patterns=patterns, etag_timeout=CONNECT_SECONDS)
 
     return Path(ask(failure, download))
+
+
+def reason_of(error: BaseException) -> str:
+    """Why a call to the Hub to read something failed, in one line, and what to do."""
+    root, status = _root(error)
+    return _without_token(_reason(root, status, _missing(root), writes=False))
 
 
 def token() -> str:
@@ -116,8 +124,9 @@ def endpoint() -> str:
 
 def is_repo_name(name: str) -> bool:
     """Whether it can be a repository's: user/name."""
-    return re.fullmatch(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", name) is not None and not (
-        "--" in name or ".." in name or name.endswith((".", "-", ".git")) or len(name) > 96
+    part = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?"
+    return re.fullmatch(f"{part}/{part}", name) is not None and not (
+        "--" in name or ".." in name or name.endswith(".git") or len(name) > 96
     )
 
 
@@ -160,23 +169,37 @@ def _wait(error: BaseException, attempt: int) -> float:
     return float(min(int(asked), LONGEST_WAIT) if asked.isdecimal() else 2**attempt)
 
 
-def _explained(failure: str, error: BaseException, status: int | None) -> HubError:
-    names = {"RepositoryNotFoundError": "repository", "RevisionNotFoundError": "revision", "RemoteEntryNotFoundError": "entry"}
-    missing = next((names[kind.__name__] for kind in type(error).__mro__ if kind.__name__ in names), "")
-    found = HubError(_without_token(f"{failure}: {_reason(error, status, missing)}"))
+def _explained(failure: str, error: BaseException, status: int | None, writes: bool) -> HubError:
+    missing = _missing(error)
+    found = HubError(_without_token(f"{failure}: {_reason(error, status, missing, writes)}"))
     found.status, found.missing = status, missing
     return found
 
 
-def _reason(error: BaseException, status: int | None, missing: str) -> str:
+def _missing(error: BaseException) -> str:
+    """Which thing the server says is not there: "repository", "revision" or "entry", "" for none."""
+    names = {"RepositoryNotFoundError": "repository", "RevisionNotFoundError": "revision", "RemoteEntryNotFoundError": "entry"}
+    return next((names[kind.__name__] for kind in type(error).__mro__ if kind.__name__ in names), "")
+
+
+def _reason(error: BaseException, status: int | None, missing: str, writes: bool) -> str:
     from huggingface_hub import get_token
 
+    if any(kind.__name__ == "GatedRepoError" for kind in type(error).__mro__):
+        how = "" if get_token() else f", and {_HOW_TO_LOG_IN}"
+        return f"its owner lets in whoever asks: ask for access at {_page(error)}{how}"
+    if missing == "repository":  # which the server answers as well where it does not say who may see it
+        return "there is no such repository, or it is private and " + (
+            "the token may not see it" if get_token() else f"needs a token: {_HOW_TO_LOG_IN}"
+        )
     if status == 401:
         return f"the token was refused: {_HOW_TO_LOG_IN}" if get_token() else f"that needs a token: {_HOW_TO_LOG_IN}"
-    if status == 403:
+    if status == 403 and writes:
         return f"the token has no right to do that: give it write access at {endpoint()}/settings/tokens, or take another name"
-    if missing == "repository":
-        return "there is no such repository, or it is private and the token may not see it"
+    if status == 403:
+        said = str(getattr(error, "server_message", "") or "").strip().splitlines()
+        why = f" ({said[0]})" if said else ""
+        return f"the server lets nobody with this token read that{why}: look at its rights at {endpoint()}/settings/tokens"
     if missing:
         return f"there is no such {missing}"
     if status == 412:
@@ -199,6 +222,13 @@ def _reason(error: BaseException, status: int | None, missing: str) -> str:
     if isinstance(error, OSError) and error.errno in FULL:
         return f"{os.strerror(error.errno)}: free some space, or set HF_HOME to a folder on another disk"
     return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def _page(error: BaseException) -> str:
+    """Where a person sees the repository that a request was about."""
+    asked = str(getattr(getattr(error, "response", None), "url", ""))
+    found = re.match(r"/(?:api/)?(datasets/)?(?:models/)?([\w.-]+/[\w.-]+)", urlsplit(asked).path)
+    return f"{endpoint()}/{found[1] or ''}{found[2]}" if found else endpoint()
 
 
 def _without_token(text: str) -> str:

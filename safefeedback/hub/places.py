@@ -93,6 +93,16 @@ def _snapshot(place: Place, patterns: Sequence[str], failure: str) -> Path:
     return snapshot(failure, "dataset", place.repo, place.revision, [INDEX, BASE, *wanted])
 
 
+def whole_dataset(source: str | Path) -> Path:
+    """The local folder of a dataset with all of its files; a folder here is taken as it is.
+
+    Raises:
+        InputError: as `open_place` does.
+    """
+    folder, place = Path(source), parse(str(source))
+    return folder if folder.exists() or place is None else open_place(source, None, ["*"])[0]
+
+
 def one_of(found: Path, place: Place) -> Path:
     """The folder of the dataset that a place names, in that of its repository.
 

@@ -51,6 +51,7 @@ def preferences(preference: np.ndarray) -> dict[str, Any]:
 
 def agreement(published: np.ndarray, clean: np.ndarray, classes: dict[str, float]) -> dict[str, Any]:
     """How often a published label is the clean one, in all and for each clean class; a soft label counts as its side.
+    Those that contradict name the opposite; a tie neither does, nor is it contradicted.
 
     Args:
         published, clean: labels of one shape; where either is unanswered there is nothing to compare.
@@ -61,6 +62,7 @@ def agreement(published: np.ndarray, clean: np.ndarray, classes: dict[str, float
     return {
         "compared": int(both.sum()),
         "agree": share(same),
+        "contradict": int(((published - 0.5) * (clean - 0.5) < 0).sum()),
         "agree_by_class": {name: share(same[clean[both] == value]) for name, value in classes.items()},
     }
 

@@ -71,6 +71,7 @@ def inspect_recordings(file: Path, task: str | None = None, length: int = 64) ->
         "horizon": known.horizon,
         "episodes": len(episodes),
         "steps": steps,
+        "steps_after_last_episode": len(episodes.observations) - steps,
         "episodes_too_short": int((lengths < length).sum()),
         "episodes_full_length": share(lengths == known.horizon),
         "episode_length": quantiles(lengths),

@@ -6,6 +6,8 @@ from typing import Any
 
 from rich.markup import escape
 
+from safefeedback.dataset.history import contradictions
+
 Table = tuple[tuple[str, ...], list[tuple[str, ...]]]
 RARE = 0.05  # share below which a class is too rare to learn
 SATURATED = 0.2
@@ -38,7 +40,9 @@ def _dataset_column(numbers: dict[str, Any]) -> dict[str, str]:
         "the one safe is preferred": percent(conflict["safe_one_is_preferred"]),
     }
     if numbers["agreement"] is not None:
+        safety_untrue, untrue = (numbers["agreement"][name]["contradict"] for name in ("safety", "preference"))
         column |= {
+            "not the truth": contradictions(safety_untrue, untrue),
             "lower cost is preferred": percent(conflict["lower_cost_is_preferred"]),
             "preference agrees with truth": _agreement(numbers["agreement"]["preference"]),
             "safety agrees with truth": _agreement(numbers["agreement"]["safety"]),
@@ -88,6 +92,7 @@ def recordings_table(result: dict[str, Any]) -> Table:
         "episode length": _range(result["episode_length"]),
         "episodes of full length": percent(result["episodes_full_length"]),
         "episodes too short": f"{result['episodes_too_short']:,}",
+        "steps after the last end": f"{result['steps_after_last_episode']:,}",
         "episode return": _range(result["episode_return"]),
         "episode cost": _range(result["episode_cost"]),
         **{
@@ -104,6 +109,7 @@ def recordings_table(result: dict[str, Any]) -> Table:
     readings = {
         "episodes of full length": f"{result['horizon']} steps; the others ended early",
         "episodes too short": f"shorter than a window of {result['length']} steps: never sampled",
+        "steps after the last end": "belong to no episode, and are left out" if result["steps_after_last_episode"] else "",
         f"safe at limit {result['limits'][len(shares) // 2]['cost_limit']:g}": _balance(shares[len(shares) // 2]),
         **_value_readings(result),
     }

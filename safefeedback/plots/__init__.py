@@ -11,9 +11,8 @@ from safefeedback.plots import distributions, lidar, road, strips
 from safefeedback.plots.style import plain, save
 from safefeedback.plots.view import View
 
-__all__ = ["INSTALL", "available", "draw_all"]
+__all__ = ["available", "draw_all"]
 
-INSTALL = "plots need matplotlib: uv sync --extra plots"
 PICTURES = {
     "return-cost.png": distributions.return_cost,
     "margins.png": distributions.margins,

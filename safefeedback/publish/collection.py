@@ -11,7 +11,8 @@ import yaml
 from safefeedback.dataset import card
 from safefeedback.dataset.label_sets import RESERVED
 from safefeedback.dataset.manifest import Manifest
-from safefeedback.errors import InputError
+from safefeedback.errors import InputError, command_line
+from safefeedback.files import is_litter
 from safefeedback.hub.places import INDEX, datasets_in, is_dataset_name
 from safefeedback.publish import croissant
 from safefeedback.publish.dataset import Contents, address, contents, json_bytes, notes_in
@@ -30,7 +31,7 @@ def members(folder: Path) -> list[str]:
     if not names or (folder / "recipe.json").is_file():
         return [""]
     for path in sorted(folder.iterdir()):
-        if path.name not in (*names, *ITS_OWN) and not path.name.startswith("."):
+        if path.name not in (*names, *ITS_OWN) and not path.name.startswith(".") and not is_litter(path.name):
             raise InputError(f"{folder} holds {path.name}, which is not a dataset: a folder of datasets must hold nothing else")
     for name in names:
         if not is_dataset_name(name) or name in RESERVED or name.endswith(("-oracle", "-answers")):
@@ -64,7 +65,8 @@ def collection_release(folder: Path, repo: str, anonymous: bool = False) -> Rele
         if not all(isinstance(facts, dict) for facts in theirs.values()):
             return f"its {INDEX} does not name datasets"
         if missing := sorted(theirs.keys() - index.keys()):
-            return f"it holds {', '.join(missing)} as well: `safefeedback fetch {repo}/{missing[0]}` into {folder}"
+            get = command_line("safefeedback", "fetch", f"{repo}/{missing[0]}", "--out", folder / missing[0])
+            return f"it holds {', '.join(missing)} as well: `{get}`"
         others = [name for name, facts in theirs.items() if facts.get("task") != index[name]["task"]]
         return f"its {others[0]} is of the task {theirs[others[0]].get('task')}" if others else None
 

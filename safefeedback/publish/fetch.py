@@ -6,10 +6,11 @@ import shutil
 from pathlib import Path
 
 from safefeedback.dataset import card
+from safefeedback.dataset.loading import check_out
 from safefeedback.dataset.manifest import Manifest, ManifestError
 from safefeedback.dataset.reading import open_dataset
 from safefeedback.errors import InputError
-from safefeedback.files import file_sha256, new_folder
+from safefeedback.files import check_new, file_sha256, new_folder
 from safefeedback.hub import places
 from safefeedback.hub.client import ask, snapshot
 from safefeedback.publish.release import json_object
@@ -38,17 +39,19 @@ def fetch(
     place = places.parse(source, revision)
     if place is None:
         raise InputError(f"'{source}' does not name a repository of the Hub: it must read user/name")
+    out = out or Path(place.dataset or place.repo.split("/")[1])
+    check_out(out)
     named = f"{place.repo}{f' at {place.revision}' if place.revision else ''}"
     failure = f"cannot fetch {named}"
     info = ask(failure, lambda: HfApi().repo_info(place.repo, repo_type="dataset", revision=place.revision))
-    out = out or Path(place.dataset or place.repo.split("/")[1])
-    with new_folder(out, overwrite) as partial:
+    with new_folder(out, overwrite, fetched=True) as partial:
         wanted = [places.INDEX, places.BASE, f"{place.dataset}/*"] if place.dataset else None
         cached = snapshot(failure, "dataset", place.repo, info.sha, wanted)
         if not place.dataset and (cached / places.BASE).is_file():
             names = _join(cached, named, partial)
         else:
             names = _copy(cached, place, named, partial)
+        check_new(out, overwrite, several=names != [""], new=partial)
         manifests = {name: open_dataset(partial / name).manifest for name in names}
     return out, manifests, str(info.sha)
 

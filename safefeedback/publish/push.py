@@ -107,7 +107,7 @@ def _create(release: Release, repo: str, public: bool) -> Remote:
 
     failure = f"cannot make {repo}"
     try:
-        ask(failure, lambda: HfApi().create_repo(repo, repo_type=release.kind, private=not public))
+        ask(failure, lambda: HfApi().create_repo(repo, repo_type=release.kind, private=not public), writes=True)
     except HubError as error:
         if error.status != 409:  # it is there: an answer was lost, or somebody else made it
             raise
@@ -127,7 +127,7 @@ def _commit(release: Release, repo: str, remote: Remote, change: Change) -> str:
     api, failure = HfApi(), f"cannot publish to {repo}"
     additions = [CommitOperationAdd(path, content) for path, content in sorted(change.files.items())]
     operations: list[Any] = [*additions, *(CommitOperationDelete(path) for path in change.removed)]
-    ask(failure, lambda: api.preupload_lfs_files(repo, additions, repo_type=release.kind, free_memory=False))
+    ask(failure, lambda: api.preupload_lfs_files(repo, additions, repo_type=release.kind, free_memory=False), writes=True)
     # not upload_folder: it makes several commits of a large folder, and checks the parent of the first one only
     try:
         return ask(
@@ -139,6 +139,7 @@ def _commit(release: Release, repo: str, remote: Remote, change: Change) -> str:
                 repo_type=release.kind,
                 parent_commit=remote.head,
             ),
+            writes=True,
         ).oid
     except HubError as error:
         if error.status == 412 and (now := look(release, repo)) is not None and holds(now, change):
@@ -162,6 +163,7 @@ def _tag(release: Release, repo: str, version: str, commit: str, line: str) -> N
         ask(
             failure,
             lambda: api.create_tag(repo, tag=version, tag_message=line or None, revision=commit, repo_type=release.kind),
+            writes=True,
         )
     except HubError as error:
         if error.status != 409:
@@ -175,7 +177,11 @@ def _tag(release: Release, repo: str, version: str, commit: str, line: str) -> N
 def _open(release: Release, repo: str) -> None:
     from huggingface_hub import HfApi
 
-    ask(f"cannot make {repo} public", lambda: HfApi().update_repo_settings(repo, private=False, repo_type=release.kind))
+    ask(
+        f"cannot make {repo} public",
+        lambda: HfApi().update_repo_settings(repo, private=False, repo_type=release.kind),
+        writes=True,
+    )
 
 
 def _content(kind: str, repo: str, revision: str, path: str) -> bytes:
@@ -190,7 +196,9 @@ def _content(kind: str, repo: str, revision: str, path: str) -> bytes:
 
 def _check_repo_name(repo: str) -> None:
     if not network.is_repo_name(repo):
-        raise InputError(f"'{repo}' does not name a repository of the Hub: it must read user/name")
+        raise InputError(
+            f"'{repo}' does not name a repository of the Hub: it must read user/name, in plain letters, digits, - _ and ."
+        )
 
 
 def _check_ours(release: Release, remote: Remote, repo: str) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 
 from safefeedback import simulators as simulator
 from safefeedback.errors import InputError
+from safefeedback.extras import install
 from safefeedback.recorder.plan import CollectConfig, Unit, attributes, file_name, fingerprint, highest_cost, stem, units
 from safefeedback.recorder.ppo_lagrangian import Report, learn
 from safefeedback.recorder.recording import Episode, read_recording, sums, write_recording
@@ -63,7 +64,7 @@ def why_not(task: Task) -> str | None:
         return f"collecting {task.name} is not supported: PPO has not been seen to learn it; {', '.join(SAFETY_GYM)} are"
     for package in ("stable_baselines3", "torch"):
         if find_spec(package) is None:
-            return f"collecting needs the package {package}: uv sync --extra collect (Python 3.10 or 3.11)"
+            return f"collecting needs the package {package}: {install('collect')}"
     return None
 
 

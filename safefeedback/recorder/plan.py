@@ -15,6 +15,7 @@ import numpy as np
 from safefeedback.errors import InputError
 from safefeedback.files import file_sha256
 from safefeedback.recorder.ppo_lagrangian import LearnerConfig
+from safefeedback.scalars import make_plain
 from safefeedback.sources.dsrl import CITATION
 from safefeedback.tasks import Task
 from safefeedback.types import Source
@@ -64,6 +65,7 @@ class CollectConfig:
     learner: LearnerConfig = field(default_factory=LearnerConfig)
 
     def __post_init__(self) -> None:
+        make_plain(self)
         for name in ("episodes", "steps", "seeds"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} must be at least 1, not {getattr(self, name)}")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from safefeedback.extras import install
 from safefeedback.simulators import bullet_sums
 from safefeedback.simulators.repeatable import make_registered, repeatable
 from safefeedback.tasks import Task
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     import gymnasium
 
 PACKAGES = ("gymnasium", "bullet_safety_gym")
-INSTALL = "uv sync --extra sim (Python 3.10 or 3.11)"
+INSTALL = install("sim")
 
 
 def make(task: Task) -> gymnasium.Env:

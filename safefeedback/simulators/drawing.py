@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -38,7 +39,14 @@ def drawer(env: Any, width: int, height: int, above: bool = False) -> Callable[[
         try:
             return np.asarray(bare.render(), np.uint8)
         except Exception as error:  # each platform's OpenGL fails in its own way
-            reason = str(error).strip().splitlines()[0]
+            _let_viewers_end_in_silence()
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise InputError(f"MuJoCo cannot draw here ({reason}): MUJOCO_GL=egl or osmesa may help") from None
 
     return draw
+
+
+def _let_viewers_end_in_silence() -> None:
+    """A viewer that could not be made fails once more when it is deleted, which nobody needs to read."""
+    before = sys.unraisablehook
+    sys.unraisablehook = lambda said: None if "Viewer" in getattr(said.object, "__qualname__", "") else before(said)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -88,12 +89,15 @@ def _require_length(path: Path, key: str, values: np.ndarray, observations: np.n
         raise InputError(f"{path}: {key} has {len(values)} steps but observations has {len(observations)}")
 
 
-def read_advantages(path: Path, steps: int) -> np.ndarray:
+def read_advantages(path: Path, steps: int, sha256: str) -> np.ndarray:
     """The key `advantages` of an HDF5 file: float64 [steps], the advantage of the action at every recorded step.
 
     Raises:
-        InputError: naming the file, if it is missing, of another length, not finite, or the file cannot be read.
+        InputError: naming the file, if it has another sha256, is missing, of another length, not finite, or cannot be read.
     """
+    with _explained(path):
+        if file_sha256(path) != sha256:
+            raise InputError(f"{path} is another file than the recipe names, or was written meanwhile")
     with _explained(path), h5py.File(path, "r") as file:
         values = _read(file, path, "advantages", None, np.float64)
     if len(values) != steps:
@@ -153,7 +157,10 @@ def _read_flags(file: h5py.File, path: Path, key: str) -> np.ndarray:
 def _explained(path: Path) -> Iterator[None]:
     """Turns what reading a broken file raises into one line."""
     try:
+        before = _stamp(path)
         yield
+        if _stamp(path) != before:
+            raise InputError(f"{path} was written while it was read: wait until it is whole, and run the same command again")
     except InputError:
         raise
     except FileNotFoundError:
@@ -165,3 +172,15 @@ def _explained(path: Path) -> Iterator[None]:
     except (OSError, RuntimeError, ValueError, TypeError, KeyError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"{path} cannot be read as HDF5: {reason}") from None
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    """What is another as soon as a file is: what is hashed must be what is read.
+
+    Raises:
+        InputError: if it is a pipe or a device, in which HDF5 cannot be found.
+    """
+    facts = path.stat()
+    if not stat.S_ISREG(facts.st_mode) and not stat.S_ISDIR(facts.st_mode):
+        raise InputError(f"{path} is no file but a pipe or a device, from which HDF5 cannot be read: save it as a file first")
+    return facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns

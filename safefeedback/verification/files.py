@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from safefeedback.dataset.manifest import AnyManifest, StoredFile
-from safefeedback.files import file_sha256
+from safefeedback.files import file_sha256, is_litter
 from safefeedback.verification.check import Check
 
 OURS = re.compile(r"(README\.md|recipe\.json|croissant\.json|plots/.*\.png|\.git(/.*|ignore|attributes)?|\.cache/.*)")
@@ -35,7 +35,9 @@ def files_check(folder: Path, manifests: Mapping[str, AnyManifest], advance: Cal
             problems.append(f"{name} has another sha256 than recipe.json says")
         advance(1)
     ours = {*named, *(f"{prefix}/recipe.json" for prefix in manifests)}
-    others = [path for path in _all_files(folder) if path not in ours and not OURS.fullmatch(path)]
+    others = [
+        path for path in _all_files(folder) if path not in ours and not OURS.fullmatch(path) and not is_litter(Path(path).name)
+    ]
     left = [path for path in others if LEFTOVER.fullmatch(path)]
     problems += [f"{path} does not belong to the dataset" for path in others if path not in left]
     note = f"{len(named)} files: size and sha256; nothing else in the folder but what Git and the Hub keep there"

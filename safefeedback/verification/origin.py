@@ -55,7 +55,7 @@ def with_advantages(
         return episodes, ""
     if labelling.advantages not in advantages:
         return episodes, f"what the teacher {labelling.teacher} said was not, which needs its --advantages FILE"
-    values = sources.read_advantages(advantages[labelling.advantages], len(episodes.observations))
+    values = sources.read_advantages(advantages[labelling.advantages], len(episodes.observations), labelling.advantages)
     return replace(episodes, advantages=values), ""
 
 

@@ -37,7 +37,7 @@ def verify(
         InputError: if there is no dataset in the folder, or a file that was given cannot be read.
     """
     if not folder.is_dir():
-        raise InputError(f"there is no folder {folder}: a dataset on the Hub must be downloaded first")
+        raise InputError(f"there is no folder {folder}: give a dataset's folder, or a Hub repository user/name")
     if not (folder / "recipe.json").is_file():
         raise InputError(f"{folder} is not a dataset of safefeedback: it holds no recipe.json")
     given = {origin.sha256(advantages): advantages} if advantages is not None else {}

@@ -18,7 +18,6 @@ from presa.algorithms.base import FromReference  # noqa: E402
 from presa.cli.output import print_evaluations  # noqa: E402
 from presa.data.limits import load_limits  # noqa: E402
 from presa.data.pairs import Data, Examples  # noqa: E402
-from presa.runs import cloning_cache as pretraining  # noqa: E402
 from presa.runs import run as runs  # noqa: E402
 from presa.runs.evaluation import judge_runs, runs_below  # noqa: E402
 from presa.runs.records import Settings, read_metrics  # noqa: E402
@@ -33,7 +32,6 @@ NAMES = ["limit20-seed0", "limit20-seed1", "limit70-seed0", "limit70-seed1"]
 def one_thread_and_a_cache_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.set_num_threads(1)
     monkeypatch.setenv("PRESA_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(pretraining, "REPORT_EVERY", 5)
 
 
 @pytest.fixture

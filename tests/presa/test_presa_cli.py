@@ -168,6 +168,7 @@ def test_the_algorithms_with_trajectories_and_the_same_command_again(
         (["evaluate", "data"], "holds no policy"),
         (["evaluate", *NOBODY, "--video", "film.avi"], "--video must end with .gif or .mp4"),
         (["evaluate", *NOBODY, "--video", "film.gif", "--video-episodes", "0"], "--video-episodes must be at least 1"),
+        (["evaluate", *NOBODY, "--video", "nowhere/film.gif"], "nowhere/film.gif cannot be written"),
         *((["evaluate", *NOBODY, "--cost-limit", limit], "--cost-limit must be") for limit in ("inf", "nan", "-1")),
         (["evaluate", "--policy", "a:b", "--task", "BallRum"], "did you mean BallRun?"),
     ],
@@ -179,6 +180,22 @@ def test_one_line_and_code_2(
     code, _, error = command(*words, capsys=capsys)
     assert code == 2 and message in error
     assert len(error.splitlines()) == 1 and error.startswith("error: ")
+
+
+def test_a_film_that_cannot_be_written_is_refused_before_the_episodes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    """Whatever is installed here: a writer of MP4 is what fails."""
+    import imageio.v2 as imageio
+
+    def fail(*_: object, **__: object) -> None:
+        raise ImportError("no ffmpeg")
+
+    monkeypatch.setattr(imageio, "mimwrite", fail)
+    monkeypatch.chdir(tmp_path)
+    code, _, error = command("evaluate", *NOBODY, "--video", "x.mp4", capsys=capsys)
+    assert code == 2 and 'x.mp4 cannot be written: no ffmpeg; MP4 needs pip install "imageio[ffmpeg]"' in error
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_default_name_is_of_the_folder_itself(
@@ -228,5 +245,51 @@ def test_an_interruption_says_how_to_go_on(folder: Path, tmp_path: Path) -> None
         running.stdout.readline()
     running.send_signal(signal.SIGTERM)
     _, error = running.communicate(timeout=60)
-    assert running.returncode == 130 and "goes on from the last checkpoint" in error and len(error.splitlines()) == 1
-    assert (tmp_path / "run" / "checkpoints" / "step-000000020.safetensors").is_file()
+    last = max((tmp_path / "run" / "checkpoints").iterdir()).stem.partition("-")[2]
+    assert running.returncode == 130 and len(error.splitlines()) == 1
+    assert error == f"error: interrupted; the same command goes on from the checkpoint of step {int(last):,}\n"
+
+
+def test_what_is_said_of_interrupted_runs(tmp_path: Path) -> None:
+    from presa.cli.output import estimate, interrupted
+
+    runs = [tmp_path / name for name in "ab"]
+    assert interrupted(runs) == "interrupted; 0 of 2 runs are finished; nothing was begun"
+    for run in runs:
+        (run / "checkpoints").mkdir(parents=True)
+        (run / "config.json").touch()
+    assert "there is no checkpoint yet, so the same command begins anew" in interrupted(runs[:1])
+    (runs[0] / "checkpoints" / "step-000001200.safetensors").touch()
+    (runs[1] / "checkpoints" / "step-000000007.safetensors").touch()
+    assert interrupted(runs) == (
+        "interrupted; 0 of 2 runs are finished; the same command goes on from their checkpoints of step 7 to 1,200"
+    )
+    for run in runs:
+        (run / "policy.safetensors").touch()
+    assert interrupted(runs) == "interrupted, but the training is finished"
+    assert estimate(90_000, 100.0, "cpu") == "about 15 minutes to go on cpu: 90,000 steps at 100 a second"
+    assert estimate(10, 100.0, "cuda").startswith("about 1 seconds") and "25 hours" in estimate(9_000_000, 100.0, "cpu")
+
+
+def test_the_bar_moves_with_every_step_and_the_total_is_known_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from presa.cli import output
+    from safefeedback.terminal import Progress
+
+    class Bar(Progress):
+        def __call__(self, done: int, total: int | None, doing: str | None = None) -> None:
+            seen.append((done, total))
+
+        def say(self, text: str) -> None:
+            said.append(text)
+
+    seen: list[tuple[int, int | None]] = []
+    said: list[str] = []
+    clock = iter(range(100, 1000))
+    monkeypatch.setattr(output.time, "perf_counter", lambda: next(clock))
+    runs = {tmp_path / name: lambda line: None for name in "ab"}
+    watch = output.Watch(runs, 100, Bar("training"), quiet=False)
+    assert seen == [(0, 200)]
+    for done in (41, 42, 43, 44):  # it went on from step 40: what was done before is no measure of speed
+        watch.step(tmp_path / "a", done)
+    assert seen[1:] == [(41, 200), (42, 200), (43, 200), (44, 200)]
+    assert said == ["at most about 3 minutes to go on cpu: 156 steps at 1 a second"]

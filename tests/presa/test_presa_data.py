@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -14,6 +15,9 @@ torch = pytest.importorskip("torch")
 
 from feedback_cases import set_column, write_dataset  # noqa: E402
 
+from presa import cache as store  # noqa: E402
+from presa.cache import make_room, used  # noqa: E402
+from presa.cli import main  # noqa: E402
 from presa.data.pairs import load_data, resolve_device  # noqa: E402
 from safefeedback import read  # noqa: E402
 from safefeedback.errors import InputError  # noqa: E402
@@ -127,6 +131,40 @@ def test_segments_are_unpacked_once_and_again_when_a_file_changes(folder: Path, 
     monkeypatch.undo()
     monkeypatch.setenv("PRESA_CACHE", "/dev/null/nowhere")  # no room is no error
     assert load_data(folder).identity == first.identity
+
+
+def test_what_is_kept_has_a_limit_and_can_be_emptied(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    def told(*words: str) -> dict:
+        with pytest.raises(SystemExit) as ended:
+            main(["cache", *words, "--json"])
+        assert not ended.value.code
+        return json.loads(capsys.readouterr().out)
+
+    kept = tmp_path / "kept"
+    monkeypatch.setenv("PRESA_CACHE", str(kept))
+    load_data(folder)
+    size = sum(path.stat().st_size for path in (kept / "segments").iterdir())
+    assert told()["bytes"] == size and told()["limit"] == 20e9 and told()["segments"]["files"] == 2
+    monkeypatch.setenv("PRESA_CACHE_LIMIT", str(2 * size / 1e9))
+    for name, when in (("old", 1), ("older", 0)):
+        (kept / "cloned").mkdir(exist_ok=True)
+        (kept / "cloned" / f"{name}.safetensors").write_bytes(bytes(size))
+        os.utime(kept / "cloned" / f"{name}.safetensors", (when, when))
+    new = kept / "segments" / "new.safetensors"
+    new.write_bytes(bytes(10))
+    used(kept / "cloned" / "older.safetensors")  # it is now the newest
+    make_room(new)
+    assert {path.name for path, *_ in store.kept()} >= {"older.safetensors", "new.safetensors"}
+    assert not (kept / "cloned" / "old.safetensors").exists() and told()["bytes"] <= 2 * size
+    monkeypatch.setenv("PRESA_CACHE_LIMIT", "0")
+    make_room(new)
+    assert [path.name for path, *_ in store.kept()] == ["new.safetensors"]
+    assert told("--empty")["bytes"] == 0 and told("--empty")["bytes"] == 0
+    monkeypatch.setenv("PRESA_CACHE_LIMIT", "much")
+    with pytest.raises(InputError, match="PRESA_CACHE_LIMIT must be a number of gigabytes"):
+        store.limit()
 
 
 def test_kept_segments_that_are_damaged_are_unpacked_again(

@@ -127,7 +127,7 @@ def test_what_failed_is_named() -> None:
     facts = tell(find_study("modules"), scope, found, [fine, lost, None])
     assert facts[2:] == [
         "2 of 3 cells are finished, 1 of them with failures",
-        "FAILED: BallRun safety only limit10-seed0: the loss was not finite",
+        "FAILED BallRun safety only limit10-seed0: the loss was not finite",
         "Made by: presa study modules --source recordings --tasks BallRun --seeds 1 --precision bf16 --set presa.alpha=0.3",
     ]
     assert "bf16 products (presa with alpha 0.3)" in facts[1]

@@ -18,6 +18,7 @@ import pytest
 import typer
 from conftest import run_cli, wait_for
 
+from presa.cli.output import failure_lines
 from presa.cli.study import study as run_study
 from presa.rollouts.evaluate import ONE_THREAD
 from presa.study.cells import cell_folder, forget_failure, record_failure, result, run_cell
@@ -292,13 +293,41 @@ def test_data_that_cannot_be_made_fail_their_cells_alone(tmp_path: Path, capsys:
     with pytest.raises(typer.Exit):
         run_study("filters", out=tmp_path / "study", prepare_only=True, **given)
     told = capsys.readouterr().out
-    assert "leave a split without any pair" in told and "FAILED BallRun PreSa, filtered: its labels limit0-" in told
+    assert "leave a split without any pair" in told and " and 3 more: its labels limit0-" in told
     assert {path.name for path in (tmp_path / "study" / "datasets").iterdir()} == {
         f"{task}-length64-pairs2" for task in ("BallRun", "CarRun")
     }
     (cell, *_) = cells(find_study("filters"), Scope(("BallRun",), "recordings"))
     record_failure(tmp_path / "study", cell, "its dataset: gone")
     assert result(tmp_path / "study", cell) == {"seconds": {}, "failures": {"": "its dataset: gone"}}
+
+
+def test_a_study_whose_cells_all_fail_says_so_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def lack(root: Path, wanted: list[Any], on_progress: Any) -> dict[str, str]:
+        return {cell.hash: "its dataset: no network" for cell in wanted}
+
+    monkeypatch.setattr("presa.study.prepare.prepare", lack)
+    told = []
+    for _ in range(2):
+        with pytest.raises(typer.Exit):
+            run_study("filters", "recordings", tasks="BallRun", out=tmp_path / "study", processes=1)
+        told.append(capsys.readouterr().out)
+    assert "already" not in told[0] and "7 of 7 cells were finished already, 7 of them with failures" in told[1]
+    for text in told:
+        first, again, *rest = text.splitlines()[-2:]
+        assert first.startswith("FAILED BallRun preference, filtered, ") and first.endswith(
+            " and 4 more: its dataset: no network"
+        )
+        assert again == "do what failed again with the same command and --retry" and not rest
+
+
+def test_equal_failures_are_one_line() -> None:
+    failures = {f"BallRun {name}": {"limit10-seed0": "too hot", "limit20-seed0": f"cold {name}"} for name in "abcde"}
+    first, *others = failure_lines(failures)
+    assert first == "FAILED BallRun a limit10-seed0, BallRun b limit10-seed0, BallRun c limit10-seed0 and 2 more: too hot"
+    assert others[0] == "FAILED BallRun a limit20-seed0: cold a" and len(others) == 5
 
 
 def test_cells_that_a_cluster_lost_are_failures(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
+import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,8 @@ from presa.networks.adam import Adam  # noqa: E402
 from presa.networks.mlp import initial_parameters, log_probability, mean_action  # noqa: E402
 from presa.offline import behaviour, held_out, preference_accuracy  # noqa: E402
 from presa.rollouts.policy import load  # noqa: E402
-from presa.runs import cloning_cache as pretraining  # noqa: E402
 from presa.runs import run as runs  # noqa: E402
+from presa.runs.interruption import noted  # noqa: E402
 from presa.runs.records import Settings, open_folder, oversaturated, read_metrics, warnings  # noqa: E402
 from presa.tensors import load_tensors  # noqa: E402
 from presa.train import Snapshot, fit, with_reference  # noqa: E402
@@ -47,11 +48,18 @@ def folder(tmp_path: Path, ball_file: Path) -> Path:
 
 
 def train(
-    folder: Path, out: Path, algorithm: str = "presa", settings: Settings = OFTEN, on_report: Any = None, **changes: Any
+    folder: Path,
+    out: Path,
+    algorithm: str = "presa",
+    settings: Settings = OFTEN,
+    on_report: Any = None,
+    on_step: Any = lambda run, done: None,
+    **changes: Any,
 ) -> dict:
     tiny = {key: value for key, value in (TINY | changes).items() if key in configure(algorithm).__dataclass_fields__}
     listen = on_report or (lambda line: None)
-    return runs.train(algorithm, configure(algorithm, None, tiny), load_data(folder), out, settings=settings, on_report=listen)
+    chosen, data = configure(algorithm, None, tiny), load_data(folder)
+    return runs.train(algorithm, chosen, data, out, settings=settings, on_report=listen, on_step=on_step)
 
 
 def test_every_example_once_an_epoch_in_an_order_of_its_own() -> None:
@@ -151,7 +159,6 @@ def test_an_interrupted_run_continues_to_the_same_result(
     at: int, algorithm: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    monkeypatch.setattr(pretraining, "REPORT_EVERY", 5)  # so that cloning can be interrupted too
     changes = {"z_ref": "ema", "normalize_observations": True, "rate_after_bc": "flat"}
     settings = Settings(report_every=5, checkpoint_every=10)
     train(folder, whole, algorithm, settings, **changes)
@@ -169,6 +176,53 @@ def test_an_interrupted_run_continues_to_the_same_result(
     assert (whole / "policy.safetensors").read_bytes() == (broken / "policy.safetensors").read_bytes()
     assert read_metrics(whole) == read_metrics(broken)
     assert train(folder, broken, algorithm, settings, **changes)["already_finished"]
+
+
+@pytest.mark.parametrize("algorithm", ["presa", "bc-safe-seg"])
+@pytest.mark.parametrize("at", [1, 7, 20, 33, 60])
+def test_a_signal_is_obeyed_after_a_checkpoint_at_any_step(at: int, algorithm: str, folder: Path, tmp_path: Path) -> None:
+    """In cloning too, and between two reports, whose means are those of the run that was not interrupted."""
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    changes = {"z_ref": "ema", "normalize_observations": True, "rate_after_bc": "flat"}
+    settings = Settings(report_every=10, checkpoint_every=1000)
+    train(folder, whole, algorithm, settings, **changes)
+    shutil.rmtree(tmp_path / "cache", ignore_errors=True)
+    before = signal.getsignal(signal.SIGINT)
+
+    def stop(_: Path, done: int) -> None:
+        if done == at:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        train(folder, broken, algorithm, settings, on_step=stop, **changes)
+    assert signal.getsignal(signal.SIGINT) is before and not (broken / "policy.safetensors").exists()
+    steps: list[int] = []
+    summary = train(folder, broken, algorithm, settings, on_step=lambda _, done: steps.append(done), **changes)
+    assert summary["resumed_from"] == at and [step for step in sorted(set(steps)) if step > at] == list(range(at + 1, 61))
+    assert (whole / "policy.safetensors").read_bytes() == (broken / "policy.safetensors").read_bytes()
+    assert read_metrics(whole) == read_metrics(broken)
+
+
+def test_a_second_signal_is_obeyed_at_once_and_an_ignored_one_not_at_all() -> None:
+    with pytest.raises(KeyboardInterrupt), noted() as asked:
+        signal.raise_signal(signal.SIGINT)
+        assert asked()
+        signal.raise_signal(signal.SIGINT)
+        pytest.fail("the second one came too late")
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with noted() as asked:
+            signal.raise_signal(signal.SIGINT)
+            assert not asked()
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_cloning_reports_and_keeps_checkpoints_as_often_as_every_stage(folder: Path, tmp_path: Path) -> None:
+    train(folder, tmp_path / "run", "presa", Settings(report_every=5, checkpoint_every=10))
+    assert [line["step"] for line in read_metrics(tmp_path / "run")] == list(range(5, 61, 5))
+    kept = sorted(path.stem for path in (tmp_path / "run" / "checkpoints").iterdir())
+    assert kept == [f"step-{step:09d}" for step in range(10, 61, 10)]
 
 
 def test_a_metrics_line_that_was_cut_off_is_dropped(folder: Path, tmp_path: Path) -> None:

@@ -1,0 +1,32 @@
+"""The command `presa cache`; app.py registers it."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+
+def cache(
+    empty: Annotated[bool, typer.Option("--empty", help="Delete all of it; the next trainings make it again.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout, and nothing else.")] = False,
+) -> None:
+    """Show what trainings keep between commands in $PRESA_CACHE: unpacked segments and cloned policies.
+
+    At most $PRESA_CACHE_LIMIT gigabytes are kept (20 if that is not set); what was not used for longest goes first.
+    """
+    from presa import cache as store
+
+    if empty:
+        store.empty()
+    found = {kind: [size for path, size, _ in store.kept() if path.parent.name == kind] for kind in store.KINDS}
+    total, most = sum(map(sum, found.values())), store.limit()
+    if as_json:
+        parts = {kind: {"files": len(sizes), "bytes": sum(sizes)} for kind, sizes in found.items()}
+        print(json.dumps({"folder": str(store.cache_folder()), "bytes": total, "limit": most, **parts}))
+        return
+    print(store.cache_folder())
+    for kind, sizes in found.items():
+        print(f"  {store.KINDS[kind]:<18} {sum(sizes) / 1e6:10,.1f} MB  in {len(sizes)} files")
+    print(f"  {'in all':<18} {total / 1e6:10,.1f} MB  of {most / 1e6:,.0f} MB at most ($PRESA_CACHE_LIMIT, in GB)")

@@ -1,0 +1,45 @@
+"""The line of Python that opens a dataset's folder, and what `datasets.load_dataset` cannot open."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from safefeedback.errors import InputError
+
+# folders of these names it takes for the formats it knows
+FORMATS = (
+    *("arrow", "audiofolder", "cache", "conll", "csv", "eval", "fasta", "fastq", "genbank", "generator", "harbor", "hdf5"),
+    *("iceberg", "imagefolder", "json", "lance", "meshfolder", "mmcif", "niftifolder", "pandas", "parquet", "pdb"),
+    *("pdffolder", "spark", "sql", "text", "tsfile", "videofolder", "vortex", "webdataset", "xml"),
+)
+_MISREAD = (
+    (r"[*?\[\]]", "for a pattern"),
+    (r"::", "for a chain of file systems"),
+    (r"\$\{?\w", "for a variable of the environment"),
+)
+
+
+def misread(path: str) -> str | None:
+    """What in a path `load_dataset` takes for something else, in words; None if it opens what lies there."""
+    for pattern, what in _MISREAD:
+        if (found := re.search(pattern, path)) is not None:
+            return f"{found[0]}, which load_dataset takes {what}"
+    return None
+
+
+def check_out(folder: Path) -> None:
+    """Raises InputError if a new dataset's folder is given a name that `load_dataset` cannot open."""
+    if (why := misread(str(folder))) is not None:
+        raise InputError(f"--out {folder} holds {why}: choose another name")
+
+
+def load_line(folder: Path, labels: str | None = None) -> str:
+    """The Python that opens a dataset's folder, from wherever the process stands; of a label set, its labels."""
+    text, full = str(folder), os.path.abspath(folder)
+    if (why := misread(full)) is not None:
+        words = [repr(text), *([f"labels={labels!r}"] if labels is not None else [])]
+        return f"safefeedback.read({', '.join(words)})   (its path holds {why})"
+    plain = re.fullmatch(r"[\w. /-]+", text) and not {".", ".."} & set(text.split("/")) and text not in FORMATS
+    return f"datasets.load_dataset({', '.join(map(repr, [text if plain else full, *([labels] if labels else [])]))})"

@@ -1,0 +1,102 @@
+"""What is not installed is said in one line, with the way to install it that fits."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from importlib.metadata import Distribution
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import presa
+import safefeedback
+from safefeedback import extras
+from safefeedback.errors import InputError
+from safefeedback.scalars import plain
+from safefeedback.tasks import Task, find_task
+
+
+@pytest.mark.parametrize(
+    ("origin", "installer", "command"),
+    [
+        ({"url": "file:///here", "dir_info": {"editable": True}}, "uv", "uv sync --extra train"),
+        (None, "pip", 'pip install "safefeedback[train]"'),
+        (None, "uv", 'uv pip install "safefeedback[train]"'),
+        ({"url": "file:///a.whl", "archive_info": {}}, "pip", 'pip install "safefeedback[train] @ file:///a.whl"'),
+    ],
+)
+def test_the_way_to_install_is_that_of_the_installation(
+    origin: dict | None, installer: str, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Ours(Distribution):
+        def read_text(self, name: str) -> str | None:
+            return {"direct_url.json": json.dumps(origin) if origin else None, "INSTALLER": installer + "\n"}[name]
+
+        def locate_file(self, path: object) -> Path:
+            raise NotImplementedError
+
+    monkeypatch.setattr(extras, "distribution", lambda name: Ours())
+    assert extras.install("train") == command
+    assert extras.install("sim").endswith(" (Python 3.10 or 3.11)")
+
+
+def test_a_command_without_its_extra_is_one_line(tmp_path: Path) -> None:
+    """In a process of its own, in which PyTorch cannot be imported."""
+    code = (
+        "import sys; sys.modules['torch'] = None\n"
+        "from presa.cli import main\n"
+        "for words in (['train', 'data'], ['study', 'table1', '--source', 'recordings'], ['report', 'study']):\n"
+        "    try: main(words)\n"
+        "    except SystemExit as ended: print(ended.code)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["2", "2", "2"]
+    assert done.stderr.splitlines() == [
+        f"error: {what} needs torch: {extras.install('train')}" for what in ("training", "this", "this")
+    ]
+
+
+def test_loading_a_policy_without_its_extra_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "policy.safetensors").touch()
+    monkeypatch.setitem(sys.modules, "safetensors", None)
+    with pytest.raises(InputError, match="loading a policy needs safetensors: "):
+        presa.load(str(tmp_path))
+
+
+def test_numpys_numbers_are_pythons(ball_file: Path, tmp_path: Path) -> None:
+    task = find_task("BallCircle")
+    plainly = safefeedback.Recipe(task, pairs=20, length=16, cost_limit=20.0, noise=0.5, seed=3)
+    numpys = safefeedback.Recipe(
+        task, pairs=np.int64(20), length=np.int32(16), cost_limit=np.float32(20), noise=np.float64(0.5), seed=np.uint8(3)
+    )
+    assert numpys == plainly and json.dumps(numpys.to_dict()) == json.dumps(plainly.to_dict())
+    made = [safefeedback.build_dataset(one, str(ball_file), tmp_path / str(i))[1] for i, one in enumerate((plainly, numpys))]
+    assert made[0]["content"] == made[1]["content"]
+    with pytest.raises(InputError, match="--pairs must be a whole number"):
+        safefeedback.Recipe(task, pairs=np.float64(20.5))
+    fields = {**task.to_dict(), "observation_dim": np.int64(8), "cost_limits": np.array([10, 20, 40])}
+    assert Task.from_dict(fields).cost_limits == (10, 20, 40) and type(Task.from_dict(fields).observation_dim) is int
+    assert plain((np.int64(1), 2.5)) == (1, 2.5) and plain("text") == "text" and plain(None) is None
+
+
+def test_numpys_numbers_in_a_training() -> None:
+    pytest.importorskip("torch")
+    from presa.algorithms import configure
+    from presa.runs.records import Settings
+
+    chosen = configure("presa", None, {"steps": np.int64(100), "hidden": np.array([8, 8]), "learning_rate": np.float32(0.5)})
+    assert chosen == configure("presa", None, {"steps": 100, "hidden": (8, 8), "learning_rate": 0.5})
+    assert type(chosen.steps) is int and chosen.hidden == (8, 8) and type(Settings(np.int64(5)).report_every) is int
+
+
+def test_cloning_takes_its_share_of_the_steps_that_are_given() -> None:
+    pytest.importorskip("torch")
+    from presa.algorithms import configure
+
+    assert configure("presa", None, {"steps": "100"}).bc_steps == 30
+    assert configure("presa", "paper-safetygym", {"steps": 1000}).bc_steps == 300
+    assert configure("presa", None, {"steps": 100, "bc_steps": 7}).bc_steps == 7
+    assert configure("presa", "paper-bullet").bc_steps == 30_000
