@@ -16,7 +16,7 @@ from safefeedback import simulators
 from safefeedback.cli.app import app
 from safefeedback.errors import InputError
 from safefeedback.recorder.driving import DriveConfig, collect
-from safefeedback.recorder.gait import Gait, direction, found
+from safefeedback.recorder.gait import Gait, direction, found, learnt
 from safefeedback.recorder.recording import read_recording
 from safefeedback.recorder.script import find_script
 from safefeedback.recorder.walker import units, walk
@@ -49,7 +49,7 @@ def test_it_walks_round_the_circle() -> None:
     env = simulators.make(ANT)
     best = 0.0
     for seed in range(4):
-        gait, total = Gait(found(), bound=5.5), 0.0
+        gait, total = Gait(found(), 5.5, correction=learnt()), 0.0
         observation, _ = env.reset(seed=seed)
         for _ in range(300):
             action = gait.act(observation)

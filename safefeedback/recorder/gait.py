@@ -4,7 +4,8 @@ Each leg's hip and ankle are pushed by a sine of one rhythm, the right legs half
 at equal angles, so any of four directions can be the front: the gait walks towards the wanted direction from the nearest of
 them. What the torso shows (where it points, sideways speed, turning, leaning) is fed back into bias and stride.
 
-The 34 numbers in gait.toml were found by the cross-entropy method: see gait_search.py.
+The 34 numbers in gait.toml were found by the cross-entropy method, and a small network that corrects the gait's actions, in
+gait_correction.npz, by PPO: see gait_search.py.
 """
 
 from __future__ import annotations
@@ -27,27 +28,31 @@ RADIUS = 7.0  # of the circle, in metres
 FRONT = np.array([0, 1, 1, 0])  # legs front left, back left, back right, front right: which are back legs
 LEFT = np.array([1.0, 1.0, -1.0, -1.0])
 ANKLE = np.array([1.0, -1.0, -1.0, 1.0])  # in which direction an ankle's torque stretches the leg
+CORRECTION = 0.5  # of the network's actions is added
 SWITCH = 0.3 * math.pi  # another direction becomes the front when the wanted one is this far from the present front
 
 
 @dataclass(frozen=True)
-class Torso:
-    """Where the ant is and how it moves: metres, metres a second, radians a second, a quaternion."""
+class Body:
+    """What an observation [34] of AntCircle tells: bullet-safety-gym 1.4.0, envs/agents.py (`agent_specific_observation`).
 
-    x: float
-    y: float
-    velocity_x: float
-    velocity_y: float
-    turning: float
-    quaternion: tuple[float, float, float, float]
+    Attributes:
+        place, velocity, turning: of the torso, [3] each: metres, metres a second, radians a second.
+        quaternion: [4], x, y, z, w.
+        joints: [4, 2, 2], leg, hip or ankle, (position, velocity) as parts of their ranges.
+    """
+
+    place: np.ndarray
+    velocity: np.ndarray
+    turning: np.ndarray
+    quaternion: np.ndarray
+    joints: np.ndarray
 
     @staticmethod
-    def of(observation: np.ndarray) -> Torso:
-        """Reads an observation [34]; bullet-safety-gym 1.4.0, envs/agents.py (`agent_specific_observation`)."""
+    def of(observation: np.ndarray) -> Body:
+        """Reads an observation."""
         values = np.asarray(observation, dtype=np.float64)
-        return Torso(
-            10 * values[0], 10 * values[1], values[3] / 0.3, values[4] / 0.3, values[12] / 0.15, tuple(values[6:10])
-        )  # fmt: skip
+        return Body(10 * values[:3], values[3:6] / 0.3, values[10:13] / 0.15, values[6:10], 2 * values[13:29].reshape(4, 2, 2))
 
 
 def direction(x: float, y: float, bound: float | None, width: float) -> float:
@@ -70,42 +75,83 @@ class Gait:
         numbers: float64 [34], as in gait.toml.
         bound: where to turn away from the boundaries at |x| = 6, in metres, or None.
         stride: the amplitudes are multiplied by it.
+        correction: the network's arrays by name, as in gait_correction.npz, or None.
     """
 
-    def __init__(self, numbers: np.ndarray, bound: float | None = None, stride: float = 1.0) -> None:
+    def __init__(
+        self,
+        numbers: np.ndarray,
+        bound: float | None = None,
+        stride: float = 1.0,
+        correction: dict[str, np.ndarray] | None = None,
+    ) -> None:
         legs = numbers[1:13].reshape(2, 2, 3)[FRONT]  # leg, hip or ankle, (phase, bias, amplitude)
         self.beats = math.exp(numbers[0]) * 0.15  # a step
         self.phase = math.pi * legs[:, :, 0] + math.pi * (LEFT < 0)[:, None]
         self.bias, self.amplitude = legs[:, :, 1], stride * np.exp(0.5 * legs[:, :, 2])
         self.steering, self.balance = numbers[13:25].reshape(3, 4), numbers[25:33]
-        self.width = math.exp(numbers[33])
-        self.bound, self.time, self.front = bound, 0.0, 0
+        self.width, self.bound, self.correction = math.exp(numbers[33]), bound, correction
+        self.time, self.front, self.steps = 0.0, 0, 0
 
     def act(self, observation: np.ndarray) -> np.ndarray:
         """The action at an observation [34]: float32 [8] in [-1, 1]."""
-        torso = Torso.of(observation)
-        x, y, z, w = torso.quaternion
+        body = Body.of(observation)
+        x, y, z, w = body.quaternion
         yaw = math.atan2(2 * (w * z + x * y), 1 - 2 * (y * y + z * z))
-        wanted = direction(torso.x, torso.y, self.bound, self.width) - yaw
-        if abs(_turn(wanted - self.front * math.pi / 2)) > SWITCH:
-            self.front = round(_turn(wanted) / (math.pi / 2)) % 4
-        error = _turn(wanted - self.front * math.pi / 2)
-        cos, sin = math.cos(yaw + self.front * math.pi / 2), math.sin(yaw + self.front * math.pi / 2)
-        sideways = -sin * torso.velocity_x + cos * torso.velocity_y
-        up_x, up_y, fallen = 2 * (x * z + w * y), 2 * (y * z - w * x), 2 * (x * x + y * y)
-        pitch, roll = cos * up_x + sin * up_y, -sin * up_x + cos * up_y
-        hip_front, hip_back, *strides = np.array([error, sideways, 0.3 * torso.turning]) @ self.steering
-        balance = self.balance
-        stretch = np.where(FRONT == 0, balance[0] * pitch + balance[6] * fallen, balance[1] * pitch + balance[7] * fallen)
-        stretch = stretch + LEFT * np.where(FRONT == 0, balance[2], balance[3]) * roll
-        amplitude = self.amplitude * np.exp(balance[4:6] * fallen) * np.exp(LEFT[:, None] * np.array(strides))
-        legs = amplitude * (np.sin(2 * math.pi * self.time + self.phase) + self.bias)
-        legs[:, 0] = legs[:, 0] * LEFT + np.where(FRONT == 0, hip_front, hip_back)
-        legs[:, 1] += stretch
-        self.time += self.beats
+        aim = direction(body.place[0], body.place[1], self.bound, self.width)
+        if abs(_turn(aim - yaw - self.front * math.pi / 2)) > SWITCH:
+            self.front = round(_turn(aim - yaw) / (math.pi / 2)) % 4
+        error, heading = _turn(aim - yaw - self.front * math.pi / 2), yaw + self.front * math.pi / 2
+        ahead, sideways = _seen_from(heading, body.velocity)
+        pitch, roll = _seen_from(heading, np.array([2 * (x * z + w * y), 2 * (y * z - w * x)]))
+        fallen = 2 * (x * x + y * y)
+        legs = self._legs(np.array([error, sideways, 0.3 * body.turning[2]]), pitch, roll, fallen)
+        if self.correction is not None:
+            torso = [error, math.sin(error), ahead, sideways, body.velocity[2], body.place[2] - 0.6, pitch, roll, fallen]
+            legs = legs + CORRECTION * self._corrected(body, aim, heading, torso).reshape(4, 2)
+        self.time, self.steps = self.time + self.beats, self.steps + 1
         legs = np.roll(legs.clip(-1, 1), self.front, axis=0)  # the gait's leg j is the body's leg j + front
         legs[:, 1] *= ANKLE
         return legs.reshape(8).astype(np.float32)
+
+    def _legs(self, shown: np.ndarray, pitch: float, roll: float, fallen: float) -> np.ndarray:
+        """The gait's own actions [4, 2], as if its front were the body's."""
+        hip_front, hip_back, *strides = shown @ self.steering
+        balance, front = self.balance, FRONT == 0
+        stretch = np.where(front, balance[0] * pitch + balance[6] * fallen, balance[1] * pitch + balance[7] * fallen)
+        stretch = stretch + LEFT * np.where(front, balance[2], balance[3]) * roll
+        amplitude = self.amplitude * np.exp(balance[4:6] * fallen) * np.exp(LEFT[:, None] * np.array(strides))
+        legs = amplitude * (np.sin(2 * math.pi * self.time + self.phase) + self.bias)
+        legs[:, 0] = legs[:, 0] * LEFT + np.where(front, hip_front, hip_back)
+        legs[:, 1] += stretch
+        return legs.clip(-1, 1)
+
+    def _corrected(self, body: Body, aim: float, heading: float, torso: list[float]) -> np.ndarray:
+        """What the network adds to the gait's actions, [8] in [-1, 1]."""
+        assert self.correction is not None
+        (x, y), turning = body.place[:2], body.turning
+        joints = body.joints.copy()
+        joints[:, 1] *= ANKLE[:, None]
+        features = [
+            *torso,
+            *(0.3 * value for value in _seen_from(heading, turning)),
+            0.3 * turning[2],
+            math.sin(2 * math.pi * self.time),
+            math.cos(2 * math.pi * self.time),
+            min(2.0, max(-2.0, math.hypot(x, y) - RADIUS)),
+            max(0.0, abs(x) - (self.bound or 99.0) + 0.6),
+            _turn(aim - math.atan2(-x, y)),
+            *np.roll(joints, -self.front, axis=0).reshape(-1),
+            y / RADIUS,
+            x / RADIUS,
+            self.steps / 500,
+            1.0,
+        ]
+        net = self.correction
+        hidden = ((np.array(features) - net["mean"]) / net["deviation"]).clip(-10, 10)
+        for layer in ("0", "1"):
+            hidden = np.tanh(net[f"weight_{layer}"] @ hidden + net[f"bias_{layer}"])
+        return (net["weight_2"] @ hidden + net["bias_2"]).clip(-1, 1)
 
 
 @cache
@@ -113,6 +159,19 @@ def found() -> np.ndarray:
     """The numbers of the gait that is recorded, float64 [34]."""
     with Path(__file__).with_name("gait.toml").open("rb") as file:
         return np.array(tomllib.load(file)["numbers"], dtype=np.float64)
+
+
+@cache
+def learnt() -> dict[str, np.ndarray]:
+    """The network that corrects it."""
+    with np.load(Path(__file__).with_name("gait_correction.npz"), allow_pickle=False) as file:
+        return {name: file[name].astype(np.float64) for name in file.files}
+
+
+def _seen_from(heading: float, vector: np.ndarray) -> tuple[float, float]:
+    """The parts of a vector along a heading and to the left of it."""
+    cos, sin = math.cos(heading), math.sin(heading)
+    return cos * vector[0] + sin * vector[1], -sin * vector[0] + cos * vector[1]
 
 
 def _turn(angle: float) -> float:

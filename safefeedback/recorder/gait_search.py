@@ -6,6 +6,8 @@ Each generation draws gaits around a mean, lets all walk from one start, and mov
 The numbers in gait.toml came from zeros in five stages of it: four of the mean speed along `direction` over 80, 80, 180 and 300
 steps, without boundaries, less a penalty for falling; and the last, which is the one here, of the episode's return less half
 its cost, with the stride of the fourth shortened to 0.85 of it: that was slower and fell far less.
+The network in gait_correction.npz was then trained by 147,000 steps of PPO (stable-baselines3: two layers of 64 units, discount
+0.97) on twice the reward, plus 0.4 of the speed along `direction`, less 0.5 of the cost and 5 for a fall, at a bound of 5.8.
 """
 
 from __future__ import annotations

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from safefeedback.recorder.gait import Gait, found
+from safefeedback.recorder.gait import Gait, found, learnt
 from safefeedback.recorder.recording import Episode
 from safefeedback.recorder.script import Script
 from safefeedback.simulators import make
 from safefeedback.tasks import Task
 
-STRIDES = (1.0, 0.9, 0.75, 0.5, 0.25)  # of the gait's own amplitudes
-BOUNDS = (5.5, 5.8, 6.1, 99.0)  # where to turn away from the boundaries at 6 m; at 99 nowhere
+STRIDES = (1.0, 1.1, 0.9, 0.6, 0.3)  # of the gait's own amplitudes
+BOUNDS = (5.8, 5.6, 5.9, 99.0)  # where to turn away from the boundaries at 6 m; at 99 nowhere
 NOISES = (0.0, 0.1, 0.3)  # standard deviation of what is added to every action
 
 
@@ -29,7 +29,7 @@ def walk(task: Task, collection: int, index: int) -> Episode:
     setting = units()[unit]
     seed = int(np.random.default_rng([collection, index]).integers(2**31))
     rng = np.random.default_rng([seed, 1])
-    gait = Gait(found(), setting["bound"], setting["stride"])
+    gait = Gait(found(), setting["bound"], setting["stride"], learnt())
     env = make(task)
     try:
         observation, _ = env.reset(seed=seed)
