@@ -24,6 +24,7 @@ class Weighing:
         safe: float64 [E], P(safe).
         rank: float64 [E], place by return in the weight of the safe episodes, 0 to 1.
         weight: float64 [E].
+        held_out: float64 [K, 2], of safety labels that members did without: P(safe) as they say, and the label; None without.
         supposed: how many episodes are taken to be as long as the horizon, for want of their length.
     """
 
@@ -36,6 +37,7 @@ class Weighing:
     rank: np.ndarray
     weight: np.ndarray
     supposed: int = 0
+    held_out: np.ndarray | None = None
 
     def of_steps(self, episode: np.ndarray) -> np.ndarray:
         """The weight of each step, given its episode [M]: float64 [M]."""
@@ -66,6 +68,7 @@ class Weighing:
             "p_safe": float(share @ self.safe),
             "episodes_partly_known": int((self.known < self.length).sum()),
             "episodes_of_supposed_length": self.supposed,
+            "calibration": [] if self.held_out is None else calibration(self.held_out),
             "episodes": [{k: None if isinstance(v, float) and v != v else v for k, v in row.items()} for row in rows],
         }
 
@@ -126,3 +129,17 @@ def percentile(returns: np.ndarray) -> np.ndarray:
 def effective_number(weight: np.ndarray) -> float:
     """(sum of weights)^2 / sum of their squares: how many equally weighted episodes vary as little (Kish, 1965)."""
     return float(weight.sum() ** 2 / np.square(weight).sum())
+
+
+def calibration(held_out: np.ndarray, bins: int = 10) -> list[dict[str, Any]]:
+    """Of each tenth of [0, 1] that holds any: the mean P(safe), the share of labels that are safe, and how many there are.
+
+    Args:
+        held_out: [K, 2], P(safe) and the label, 0 or 1.
+        bins: equally wide parts of [0, 1].
+    """
+    at = np.minimum((held_out[:, 0] * bins).astype(np.int64), bins - 1)
+    return [
+        {"said": float(held_out[at == b, 0].mean()), "safe": float(held_out[at == b, 1].mean()), "labels": int((at == b).sum())}
+        for b in np.unique(at)
+    ]

@@ -8,8 +8,8 @@ from typing import Any
 
 from presa.files import read_failure, write_bytes
 from presa.options import setting_text
-from presa.runs.plots import PANELS, learning_curve
-from presa.runs.records import read_config, read_metrics, warnings
+from presa.runs.plots import PANELS, learning_curve, trust
+from presa.runs.records import doubts, read_config, read_findings, read_metrics, warnings
 from safefeedback.ceilings import describe_ceiling
 from safefeedback.errors import command_line
 from safefeedback.tasks import Task
@@ -24,18 +24,20 @@ def write_card(folder: Path) -> None:
 
 def render(folder: Path) -> str:
     """The card as Markdown."""
-    config, lines = read_config(folder), read_metrics(folder)
+    config, lines, findings = read_config(folder), read_metrics(folder), read_findings(folder)
     task, data = config["task"], config["data"]
     acts_by = config.get("acts_by", "the mean of a tanh MLP")
     failure = read_failure(folder)
     parts = [
         f"# {config['algorithm']} on {task['name']}, cost limit {config['cost_limit']:g}, seed {config['seed']}",
         f"> **Given up: {failure}.**" if failure is not None else "",
-        *[f"> **{warning}.**" for warning in (*warnings(lines), *config.get("notes", ()))],
+        *[f"> **{warning}.**" for warning in (*warnings(lines), *doubts(findings), *config.get("notes", ()))],
         f"A policy learnt offline by `presa`'s `{config['algorithm']}` from {data['pairs']:,} pairs of {data['length']}-step "
         f'segments of {task["name"]} ({task["domain"]}). It acts by {acts_by}; `presa.load("<this folder>")` '
         "gives it, with `reset(n)` and `act(observations [n, O]) -> actions [n, A]`.",
         "## Evaluation\n\n" + _evaluation(folder),
+        _rests_on(findings),
+        "![trust](trust.png)" if (folder / "trust.png").is_file() else "",
         "## Training\n\n```\n" + command(config) + "\n```",
         _table(config["configuration"] | {"seed": config["seed"], "device": config["device"]}),
         "Data: " + ", ".join(f"{key} `{value}`" for key, value in data.items() if value is not None) + ".",
@@ -47,6 +49,19 @@ def render(folder: Path) -> str:
         "Versions: " + ", ".join(f"{name} {version}" for name, version in config["versions"].items()) + ".",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _rests_on(findings: dict[str, Any]) -> str:
+    """What the policy was cloned from, in words; "" if nothing is told."""
+    if "effective_episodes" not in findings:
+        return ""
+    spread = f" +- {findings['cost_spread']:.2f} between members" if findings.get("cost_spread") is not None else ""
+    return (
+        f"## What it rests on\n\n{findings['effective_episodes']:.1f} effective episodes of {len(findings['episodes']):,} "
+        f"({findings['episodes_partly_known']:,} of them known in part). In proportion to their weights they are estimated to "
+        f"cost {findings['estimated_cost']:.2f}{spread}, to be safe with probability {findings['p_safe']:.2f}, and to earn "
+        f"more than {findings['estimated_return_rank']:.0%} of all episodes. `findings.json` has every episode."
+    )
 
 
 def _models(lines: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -112,4 +127,13 @@ def finish(folder: Path) -> None:
     if lines:
         title = f"{config['algorithm']} on {config['task']['name']}, limit {config['cost_limit']:g}, seed {config['seed']}"
         learning_curve(lines, title, folder / "learning_curve.png")
+        findings = read_findings(folder)
+        if findings.get("episodes"):
+            accuracy = {
+                stage: value
+                for stage, numbers in _models(lines).items()
+                for key, value in numbers.items()
+                if key.startswith("left_out_")
+            }
+            trust(findings, accuracy, title, folder / "trust.png")
     write_card(folder)

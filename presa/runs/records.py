@@ -25,6 +25,7 @@ from safefeedback.scalars import make_plain
 
 FORMAT_VERSION = 1
 RUN_KEYS = ("format_version", "algorithm", "configuration", "data")  # a config.json without them is not one of ours
+BEFORE = {"cloning": "segments"}  # what a setting that came later was before it came, where that is not its default
 WHERE = ("device", "versions")  # what config.json says of where it was trained
 FINDINGS_FILE = "findings.json"
 FEW = 10  # effective episodes below which a policy rests on too few of them; see cards/weighted_bc.md
@@ -165,6 +166,8 @@ def check_folder(folder: Path, config: dict[str, Any], overwrite: bool = False) 
     chooses = wanted.get("configuration.selection") == "best"  # then watching decides the result
     for key, value in wanted.items():
         stage, _, name = key.partition(".")
+        if key not in known and stage == "configuration" and name in BEFORE:
+            known[key] = BEFORE[name]
         if key not in known and stage == "configuration" and f"changed.{name}" not in wanted:
             continue  # a setting that came later; the run has what is the default now
         if stage in WHERE and (folder / POLICY_FILE).is_file():

@@ -28,7 +28,7 @@ from presa.algorithms import configure
 from presa.algorithms.base import Training
 from presa.data.limits import load_limits
 from presa.data.pairs import resolve_device
-from presa.data.trajectories import find_episodes
+from presa.data.trajectories import find_episodes, find_unlabelled
 from presa.files import FAILURE_FILE, write_json
 from presa.runs.card import finish
 from presa.runs.evaluation import judge_run
@@ -154,6 +154,9 @@ def _work(root: Path, cell: Cell, folder: Path, device: str) -> tuple[dict[str, 
     if algorithm.needs_trajectories:
         episodes = find_episodes(data[0].task, data[0].identity["source_sha256"])
         data = [one.with_episodes(episodes) for one in data]
+    if cell.unlabelled:
+        seen = find_unlabelled(data[0].task, data[0].identity["source_sha256"])
+        data = [one.with_unlabelled(seen) for one in data]
     jobs = grid(data, cell.seeds, folder)
     every = max(1, algorithm.steps // REPORTS)
     settings = Settings(report_every=every, checkpoint_every=max(every, 5_000), evaluate_every=cell.evaluate_every)

@@ -14,7 +14,7 @@ from typing import Any
 
 import safefeedback.tasks
 from presa.algorithms import configure, find_algorithm
-from presa.algorithms.base import Training
+from presa.algorithms.base import FromCloning, Training
 from safefeedback.errors import InputError
 from safefeedback.tasks import Task, find_task
 
@@ -39,6 +39,7 @@ class Column:
         data: fields of the dataset's recipe that differ.
         labels: fields of the labels' recipe that differ; see `safefeedback.feedback.recipe.Labelling`.
         pairs: how many of the pairs to train on; None for all.
+        unlabelled: whether the steps of all recordings are cloned, without their rewards and costs.
         paper: the paper's name of the column; None for the same name, False where the paper has none.
     """
 
@@ -48,6 +49,7 @@ class Column:
     data: dict[str, Any] = field(default_factory=dict)
     labels: dict[str, Any] = field(default_factory=dict)
     pairs: int | None = None
+    unlabelled: bool = False
     paper: str | bool | None = None
 
     @property
@@ -135,6 +137,7 @@ class Cell:
         source: of the recordings.
         labels: fields of the labels' recipe, the cost limit excepted.
         pairs: how many to train on, None for all.
+        unlabelled: see Column.
         cost_limits, seeds: a run for each combination.
         episodes, evaluate_every: see Scope.
     """
@@ -153,11 +156,17 @@ class Cell:
     seeds: tuple[int, ...]
     episodes: int
     evaluate_every: int
+    unlabelled: bool = False
 
     @property
     def hash(self) -> str:
         """Sixteen digits that name what is computed, whatever table it stands in."""
         work = {key: value for key, value in asdict(self).items() if key not in ("column", "level")}
+        if not self.unlabelled:
+            del work["unlabelled"]  # older studies knew no such thing
+        algorithm = configure(self.algorithm, self.preset, self.settings)
+        if isinstance(algorithm, FromCloning):  # older studies cloned segments
+            work["cloning"] = algorithm.cloning
         return hashlib.sha256(json.dumps(work, sort_keys=True).encode()).hexdigest()[:16]
 
     @property
@@ -272,6 +281,7 @@ def _cell(task: Task, column: Column, level: Level, scope: Scope) -> Cell:
         seeds=tuple(range(scope.seeds)),
         episodes=scope.episodes,
         evaluate_every=scope.evaluate_every,
+        unlabelled=column.unlabelled,
     )
 
 

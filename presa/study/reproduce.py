@@ -15,6 +15,7 @@ def command(cell: Cell) -> str:
     words += [f"--preset {cell.preset}"] if cell.preset else []
     words += [f"--labels {name}"] if (name := label_set(cell, cell.trained_limits[0])) else []
     words += [f"--pairs {cell.pairs}"] if cell.pairs else []
+    words += ["--unlabelled own"] if cell.unlabelled else []
     words += [f"--set {name}={setting_text(value)}" for name, value in cell.settings.items()]
     words += [f"--cost-limits {setting_text(cell.trained_limits)}", f"--seeds {len(cell.seeds)}", f"--out {cell.hash}"]
     once = cell.trained_limits != cell.cost_limits  # the same policy is judged at each limit

@@ -22,6 +22,7 @@ from presa.data.pairs import Data, load_data
 from presa.data.steps import all_steps, joined, shown_steps
 from presa.data.trajectories import find_episodes, find_unlabelled
 from presa.data.weighing import (
+    calibration,
     effective_number,
     episode_sums,
     probability_of_safety,
@@ -30,10 +31,13 @@ from presa.data.weighing import (
 )
 from presa.draws import Weighted
 from presa.losses import cost_model_loss, flipped_cost_loss
+from presa.runs.card import finish
 from presa.runs.records import Settings, doubts
 from presa.runs.run import Job, train_all
 from presa.train import Snapshot, fit, fit_stack
+from safefeedback.dataset.build import build_dataset
 from safefeedback.errors import InputError
+from safefeedback.feedback.recipe import Recipe
 from safefeedback.tasks import find_task
 
 TINY = {"steps": 34, "bc_steps": 10, "model_steps": 6, "members": 2, "hidden": (8,), "model_hidden": (8,), "batch_size": 2}
@@ -81,6 +85,12 @@ def test_segments_and_recordings_show_the_same_steps(data: Data, ball_file: Path
     assert len(seen.steps) == sum(recorded.lengths[e] for e in range(len(recorded)) if e not in data.held_out)
     assert data.held_out and not set(seen.steps.episode.tolist()) & data.held_out
     assert seen.identity["unlabelled_sha256"] == recorded.source.fingerprint
+
+
+def test_calibration_by_hand() -> None:
+    told = calibration(np.array([[0.05, 0.0], [0.95, 1.0], [0.99, 0.0], [1.0, 1.0]]))
+    assert [one["labels"] for one in told] == [1, 3] and told[1]["safe"] == pytest.approx(2 / 3)
+    assert told[1]["said"] == pytest.approx(2.94 / 3)
 
 
 def test_a_partly_known_episode_is_scaled_to_its_length() -> None:
@@ -193,7 +203,10 @@ def test_a_run_tells_what_it_rests_on_and_can_be_played(data: Data, tmp_path: Pa
     assert list(dict.fromkeys(stages)) == ["reward_0", "reward_1", "cost_0", "cost_1", "bc", "main"]
     shares = [row["share"] for row in findings["episodes"]]
     assert sum(shares) == pytest.approx(1) and findings["effective_episodes"] == pytest.approx(1 / sum(s * s for s in shares))
-    assert findings["episodes_of_supposed_length"] == 0
+    assert findings["episodes_of_supposed_length"] == 0 and sum(one["labels"] for one in findings["calibration"]) > 0
+    finish(tmp_path / "run")
+    assert (tmp_path / "run" / "trust.png").stat().st_size > 1000
+    assert "effective episodes" in (tmp_path / "run" / "README.md").read_text()
     from presa.rollouts.policy import load
 
     assert load(tmp_path / "run").act(np.zeros((3, 8))).shape == (3, 2)
@@ -228,3 +241,19 @@ def test_nothing_safe_is_refused(data: Data, tmp_path: Path) -> None:
     none = replace(data, cost_limit=1e-6)
     (summary,) = train_all("weighted-bc", algorithm, [Job(none, 0, tmp_path / "run")])
     assert "there is nothing safe to clone" in summary["failed"]
+
+
+def test_two_hundred_answers_and_recordings_without_labels_make_a_safe_policy(tmp_path: Path) -> None:
+    """Real recordings, the real simulator; a second of each model and stage."""
+    pytest.importorskip("bullet_safety_gym")
+    from presa.runs.evaluation import judge_run
+
+    torch.set_num_threads(1)
+    recipe = Recipe(task=find_task("BallRun"), pairs=200, length=64, cost_limit=20)
+    told = load_data(build_dataset(recipe, "recordings", tmp_path / "data")[0])
+    seen = told.with_unlabelled(find_unlabelled(told.task, told.identity["source_sha256"]))
+    small = {"hidden": (64, 64), "model_hidden": (64, 64), "model_batch_size": 16}
+    algorithm = configure("weighted-bc", None, {"steps": 1800, "bc_steps": 300, "model_steps": 450, **small})
+    train_all("weighted-bc", algorithm, [Job(seen, 0, tmp_path / "run")])
+    judged = judge_run(tmp_path / "run", 6, 5, processes=1)["summary"]
+    assert judged["safe"] and judged["normalized_return"] > 0.1  # idle, or cloning everything: 0.0, and 2 times the limit

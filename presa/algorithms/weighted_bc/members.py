@@ -130,6 +130,14 @@ class CostMember(RewardMember, BinaryCostModel):
         state = super().state(examples)
         return {**state, "flips": torch.full_like(state["limit"], self.flips)}
 
+    def held_out(self, parameters: Parameters, examples: Answers) -> tuple[np.ndarray, np.ndarray]:
+        """P(safe) = sigmoid(limit - cost) of the segments whose labels the member did without, and these labels, [2 K] each."""
+        seen, done = (values[examples.left_out] for values in (examples.observations, examples.actions))
+        if not len(seen):
+            return np.empty(0), np.empty(0)
+        said = torch.sigmoid(examples.limit - self.segment_scores(parameters, seen, done).double())
+        return said.flatten().cpu().numpy(), examples.answers["safe"].double().flatten().cpu().numpy()
+
     def loss(self, log_probability: Tensor, batch: dict[str, Tensor], state: dict[str, Tensor]) -> Step:
         loss, found = flipped_cost_loss(log_probability.sum(-1), batch["safe"], state["limit"], state["flips"])
         flips = torch.lerp(state["flips"], found, FLIPS_RATE).clamp(max=MOST_FLIPS) if self.flips else state["flips"]

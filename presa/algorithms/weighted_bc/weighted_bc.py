@@ -176,7 +176,8 @@ class WeightedBC(FromCloning):
             )
         weight = self.rule.weight(facts)
         supposed = sum(int(one) not in data.steps.lengths for one in episode)
-        return Weighing(episode, lengths, known, returns, costs, safe, rank_among_safe(score, safe), weight, supposed)
+        rank, apart = rank_among_safe(score, safe), self._held_out(data, results)
+        return Weighing(episode, lengths, known, returns, costs, safe, rank, weight, supposed, apart)
 
     @torch.no_grad()
     def _estimates(
@@ -196,6 +197,16 @@ class WeightedBC(FromCloning):
             centred = [one - one.mean() if kind == "reward" else one for one in values]
             sums[kind] = np.stack([episode_sums(one, index, lengths) for one in centred])
         return sums["reward"], sums["cost"]
+
+    @torch.no_grad()
+    def _held_out(self, data: Data, results: dict[str, Parameters]) -> np.ndarray | None:
+        """P(safe) of the segments whose labels a model of cost did without, and these labels, [K, 2]; None without any."""
+        found = []
+        for name, model in self.preparations().items():
+            if isinstance(model, CostMember):
+                said, safe = model.held_out(results[name], model.examples(data))
+                found.append(np.stack([said, safe], -1)[~np.isnan(safe)])
+        return np.concatenate(found) if sum(map(len, found)) else None
 
     def _true_sums(self, data: Data, episode: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The true return and cost of each episode, float64 [1, E].
