@@ -34,13 +34,14 @@ from server import Server
 from safefeedback import read
 
 KEYS = """() => {
-    window.waits = [];
+    window.waits = []; // until the next pair is on the canvas, and until that frame is shown
     addEventListener('keydown', (event) => { if (event.key === 'Enter') window.pressed = performance.now(); }, true);
     new PerformanceObserver((list) => {
         if (window.pressed === undefined) return;
         const pressed = window.pressed;
         window.pressed = undefined;
-        requestAnimationFrame(() => setTimeout(() => window.waits.push(performance.now() - pressed)));
+        const drawn = list.getEntries().at(-1).startTime - pressed;
+        requestAnimationFrame(() => setTimeout(() => window.waits.push([drawn, performance.now() - pressed])));
     }).observe({entryTypes: ['mark']});
 }"""
 THREE = ("Left is better", "Left is safe", "Right is unsafe")
@@ -74,9 +75,8 @@ def label(data: Path, slips: float, only_page: bool) -> dict[str, Any]:
         with sync_playwright() as driver:
             browser = driver.chromium.launch(executable_path=path, args=FLAGS.split())
             tab = browser.new_page(viewport={"width": 1280, "height": 720})
-            started = time.perf_counter()
             person = Person.at(tab, server.link("scripted"))
-            told["page_start_seconds"] = time.perf_counter() - started
+            told["page_start_seconds"] = tab.evaluate("performance.getEntriesByName('pair-drawn')[0].startTime") / 1000
             tab.evaluate(KEYS)
             frames = sorted(tab.evaluate(FRAMES))
             told |= {"frame_ms_median": frames[len(frames) // 2], "frame_ms_99": frames[int(len(frames) * 0.99)]}
@@ -92,10 +92,9 @@ def label(data: Path, slips: float, only_page: bool) -> dict[str, Any]:
                     person.await_pair()
             waits = tab.evaluate("window.waits")
             told |= {"pairs": total, "seconds_a_pair": (time.perf_counter() - before) / total}
-            told |= {
-                "key_to_pair_ms_median": statistics.median(waits),
-                "key_to_pair_ms_90": sorted(waits)[int(len(waits) * 0.9)],
-            }
+            for index, name in enumerate(("key_to_drawn_ms", "key_to_shown_ms")):
+                times = sorted(wait[index] for wait in waits)
+                told |= {f"{name}_median": statistics.median(times), f"{name}_90": times[int(len(times) * 0.9)]}
             told["answered"] = server.progress("scripted")["answered"]
             told["page_heap_mb"] = tab.evaluate("performance.memory.usedJSHeapSize") / 1e6
             status = Path(f"/proc/{server.process.pid}/status")
@@ -124,7 +123,8 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=200)
     parser.add_argument("--slips", type=float, default=0.05)
     parser.add_argument("--algorithm", default="weighted-bc")
-    parser.add_argument("--steps", type=int, default=4000)
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="of the algorithm")
+    parser.add_argument("--steps", type=int, default=8000)
     parser.add_argument("--bc-steps", type=int, default=1000)
     parser.add_argument("--episodes", type=int, default=20)
     parser.add_argument(
@@ -148,20 +148,9 @@ def main() -> None:
         for labels in ("scripted", "simulated"):
             told[labels] = {"agrees_with_the_truth": compare(data, labels)}
             out = given.out / f"run-{labels}"
-            steps = ["--steps", given.steps, "--bc-steps", given.bc_steps]
-            run(
-                "train",
-                data,
-                "--labels",
-                labels,
-                "--algorithm",
-                given.algorithm,
-                *steps,
-                "--out",
-                out,
-                "--overwrite",
-                program="presa",
-            )
+            words = ["--labels", labels, "--algorithm", given.algorithm, "--steps", given.steps, "--bc-steps", given.bc_steps]
+            words += [word for one in given.set for word in ("--set", one)]
+            run("train", data, *words, "--out", out, "--overwrite", program="presa")
             rows = json.loads(run("evaluate", out, "--episodes", given.episodes, "--json", program="presa"))
             told[labels]["evaluation"] = rows
     file.write_text(json.dumps(told, indent=2))

@@ -68,7 +68,6 @@ function fail(error) {
 async function follow(state) {
   app.state = state;
   showProgress(state);
-  app.pairs.prefetch(state.upcoming);
   if (state.stage !== "practice" && state.stage !== "questions") {
     app.trial.hide();
     showStage(state);
@@ -100,6 +99,7 @@ async function showPair() {
   byId("undo").disabled = item.practice;
   app.trial.show(item, data, title);
   performance.mark("pair-drawn");
+  app.pairs.prefetch(upcoming.slice(1)); // only now: the pair that is waited for comes first
 }
 
 async function next(trial) {
