@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from presa.algorithms.base import Examples, Training
+from presa.algorithms.base import Algorithm, Examples
 from presa.networks.mlp import word
 from safefeedback.randomness import stream, uniforms
 
@@ -16,7 +16,7 @@ BLOCK = 256  # steps whose weighted draws are made at once
 class Draws:
     """What one run draws at each step, whatever is trained beside it: a batch, and from `generator` whatever else."""
 
-    def __init__(self, algorithm: Training, examples: Examples, seed: int, stage: str) -> None:
+    def __init__(self, algorithm: Algorithm, examples: Examples, seed: int, stage: str) -> None:
         self.seed, self.stage, device = seed, stage, examples.observations.device
         self.size = algorithm.batch_size * examples.per_pair
         self.seeds_generator = algorithm.dropout > 0 or not algorithm.stackable

@@ -52,7 +52,7 @@ ROOMS = {
         {"cli"},
     ],
     "presa": [
-        {"losses", "options", "files", "cache", "networks"},
+        {"losses", "options", "choices", "files", "cache", "networks"},
         {"tensors", "rollouts"},
         {"data"},
         {"offline"},

@@ -1,4 +1,4 @@
-"""The algorithms by name, Table 4 as presets, and how a configuration is made from both."""
+"""How an algorithm is found by its name, and configured by a preset and settings."""
 
 from __future__ import annotations
 
@@ -8,102 +8,32 @@ from dataclasses import asdict, fields, is_dataclass
 from difflib import get_close_matches
 from typing import Any
 
-from presa.algorithms.base import Training
-from presa.algorithms.binary_alignment import BinaryAlignment
-from presa.algorithms.cdt.cdt import CDT
-from presa.algorithms.cloning import BCAll, BCSafe, BCSafeSeg
-from presa.algorithms.preference import Preference
-from presa.algorithms.presa import Presa
-from presa.algorithms.safe_rlhf.safe_rlhf import SafeRLHF, SafeRLHFBinary
-from presa.algorithms.safety import Safety
-from presa.algorithms.trac import Trac, TracFeedback
-from presa.algorithms.unified_comparison import UnifiedComparison
-from presa.algorithms.weighted_bc.weighted_bc import WeightedBC
+from presa.algorithms.base import Algorithm
+from presa.choices import ALGORITHMS, PRESETS
 from safefeedback.errors import InputError
 from safefeedback.objects import load_object
 
-ALGORITHMS: dict[str, type[Training]] = {
-    "presa": Presa,
-    "preference": Preference,
-    "safety": Safety,
-    "binary-alignment": BinaryAlignment,
-    "bc-safe-seg": BCSafeSeg,
-    "unified-comparison": UnifiedComparison,
-    "weighted-bc": WeightedBC,
-    "trac-feedback": TracFeedback,
-    "bc-all": BCAll,
-    "bc-safe": BCSafe,
-    "trac": Trac,
-    "cdt": CDT,
-    "safe-rlhf-cdt": SafeRLHF,
-    "safe-rlhf-cdt-binary": SafeRLHFBinary,
-}
 
-# Table 4 of arXiv 2512.20173, and "anchored", a PreSa whose multiplier is fixed and which is held to the data (cards/presa.md);
-# an algorithm takes the lines it has a setting for.
-PRESETS: dict[str, dict[str, Any]] = {
-    "paper-bullet": {
-        "steps": 100_000,
-        "bc_steps": 30_000,
-        "batch_size": 32,
-        "hidden": (256, 256),
-        "dropout": 0.1,
-        "learning_rate": 1e-4,
-        "alpha": 0.2,
-        "beta": 1.0,
-        "discount": 1.0,
-        "eta": 0.1,
-        "delta": 0.95,
-        "nu_learning_rate": 0.005,
-    },
-    "paper-safetygym": {
-        "steps": 200_000,
-        "bc_steps": 60_000,
-        "batch_size": 96,
-        "hidden": (256, 256),
-        "dropout": 0.25,
-        "learning_rate": 1e-4,
-        "alpha": 0.2,
-        "beta": 0.2,
-        "discount": 1.0,
-        "eta": 2.0,
-        "delta": 0.9,
-        "nu_learning_rate": 0.0005,
-    },
-    "anchored": {
-        "steps": 9_000,
-        "bc_steps": 5_000,
-        "normalize_observations": True,
-        "bc_learning_rate": 1e-3,
-        "bc_schedule": "linear",
-        "rate_after_bc": "flat",
-        "eta": 1.0,
-        "nu_initial": 2.0,
-        "nu_learning_rate": 0.0,
-        "anchor": 3.0,
-    },
-}
-
-
-def find_algorithm(name: str) -> type[Training]:
+def find_algorithm(name: str) -> type[Algorithm]:
     """The algorithm of that name, or the class `package.module:Class` of one's own, looked up from the working folder too.
 
     Raises:
         InputError: if there is none.
     """
     if name in ALGORITHMS:
-        return ALGORITHMS[name]
+        found: type[Algorithm] = load_object(ALGORITHMS[name])
+        return found
     if ":" not in name:
         close = get_close_matches(name, ALGORITHMS, n=1)
         hint = f"did you mean {close[0]}? " if close else ""
         raise InputError(f"there is no algorithm '{name}': {hint}choose from {', '.join(ALGORITHMS)}, or give module:Class")
-    found = load_object(name)
-    if not (isinstance(found, type) and issubclass(found, Training) and is_dataclass(found)):
-        raise InputError(f"{name} is not an algorithm: it must be a dataclass that extends presa.algorithms.base.Training")
-    return found
+    own = load_object(name)
+    if not (isinstance(own, type) and issubclass(own, Algorithm) and is_dataclass(own)):
+        raise InputError(f"{name} is not an algorithm: it must be a dataclass that extends presa.algorithms.base.Algorithm")
+    return own
 
 
-def configure(name: str, preset: str | None = None, settings: dict[str, Any] | None = None) -> Training:
+def configure(name: str, preset: str | None = None, settings: dict[str, Any] | None = None) -> Algorithm:
     """An algorithm with its configuration: defaults, then the preset's lines, then the settings given by name.
 
     Args:
@@ -163,12 +93,12 @@ def parse(name: str, text: str, kind: Any) -> Any:
         raise InputError(f"setting {name} must be {wanted}, not '{text}'") from None
 
 
-def configuration(algorithm: Training) -> dict[str, Any]:
+def configuration(algorithm: Algorithm) -> dict[str, Any]:
     """The settings as JSON-ready values."""
     return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(algorithm).items()}
 
 
-def changed(algorithm: Training) -> dict[str, str]:
+def changed(algorithm: Algorithm) -> dict[str, str]:
     """The settings that differ from the defaults, as `parse` reads them."""
     settings = (
         (field.name, getattr(algorithm, field.name))

@@ -1,7 +1,7 @@
 """What an algorithm is to the training loop, and the settings that algorithms share.
 
 An algorithm is a frozen dataclass: its fields are its configuration, its methods say what it trains on and its loss. One of
-your own is a subclass of Training or FromReference in any importable file, given as `--algorithm package.module:Class`. The
+your own is a subclass of Algorithm or FromReference in any importable file, given as `--algorithm package.module:Class`. The
 methods:
 
     examples(data) -> Examples                          what batches are drawn from
@@ -19,7 +19,7 @@ Many runs at once see the loss through `torch.vmap`, which takes no indexing by 
 `(loss * mask).sum() / mask.sum()`, or say `stackable = False`.
 
 The policy is a tanh MLP on one state. An algorithm with a network of its own says `stackable = False` and has
-`initial_parameters`, `objective` in place of `loss`, `report`, and `policy_facts` as well; see Training.
+`initial_parameters`, `objective` in place of `loss`, `report`, and `policy_facts` as well; see Algorithm.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Network(Protocol):
 
 
 @dataclass(frozen=True)
-class Training:
+class Algorithm:
     """Settings of every algorithm; defaults are Table 4, column BulletGym, and our own choice where the paper is silent.
 
     Attributes:
@@ -155,7 +155,7 @@ class Training:
         """What training starts from, on the CPU."""
         return initial_parameters(data.task.observation_dim, data.task.action_dim, self.hidden, seed)
 
-    def preparations(self) -> dict[str, Training]:
+    def preparations(self) -> dict[str, Algorithm]:
         """Models that are trained first, by name; their steps are `steps` of theirs."""
         return {}
 
@@ -196,8 +196,11 @@ class Training:
         return gradients
 
 
+Training = Algorithm  # its name in earlier versions, which algorithms of one's own may extend
+
+
 @dataclass(frozen=True)
-class FromCloning(Training):
+class FromCloning(Algorithm):
     """Settings of algorithms that start from a policy cloned from everything that was recorded and shown.
 
     Attributes:
@@ -211,11 +214,11 @@ class FromCloning(Training):
 
     uses_reference: ClassVar[bool] = True
     choices: ClassVar[dict[str, tuple[str, ...]]] = {
-        **Training.choices,
+        **Algorithm.choices,
         "cloning": ("steps", "segments"),
         "bc_schedule": ("flat", "linear"),
     }
-    ranges: ClassVar[dict[str, Range]] = {**Training.ranges, "bc_learning_rate": POSITIVE}
+    ranges: ClassVar[dict[str, Range]] = {**Algorithm.ranges, "bc_learning_rate": POSITIVE}
 
     bc_steps: int = 30_000
     cloning: str = "steps"

@@ -9,14 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from presa.algorithms.base import Examples, Step, Training, falling, pair_examples, step_examples
+from presa.algorithms.base import Algorithm, Examples, Step, falling, pair_examples, step_examples
 from presa.data.pairs import Data
 from presa.data.trajectories import training_episodes
 from safefeedback.errors import InputError
 
 
 @dataclass(frozen=True)
-class Cloning(Training):
+class Cloning(Algorithm):
     """Least squares on the actions that were recorded and shown: the reference of the algorithms that have one.
 
     Attributes:
@@ -25,7 +25,7 @@ class Cloning(Training):
     """
 
     choices: ClassVar[dict[str, tuple[str, ...]]] = {
-        **Training.choices,
+        **Algorithm.choices,
         "cloning": ("steps", "segments"),
         "schedule": ("flat", "linear"),
     }

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from presa.choices import ALGORITHMS, PRESETS
 from presa.cli.ask import ask
 from presa.cli.cache import cache
 from presa.cli.report import report
@@ -27,10 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout, and nothing else.")]
-ALGORITHM_HELP = (
-    "presa, preference, safety, binary-alignment, bc-safe-seg, unified-comparison, weighted-bc, bc-all, bc-safe, cdt, "
-    "safe-rlhf-cdt, safe-rlhf-cdt-binary, or package.module:Class."
-)
+ALGORITHM_HELP = f"{', '.join(ALGORITHMS)}, or package.module:Class."
 
 
 app.command()(study)
@@ -54,7 +52,7 @@ def train(
     data: Annotated[str, typer.Argument(help="A dataset's folder, or a Hub repository user/name.")],
     algorithm: Annotated[str, typer.Option(help=ALGORITHM_HELP)] = "presa",
     preset: Annotated[
-        str | None, typer.Option(help="paper-bullet or paper-safetygym: the paper's Table 4. (default: our defaults)")
+        str | None, typer.Option(help=f"{', '.join(PRESETS)}; paper-... are the paper's Table 4. (default: our defaults)")
     ] = None,
     set_: Annotated[
         list[str] | None,

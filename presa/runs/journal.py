@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from presa.algorithms import changed, configuration
-from presa.algorithms.base import Examples, FromCloning, Training
+from presa.algorithms.base import Algorithm, Examples, FromCloning
 from presa.data.pairs import Data
 from presa.files import POLICY_FILE, read_failure, write_json
 from presa.networks.mlp import Parameters, fold_normalization, word
@@ -48,7 +48,7 @@ class Journal:
     def __init__(
         self,
         name: str,
-        algorithm: Training,
+        algorithm: Algorithm,
         data: Data,
         folder: Path,
         seed: int,
@@ -121,7 +121,7 @@ class Journal:
         if findings:
             write_json(self.folder / FINDINGS_FILE, findings)
 
-    def start(self, stage: str, model: Training, examples: Examples, parameters: Parameters | None = None) -> Snapshot:
+    def start(self, stage: str, model: Algorithm, examples: Examples, parameters: Parameters | None = None) -> Snapshot:
         """Where a stage goes on from: its last checkpoint, or the parameters that are given, or those of the beginning."""
         if (last := resume(self.folder, stage, self.device, tuple(self._before(stage)))) is not None:
             return last
@@ -129,7 +129,7 @@ class Journal:
         return Snapshot(0, {name: value.to(self.device) for name, value in first.items()}, {}, model.state(examples))
 
     def report(
-        self, stage: str, model: Training, examples: Examples, previous: int, snapshot: Snapshot, numbers: dict[str, float]
+        self, stage: str, model: Algorithm, examples: Examples, previous: int, snapshot: Snapshot, numbers: dict[str, float]
     ) -> None:
         """Records where a stage stands; `previous` is the step of the report before."""
         offset, settings = self.offset(stage), self.settings
@@ -228,7 +228,7 @@ def _recorded(data: Data) -> dict[str, float]:
     return {"segment_return": data.segment_return, "segment_length": data.length}
 
 
-def describe(name: str, algorithm: Training, data: Data, seed: int, settings: Settings) -> dict[str, Any]:
+def describe(name: str, algorithm: Algorithm, data: Data, seed: int, settings: Settings) -> dict[str, Any]:
     """What config.json holds."""
     return {
         "format_version": FORMAT_VERSION,
@@ -242,7 +242,7 @@ def describe(name: str, algorithm: Training, data: Data, seed: int, settings: Se
         "data": data.identity,
         "watching": asdict(settings),
         "device": str(data.train.observations.device),
-        **({} if algorithm.acts_by == Training.acts_by else {"acts_by": algorithm.acts_by}),
+        **({} if algorithm.acts_by == Algorithm.acts_by else {"acts_by": algorithm.acts_by}),
         **({"notes": list(algorithm.notes)} if algorithm.notes else {}),
         "versions": {
             "presa": __version__,

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from presa.algorithms.base import Training
+from presa.algorithms.base import Algorithm
 from presa.data.pairs import Data
 
 
@@ -18,7 +18,7 @@ class Normalization:
         shift, scale: [O], or None where observations stay as they are.
     """
 
-    def __init__(self, algorithm: Training, data: Data) -> None:
+    def __init__(self, algorithm: Algorithm, data: Data) -> None:
         self.shift: Tensor | None = None
         self.scale: Tensor | None = None
         self.known: list[tuple[Tensor, Tensor]] = []

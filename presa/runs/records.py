@@ -86,7 +86,7 @@ def write_failure(folder: Path, error: str) -> None:
 
 
 def read_findings(folder: Path) -> dict[str, Any]:
-    """What a run rests on, as `Training.findings` told it; {} if it told nothing."""
+    """What a run rests on, as `Algorithm.findings` told it; {} if it told nothing."""
     path = folder / FINDINGS_FILE
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from presa.algorithms.base import Examples, FromCloning, Training
+from presa.algorithms.base import Algorithm, Examples, FromCloning
 from presa.data.pairs import Data
 from presa.networks.backprop import require_precision
 from presa.networks.mlp import Parameters, segment_log_probability
@@ -63,7 +63,7 @@ def grid(datas: Sequence[Data], seeds: Sequence[int], folder: Path) -> list[Job]
 
 def train(
     name: str,
-    algorithm: Training,
+    algorithm: Algorithm,
     data: Data,
     folder: Path,
     seed: int = 0,
@@ -82,7 +82,7 @@ def train(
 
 def train_all(
     name: str,
-    algorithm: Training,
+    algorithm: Algorithm,
     jobs: Sequence[Job],
     settings: Settings | None = None,
     on_report: Callable[[Path, dict[str, Any]], None] = lambda folder, line: None,
@@ -144,12 +144,12 @@ def train_all(
             run.close()
 
 
-def _first_examples(algorithm: Training, data: Data) -> dict[str, Examples]:
+def _first_examples(algorithm: Algorithm, data: Data) -> dict[str, Examples]:
     """The examples of an algorithm's preparations, or its own as "main" if it has none."""
     return {name: stage.examples(data) for name, stage in (algorithm.preparations() or {"main": algorithm}).items()}
 
 
-def _train_group(algorithm: Training, runs: Sequence[Journal], first: dict[Journal, dict[str, Examples]], watch: Watch) -> None:
+def _train_group(algorithm: Algorithm, runs: Sequence[Journal], first: dict[Journal, dict[str, Examples]], watch: Watch) -> None:
     """All stages of some runs."""
     for name, model in algorithm.preparations().items():
         _prepare(name, model, _left(runs), first, watch)
@@ -170,7 +170,7 @@ def _left(runs: Sequence[Journal]) -> list[Journal]:
 
 
 def _prepare(
-    name: str, model: Training, runs: Sequence[Journal], first: dict[Journal, dict[str, Examples]], watch: Watch
+    name: str, model: Algorithm, runs: Sequence[Journal], first: dict[Journal, dict[str, Examples]], watch: Watch
 ) -> None:
     """Trains one of the models that are trained before the policy, where a run does not hold it yet."""
     lacking = [run for run in runs if run.kept(name) is None]
@@ -179,7 +179,7 @@ def _prepare(
         run.keep(name, last.parameters, name)
 
 
-def _make_references(algorithm: Training, runs: Sequence[Journal], watch: Watch) -> None:
+def _make_references(algorithm: Algorithm, runs: Sequence[Journal], watch: Watch) -> None:
     """Gives each run the policy cloned from all segments: kept from another run, or cloned once for all that need the same."""
     assert isinstance(algorithm, FromCloning)
     steps = algorithm.bc_steps
@@ -219,7 +219,7 @@ def _later(line: dict[str, Any], steps: int) -> dict[str, Any]:
     return {**line, "step": line["step"] + steps}
 
 
-def _begin(algorithm: Training, run: Journal, first: dict[str, Examples]) -> tuple[Examples, Snapshot]:
+def _begin(algorithm: Algorithm, run: Journal, first: dict[str, Examples]) -> tuple[Examples, Snapshot]:
     """The examples of the algorithm itself, and where the run goes on with them."""
     models = {name: run.kept(name) or {} for name in algorithm.preparations()}
     given, run.data = run.data, algorithm.prepared(run.data, models)
@@ -238,7 +238,7 @@ def _begin(algorithm: Training, run: Journal, first: dict[str, Examples]) -> tup
     return examples, run.start("main", algorithm, examples, reference)
 
 
-def _train_stage(stage: str, model: Training, begun: Begun, watch: Watch) -> dict[Journal, Snapshot]:
+def _train_stage(stage: str, model: Algorithm, begun: Begun, watch: Watch) -> dict[Journal, Snapshot]:
     """Trains one stage of several runs, those at the same step together; where each ends, without those that fail.
 
     Raises:

@@ -321,7 +321,7 @@ def test_settings_at_their_bounds_are_taken() -> None:
 
 
 def test_every_algorithm_is_a_frozen_dataclass_of_documented_settings() -> None:
-    for algorithm in ALGORITHMS.values():
+    for algorithm in map(find_algorithm, ALGORITHMS):
         with pytest.raises(AttributeError):
             algorithm().steps = 1  # type: ignore[misc]
         documented = "".join(base.__doc__ or "" for base in algorithm.__mro__)

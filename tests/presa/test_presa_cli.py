@@ -68,6 +68,23 @@ def test_help_loads_neither_torch_nor_a_simulator_and_tells_every_algorithm(tmp_
     assert re.findall(r"[a-z-]+", ALGORITHM_HELP)[: len(ALGORITHMS)] == list(ALGORITHMS)
 
 
+def test_an_algorithm_that_is_added_stands_in_the_help_and_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    from importlib import reload
+
+    import presa.cli.app as app
+    from presa.algorithms import find_algorithm
+    from presa.algorithms.base import Algorithm, Training
+    from presa.choices import ALGORITHMS
+
+    assert Training is Algorithm  # the name in earlier versions
+    monkeypatch.setitem(ALGORITHMS, "one-more", "presa.algorithms.safety:Safety")
+    try:
+        assert "one-more" in reload(app).ALGORITHM_HELP and find_algorithm("one-more") is find_algorithm("safety")
+    finally:
+        monkeypatch.undo()
+        reload(app)
+
+
 def test_loading_and_evaluating_need_no_torch(tmp_path: Path) -> None:
     modules = "presa, presa.rollouts.evaluate, presa.rollouts.play, presa.runs.card"
     code = f"import sys, {modules}\npresa.load\nprint('torch' in sys.modules)"

@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch")
 
 from feedback_cases import TINY, write_dataset  # noqa: E402
 
-from presa.algorithms import ALGORITHMS, configure  # noqa: E402
+from presa.algorithms import ALGORITHMS, configure, find_algorithm  # noqa: E402
 from presa.algorithms.base import Examples, Training  # noqa: E402
 from presa.algorithms.cloning import Cloning  # noqa: E402
 from presa.data.pairs import Data, load_data  # noqa: E402
@@ -40,7 +40,7 @@ def begin(algorithm: Training, data: Data, seed: int) -> tuple[Examples, Snapsho
 
 @pytest.mark.parametrize(
     "name",
-    ["cloning", *(n for n, one in ALGORITHMS.items() if one.stackable and n not in ("bc-all", "bc-safe"))],
+    ["cloning", *(n for n in ALGORITHMS if find_algorithm(n).stackable and n not in ("bc-all", "bc-safe"))],
 )
 def test_a_run_in_a_stack_is_the_run_alone(name: str, datas: list[Data]) -> None:
     torch.set_num_threads(1)

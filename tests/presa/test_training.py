@@ -17,7 +17,7 @@ torch = pytest.importorskip("torch")
 
 from feedback_cases import TINY, presa, set_column, write_dataset  # noqa: E402
 
-from presa.algorithms import ALGORITHMS, configure  # noqa: E402
+from presa.algorithms import ALGORITHMS, configure, find_algorithm  # noqa: E402
 from presa.algorithms.base import Examples, Training  # noqa: E402
 from presa.data.pairs import load_data  # noqa: E402
 from presa.draws import Batches  # noqa: E402
@@ -138,7 +138,7 @@ def test_the_reference_is_frozen_without_dropout(folder: Path) -> None:
     assert score.abs().max() < 1e-5
 
 
-@pytest.mark.parametrize("algorithm", [name for name, kind in ALGORITHMS.items() if not kind.needs_trajectories])
+@pytest.mark.parametrize("algorithm", [name for name in ALGORITHMS if not find_algorithm(name).needs_trajectories])
 def test_every_algorithm_trains_and_the_same_seed_repeats_it(algorithm: str, folder: Path, tmp_path: Path) -> None:
     summary = train(folder, tmp_path / "one", algorithm)
     shutil.rmtree(tmp_path / "cache", ignore_errors=True)

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from presa.algorithms.base import AT_LEAST_ONE, NOT_NEGATIVE, POSITIVE, Examples, Range, Step, Training
+from presa.algorithms.base import AT_LEAST_ONE, NOT_NEGATIVE, POSITIVE, Algorithm, Examples, Range, Step
 from presa.algorithms.cdt.sequences import Sequences, augment, draws, to_go
 from presa.algorithms.cdt.targets import Targets, find_targets
 from presa.algorithms.cdt.transformer import Prediction, initial_transformer, predict
@@ -32,7 +32,7 @@ PROBE_WINDOWS = 256
 
 
 @dataclass(frozen=True)
-class CDT(Training):
+class CDT(Algorithm):
     """Gaussian likelihood of the recorded actions, with a reward for entropy and a small loss on predicted costs.
 
     Attributes:
@@ -56,7 +56,7 @@ class CDT(Training):
     input_layer: ClassVar[tuple[str, str]] = ("state/weight", "state/bias")
     acts_by: ClassVar[str] = "the mean of a causal transformer over the last steps, asked for the return and cost of its limit"
     ranges: ClassVar[dict[str, Range]] = {
-        **Training.ranges,
+        **Algorithm.ranges,
         "context": AT_LEAST_ONE,
         "heads": AT_LEAST_ONE,
         "weight_decay": NOT_NEGATIVE,

@@ -14,7 +14,7 @@ from typing import ClassVar
 import numpy as np
 import torch
 
-from presa.algorithms.base import AT_LEAST_ONE, POSITIVE, Range, Training
+from presa.algorithms.base import AT_LEAST_ONE, POSITIVE, Algorithm, Range
 from presa.algorithms.cdt.cdt import CDT
 from presa.algorithms.cdt.targets import Targets, from_episodes
 from presa.algorithms.safe_rlhf.step_models import BinaryCostModel, CostModel, RewardModel, step_inputs
@@ -61,7 +61,7 @@ class SafeRLHFBinary(CDT):
     def own_steps(self) -> int:
         return self.steps - 2 * self.model_steps
 
-    def preparations(self) -> dict[str, Training]:
+    def preparations(self) -> dict[str, Algorithm]:
         return {"reward": self._model(RewardModel), "cost": self._model(BinaryCostModel)}
 
     def prepared(self, data: Data, results: dict[str, Parameters]) -> Data:
@@ -97,5 +97,5 @@ class SafeRLHF(SafeRLHFBinary):
         "algorithm from feedback is told them",
     )
 
-    def preparations(self) -> dict[str, Training]:
+    def preparations(self) -> dict[str, Algorithm]:
         return {"reward": self._model(RewardModel), "cost": self._model(CostModel)}

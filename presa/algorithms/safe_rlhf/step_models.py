@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from presa.algorithms.base import Examples, Step, Training, require_preferences
+from presa.algorithms.base import Algorithm, Examples, Step, require_preferences
 from presa.data.pairs import Data, Split
 from presa.data.trajectories import training_episodes
 from presa.losses import cost_model_loss, preference_loss
@@ -57,7 +57,7 @@ class StepNetwork:
 
 
 @dataclass(frozen=True)
-class RewardModel(Training):
+class RewardModel(Algorithm):
     """Bradley-Terry on the preferences: -log sigmoid of the difference of the segments' rewards."""
 
     stacks_tasks: ClassVar[bool] = False  # as an action's weights come after those of the observation

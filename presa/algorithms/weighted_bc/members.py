@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from presa.algorithms.base import Examples, Range, Step, Training, falling, require_preferences
+from presa.algorithms.base import Algorithm, Examples, Range, Step, falling, require_preferences
 from presa.algorithms.safe_rlhf.step_models import BinaryCostModel, RewardModel, Segments, step_inputs
 from presa.data.pairs import Data, Split
 from presa.losses import flipped_cost_loss
@@ -115,7 +115,7 @@ class CostMember(RewardMember, BinaryCostModel):
     """
 
     ranges: ClassVar[dict[str, Range]] = {
-        **Training.ranges,
+        **Algorithm.ranges,
         "flips": ("at least 0 and at most 0.4", lambda value: 0 <= value <= MOST_FLIPS),
     }
 
