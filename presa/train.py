@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from presa.algorithms.base import Examples, Step, Training
+from presa.algorithms.base import Algorithm, Examples, Step
 from presa.draws import Draws
 from presa.networks.adam import Adam
 from presa.networks.mlp import Parameters, segment_log_probability
@@ -46,7 +46,7 @@ OnStep = Callable[[Sequence[int], int], bool]  # told which runs have done how m
 
 
 def fit(
-    algorithm: Training, examples: Examples, start: Snapshot, seed: int, stage: str, report_every: int
+    algorithm: Algorithm, examples: Examples, start: Snapshot, seed: int, stage: str, report_every: int
 ) -> Iterator[tuple[Snapshot, dict[str, float]]]:
     """`fit_stack` of one run; raises its InputError."""
     for (outcome,) in fit_stack(algorithm, [examples], [start], [seed], stage, report_every):
@@ -57,7 +57,7 @@ def fit(
 
 
 def fit_runs(
-    algorithm: Training,
+    algorithm: Algorithm,
     examples: Sequence[Examples],
     starts: Sequence[Snapshot],
     seeds: Sequence[int],
@@ -86,7 +86,7 @@ def fit_runs(
 
 
 def fit_stack(
-    algorithm: Training,
+    algorithm: Algorithm,
     examples: Sequence[Examples],
     starts: Sequence[Snapshot],
     seeds: Sequence[int],
@@ -154,7 +154,7 @@ class _Stack:
     """Batches of R runs, and what the network says of their steps."""
 
     def __init__(
-        self, algorithm: Training, examples: Sequence[Examples], seeds: Sequence[int], stage: str, parameters: Parameters
+        self, algorithm: Algorithm, examples: Sequence[Examples], seeds: Sequence[int], stage: str, parameters: Parameters
     ) -> None:
         self.algorithm, self.parameters = algorithm, parameters
         self.draws = [Draws(algorithm, one, seed, stage) for one, seed in zip(examples, seeds, strict=True)]
@@ -197,7 +197,7 @@ class _Alone:
     """Batches of one run of an algorithm that has a network of its own."""
 
     def __init__(
-        self, algorithm: Training, examples: Sequence[Examples], seeds: Sequence[int], stage: str, parameters: Parameters
+        self, algorithm: Algorithm, examples: Sequence[Examples], seeds: Sequence[int], stage: str, parameters: Parameters
     ) -> None:
         (self.examples,), (seed,) = examples, seeds
         self.algorithm, self.parameters = algorithm, parameters
@@ -209,7 +209,7 @@ class _Alone:
         return _stacked_step(self.algorithm.objective(_first(self.parameters), self.examples, index, generator, _first(state)))
 
 
-def losses_of_runs(algorithm: Training, scores: Tensor, labels: dict[str, Tensor], state: dict[str, Tensor]) -> Step:
+def losses_of_runs(algorithm: Algorithm, scores: Tensor, labels: dict[str, Tensor], state: dict[str, Tensor]) -> Step:
     """The algorithm's loss of every run: all tensors have the axis of the runs in front, the algorithm sees one run."""
     if len(scores) > 1:
         try:

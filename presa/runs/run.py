@@ -149,7 +149,9 @@ def _first_examples(algorithm: Algorithm, data: Data) -> dict[str, Examples]:
     return {name: stage.examples(data) for name, stage in (algorithm.preparations() or {"main": algorithm}).items()}
 
 
-def _train_group(algorithm: Algorithm, runs: Sequence[Journal], first: dict[Journal, dict[str, Examples]], watch: Watch) -> None:
+def _train_group(
+    algorithm: Algorithm, runs: Sequence[Journal], first: dict[Journal, dict[str, Examples]], watch: Watch
+) -> None:
     """All stages of some runs."""
     for name, model in algorithm.preparations().items():
         _prepare(name, model, _left(runs), first, watch)

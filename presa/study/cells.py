@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
 from presa.algorithms import configure
-from presa.algorithms.base import Training
+from presa.algorithms.base import Algorithm
 from presa.data.limits import load_limits
 from presa.data.pairs import resolve_device
 from presa.data.trajectories import find_episodes, find_unlabelled
@@ -184,7 +184,7 @@ def _work(root: Path, cell: Cell, folder: Path, device: str) -> tuple[dict[str, 
     return {"training": round(trained - started, 3), "evaluation": round(evaluated - trained, 3)}, failures
 
 
-def _train(name: str, algorithm: Training, jobs: list[Job], settings: Settings) -> dict[str, str]:
+def _train(name: str, algorithm: Algorithm, jobs: list[Job], settings: Settings) -> dict[str, str]:
     """Trains what can be trained; returns why runs failed, by the names of their folders."""
     try:
         summaries = train_all(name, algorithm, jobs, settings)

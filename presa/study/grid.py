@@ -14,7 +14,7 @@ from typing import Any
 
 import safefeedback.tasks
 from presa.algorithms import configure, find_algorithm
-from presa.algorithms.base import FromCloning, Training
+from presa.algorithms.base import Algorithm, FromCloning
 from safefeedback.errors import InputError
 from safefeedback.tasks import Task, find_task
 
@@ -285,7 +285,7 @@ def _cell(task: Task, column: Column, level: Level, scope: Scope) -> Cell:
     )
 
 
-def _cut(algorithm: type[Training], scope: Scope) -> dict[str, Any]:
+def _cut(algorithm: type[Algorithm], scope: Scope) -> dict[str, Any]:
     """What a scope says of every algorithm that knows it: steps of every kind, and the precision."""
     known = {one.name for one in fields(algorithm)}
     models = None if scope.steps is None else max(1, scope.steps // 4)
