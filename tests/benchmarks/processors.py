@@ -1,8 +1,8 @@
 """The same contents and the same episodes under other kernels of OpenBLAS, each in a process of its own.
 
-Contents are those of tests/contents.py. Episodes are those shipped here, replayed from their seeds: how many come out bit for
-bit, how far apart the others are, and how many have other costs, another length or another ending. `--episodes` is how many a
-task, 0 for all, which takes an hour.
+Contents are those of tests/contents.py. Episodes are those of the Bullet tasks that are shipped here, replayed by their seeds:
+how many come out bit for bit, how far apart the others are, and how many have other costs, another length or another ending.
+`--episodes` is how many a task, 0 for all, which takes an hour.
 
     python tests/benchmarks/processors.py --episodes 10
 """
@@ -34,7 +34,7 @@ def replays(count: int) -> dict[str, list[float]]:
     found: dict[str, list[float]] = {}
     for task in tasks().values():
         file = recordings_file(task)
-        if file is None or simulators.can_simulate(task) is not None:
+        if task.domain != "BulletGym" or file is None or simulators.can_simulate(task) is not None:
             continue
         episodes = read_recording(file)[0]
         chosen = np.linspace(0, len(episodes) - 1, count or len(episodes)).astype(int)
