@@ -22,6 +22,7 @@ export function curvesScene(view, sides) {
   }
 
   return {
+    charts,
     columns: charts,
     ground: (context, size, side, colours) => charts[side].forEach((chart, index) => drawChartGround(context, boxes(size)[index], chart, colours)),
     frame: (context, size, side, position, colours) =>

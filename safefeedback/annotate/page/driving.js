@@ -51,7 +51,7 @@ export function drivingScene(view, sides) {
     boxes.forEach((box, index) => drawChart(context, box, charts[side][index], position, colours));
   }
 
-  return { ground, frame, columns: charts };
+  return { ground, frame, charts, columns: charts };
 }
 
 /** How far each laser reaches; a dot where it meets something. Laser i looks i / lasers of a turn to the right of the front. */

@@ -56,7 +56,7 @@ export function lidarScene(view, sides) {
     boxes.forEach((box, index) => drawChart(context, box, charts[side][index], position, colours));
   }
 
-  return { ground, frame, columns: charts };
+  return { ground, frame, charts, columns: charts };
 }
 
 function layout(size, count) {

@@ -58,6 +58,6 @@ export class Pairs {
     const drawing = SCENES[this.view.kind](this.view, sides, this.cues);
     if (data.images === null || data.images.includes(null)) return { sides, scenes: [drawing] };
     const images = item.swapped ? [...data.images].reverse() : data.images;
-    return { sides, scenes: [framesScene(this.frames, images), drawing] };
+    return { sides, scenes: [framesScene(this.frames, images, drawing.charts), drawing] };
   }
 }

@@ -59,7 +59,7 @@ export function topScene(view, sides, cues) {
   }
 
   const place = (path) => [{ title: "x", unit: "m", column: path.x }, { title: "y", unit: "m", column: path.y }];
-  return { ground, frame, columns: charts.map((list, side) => [...place(paths[side]), ...list]) };
+  return { ground, frame, charts, columns: charts.map((list, side) => [...place(paths[side]), ...list]) };
 }
 
 /** The map and, beside it, the charts; a long track has them below it, where that shows the track larger. */
