@@ -37,7 +37,9 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def run_here(commands: Sequence[Sequence[str]], processes: int, on_done: Callable[[int, tuple[int, str, str]], None]) -> None:
+def run_locally(
+    commands: Sequence[Sequence[str]], processes: int, on_done: Callable[[int, tuple[int, str, str]], None]
+) -> None:
     """Runs commands, so many at once; those that run end with this call, however it ends.
 
     Args:

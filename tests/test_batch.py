@@ -14,7 +14,7 @@ import pytest
 from conftest import run_cli, wait_for
 
 from safefeedback.errors import InputError
-from safefeedback.parallel import run_here, shard
+from safefeedback.parallel import run_locally, shard
 from safefeedback.tasks import find_tasks, tasks
 
 WORDS = ["build", "--pairs", "30", "--length", "32", "--source", "recordings", "--out", "made"]
@@ -92,7 +92,7 @@ def test_commands_end_with_the_call() -> None:
 
     started = time.perf_counter()
     with pytest.raises(InterruptedError):
-        run_here([["sleep", "30"], ["sh", "-c", "echo why >&2; exit 3"], ["sleep", "30"]], 2, stop)
+        run_locally([["sleep", "30"], ["sh", "-c", "echo why >&2; exit 3"], ["sleep", "30"]], 2, stop)
     assert time.perf_counter() - started < 20
     assert not any("sleep\x0030" in Path(f"/proc/{pid}/cmdline").read_text() for pid in _children())
 

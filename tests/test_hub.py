@@ -336,7 +336,7 @@ def test_refused_in_one_line(built: Path, hub: Hub, online: list[float], tmp_pat
     hub.put("dataset", "user/odd", {"recipe.json": b'{"recipe": []}'})
     assert "it holds something else" in line(repo="user/odd") and "cannot name a version" in line(tag="v1.lock")
     with pytest.raises(InputError, match="makes no sense: check HF_ENDPOINT"):
-        network.ask("cannot read it", lambda: {}["id"])
+        network.retry("cannot read it", lambda: {}["id"])
     hub.put("dataset", "user/run", {"recipe.json": b'{"recipe": {"task": "BallRun"}}'})
     assert "it holds the task BallRun" in line(repo="user/run")
     monkeypatch.setenv("HF_TOKEN", GUEST)

@@ -102,7 +102,7 @@ def train(
     need("training", "torch", "safetensors")
     from presa.algorithms import configure
     from presa.cli.output import Watch, interrupted, log_to_tensorboard
-    from presa.data.limits import load_limits, told
+    from presa.data.limits import describe_labels, load_limits
     from presa.data.pairs import load_data, resolve_device
     from presa.data.trajectories import find_episodes, find_unlabelled
     from presa.runs.card import finish
@@ -130,7 +130,7 @@ def train(
         file = None if unlabelled == "own" else Path(unlabelled)
         seen = find_unlabelled(loaded[0].task, loaded[0].identity["source_sha256"], file)
         loaded = [one.with_unlabelled(seen) for one in loaded]
-    notes = [*(f"note: {note}" for note in chosen.notes), *(told(one) for one in loaded if cost_limits is not None)]
+    notes = [*(f"note: {note}" for note in chosen.notes), *(describe_labels(one) for one in loaded if cost_limits is not None)]
     if not as_json:
         print(*notes, sep="\n", end="\n" if notes else "")
     name = f"{Path(data).resolve().name}-{algorithm.replace(':', '.')}"

@@ -65,7 +65,7 @@ def study(
     from presa.study.on_ray import run_on_ray
     from presa.study.prepare import prepare
     from presa.study.rows import collect, write_rows
-    from presa.study.workers import run_here
+    from presa.study.workers import run_locally
     from safefeedback.parallel import cores, shard
     from safefeedback.terminal import Progress, saying
 
@@ -134,7 +134,7 @@ def study(
         if ray is not None:
             run_on_ray(root, todo, ray, gpus, on_cell)
         else:
-            run_here(root, todo, processes or cores(), device, on_cell)
+            run_locally(root, todo, processes or cores(), device, on_cell)
     table = collect(root, cells)
     place = write_rows(root, name, table)
     ended = [(cell, result(root, cell) or lost[cell.hash]) for cell in mine]

@@ -79,7 +79,7 @@ def load_limits(
     return loaded
 
 
-def told(data: Data) -> str:
+def describe_labels(data: Data) -> str:
     """Where the safety labels came from, for people."""
     published = f"label set {data.identity['labels']}" if data.identity["labels"] else "the published labels"
     return f"cost limit {data.cost_limit:g}: {data.identity.get('safety_labels', published)}"

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-TOKENS = 4  # a step: return, cost, state, action
 EPSILON = 1e-5  # of layer normalisation, as PyTorch's
 
 Parameters = dict[str, np.ndarray]

@@ -29,7 +29,7 @@ POLL = 0.2  # seconds between looks at what is finished
 DEATHS = 5  # of each process of ours, until none is started any more; a cell is given up after three
 
 
-def run_here(root: Path, cells: Sequence[Cell], processes: int, device: str, on_cell: OnCell) -> None:
+def run_locally(root: Path, cells: Sequence[Cell], processes: int, device: str, on_cell: OnCell) -> None:
     """Works until every cell is finished, by this call's processes or by others.
 
     Args:

@@ -16,7 +16,7 @@ from typing import Any
 from safefeedback.annotate.merge import add_rows
 from safefeedback.annotate.store import TABLES, Store
 from safefeedback.errors import InputError
-from safefeedback.hub.client import ask, snapshot
+from safefeedback.hub.client import retry, snapshot
 
 EVERY_SECONDS = 10.0
 
@@ -90,7 +90,7 @@ class Backup:
                 path_or_fileobj=content, path_in_repo=name, repo_id=self.repo, repo_type="dataset", commit_message=name
             )
 
-        ask(f"cannot upload to {self.repo}", send)
+        retry(f"cannot upload to {self.repo}", send)
 
     def _run(self) -> None:
         while not self._stop.wait(EVERY_SECONDS):

@@ -16,7 +16,7 @@ from safefeedback.dataset.reproduce import build_words
 from safefeedback.errors import InputError
 from safefeedback.feedback.recipe import Recipe
 from safefeedback.files import check_new
-from safefeedback.parallel import run_here, run_on_cluster
+from safefeedback.parallel import run_locally, run_on_cluster
 
 Told = dict[str, Any]
 SOURCES = ("auto", "dsrl", "recordings")
@@ -70,7 +70,7 @@ def build_all(
         on_done(task, found)
 
     if address is None:
-        run_here(commands, processes, told)
+        run_locally(commands, processes, told)
     else:
         run_on_cluster(_run, [(words[3:],) for words in commands], address, told)
 

@@ -36,7 +36,7 @@ class HubError(InputError):
     missing: str = ""
 
 
-def ask(failure: str, call: Callable[[], Result], writes: bool = False) -> Result:
+def retry(failure: str, call: Callable[[], Result], writes: bool = False) -> Result:
     """The result of a call to the Hub, which is made again where the server or the network failed for a moment.
 
     Args:
@@ -50,11 +50,11 @@ def ask(failure: str, call: Callable[[], Result], writes: bool = False) -> Resul
     from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
     from huggingface_hub.utils import get_session
 
-    be_quiet()
+    silence_client()
     carrier: Any = HfHubHTTPError.__bases__[0]  # of the library that carries the client's requests: its versions differ in that
     failures = (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, carrier)
     for attempt in range(TRIES):
-        _lose_patience(get_session())
+        _limit_waits(get_session())
         try:
             return call()
         except LocalTokenNotFoundError:
@@ -81,7 +81,7 @@ def snapshot(failure: str, kind: str, repo: str, revision: str | None, patterns:
     def download() -> str:
         return snapshot_download(repo, repo_type=kind, revision=revision, allow_patterns=patterns, etag_timeout=CONNECT_SECONDS)
 
-    return Path(ask(failure, download))
+    return Path(retry(failure, download))
 
 
 def reason_of(error: BaseException) -> str:
@@ -106,7 +106,7 @@ def token() -> str:
     return found
 
 
-def be_quiet() -> None:
+def silence_client() -> None:
     """Silences the client's own warnings, since what is told is how a thing ends, and its bars where nobody sees them."""
     from huggingface_hub.utils import disable_progress_bars, logging
 
@@ -133,7 +133,7 @@ def is_repo_name(name: str) -> bool:
 _HOW_TO_LOG_IN = "make one at https://huggingface.co/settings/tokens and log in with `hf auth login`, or set HF_TOKEN"
 
 
-def _lose_patience(session: Any) -> None:
+def _limit_waits(session: Any) -> None:
     """Ends every wait of the client's session after a while; by itself it waits for ever for most answers."""
     hooks = getattr(session, "event_hooks", None)  # clients before huggingface_hub 1.0 have none
     if hooks is not None and _limit_waiting not in hooks["request"]:

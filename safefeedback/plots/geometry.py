@@ -71,7 +71,6 @@ BULLET = {
 SENSORS = {"Point": 12, "Car": 24}  # safety-gymnasium: observations before the first lidar
 VELOCIMETER = 3  # the index of its forward part; the part to the left follows
 MAGNETOMETER = 9  # the index of its x part; y follows
-MAGNETIC_FIELD = 0.5  # of MuJoCo's default world, along -y
 CIRCLE_REACH = 6.0  # metres at which the lidar of the Circle tasks reads 0; 3 in the other tasks
 GYMNASIUM = {
     **{f"{name}Circle1": Arena(circle=1.5, x_limit=1.125) for name in SENSORS},

@@ -12,7 +12,7 @@ from safefeedback.dataset.reading import open_dataset
 from safefeedback.errors import InputError
 from safefeedback.files import check_new, file_sha256, new_folder
 from safefeedback.hub import places
-from safefeedback.hub.client import ask, snapshot
+from safefeedback.hub.client import retry, snapshot
 from safefeedback.publish.release import json_object
 
 
@@ -43,7 +43,7 @@ def fetch(
     check_out(out)
     named = f"{place.repo}{f' at {place.revision}' if place.revision else ''}"
     failure = f"cannot fetch {named}"
-    info = ask(failure, lambda: HfApi().repo_info(place.repo, repo_type="dataset", revision=place.revision))
+    info = retry(failure, lambda: HfApi().repo_info(place.repo, repo_type="dataset", revision=place.revision))
     with new_folder(out, overwrite, fetched=True) as partial:
         wanted = [places.INDEX, places.BASE, f"{place.dataset}/*"] if place.dataset else None
         cached = snapshot(failure, "dataset", place.repo, info.sha, wanted)

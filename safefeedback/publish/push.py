@@ -10,7 +10,7 @@ from typing import Any
 
 from safefeedback.errors import InputError
 from safefeedback.hub import client as network
-from safefeedback.hub.client import HubError, ask
+from safefeedback.hub.client import HubError, retry
 from safefeedback.publish.release import Change, Release, Remote, changelog, check_tag, compare, foreign, holds, unfinished
 
 
@@ -70,7 +70,7 @@ def look(release: Release, repo: str) -> Remote | None:
 
     api, failure = HfApi(), f"cannot read {repo}"
     try:
-        info: Any = ask(
+        info: Any = retry(
             failure,
             lambda: api.repo_info(repo, repo_type=release.kind, files_metadata=True),
         )
@@ -79,10 +79,10 @@ def look(release: Release, repo: str) -> Remote | None:
             return None
         raise
     files = {file.rfilename: file.lfs.sha256 if file.lfs else file.blob_id for file in info.siblings or []}
-    tags = ask(failure, lambda: api.list_repo_refs(repo, repo_type=release.kind)).tags
+    tags = retry(failure, lambda: api.list_repo_refs(repo, repo_type=release.kind)).tags
 
     def content(path: str) -> bytes | None:
-        return ask(failure, lambda: _content(release.kind, repo, info.sha, path)) if path in files else None
+        return retry(failure, lambda: _content(release.kind, repo, info.sha, path)) if path in files else None
 
     text = (content("README.md") or b"").decode(errors="replace")
     names = {tag.name: tag.target_commit for tag in tags}
@@ -107,7 +107,7 @@ def _create(release: Release, repo: str, public: bool) -> Remote:
 
     failure = f"cannot make {repo}"
     try:
-        ask(failure, lambda: HfApi().create_repo(repo, repo_type=release.kind, private=not public), writes=True)
+        retry(failure, lambda: HfApi().create_repo(repo, repo_type=release.kind, private=not public), writes=True)
     except HubError as error:
         if error.status != 409:  # it is there: an answer was lost, or somebody else made it
             raise
@@ -127,10 +127,10 @@ def _commit(release: Release, repo: str, remote: Remote, change: Change) -> str:
     api, failure = HfApi(), f"cannot publish to {repo}"
     additions = [CommitOperationAdd(path, content) for path, content in sorted(change.files.items())]
     operations: list[Any] = [*additions, *(CommitOperationDelete(path) for path in change.removed)]
-    ask(failure, lambda: api.preupload_lfs_files(repo, additions, repo_type=release.kind, free_memory=False), writes=True)
+    retry(failure, lambda: api.preupload_lfs_files(repo, additions, repo_type=release.kind, free_memory=False), writes=True)
     # not upload_folder: it makes several commits of a large folder, and checks the parent of the first one only
     try:
-        return ask(
+        return retry(
             failure,
             lambda: api.create_commit(
                 repo,
@@ -151,7 +151,7 @@ def _commit_of(release: Release, repo: str, version: str) -> str | None:
     """The commit that brought a version; the head may be another by now, by somebody else. None if there is none."""
     from huggingface_hub import HfApi
 
-    commits = ask(f"cannot read {repo}", lambda: HfApi().list_repo_commits(repo, repo_type=release.kind))
+    commits = retry(f"cannot read {repo}", lambda: HfApi().list_repo_commits(repo, repo_type=release.kind))
     return next((commit.commit_id for commit in commits if commit.title.startswith(f"{version}: ")), None)
 
 
@@ -160,7 +160,7 @@ def _tag(release: Release, repo: str, version: str, commit: str, line: str) -> N
 
     api, failure = HfApi(), f"cannot tag {repo} {version}"
     try:
-        ask(
+        retry(
             failure,
             lambda: api.create_tag(repo, tag=version, tag_message=line or None, revision=commit, repo_type=release.kind),
             writes=True,
@@ -168,7 +168,7 @@ def _tag(release: Release, repo: str, version: str, commit: str, line: str) -> N
     except HubError as error:
         if error.status != 409:
             raise
-        tags = ask(failure, lambda: api.list_repo_refs(repo, repo_type=release.kind)).tags
+        tags = retry(failure, lambda: api.list_repo_refs(repo, repo_type=release.kind)).tags
         if commit not in [tag.target_commit for tag in tags if tag.name == version]:
             known = any(tag.name == version for tag in tags)
             raise HubError(f"{failure}: the tag exists already: choose another --tag") if known else error from None
@@ -177,7 +177,7 @@ def _tag(release: Release, repo: str, version: str, commit: str, line: str) -> N
 def _open(release: Release, repo: str) -> None:
     from huggingface_hub import HfApi
 
-    ask(
+    retry(
         f"cannot make {repo} public",
         lambda: HfApi().update_repo_settings(repo, private=False, repo_type=release.kind),
         writes=True,

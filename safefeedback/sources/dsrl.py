@@ -8,7 +8,7 @@ from pathlib import Path
 
 from safefeedback.errors import InputError
 from safefeedback.files import file_sha256
-from safefeedback.hub.client import CONNECT_SECONDS, be_quiet, reason_of
+from safefeedback.hub.client import CONNECT_SECONDS, reason_of, silence_client
 from safefeedback.tasks import Task
 
 LICENSE = "cc-by-4.0"
@@ -68,7 +68,7 @@ def locate(task: Task) -> Path:
 def _download(repo: str, file: str, task: Task) -> Path:
     import huggingface_hub
 
-    be_quiet()
+    silence_client()
     try:
         _reach(huggingface_hub.constants.ENDPOINT)
         path = Path(huggingface_hub.hf_hub_download(repo, file, repo_type="dataset", etag_timeout=CONNECT_SECONDS))

@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch")
 
 from feedback_cases import write_dataset  # noqa: E402
 
-from presa.data.limits import load_limits, told  # noqa: E402
+from presa.data.limits import describe_labels, load_limits  # noqa: E402
 from presa.data.pairs import load_data  # noqa: E402
 from safefeedback import read, read_oracle  # noqa: E402
 from safefeedback.dataset.answers import import_answers  # noqa: E402
@@ -43,7 +43,9 @@ def test_the_oracle_gives_the_labels_of_relabel_and_flips_the_same_segments(fold
     assert other.segment_limit == made.segment_limit == 70 * 8 / horizon and other.cost_limit == 70
     flips = read_oracle(folder).safe_flipped.sum()
     assert other.identity["safety_labels"] == f"oracle: true costs, {flips} of 90 labels flipped as the published ones were"
-    assert "oracle: true costs" in told(other) and told(published) == "cost limit 20: the published labels"
+    assert (
+        "oracle: true costs" in describe_labels(other) and describe_labels(published) == "cost limit 20: the published labels"
+    )
     assert "safety_labels" not in published.identity and other.identity["labels_sha256"] == made.identity["labels_sha256"]
 
 

@@ -27,7 +27,7 @@ from presa.study.manifest import open_root, read_study, write_study
 from presa.study.prepare import label_set, prepare
 from presa.study.reproduce import command, study_command
 from presa.study.rows import SCHEMA, collect
-from presa.study.workers import run_here
+from presa.study.workers import run_locally
 from safefeedback.errors import InputError
 from safefeedback.parallel import shard
 from safefeedback.simulators import can_simulate
@@ -354,7 +354,7 @@ def test_processes_that_die_at_once_are_not_replaced_for_ever(tmp_path: Path, mo
     script.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(script))
     with pytest.raises(InputError, match="died one after the other"):
-        run_here(tmp_path, cells(find_study("modules"), paper_scope("BallRun")), 1, "cpu", lambda *_: None)
+        run_locally(tmp_path, cells(find_study("modules"), paper_scope("BallRun")), 1, "cpu", lambda *_: None)
 
 
 def test_a_cell_whose_processes_die_is_given_up(tmp_path: Path) -> None:
