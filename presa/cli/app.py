@@ -14,6 +14,7 @@ from presa.choices import ALGORITHMS, PRESETS
 from presa.cli.ask import ask
 from presa.cli.cache import cache
 from presa.cli.report import report
+from presa.cli.runs import runs
 from presa.cli.study import study
 from presa.options import parse_cost_limits, parse_setting
 from safefeedback.errors import InputError, command_line
@@ -35,6 +36,7 @@ app.command()(study)
 app.command()(report)
 app.command()(ask)
 app.command()(cache)
+app.command()(runs)
 
 
 @app.callback()

@@ -14,10 +14,31 @@ if TYPE_CHECKING:
 
 
 def report(
-    folder: Annotated[Path, typer.Argument(help="The folder of `presa study`.")],
-    study: Annotated[str | None, typer.Option(help="One of its studies. (default: all)")] = None,
+    folders: Annotated[
+        list[Path], typer.Argument(help="The folder of `presa study`; or any folders of runs, to compare them.")
+    ],
+    study: Annotated[str | None, typer.Option(help="One of the folder's studies. (default: all)")] = None,
+    out: Annotated[Path, typer.Option(help="Where a comparison of runs goes.")] = Path("comparison"),
 ) -> None:
-    """Set what studies found beside the paper: Markdown, LaTeX, figures, and one page to look at, for each study."""
+    """Set what studies found beside the paper, or any runs beside one another: Markdown, figures, and a page to look at."""
+    from presa.study.manifest import STUDIES_FILE, source_of, studies_in
+
+    if len(folders) > 1 or not (folders[0] / STUDIES_FILE).is_file():
+        if study is not None:
+            raise InputError(f"--study is for one folder of `presa study`, and {folders[0]} is none")
+        _report_runs(folders, out)
+        return
+    folder = folders[0]
+    names = [study] if study is not None else studies_in(folder)
+    if not names:
+        make = command_line("presa", "study", "table1", "--source", source_of(folder), "--out", folder)
+        raise InputError(f"{folder} holds no study yet: `{make}` makes one")
+    for name in names:
+        _report_study(folder, name, alone=study is not None or len(names) == 1)
+
+
+def _report_study(folder: Path, name: str, alone: bool) -> None:
+    """The report of one study; where others are reported too, one without a finished cell is only named."""
     from presa.files import write_bytes
     from presa.report.figures import draw
     from presa.report.latex import to_latex
@@ -25,39 +46,56 @@ def report(
     from presa.report.page import to_page
     from presa.report.tables import make_table
     from presa.study.cells import result
-    from presa.study.manifest import read_study, source_of, studies_in
+    from presa.study.manifest import read_study, source_of
     from presa.study.rows import collect, write_rows
     from safefeedback.files import replacing
     from safefeedback.plots.style import save
 
-    names = [study] if study is not None else studies_in(folder)
-    if not names:
-        make = command_line("presa", "study", "table1", "--source", source_of(folder), "--out", folder)
-        raise InputError(f"{folder} holds no study yet: `{make}` makes one")
-    for name in names:
-        found, scope, cells = read_study(folder, name)
-        rows = collect(folder, cells)
-        if rows.num_rows == 0:
-            message = f"no cell of study {name} in {folder} is finished yet"
-            if study is not None or len(names) == 1:
-                raise InputError(message)
-            print(message)
-            continue
-        write_rows(folder, name, rows)
-        results = [result(folder, cell) for cell in cells]
-        table = make_table(found, cells, rows, source_of(folder))
-        facts = tell(found, scope, cells, results)
-        place = folder / name
-        place.mkdir(exist_ok=True)
-        figures = draw(table, folder, cells)
-        for title, figure, _ in figures:
-            with replacing(place / f"{title}.png") as partial:
-                save(figure, partial)
-        shown = [(f"{title}.png", caption) for title, _, caption in figures]
-        write_bytes(place / "report.md", to_markdown(table, facts, shown).encode())
-        write_bytes(place / "report.tex", to_latex(table, facts).encode())
-        write_bytes(place / "report.html", to_page(table, facts, figures).encode())
-        print(f"{place}/report.html, report.md, report.tex: {sum(one is not None for one in results)} of {len(cells)} cells")
+    found, scope, cells = read_study(folder, name)
+    rows = collect(folder, cells)
+    if rows.num_rows == 0:
+        message = f"no cell of study {name} in {folder} is finished yet"
+        if alone:
+            raise InputError(message)
+        print(message)
+        return
+    write_rows(folder, name, rows)
+    results = [result(folder, cell) for cell in cells]
+    table = make_table(found, cells, rows, source_of(folder))
+    facts = tell(found, scope, cells, results)
+    place = folder / name
+    place.mkdir(exist_ok=True)
+    figures = draw(table, folder, cells)
+    for title, figure, _ in figures:
+        with replacing(place / f"{title}.png") as partial:
+            save(figure, partial)
+    shown = [(f"{title}.png", caption) for title, _, caption in figures]
+    write_bytes(place / "report.md", to_markdown(table, facts, shown).encode())
+    write_bytes(place / "report.tex", to_latex(table, facts).encode())
+    write_bytes(place / "report.html", to_page(table, facts, figures).encode())
+    print(f"{place}/report.html, report.md, report.tex: {sum(one is not None for one in results)} of {len(cells)} cells")
+
+
+def _report_runs(folders: list[Path], out: Path) -> None:
+    """Any runs beside one another."""
+    from presa.files import write_bytes
+    from presa.report.comparison import commands, compare, find_judged, learning_curves
+    from presa.report.markdown import to_markdown
+    from safefeedback.files import replacing
+    from safefeedback.plots.style import save
+
+    judged, left = find_judged(folders)
+    table = compare(judged)
+    facts = [f"{len(judged)} runs in {', '.join(map(str, folders))}"]
+    facts += [f"{place} was not evaluated: `presa evaluate {place}`" for place in left]
+    out.mkdir(parents=True, exist_ok=True)
+    shown = []
+    if (figure := learning_curves(judged)) is not None:
+        with replacing(out / "curves.png") as partial:
+            save(figure, partial)
+        shown = [("curves.png", "What the runs reported over their steps, after cloning; a colour a method.")]
+    write_bytes(out / "report.md", to_markdown(table, facts, shown, commands(judged)).encode())
+    print(f"{out}/report.md: {len(judged)} runs" + (f", {len(left)} were not evaluated" if left else ""))
 
 
 def tell(study: Study, scope: Scope, cells: list[Cell], results: list[dict[str, Any] | None]) -> list[str]:

@@ -13,8 +13,8 @@ WHAT = (
 )
 
 
-def to_markdown(table: Table, facts: list[str], figures: list[tuple[str, str]]) -> str:
-    """The whole report; `facts` say what was run, `figures` are (file name, caption)."""
+def to_markdown(table: Table, facts: list[str], figures: list[tuple[str, str]], commands: list[str] | None = None) -> str:
+    """The whole report; `facts` say what was run, `figures` are (file, caption), `commands` are the study's own if None."""
     study = table.study
     head = ["task", *(["level"] if len(study.levels) > 1 else []), *(column.name for column in study.columns)]
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
@@ -24,19 +24,22 @@ def to_markdown(table: Table, facts: list[str], figures: list[tuple[str, str]]) 
     orientation = "and the difference" if table.compared else "for orientation: these are not the paper's recordings"
     notes = footnotes(study.paper)
     cells = [entry.cell for line in table.lines for entry in line.entries if entry.cell and entry.runs]
+    where = "Each trains a run again, given the folder of its dataset."
+    if commands is None:
+        commands = [f"{command(cell)}    # {cell.place}" for cell in cells]
+        where = "In the folder of the study; `presa report` makes averages and figures of the same rows."
+    counts = "" if study.name == "comparison" else "## Safe tasks\n\n" + _counts(table)
     parts = [
         f"# {study.title}",
         "\n".join(f"- {fact}" for fact in facts),
         f"Each cell: {WHAT}." + (f" In brackets the paper's ({', '.join(study.paper)}), {orientation}." if study.paper else ""),
         "\n".join(lines),
-        "## Safe tasks\n\n" + _counts(table),
+        counts,
         "## How sure the safety is\n\n" + safety_table(table),
         "## Interquartile means\n\n" + _intervals(table),
         "## Paired tests\n\n" + tests if (tests := paired_table(table)) else "",
         *(f"![{caption}]({name})\n\n{caption}" for name, caption in figures),
-        "## Commands\n\nIn the folder of the study; `presa report` makes averages and figures of the same rows.\n\n```\n"
-        + "\n".join(f"{command(cell)}    # {cell.place}" for cell in cells)
-        + "\n```",
+        "## Commands\n\n" + where + "\n\n```\n" + "\n".join(commands) + "\n```",
         "## Known inconsistencies of the paper\n\n" + "\n".join(f"- {note}" for note in notes) if notes else "",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"

@@ -22,6 +22,8 @@ from safefeedback.files import is_litter
 
 FORMAT_VERSION = 1
 
+STUDIES_FILE = "studies.json"
+
 
 def open_root(root: Path, source: str) -> None:
     """Makes the folder, or finds studies of the same recordings in it.
@@ -29,7 +31,7 @@ def open_root(root: Path, source: str) -> None:
     Raises:
         InputError: if something else is there.
     """
-    path = root / "studies.json"
+    path = root / STUDIES_FILE
     wanted = {"format_version": FORMAT_VERSION, "source": source}
     if path.is_file():
         if (found := _read(path)) != wanted:
@@ -85,14 +87,14 @@ def studies_in(root: Path) -> list[str]:
     Raises:
         InputError: if it is not a folder of studies.
     """
-    if not (root / "studies.json").is_file():
+    if not (root / STUDIES_FILE).is_file():
         raise InputError(f"{root} is not a folder of `presa study`")
     return [name for name in studies() if (root / f"{name}.json").is_file()]
 
 
 def source_of(root: Path) -> str:
     """Which recordings the studies of a folder are about: "dsrl" or "recordings"."""
-    return _read(root / "studies.json")["source"]
+    return _read(root / STUDIES_FILE)["source"]
 
 
 def _tuples(fields: dict[str, Any]) -> dict[str, Any]:

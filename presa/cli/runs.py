@@ -1,0 +1,39 @@
+"""The command `presa runs`; app.py registers it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
+
+
+def runs(
+    folders: Annotated[list[Path], typer.Argument(help="Folders of runs, or folders that hold runs.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout, and nothing else.")] = False,
+) -> None:
+    """List runs: how far each has come, what it reached, and when it last changed."""
+    from presa.runs.listing import list_runs
+    from safefeedback.cli.output import print_table
+
+    rows = list_runs(folders)
+    if as_json:
+        print(json.dumps(rows))
+        return
+    shown = []
+    for row in rows:
+        known = row["normalized_cost"] is not None
+        result = f"{row['normalized_return']:.2f} / {row['normalized_cost']:.2f}" if known else "-"
+        what = f"{row['algorithm']}, {row['task']}, limit {row['cost_limit']:g}, seed {row['seed']}"
+        safe = "" if row["safe"] is None else "safe" if row["safe"] else "UNSAFE"
+        shown.append((row["run"], what, row["state"], result, safe, age(row["age"])))
+    print_table(("run", "what", "state", "reward / cost", "", "age"), shown)
+
+
+def age(seconds: float) -> str:
+    """12 s, 5 min, 3 h, 2 d"""
+    size, unit = next((size, unit) for size, unit in UNITS if seconds >= size or size == 1)
+    return f"{int(seconds // size)} {unit}"

@@ -1,0 +1,65 @@
+"""The runs in some folders: how far each has come, and what it reached."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from presa.files import POLICY_FILE, read_failure
+from presa.runs.evaluation import runs_below
+from presa.runs.records import read_config, read_metrics
+from safefeedback.errors import InputError
+
+
+def list_runs(folders: Sequence[Path]) -> list[dict[str, Any]]:
+    """A row for each run, those of one folder in the order of their algorithm, cost limit and seed.
+
+    Returns:
+        Rows of run (its folder), algorithm, task, cost_limit, seed, state ("finished", "failed: why" or "at step n of m"),
+        normalized_return, normalized_cost and safe (None before an evaluation), and age, seconds since anything changed.
+
+    Raises:
+        InputError: if a folder holds no run.
+    """
+    rows = []
+    for folder in folders:
+        places = runs_below(folder) or ([folder] if (folder / "config.json").is_file() else [])
+        if not places:
+            raise InputError(f"{folder} holds no run: `presa train DATA --out {folder}` makes one")
+        rows += [_row(place) for place in places]
+    return rows
+
+
+def _row(place: Path) -> dict[str, Any]:
+    config, found = read_config(place), _evaluation(place)
+    changed = max(path.stat().st_mtime for path in place.iterdir())
+    return {
+        "run": str(place),
+        "algorithm": config["algorithm"],
+        "task": config["task"]["name"],
+        "cost_limit": config["cost_limit"],
+        "seed": config["seed"],
+        "state": _state(place, config),
+        **{name: found.get(name) for name in ("normalized_return", "normalized_cost", "safe")},
+        "age": max(0.0, time.time() - changed),
+    }
+
+
+def _state(place: Path, config: dict[str, Any]) -> str:
+    if (place / POLICY_FILE).is_file():
+        return "finished"
+    if (failure := read_failure(place)) is not None:
+        return f"failed: {failure}"
+    lines = read_metrics(place)
+    where = f"{lines[-1]['stage']} {lines[-1]['step']:,}" if lines else "begun"
+    return f"{where} of {config['configuration']['steps']:,} steps"
+
+
+def _evaluation(place: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads((place / "evaluation.json").read_text(encoding="utf-8"))["summary"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}

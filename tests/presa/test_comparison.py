@@ -1,0 +1,112 @@
+"""Any runs beside one another, and the list of runs: real folders, numbers by hand."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from presa.cli import main
+from presa.cli.runs import age
+from presa.report.comparison import compare, find_judged
+from presa.runs.listing import list_runs
+from safefeedback.errors import InputError
+
+
+def make_run(folder: Path, algorithm: str, seed: int, costs: list[float] | None, limit: float = 20, **changed: str) -> Path:
+    """A run's records as presa writes them, with an evaluation of one episode for each cost if there are any."""
+    folder.mkdir(parents=True)
+    config: dict[str, Any] = {
+        "format_version": 1,
+        "algorithm": algorithm,
+        "configuration": {"steps": 100},
+        "changed": changed,
+        "task": {"name": "BallRun"},
+        "cost_limit": limit,
+        "seed": seed,
+        "data": {"pairs": 10, "labels": None},
+    }
+    (folder / "config.json").write_text(json.dumps(config))
+    lines = [{"stage": "main", "step": step, "preference_loss": 1 / step, "nu": None} for step in (50, 100)]
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    if costs is not None:
+        (folder / "policy.safetensors").touch()
+        rows = [
+            {"task": "BallRun", "cost_limit": limit, "seed": seed, "normalized_return": 0.5, "normalized_cost": cost}
+            for cost in costs
+        ]
+        summary = {"normalized_return": 0.5, "normalized_cost": sum(costs) / len(costs), "safe": sum(costs) <= len(costs)}
+        (folder / "evaluation.json").write_text(json.dumps({"rows": rows, "summary": summary}))
+    return folder
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    for seed, costs in enumerate([[0.0, 1.0], [0.5, 2.5]]):
+        make_run(tmp_path / "a" / f"seed{seed}", "presa", seed, costs)
+    make_run(tmp_path / "a" / "other", "presa", 0, [0.1], nu_maximum="2")
+    make_run(tmp_path / "b", "bc-all", 0, [3.0], limit=10)
+    make_run(tmp_path / "c", "safety", 0, None)
+    return tmp_path
+
+
+def test_methods_are_columns_and_limits_lines(runs: Path) -> None:
+    judged, left = find_judged([runs / "a", runs / "b", runs / "c", runs / "a" / "other"])
+    table = compare(judged)
+    assert left == [runs / "c"] and len(judged) == 4  # a run that is named twice counts once
+    assert {column.name for column in table.study.columns} == {"presa", "presa (nu_maximum=2)", "bc-all"}
+    by_name = {column.name: index for index, column in enumerate(table.study.columns)}
+    low, high = table.lines
+    assert (low.level, high.level) == ("limit 10", "limit 20")
+    assert high.entries[by_name["presa"]].cost == 1.0  # (0.5 + 1.5) / 2
+    assert high.entries[by_name["bc-all"]].cost is None and low.entries[by_name["bc-all"]].cost == 3.0
+
+
+def test_the_report_of_any_runs(runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("matplotlib")
+    monkeypatch.chdir(runs)
+    with pytest.raises(SystemExit) as ended:
+        main(["report", "a", "b", "c"])
+    assert ended.value.code in (0, None)
+    assert "comparison/report.md: 4 runs, 1 were not evaluated" in capsys.readouterr().out
+    text = (runs / "comparison" / "report.md").read_text()
+    assert "0.50 / 1.00" in text and "limit 10" in text and "--set nu_maximum=2" in text and "presa evaluate c" in text
+    assert (runs / "comparison" / "curves.png").stat().st_size > 1000
+
+
+def test_runs_are_listed_with_their_state(
+    runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = {row["run"]: row for row in list_runs([runs / "a", runs / "b", runs / "c"])}
+    assert len(rows) == 5
+    assert rows[str(runs / "b")]["state"] == "finished" and rows[str(runs / "b")]["safe"] is False
+    assert rows[str(runs / "c")]["state"] == "main 100 of 100 steps" and rows[str(runs / "c")]["normalized_cost"] is None
+    (runs / "c" / "failure.json").write_text('{"error": "the loss was not finite"}')
+    for path in (runs / "c").iterdir():
+        os.utime(path, (0, 0))
+    (row,) = list_runs([runs / "c"])
+    assert row["state"] == "failed: the loss was not finite" and row["age"] > 1e6
+    monkeypatch.chdir(runs)
+    with pytest.raises(SystemExit):
+        main(["runs", "b", "--json"])
+    assert json.loads(capsys.readouterr().out)[0]["run"] == "b"
+
+
+def test_ages() -> None:
+    assert [age(seconds) for seconds in (0.4, 59, 60, 7300, 200_000)] == ["0 s", "59 s", "1 min", "2 h", "2 d"]
+
+
+def test_what_cannot_be_compared(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is not a run"):
+        find_judged([tmp_path])
+    run = make_run(tmp_path / "run", "presa", 0, None)
+    with pytest.raises(InputError, match="was evaluated yet"):
+        find_judged([run])
+    (run / "evaluation.json").write_text("[]")
+    with pytest.raises(InputError, match="is not an evaluation"):
+        find_judged([run])
+    with pytest.raises(InputError, match="holds no run"):
+        list_runs([tmp_path / "none"])
