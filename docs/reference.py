@@ -1,0 +1,120 @@
+"""A hook of MkDocs that makes the reference pages from the code, so that nothing in them is typed twice."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from mkdocs.structure.files import File, Files
+from typer.cli import get_docs_for_click
+from typer.main import get_command
+
+
+def on_files(files: Files, config: Any) -> Files:
+    """Adds the generated pages to those that are written by hand."""
+    for name, text in pages().items():
+        files.append(File.generated(config, f"reference/{name}.md", content=text))
+    return files
+
+
+def pages() -> dict[str, str]:
+    """The Markdown of every generated page, by its name."""
+    return {
+        "safefeedback": commands("safefeedback"),
+        "presa": commands("presa"),
+        "algorithms": algorithms(),
+        "variants": variants(),
+    }
+
+
+def commands(program: str) -> str:
+    """Every command of a program with its arguments and options, as typer tells them."""
+    import importlib
+
+    import typer
+
+    command = get_command(importlib.import_module(f"{program}.cli.app").app)
+    with typer.Context(command, info_name=program) as context:
+        return get_docs_for_click(obj=command, ctx=context, name=program)
+
+
+def algorithms() -> str:
+    """Every algorithm: its class's docstring, with the settings that it inherits, and the presets."""
+    from presa.algorithms import ALGORITHMS, PRESETS
+
+    parts = [
+        "# Algorithms and their settings\n\n`presa train DATA --algorithm NAME --set SETTING=VALUE`. Every setting is a field "
+        "of the algorithm's class; `--preset` sets several at once, and an explicit value always wins."
+    ]
+    for name, algorithm in ALGORITHMS.items():
+        described = settings(algorithm)
+        rows = [
+            f"| `{field.name}` | `{field.default!r}` | {described.get(field.name, '')} |" for field in dataclasses.fields(algorithm)
+        ]
+        parts.append(f"## {name}\n\n{summary(algorithm)}\n\n| setting | default | |\n|---|---|---|\n" + "\n".join(rows))
+    parts.append(
+        "## Presets\n\n"
+        + "\n\n".join(
+            f"### {name}\n\n| setting | value |\n|---|---|\n" + "\n".join(f"| `{k}` | `{v!r}` |" for k, v in values.items())
+            for name, values in PRESETS.items()
+        )
+    )
+    return "\n\n".join(parts) + "\n"
+
+
+def variants() -> str:
+    """Every sampler, teacher, annotator and filter by name."""
+    from safefeedback.feedback.annotators import ANNOTATORS
+    from safefeedback.feedback.filters import FILTERS
+    from safefeedback.feedback.sampling import SAMPLERS
+    from safefeedback.feedback.teachers import TEACHERS
+
+    kinds = {
+        "Samplers": ("--sampler", SAMPLERS),
+        "Teachers": ("--teacher", TEACHERS),
+        "Annotators": ("--safety-noise", ANNOTATORS),
+        "Filters": ("--filter", FILTERS),
+    }
+    parts = ["# Samplers, teachers, annotators, filters\n\nGiven as `NAME` or `NAME:SETTING=VALUE,SETTING=VALUE`."]
+    for title, (option, known) in kinds.items():
+        rows = []
+        for name, one in known.items():
+            shown = ", ".join(f"{field.name}={getattr(one, field.name)}" for field in fields_of(one))
+            rows.append(f"| `{name}` | {f'`{shown}`' if shown else ''} | {summary(one)} |")
+        parts.append(f"## {title}\n\n`{option}`\n\n| name | settings | |\n|---|---|---|\n" + "\n".join(rows))
+    return "\n\n".join(parts) + "\n"
+
+
+def fields_of(one: Any) -> tuple[dataclasses.Field, ...]:
+    """The settings of a variant that is a dataclass; none of a function."""
+    return dataclasses.fields(one) if dataclasses.is_dataclass(one) else ()
+
+
+def summary(one: Any) -> str:
+    """The first paragraph of a docstring, on one line."""
+    text = (one.__doc__ or type(one).__doc__ or "").strip().split("\n\n")[0]
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def settings(algorithm: type) -> dict[str, str]:
+    """What the docstrings of a class and its bases say of each attribute, by name; the class itself comes first."""
+    import inspect
+
+    found: dict[str, str] = {}
+    for base in algorithm.__mro__:
+        lines = inspect.cleandoc(base.__dict__.get("__doc__") or "").splitlines()
+        if "Attributes:" not in lines:
+            continue
+        names, text = [], []
+        for line in [*lines[lines.index("Attributes:") + 1 :], ""]:
+            entry = line.startswith("    ") and not line.startswith("     ") and ": " in line
+            if entry or not line.strip():
+                for name in names:
+                    found.setdefault(name, " ".join(text).replace("|", "\\|"))
+                if not line.strip():
+                    break
+                head, _, rest = line.strip().partition(": ")
+                names, text = [name.strip() for name in head.split(",")], [rest]
+            else:
+                text.append(line.strip())
+    return found
