@@ -49,7 +49,8 @@ def algorithms() -> str:
     for name, algorithm in ALGORITHMS.items():
         described = settings(algorithm)
         rows = [
-            f"| `{field.name}` | `{field.default!r}` | {described.get(field.name, '')} |" for field in dataclasses.fields(algorithm)
+            f"| `{field.name}` | `{field.default!r}` | {described.get(field.name, '')} |"
+            for field in dataclasses.fields(algorithm)
         ]
         parts.append(f"## {name}\n\n{summary(algorithm)}\n\n| setting | default | |\n|---|---|---|\n" + "\n".join(rows))
     parts.append(

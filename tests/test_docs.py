@@ -1,0 +1,131 @@
+"""The documentation: it builds without a warning, its blocks run, and its reference lacks no option and no setting."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+import os
+import re
+import runpy
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import write_hdf5
+from hub_server import Hub
+
+ROOT = Path(__file__).parents[1]
+PAGES = ROOT / "docs" / "pages"
+FENCE = re.compile(r"(?:<!-- in the tests: (?P<extra>.*?) -->\n)?```(?P<kind>sh|python)\n(?P<code>.*?)```", re.S)
+# pages in an order in which each finds what an earlier one made
+RUN = ("tutorial", "how-to/recordings", "how-to/noise", "how-to/label-sets", "how-to/read", "how-to/publish", "how-to/tables")
+
+
+def reference() -> dict[str, str]:
+    return runpy.run_path(str(ROOT / "docs" / "reference.py"))["pages"]()
+
+
+def test_it_builds_without_a_warning(tmp_path: Path) -> None:
+    pytest.importorskip("mkdocs", reason="the group 'docs' is not installed")
+    pytest.importorskip("mkdocstrings", reason="the group 'docs' is not installed")
+    words = [
+        sys.executable,
+        "-m",
+        "mkdocs",
+        "build",
+        "--strict",
+        "-q",
+        "-f",
+        ROOT / "docs" / "mkdocs.yml",
+        "-d",
+        tmp_path / "site",
+    ]
+    env = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
+    result = subprocess.run(list(map(str, words)), capture_output=True, text=True, env=env, check=False)
+    assert result.returncode == 0, result.stderr
+    home = (tmp_path / "site" / "index.html").read_text()
+    assert "safe preference feedback" in home
+    for page in PAGES.rglob("*.md"):
+        name = page.relative_to(PAGES).with_suffix("")
+        assert (tmp_path / "site" / ("" if name.name == "index" else name) / "index.html").is_file(), name
+    hosts = set(re.findall(r"""(?:src|href)=["']https?://([^/"']+)""", home))
+    assert hosts <= {"squidfunk.github.io", "zensical.org"}, "pages load nothing from elsewhere"  # credits, as links
+
+
+def test_the_reference_has_every_option_and_setting() -> None:
+    pytest.importorskip("mkdocs", reason="the group 'docs' is not installed")
+    pytest.importorskip("torch")
+    from typer.main import get_command
+
+    import presa.cli.app
+    import safefeedback.cli.app
+    from presa.algorithms import ALGORITHMS
+
+    found = reference()
+    for program, app in (("safefeedback", safefeedback.cli.app.app), ("presa", presa.cli.app.app)):
+        options = [
+            option
+            for command in get_command(app).commands.values()
+            for one in (command, *getattr(command, "commands", {}).values())
+            for parameter in one.params
+            for option in parameter.opts
+            if option.startswith("--")
+        ]
+        assert len(options) > 20 and all(f"`{option}" in found[program] for option in options)
+    for name, algorithm in ALGORITHMS.items():
+        section = found["algorithms"].split(f"\n## {name}\n")[1].split("\n## ")[0]
+        missing = [
+            field.name for field in dataclasses.fields(algorithm) if not re.search(rf"\| `{field.name}` \| .* \| \S", section)
+        ]
+        assert not missing, f"{name}: {missing} have no description"
+
+
+def test_the_blocks_run(hub: Hub, online: list[float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every shell and Python block of the pages named above, in one folder; the Hub is a server on loopback."""
+    for package in ("torch", "stable_baselines3", "matplotlib"):
+        pytest.importorskip(package)
+    for name, value in {
+        "PRESA_CACHE": tmp_path / "kept",
+        "DSRL_DATASET_DIR": tmp_path / "dsrl",
+        **hub.env(tmp_path / "hf"),
+    }.items():
+        monkeypatch.setenv(name, str(value))
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+    write_hdf5(work / "my_data.hdf5", [200] * 40)
+    run("safefeedback build --task DroneCircle --pairs 40 --source recordings --out drone")
+    blocks = [(page, match) for page in RUN for match in FENCE.finditer((PAGES / f"{page}.md").read_text())]
+    assert len(blocks) > 15
+    for page, match in blocks:
+        if match["kind"] == "python":
+            result = subprocess.run([sys.executable, "-c", match["code"]], capture_output=True, text=True, check=False)
+            assert result.returncode == 0, f"{page}: {match['code']}\n{result.stderr}"
+            continue
+        for line in match["code"].splitlines():
+            run(shortened(line, match["extra"] or ""), page)
+
+
+def shortened(line: str, extra: str) -> str:
+    """A command with the options that make it quick: each goes to the command that has it."""
+    words = shlex.split(line, comments=True)
+    wanted = shlex.split(extra)
+    pairs = [wanted[i : i + 2] for i in range(0, len(wanted), 2)]
+    takes = {"train": ("--steps", "--set", "--bc-steps"), "evaluate": ("--episodes",), "study": ("--steps", "--bc-steps")}
+    return shlex.join([*words, *(word for pair in pairs if pair[0] in takes.get(words[1], ()) for word in pair)])
+
+
+def run(line: str, page: str = "") -> None:
+    """A command in this process, as typed."""
+    from presa.cli import main as presa_main
+    from safefeedback.cli import main as safefeedback_main
+
+    program, *words = shlex.split(line, comments=True)
+    main = {"safefeedback": safefeedback_main, "presa": presa_main}[program]
+    errors = io.StringIO()
+    with contextlib.redirect_stderr(errors), pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code in (0, None), f"{page}: {line}\n{errors.getvalue()}"
