@@ -242,6 +242,7 @@ class FromReference(FromCloning):
     Attributes:
         rate_after_bc: "warm-up" rises linearly over `warm_up_steps` to `rate_factor` times the rate (as CPL-KL and TraC);
             "flat" keeps the rate, the paper's literal reading.
+        warm_up_steps, rate_factor: of the warm-up: its length, and the share of the learning rate that it rises to.
         discount: gamma.
     """
 
