@@ -16,12 +16,23 @@ from pathlib import Path
 import pytest
 from conftest import write_hdf5
 from hub_server import Hub
+from test_cli import run_and_interrupt
 
 ROOT = Path(__file__).parents[1]
 PAGES = ROOT / "docs" / "pages"
 FENCE = re.compile(r"(?:<!-- in the tests: (?P<extra>.*?) -->\n)?```(?P<kind>sh|python)\n(?P<code>.*?)```", re.S)
 # pages in an order in which each finds what an earlier one made
-RUN = ("tutorial", "how-to/recordings", "how-to/noise", "how-to/label-sets", "how-to/read", "how-to/publish", "how-to/tables")
+RUN = (
+    "tutorial",
+    "how-to/recordings",
+    "how-to/noise",
+    "how-to/label-sets",
+    "how-to/read",
+    "how-to/publish",
+    "how-to/tables",
+    "how-to/task",
+    "how-to/people",
+)
 
 
 def reference() -> dict[str, str]:
@@ -97,6 +108,9 @@ def test_the_blocks_run(hub: Hub, online: list[float], tmp_path: Path, monkeypat
     work.mkdir()
     monkeypatch.chdir(work)
     write_hdf5(work / "my_data.hdf5", [200] * 40)
+    (work / "maze.py").write_text((ROOT / "docs" / "examples" / "maze.py").read_text())
+    maze = re.findall(r"```toml\n(.*?)```", (PAGES / "how-to" / "task.md").read_text(), re.S)[0]
+    (work / "maze.toml").write_text(maze)
     run("safefeedback build --task DroneCircle --pairs 40 --source recordings --out drone")
     blocks = [(page, match) for page in RUN for match in FENCE.finditer((PAGES / f"{page}.md").read_text())]
     assert len(blocks) > 15
@@ -106,7 +120,11 @@ def test_the_blocks_run(hub: Hub, online: list[float], tmp_path: Path, monkeypat
             assert result.returncode == 0, f"{page}: {match['code']}\n{result.stderr}"
             continue
         for line in match["code"].splitlines():
-            run(shortened(line, match["extra"] or ""), page)
+            if " annotate " in line and "--results" not in line:  # it serves until it is interrupted
+                words = shlex.split(line, comments=True)[1:]
+                assert run_and_interrupt(*words, "--no-browser", cwd=work, env=dict(os.environ)).returncode == 0, line
+            else:
+                run(shortened(line, match["extra"] or ""), page)
 
 
 def shortened(line: str, extra: str) -> str:
