@@ -14,9 +14,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import write_hdf5
+from conftest import run_and_interrupt, write_hdf5
 from hub_server import Hub
-from test_cli import run_and_interrupt
 
 ROOT = Path(__file__).parents[1]
 PAGES = ROOT / "docs" / "pages"
