@@ -40,13 +40,15 @@ def commands(program: str) -> str:
 
 def algorithms() -> str:
     """Every algorithm: its class's docstring, with the settings that it inherits, and the presets."""
-    from presa.algorithms import ALGORITHMS, PRESETS
+    from presa.algorithms import find_algorithm
+    from presa.choices import ALGORITHMS, PRESETS
 
     parts = [
         "# Algorithms and their settings\n\n`presa train DATA --algorithm NAME --set SETTING=VALUE`. Every setting is a field "
         "of the algorithm's class; `--preset` sets several at once, and an explicit value always wins."
     ]
-    for name, algorithm in ALGORITHMS.items():
+    for name in ALGORITHMS:
+        algorithm = find_algorithm(name)
         described = settings(algorithm)
         rows = [
             f"| `{field.name}` | `{field.default!r}` | {described.get(field.name, '')} |"

@@ -72,7 +72,8 @@ def test_the_reference_has_every_option_and_setting() -> None:
 
     import presa.cli.app
     import safefeedback.cli.app
-    from presa.algorithms import ALGORITHMS
+    from presa.algorithms import find_algorithm
+    from presa.choices import ALGORITHMS
 
     found = reference()
     for program, app in (("safefeedback", safefeedback.cli.app.app), ("presa", presa.cli.app.app)):
@@ -85,7 +86,8 @@ def test_the_reference_has_every_option_and_setting() -> None:
             if option.startswith("--")
         ]
         assert len(options) > 20 and all(f"`{option}" in found[program] for option in options)
-    for name, algorithm in ALGORITHMS.items():
+    for name in ALGORITHMS:
+        algorithm = find_algorithm(name)
         section = found["algorithms"].split(f"\n## {name}\n")[1].split("\n## ")[0]
         missing = [
             field.name for field in dataclasses.fields(algorithm) if not re.search(rf"\| `{field.name}` \| .* \| \S", section)
