@@ -84,7 +84,8 @@ def scatter(table: Table) -> Drawn | None:
                 axes.plot([x, x], [y, most], color=OTHER, linewidth=0.6, zorder=0)
                 axes.scatter(x, most, color=OTHER, marker="_", s=60, zorder=0)
             axes.scatter(x, y, color=SAFE if entry.safe else UNSAFE, s=22)
-            left = x > 0.7 * right  # then its name stands on the left
+            over = x <= 1 < x + 38 / wide_points  # its name would lie on the limit's line
+            left = (over and x * wide_points > 34) or (x > 0.7 * right and x * wide_points - 38 > wide_points)
             at, up = x * wide_points - (34 if left else 0), 2.0
             while any(abs(at - other) < 36 and abs(y * high_points + up - height) < 6.5 for other, height in taken):
                 up += 0.5
@@ -95,7 +96,7 @@ def scatter(table: Table) -> Drawn | None:
             axes.annotate(task, (x, y), xytext=(-4 if left else 4, up), **words)
         axes.axvline(1, color=ACCENT, linestyle=":", linewidth=1)
         axes.set(title=table.study.columns[index].name, xlim=(-0.05 * right, right), ylim=(low - 0.1, high + 0.1))
-        axes.set(xlabel="cost", ylabel="reward" if place % wide == 0 else "")
+        axes.set(xlabel="normalised cost", ylabel="normalised reward" if place % wide == 0 else "")
     caption = "Normalised reward against cost, a dot a task; left of the dotted line is safe (Figure 3)."
     if any(ceiling(find_task(line.task)) is not None for line in table.lines):
         caption += " A grey bar is about the most that any policy can score in the task."

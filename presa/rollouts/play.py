@@ -17,15 +17,17 @@ import numpy as np
 from safefeedback.errors import InputError
 from safefeedback.tasks import Task
 
+Watch = Callable[[int, float, float], None]
 
-def play(env: Any, policy: Any, seed: int, watch: Callable[[], None] = lambda: None) -> dict[str, Any]:
+
+def play(env: Any, policy: Any, seed: int, watch: Watch = lambda length, total, cost: None) -> dict[str, Any]:
     """One episode.
 
     Args:
         env: as `safefeedback.simulators.make` gives.
         policy: see `presa.rollouts.policy.load`.
         seed: of the episode's start, and of the policy if it listens.
-        watch: called after the reset and after every step.
+        watch: called after the reset and after every step, with how many steps were made, and their return and cost.
 
     Returns:
         return and cost, undiscounted sums, and length in steps.
@@ -40,7 +42,7 @@ def play(env: Any, policy: Any, seed: int, watch: Callable[[], None] = lambda: N
         reseed(seed)
     policy.reset(1)
     total, cost, length, over = 0.0, 0.0, 0, False
-    watch()
+    watch(0, 0.0, 0.0)
     while not over:
         action = np.asarray(policy.act(np.asarray(observation, np.float32)[None]), np.float32)
         if action.shape != (1, *low.shape) or not np.isfinite(action).all():
@@ -49,7 +51,7 @@ def play(env: Any, policy: Any, seed: int, watch: Callable[[], None] = lambda: N
         total, cost, length, over = total + float(reward), cost + float(info["cost"]), length + 1, terminated or truncated
         if observe is not None:
             observe(np.array([reward], np.float64), np.array([info["cost"]], np.float64))
-        watch()
+        watch(length, total, cost)
     return {"return": total, "cost": cost, "length": length}
 
 

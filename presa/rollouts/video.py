@@ -16,7 +16,7 @@ from safefeedback.simulators.drawing import drawer
 from safefeedback.tasks import Task
 
 FRAMES_PER_SECOND = 20
-WIDTH, HEIGHT = 320, 240
+WIDTH, HEIGHT = 640, 480
 
 
 def check_film(file: Path, episodes: int) -> None:
@@ -57,20 +57,29 @@ def film(policy: str, task: Task, cost_limit: float, seed: int, episodes: int, f
     """
     check_film(file, episodes)
     env, actor = make(task), find_policy(policy, cost_limit)
-    draw, calls = drawer(env, WIDTH, HEIGHT), 0
+    draw = drawer(env, WIDTH, HEIGHT)
     frames: list[Any] = []
 
-    def watch() -> None:
-        nonlocal calls
-        if calls % every == 0:
-            frames.append(draw())
-        calls += 1
+    def watch(length: int, total: float, cost: float) -> None:
+        if length % every == 0:
+            frames.append(captioned(draw(), f"step {length}   return {total:.1f}   cost {cost:g} of {cost_limit:g}"))
 
     for episode_seed in episode_seeds(seed, episodes):
         play(env, actor, episode_seed, watch)
-        calls = 0
     _write(file, frames)
     return len(frames)
+
+
+def captioned(picture: np.ndarray, text: str) -> np.ndarray:
+    """The picture, uint8 [H, W, 3], with a line of text in its upper left corner."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    image = Image.fromarray(picture)
+    draw, font = ImageDraw.Draw(image), ImageFont.load_default(max(10, image.height // 30))
+    left, top, right, bottom = draw.textbbox((6, 4), text, font)
+    draw.rectangle((left - 6, top - 4, right + 6, bottom + 4), fill="white")
+    draw.text((6, 4), text, "black", font)
+    return np.asarray(image)
 
 
 def _write(file: Path, frames: list[Any], keep: bool = True) -> None:

@@ -126,7 +126,7 @@ def finish(folder: Path) -> None:
     config, lines = read_config(folder), read_metrics(folder)
     if lines:
         title = f"{config['algorithm']} on {config['task']['name']}, limit {config['cost_limit']:g}, seed {config['seed']}"
-        learning_curve(lines, title, folder / "learning_curve.png")
+        learning_curve(lines, title, folder / "learning_curve.png", config["configuration"].get("delta"))
         findings = read_findings(folder)
         if findings.get("episodes"):
             accuracy = {

@@ -2,51 +2,78 @@
 
 from __future__ import annotations
 
-import os
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from safefeedback.files import replacing
+
 PANELS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("losses", ("cloning_loss", "preference_loss", "safety_loss", "violation")),
-    ("p of the label", ("p_safe", "p_unsafe")),
-    ("nu", ("nu",)),
-    ("actions", ("saturated", "saturated_recorded", "data_mse")),
-    ("held-out accuracy", ("test_preference_accuracy", "test_safe_accuracy", "test_unsafe_accuracy")),
-    ("rollouts, normalised", ("evaluated_reward", "evaluated_cost")),
+    ("Loss", ("cloning_loss", "preference_loss", "safety_loss", "violation")),
+    ("Probability of the safety label", ("p_safe", "p_unsafe")),
+    ("Multiplier nu", ("nu",)),
+    ("Actions", ("saturated", "saturated_recorded", "data_mse")),
+    ("Accuracy on held-out pairs", ("test_preference_accuracy", "test_safe_accuracy", "test_unsafe_accuracy")),
+    ("Rollouts, normalised", ("evaluated_reward", "evaluated_cost")),
 )
+NAMES = {
+    "cloning_loss": "cloning",
+    "preference_loss": "preference",
+    "safety_loss": "safety",
+    "violation": "violation of the safety target",
+    "p_safe": "of safe segments",
+    "p_unsafe": "of unsafe segments",
+    "nu": "nu",
+    "saturated": "share at the bounds, policy",
+    "saturated_recorded": "share at the bounds, data",
+    "data_mse": "squared distance to the data",
+    "test_preference_accuracy": "preferences",
+    "test_safe_accuracy": "safe segments",
+    "test_unsafe_accuracy": "unsafe segments",
+    "evaluated_reward": "reward",
+    "evaluated_cost": "cost (safe up to 1)",
+}
+SHARES = ("p_", "test_")  # what lies in [0, 1], whatever was reached
 
 
-def learning_curve(lines: list[dict[str, Any]], title: str, file: Path) -> bool:
-    """Draws metrics over steps, a panel for each group that was recorded; returns False if matplotlib is not installed."""
-    if find_spec("matplotlib") is None:
-        return False
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+def learning_curve(lines: list[dict[str, Any]], title: str, file: Path, target: float | None = None) -> bool:
+    """Draws metrics over steps, a panel for each group that was recorded; returns False if there is none, or no matplotlib.
 
+    Args:
+        lines: of metrics.jsonl.
+        title: of the picture.
+        file: a PNG.
+        target: delta, the probability that safety is to reach; None where the algorithm has none.
+    """
     panels = []
     for name, keys in PANELS:
         present = tuple(key for key in keys if any(line.get(key) is not None for line in lines))
         if present:
             panels.append((name, present))
-    figure = Figure(figsize=(4 * min(3, len(panels)), 3 * -(-len(panels) // 3)), layout="constrained")
-    FigureCanvasAgg(figure)
-    cloned = max((line["step"] for line in lines if line["stage"] == "bc"), default=None)
-    for index, (name, keys) in enumerate(panels):
-        axes = figure.add_subplot(-(-len(panels) // 3), min(3, len(panels)), index + 1, title=name, xlabel="step")
-        for key in keys:
-            known = [line for line in lines if line.get(key) is not None]
-            axes.plot(
-                [line["step"] for line in known],
-                [line[key] for line in known],
-                label=key,
-                marker="." if len(known) < 20 else "",
-            )
-        if cloned is not None:
-            axes.axvline(cloned, color="grey", linestyle=":")  # where cloning ends, as in the paper's figures
-        axes.legend(fontsize="small")
-    figure.suptitle(title)
-    _save(figure, file)
+    if not panels or find_spec("matplotlib") is None:
+        return False
+    from safefeedback.plots.style import bare, new_figure, plain, save
+
+    columns, cloned = min(3, len(panels)), max((line["step"] for line in lines if line["stage"] == "bc"), default=None)
+    with plain():
+        figure = new_figure(3.6 * columns, 2.9 * -(-len(panels) // columns))
+        for index, (name, keys) in enumerate(panels):
+            axes = bare(figure.add_subplot(-(-len(panels) // columns), columns, index + 1, title=name, xlabel="step"))
+            if cloned is not None:
+                axes.axvspan(0, cloned, color="0.93", label="cloning" if "cloning_loss" not in keys else None)
+            for key in keys:
+                known = [(line["step"], line[key]) for line in lines if line.get(key) is not None]
+                axes.plot(*zip(*known, strict=True), label=NAMES[key], marker="." if len(known) < 20 else "", markersize=4)
+            if keys[0].startswith(SHARES):
+                axes.set_ylim(-0.02, 1.02)
+            if keys[0].startswith("p_") and target is not None:
+                axes.axhline(target, color="black", linestyle="--", linewidth=1, label=f"target delta = {target:g}")
+            axes.set_xlim(0, max(line["step"] for line in lines))
+            if len(axes.get_legend_handles_labels()[1]) > 1:
+                axes.legend(fontsize="small", frameon=False)
+        figure.suptitle(title)
+        with replacing(file) as partial:
+            save(figure, partial)
     return True
 
 
@@ -89,6 +116,5 @@ def trust(findings: dict[str, Any], accuracy: dict[str, float], title: str, file
 
 def _save(figure: Any, file: Path) -> None:
     """Writes a picture whole or not at all."""
-    partial = file.with_name(f".{file.stem}.{os.getpid()}.partial.png")
-    figure.savefig(partial, dpi=100)
-    partial.replace(file)
+    with replacing(file) as partial:
+        figure.savefig(partial, dpi=100, format="png")

@@ -22,7 +22,7 @@ def return_cost(view: View) -> tuple[Figure, str] | None:
     """Every segment at its cost and return, coloured by its published safety label, with both distributions beside."""
     if not len(view.returns):
         return None
-    figure = new_figure(6.4, 4.6)
+    figure = new_figure(8.4, 4.6)
     grid = figure.add_gridspec(2, 2, width_ratios=(5, 1), height_ratios=(1, 4))
     axes = bare(figure.add_subplot(grid[1, 0]))
     above, beside = bare(figure.add_subplot(grid[0, 0], sharex=axes)), bare(figure.add_subplot(grid[1, 1], sharey=axes))
@@ -32,10 +32,11 @@ def return_cost(view: View) -> tuple[Figure, str] | None:
     x, y, safe = view.costs[drawn] + spread, view.returns[drawn], view.safe[drawn]
     kinds = (("safe", 1.0, SAFE), ("unsafe", 0.0, UNSAFE))
     size, alpha = (7, 0.35) if len(drawn) > FEW else (24, 0.8)
+    said = "labelled " if len(view.margins) else ""
     for name, value, colour in kinds:
         count = int((view.safe == value).sum())
-        axes.scatter(x[safe == value], y[safe == value], s=size, color=colour, alpha=alpha, linewidths=0)
-        axes.scatter([], [], s=24, color=colour, label=f"labelled {name} ({count:,})")
+        axes.scatter(x[safe == value], y[safe == value], s=size, color=colour, alpha=alpha, linewidths=0, zorder=2)
+        axes.scatter([], [], s=24, color=colour, label=f"{said}{name} ({count:,})")
     unanswered = np.isnan(view.safe)
     if unanswered.any():
         axes.scatter(x[np.isnan(safe)], y[np.isnan(safe)], s=size, color=OTHER, alpha=alpha, linewidths=0)
@@ -44,8 +45,15 @@ def return_cost(view: View) -> tuple[Figure, str] | None:
     if wrong.any():
         at = wrong[drawn]
         axes.scatter(
-            x[at], y[at], s=size + 3, marker="x", color=ACCENT, linewidths=0.5, label=f"label is wrong ({int(wrong.sum()):,})"
-        )
+            *(x[at], y[at]),
+            s=size + 30,
+            marker="x",
+            color=ACCENT,
+            linewidths=0.4,
+            alpha=0.6,
+            zorder=1,
+            label=f"label is wrong ({int(wrong.sum()):,})",
+        )  # below the points, which stay to be seen
     limit = view.segment_cost_limit
     for panel in (axes, above):
         if limit is not None:
@@ -73,7 +81,7 @@ def return_cost(view: View) -> tuple[Figure, str] | None:
     axes.set_ylabel("return of a segment")
     axes.grid(alpha=0.25, linewidth=0.5)
     figure.suptitle(view.title, fontsize=10)
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside right upper", frameon=False)
     said = f"{len(drawn):,} of {len(view.costs):,} segments" if len(drawn) < len(view.costs) else "All segments"
     caption = f"{said} by cost and return, coloured by their safety label"
     caption += "; crosses mark labels that differ from the truth" if wrong.any() else ""

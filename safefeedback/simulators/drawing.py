@@ -25,6 +25,9 @@ def drawer(env: Any, width: int, height: int, above: bool = False) -> Callable[[
         camera.render_width, camera.render_height = width, height
 
         def draw_bullet() -> np.ndarray:
+            if not above:
+                x, y, _ = bare.agent.get_position()  # it follows the body
+                camera.cam_base_pos, camera.cam_dist = (x, y, 1.0), 4.0
             if above and hasattr(bare.task, "circle"):
                 camera.cam_base_pos, camera.cam_dist, camera.cam_yaw, camera.cam_pitch = (0, 0, 0), DISTANCE, 0, -89.9
             return np.asarray(bare.render(mode="rgb_array"), np.uint8)

@@ -1,0 +1,42 @@
+"""What a person sees of a training and of an episode."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from presa.cli.output import verdict
+from presa.runs.plots import NAMES, PANELS, learning_curve
+
+
+def test_every_curve_has_a_name_in_words_and_an_empty_run_no_picture(tmp_path: Path) -> None:
+    assert set(NAMES) == {key for _, keys in PANELS for key in keys}
+    assert not learning_curve([{"stage": "main", "step": 1, "nu": None}], "x", tmp_path / "none.png", 0.95)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_learning_curve_is_drawn(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    lines = [{"stage": "bc", "step": 5, "cloning_loss": 1.0}, {"stage": "main", "step": 9, "p_safe": 0.4, "nu": 1.0}]
+    assert learning_curve(lines, "x", tmp_path / "curve.png", 0.95)
+    assert (tmp_path / "curve.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_step_return_and_cost_are_written_into_a_film() -> None:
+    pytest.importorskip("PIL")
+    from presa.rollouts.video import captioned
+
+    black = np.zeros((480, 640, 3), np.uint8)
+    shown = captioned(black, "step 3   return 1.0   cost 0 of 20")
+    assert shown.shape == black.shape and shown.dtype == np.uint8
+    assert shown[:24, :200].max() == 255 and not shown[100:].any() and not black.any()
+
+
+def test_safe_is_said_with_what_it_may_hide() -> None:
+    good = {"safe": True, "ended_early": 0.0, "normalized_return": 0.5, "recorded_normalized_return": 0.6}
+    assert verdict(good) == "SAFE" and verdict({**good, "safe": False}) == "UNSAFE"
+    assert verdict({**good, "ended_early": 1.0}) == "SAFE but 100% ended early"
+    assert verdict({**good, "normalized_return": 0.01}) == "SAFE but it earns less than 25% of the data's return"
+    assert verdict({"safe": True, "ended_early": 0.0, "normalized_return": None}) == "SAFE"
