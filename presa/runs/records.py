@@ -166,7 +166,7 @@ def check_folder(folder: Path, config: dict[str, Any], overwrite: bool = False) 
     chooses = wanted.get("configuration.selection") == "best"  # then watching decides the result
     for key, value in wanted.items():
         stage, _, name = key.partition(".")
-        if key not in known and stage == "configuration" and name in BEFORE:
+        if key not in known and stage in ("configuration", "changed") and name in BEFORE:
             known[key] = BEFORE[name]
         if key not in known and stage == "configuration" and f"changed.{name}" not in wanted:
             continue  # a setting that came later; the run has what is the default now

@@ -191,17 +191,17 @@ def test_the_table_of_many_runs(tmp_path: Path, capsys: pytest.CaptureFixture) -
     with pytest.raises(InputError, match=r"no run in .* is finished"):
         judge_runs(tmp_path, runs_below(tmp_path), 1, 0)
     summaries = {
-        "a": {"normalized_return": 0.5, "normalized_cost": 0.25, "safe": True},
-        "b": {"normalized_return": 0.25, "normalized_cost": 1.5, "safe": False},
+        "a": {"normalized_return": 0.5, "normalized_cost": 0.25, "safe": True, "length": 100.0, "ended_early": 0.0},
+        "b": {"normalized_return": 0.25, "normalized_cost": 1.5, "safe": False, "length": 50.0, "ended_early": 0.0},
         "c": "not finished",
     }
     print_evaluations(summaries)
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     assert lines[1:] == [
-        "a 0.500 0.250 SAFE",
-        "b 0.250 1.500 UNSAFE",
+        "a 0.500 0.250 100.0 0% SAFE",
+        "b 0.250 1.500 50.0 0% UNSAFE",
         "c not finished",
-        "mean of 2 0.375 0.875 SAFE; 1 are safe",
+        "mean of 2 0.375 0.875 75.0 0% SAFE; 1 are safe",
     ]
 
 

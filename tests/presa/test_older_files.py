@@ -32,6 +32,7 @@ from safefeedback.verification.verify import verify
 
 OLD = Path(__file__).parents[1] / "data" / "e5be358"
 TRAIN = ("--steps", "6", "--bc-steps", "4", "--set", "hidden=4", "--set", "batch_size=2", "--device", "cpu")
+SEGMENTS = ("--set", "cloning=segments")  # which was the only way then
 REPORTS = ("--report-every", "2", "--checkpoint-every", "2")
 
 
@@ -63,7 +64,9 @@ def test_a_finished_run_is_loaded_and_not_trained_again(old: Path, capsys: pytes
     policy.reset(1)
     assert np.isfinite(policy.act(np.zeros((1, 7), np.float32))).all()
     before = (old / "run" / "policy.safetensors").read_bytes()
-    assert run("train", old / "data", *TRAIN, *REPORTS, "--out", old / "run") == 0
+    assert run("train", old / "data", *TRAIN, *REPORTS, "--out", old / "run") == 2  # steps are cloned now, once each
+    assert "configuration.cloning is segments, not steps" in capsys.readouterr().err
+    assert run("train", old / "data", *TRAIN, *SEGMENTS, *REPORTS, "--out", old / "run") == 0
     assert "it was finished already" in capsys.readouterr().out
     assert (old / "run" / "policy.safetensors").read_bytes() == before
 
@@ -72,7 +75,7 @@ def test_an_interrupted_run_is_continued(old: Path):
     for name in ("policy.safetensors", "evaluation.json", "checkpoints/step-000000006.safetensors"):
         (old / "run" / name).unlink()
     before = (old / "run" / "metrics.jsonl").read_text().splitlines()
-    assert run("train", old / "data", *TRAIN, *REPORTS, "--out", old / "run") == 0
+    assert run("train", old / "data", *TRAIN, *SEGMENTS, *REPORTS, "--out", old / "run") == 0
     lines = [json.loads(line) for line in (old / "run" / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [json.loads(line)["step"] for line in before]
     assert lines[0] == json.loads(before[0])  # the first stage was not done again
