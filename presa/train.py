@@ -45,17 +45,6 @@ Outcome = tuple[Snapshot, dict[str, float] | None] | InputError
 OnStep = Callable[[Sequence[int], int], bool]  # told which runs have done how many steps; whether they are to pause
 
 
-def fit(
-    algorithm: Algorithm, examples: Examples, start: Snapshot, seed: int, stage: str, report_every: int
-) -> Iterator[tuple[Snapshot, dict[str, float]]]:
-    """`fit_stack` of one run; raises its InputError."""
-    for (outcome,) in fit_stack(algorithm, [examples], [start], [seed], stage, report_every):
-        if isinstance(outcome, InputError):
-            raise outcome
-        assert outcome[1] is not None  # nothing pauses it
-        yield outcome[0], outcome[1]
-
-
 def fit_runs(
     algorithm: Algorithm,
     examples: Sequence[Examples],

@@ -279,10 +279,9 @@ def read_json(folder: Path, kind: str = "dataset") -> dict[str, Any]:
         ManifestError: if it cannot be read.
     """
     try:
-        values = json.loads((folder / "recipe.json").read_text(encoding="utf-8"))
-        if not isinstance(values, dict):
-            raise ValueError("it is not an object")
-        return values
+        if isinstance(values := json.loads((folder / "recipe.json").read_text(encoding="utf-8")), dict):
+            return values
+        raise ValueError("it is not an object")
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, RecursionError) as error:

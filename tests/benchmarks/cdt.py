@@ -14,7 +14,9 @@ import argparse
 import math
 import os
 import statistics
+import sys
 import time
+from pathlib import Path
 
 os.environ["OMP_NUM_THREADS"] = "1"
 
@@ -26,7 +28,10 @@ from presa.algorithms import configure
 from presa.algorithms.cdt.sequences import Context, Sequences, to_go
 from presa.algorithms.cdt.targets import Targets
 from presa.algorithms.cdt.transformer import LOG_DEVIATION, initial_transformer
-from presa.train import Snapshot, fit
+from presa.train import Snapshot
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "presa"))
+from one_run import fit
 
 OBSERVATIONS, ACTIONS, EPISODES, STEPS = 18, 4, 50, 200
 WIDTH, LAYERS, HEADS, CONTEXT = 128, 3, 8, 10

@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import os
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -36,10 +37,13 @@ from presa.draws import Draws
 from presa.networks.adam import Adam
 from presa.networks.backprop import Backprop
 from presa.networks.mlp import initial_parameters, log_probability
-from presa.train import Snapshot, Tally, fit, fit_runs, fit_stack, with_reference
+from presa.train import Snapshot, Tally, fit_runs, fit_stack, with_reference
 from safefeedback.dataset.build import build_dataset
 from safefeedback.feedback.recipe import Recipe
 from safefeedback.tasks import find_task
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "presa"))
+from one_run import fit
 
 LENGTH, OBSERVATIONS, ACTIONS, BATCH, DROPOUT, RUNS = 64, 8, 2, 32, 0.1, 9
 

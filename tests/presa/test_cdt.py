@@ -13,6 +13,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from feedback_cases import write_dataset  # noqa: E402
+from one_run import fit  # noqa: E402
 
 from presa.algorithms import configure  # noqa: E402
 from presa.algorithms.cdt.sequences import Sequences, augment, draws, to_go  # noqa: E402
@@ -26,7 +27,7 @@ from presa.rollouts.play import find_policy  # noqa: E402
 from presa.rollouts.policy import load  # noqa: E402
 from presa.runs import run as runs  # noqa: E402
 from presa.runs.records import Settings, read_metrics  # noqa: E402
-from presa.train import Snapshot, fit  # noqa: E402
+from presa.train import Snapshot  # noqa: E402
 from safefeedback.errors import InputError  # noqa: E402
 from safefeedback.randomness import stream  # noqa: E402
 from safefeedback.tasks import find_task, tasks  # noqa: E402

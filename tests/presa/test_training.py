@@ -16,6 +16,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from feedback_cases import TINY, presa, set_column, write_dataset  # noqa: E402
+from one_run import fit  # noqa: E402
 
 from presa.algorithms import ALGORITHMS, configure, find_algorithm  # noqa: E402
 from presa.algorithms.base import Examples, Training  # noqa: E402
@@ -30,7 +31,7 @@ from presa.runs import run as runs  # noqa: E402
 from presa.runs.interruption import noted  # noqa: E402
 from presa.runs.records import Settings, open_folder, oversaturated, read_metrics, warnings  # noqa: E402
 from presa.tensors import load_tensors  # noqa: E402
-from presa.train import Snapshot, fit, with_reference  # noqa: E402
+from presa.train import Snapshot, with_reference  # noqa: E402
 from safefeedback.errors import InputError  # noqa: E402
 
 OFTEN = Settings(report_every=10, checkpoint_every=10)

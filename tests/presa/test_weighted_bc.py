@@ -13,6 +13,7 @@ import pytest
 pytest.importorskip("torch")
 import torch
 from feedback_cases import write_dataset
+from one_run import fit
 
 from presa.algorithms import configure
 from presa.algorithms.cloning import Cloning
@@ -34,7 +35,7 @@ from presa.losses import cost_model_loss, flipped_cost_loss
 from presa.runs.card import finish
 from presa.runs.records import Settings, doubts
 from presa.runs.run import Job, train_all
-from presa.train import Snapshot, fit, fit_stack
+from presa.train import Snapshot, fit_stack
 from safefeedback.dataset.build import build_dataset
 from safefeedback.errors import InputError
 from safefeedback.feedback.recipe import Recipe
