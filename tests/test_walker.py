@@ -37,7 +37,7 @@ def test_the_field_leads_clockwise_to_the_circle_and_back_from_the_boundary() ->
 
 def test_settings_are_taken_in_turn() -> None:
     every = units()
-    assert len({tuple(unit.values()) for unit in every}) == len(every) == 60
+    assert len({tuple(unit.values()) for unit in every}) == len(every) == 48
     script = find_script(ANT)
     assert script is not None and script.episodes % len(every) == 0
     assert find_script(tasks()["AntRun"]) is None and find_script(tasks()["easysparse"]) is not None

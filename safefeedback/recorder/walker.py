@@ -13,8 +13,8 @@ from safefeedback.recorder.script import Script
 from safefeedback.simulators import make
 from safefeedback.tasks import Task
 
-STRIDES = (1.0, 1.1, 0.9, 0.6, 0.3)  # of the gait's own amplitudes
-BOUNDS = (5.8, 5.6, 5.9, 99.0)  # where to turn away from the boundaries at 6 m; at 99 nowhere
+STRIDES = (2.0, 1.6, 1.0, 0.5)  # of the gait's own amplitudes
+BOUNDS = (5.9, 5.8, 5.6, 99.0)  # where to turn away from the boundaries at 6 m; at 99 nowhere
 NOISES = (0.0, 0.1, 0.3)  # standard deviation of what is added to every action
 
 
@@ -58,10 +58,10 @@ def walk(task: Task, collection: int, index: int) -> Episode:
 
 SCRIPT = Script(
     play=walk,
-    words="walked by a scripted gait, not by DSRL's policies: 5 strides by 4 distances at which it turns away from the "
+    words="walked by a scripted gait, not by DSRL's policies: 4 strides by 4 distances at which it turns away from the "
     "boundaries by 3 strengths of noise in its actions (safefeedback.recorder.gait)",
     units=units,
-    version=1,
+    version=2,
     episodes=1200,
     packages=("safefeedback", "numpy", "gymnasium", "bullet-safety-gym", "pybullet"),
     deciding=("numpy", "bullet-safety-gym", "pybullet"),
