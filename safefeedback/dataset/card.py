@@ -221,7 +221,8 @@ def _info(manifest: Manifest) -> dict[str, Any]:
     """How many rows the segments and labels have, and bytes in memory; datasets wants both, or warns at every load."""
     shape = manifest.recipe.shape
     segments = 2 * shape["length"] * (shape["observation_dim"] + shape["action_dim"])
-    row = 8 + 4 * (2 + 2 + segments + 1)  # pair_id; episodes, starts, segments, preference; is_safe takes two bits more
+    places = 3 if manifest.tells_lengths else 2  # of each segment: episode, start, and since then episode_length
+    row = 8 + 4 * (2 * places + segments + 1)  # pair_id; places, segments, preference; is_safe takes two bits more
     counts = manifest.splits.items()
     splits = [{"name": split, "num_bytes": rows * row + -(-2 * rows // 8), "num_examples": rows} for split, rows in counts]
     return {"config_name": "pairs", "splits": splits}
