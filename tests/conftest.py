@@ -5,9 +5,6 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
-import signal
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +15,9 @@ import h5py
 import numpy as np
 import pytest
 from hub_server import TOKEN, Hub
+from running import run_and_interrupt, run_cli
+
+__all__ = ["run_and_interrupt", "run_cli"]
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 # no test needs a network: what would reach for one fails at once, here and in every process a test starts
@@ -62,41 +62,12 @@ def write_hdf5(path: Path, lengths: list[int], dims: tuple[int, int] = (8, 2), s
     return path
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 120) -> None:
-    """Waits until a condition holds, and fails if it does not in time."""
+def wait_for(condition: Callable[[], object], seconds: float = 1200) -> None:
+    """Waits until a condition holds, and fails if it never does: the time is for a machine that does much else."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "what was waited for did not happen"
         time.sleep(0.01)
-
-
-def run_cli(
-    *words: object, cwd: Path, env: dict[str, str] | None = None, program: str = "safefeedback"
-) -> subprocess.CompletedProcess[str]:
-    """A program of ours in a process of its own."""
-    return subprocess.run(
-        [sys.executable, "-m", program, *map(str, words)],
-        cwd=cwd,
-        env={**os.environ, **(env or {})},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def run_and_interrupt(
-    *words: object, cwd: Path, env: dict[str, str] | None = None, program: str = "safefeedback"
-) -> subprocess.CompletedProcess[str]:
-    """A program of ours that runs until Ctrl-C, which it gets when it has said so."""
-    command = [sys.executable, "-m", program, *map(str, words)]
-    streams: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, cwd=cwd, env={**os.environ, **(env or {})}, **streams) as process:
-        said = ""
-        while "Ctrl-C" not in said and (line := process.stdout.readline()):  # type: ignore[union-attr]
-            said += line
-        process.send_signal(signal.SIGINT)
-        out, error = process.communicate()
-    return subprocess.CompletedProcess(command, process.returncode, said + out, error)
 
 
 @pytest.fixture
@@ -109,8 +80,6 @@ def hub() -> Iterator[Hub]:
 @pytest.fixture
 def online(hub: Hub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[float]:
     """This process takes the server for the Hub, and waits for nothing; the seconds it would have waited are listed."""
-    import time
-
     from huggingface_hub import constants
 
     for name, value in {

@@ -363,7 +363,7 @@ def test_what_a_killed_build_leaves_does_not_load(ball_file: Path, tmp_path: Pat
 
     code = (
         "import os, signal, sys\n"
-        "from safefeedback import store\n"
+        "from safefeedback.dataset import store\n"
         "from safefeedback.cli import main\n"
         "write = store.write_text\n"
         "def kill(path, text):\n"

@@ -171,7 +171,9 @@ def test_version(program: str, capsys: pytest.CaptureFixture[str]):
 
 
 def test_json_is_alone_on_stdout(ball_file: Path, tmp_path: Path):
-    result = run_cli("build", "--task", "BallCircle", "--pairs", 10, "--source", ball_file, "--json", cwd=tmp_path)
+    """In a process of its own, as a person starts it."""
+    words = ("build", "--task", "BallCircle", "--pairs", 10, "--source", ball_file, "--json")
+    result = run_cli(*words, cwd=tmp_path, fresh=True)
     printed = json.loads(result.stdout)
     assert result.stderr == "" and printed["splits"] == {"train": 10} and (tmp_path / printed["folder"]).is_dir()
 

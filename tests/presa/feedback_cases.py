@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from running import run_cli
 
 from safefeedback.dataset.build import build_dataset
 from safefeedback.feedback.recipe import Recipe
@@ -32,13 +31,6 @@ def set_column(folder: Path, name: str, values: list, split: str = "train") -> N
     pq.write_table(table.set_column(column, name, pa.array(values, table.schema.field(name).type)), file)
 
 
-def presa(*words: object, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
-    """`presa` in a process of its own, on one thread, with a cache of its own."""
-    return subprocess.run(
-        [sys.executable, "-m", "presa", *map(str, words)],
-        cwd=cwd,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PRESA_CACHE": str(cwd / "cache"), **env},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def presa(*words: object, cwd: Path, fresh: bool = False, **env: str) -> subprocess.CompletedProcess[str]:
+    """`presa`, with a cache of its own; `fresh`: in a process of its own."""
+    return run_cli(*words, cwd=cwd, env={"PRESA_CACHE": str(cwd / "cache"), **env}, program="presa", fresh=fresh)

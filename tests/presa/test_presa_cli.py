@@ -123,7 +123,8 @@ def test_from_recordings_to_a_judged_policy(tmp_path: Path) -> None:
     result = json.loads(judged.stdout)
     assert result == json.loads((tmp_path / "run" / "evaluation.json").read_text())
     assert result["summary"]["algorithm"] == "presa" and result["summary"]["cost_limit"] == 20
-    other = json.loads(presa("evaluate", "run", "--episodes", 2, "--cost-limit", 10, "--json", cwd=tmp_path).stdout)
+    words = ("evaluate", "run", "--episodes", 2, "--cost-limit", 10, "--json")
+    other = json.loads(presa(*words, cwd=tmp_path, fresh=True).stdout)  # in a process of its own, as a person starts it
     assert [r["cost"] for r in other["rows"]] == [r["cost"] for r in result["rows"]] and other["summary"]["cost_limit"] == 10
     assert (tmp_path / "film.gif").read_bytes()[:4] == b"GIF8"
     card = (tmp_path / "run" / "README.md").read_text()

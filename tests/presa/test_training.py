@@ -441,9 +441,8 @@ def test_the_same_seed_gives_the_same_metrics_in_another_process(folder: Path, t
     train(folder, tmp_path / "here")
     words = ["--set", "hidden=16,16", "--set", "batch_size=8", "--set", "warm_up_steps=20", "--set", "learning_rate=0.01"]
     words += ["--steps", 60, "--bc-steps", 20, "--report-every", 10, "--checkpoint-every", 10, "--device", "cpu"]
-    done = presa(
-        "train", folder, *words, "--out", tmp_path / "there", "--json", cwd=tmp_path, PRESA_CACHE=str(tmp_path / "other")
-    )
+    words += ["--out", tmp_path / "there", "--json"]
+    done = presa("train", folder, *words, cwd=tmp_path, fresh=True, OMP_NUM_THREADS="1", PRESA_CACHE=str(tmp_path / "other"))
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["steps"] == 60
     for name in ("metrics.jsonl", "policy.safetensors", "config.json"):

@@ -1,0 +1,96 @@
+"""Runs the programs: in this process, which takes no second to start, or each in a process of its own."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import traceback
+import warnings
+from contextlib import redirect_stderr, redirect_stdout
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+AT_IMPORT = ("HF_", "FORCE_COLOR", "PYTHON", "OMP_", "ARROW_")  # what libraries read once, when they are imported
+UNSHOWN = (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning)  # by Python, unless it is asked to
+
+
+def run_cli(
+    *words: object, cwd: Path, env: dict[str, str] | None = None, program: str = "safefeedback", fresh: bool = False
+) -> subprocess.CompletedProcess[str]:
+    """What a command answers.
+
+    Args:
+        words: of the command.
+        cwd: where it runs.
+        env: what its environment holds besides this process's.
+        program: "safefeedback" or "presa".
+        fresh: whether it runs in a process of its own; so do commands whose environment says what is read at import.
+    """
+    given = [str(word) for word in words]
+    if fresh or any(name.startswith(AT_IMPORT) for name in env or {}):
+        return subprocess.run(
+            [sys.executable, "-m", program, *given],
+            cwd=cwd,
+            env={**os.environ, **(env or {})},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    return _run_here(given, cwd, env or {}, program)
+
+
+def run_and_interrupt(
+    *words: object, cwd: Path, env: dict[str, str] | None = None, program: str = "safefeedback"
+) -> subprocess.CompletedProcess[str]:
+    """A program of ours that runs until Ctrl-C, which it gets when it has said so."""
+    command = [sys.executable, "-m", program, *map(str, words)]
+    streams: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, cwd=cwd, env={**os.environ, **(env or {})}, **streams) as process:
+        said = ""
+        while "Ctrl-C" not in said and (line := process.stdout.readline()):  # type: ignore[union-attr]
+            said += line
+        process.send_signal(signal.SIGINT)
+        out, error = process.communicate()
+    return subprocess.CompletedProcess(command, process.returncode, said + out, error)
+
+
+def _run_here(words: list[str], cwd: Path, env: dict[str, str], program: str) -> subprocess.CompletedProcess[str]:
+    """Calls the program's `main`; what it changes of this process is put back."""
+    main = import_module(f"{program}.cli").main
+    out, err = io.StringIO(), io.StringIO()
+    folder, environment, path = Path.cwd(), dict(os.environ), list(sys.path)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    code: object = 0
+    try:
+        os.chdir(cwd)
+        os.environ.update(env)
+        with redirect_stdout(out), redirect_stderr(err), warnings.catch_warnings():
+            warnings.simplefilter("default")
+            for kind in UNSHOWN:
+                warnings.simplefilter("ignore", kind)
+            try:
+                main(words)
+            except SystemExit as ended:
+                code = ended.code
+            except Exception:
+                traceback.print_exc(file=err)
+                code = 1
+    finally:
+        os.chdir(folder)
+        sys.path[:] = path
+        for name, module in list(sys.modules.items()):  # a policy or a task of one's own, which lies there
+            if Path(getattr(module, "__file__", None) or "/").is_relative_to(Path(cwd).resolve()):
+                del sys.modules[name]
+        os.environ.clear()
+        os.environ.update(environment)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    if isinstance(code, str):
+        print(code, file=err)
+    return subprocess.CompletedProcess(
+        [program, *words], code if isinstance(code, int) else int(code is not None), out.getvalue(), err.getvalue()
+    )
