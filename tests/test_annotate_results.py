@@ -26,6 +26,7 @@ from safefeedback.dataset.reading import open_dataset, read, read_oracle
 from safefeedback.errors import InputError
 from safefeedback.feedback.recipe import Recipe
 from safefeedback.inspection.dataset import inspect_dataset
+from safefeedback.publish import croissant
 from safefeedback.tasks import tasks
 from safefeedback.verification.verify import verify
 
@@ -186,7 +187,14 @@ def test_finish_makes_a_label_set_like_any_other(folder: Path):
     assert "How people were asked for `lab1`" in text and "2 people, called annotator-1" in text and "consented" in text
     assert "ann" not in {word.strip(".,`") for word in text.split()} and "eve" not in text.split()
     assert made.answers is not None and made.answers.study is not None and made.answers.study["read"][0]["consent"]
-    assert inspect_dataset(folder, "lab1")[0]["splits"]["train"]["agreement"]["safety"]["agree"] == 1
+    looked = inspect_dataset(folder, "lab1")[0]
+    assert looked["splits"]["train"]["agreement"]["safety"]["agree"] == 1 and "2 people" in looked["people"][0]
+    opened = open_dataset(folder)
+    described = croissant.metadata(opened.manifest, opened.label_sets, "user/ball", "https://hub.example/user/ball")
+    assert (
+        "annotator-1" in described["rai:dataAnnotationProtocol"] and "safety aside" in described["rai:dataAnnotationProtocol"]
+    )
+    assert described["rai:annotationsPerItem"] == "2" and "alpha" in described["rai:dataAnnotationAnalysis"][0]
     for path in folder.rglob("*"):
         assert not path.is_file() or b"annotator-1" in path.read_bytes() or b"token" not in path.read_bytes()
     with pytest.raises(InputError, match=r"of \d+ answers; no answer came since: add --overwrite"):
@@ -219,7 +227,7 @@ def test_labels_of_other_safety_questions_carry_no_cost_limit(folder: Path, ques
     server = Server(folder, quick=True, safety_question=question)
     answer_all(server.person(), lambda item: {}, most=5)
     made = finish(server.store, server.desk.study, server.material, "lab1", "majority", False)
-    assert made.answers is not None and not made.answers.asked_limit and made.labelling.limit == limit
+    assert made.answers is not None and not made.asked_limit and made.labelling.limit == limit
     assert sound(folder)
     assert ("have no cost limit" in (folder / "README.md").read_text()) == (question == "judgement")
 

@@ -25,6 +25,7 @@ assert "cost" in env.step(env.action_space.sample())[-1]
 env.close()
 """
 _DRAW = "from safefeedback.plots.style import new_figure, save; import io; save(new_figure(1, 1), io.BytesIO())"
+_ANNOTATE = "import safefeedback.annotate.app, safefeedback.annotate.serve"
 _COLLECT = "import stable_baselines3"
 _TRAIN = "import torch, safetensors; assert float(torch.ones(2) @ torch.ones(2)) == 2"
 
@@ -57,6 +58,7 @@ CHECKS = (
     Check("collect", ("stable-baselines3", "torch"), _COLLECT, "collect"),
     Check("train", ("torch", "safetensors"), _TRAIN, "train"),
     Check("plots", ("matplotlib",), _DRAW, "plots"),
+    Check("annotate", ("starlette", "uvicorn"), _ANNOTATE, "annotate"),
 )
 
 

@@ -35,6 +35,7 @@ def inspect(
     result, view, folder = _look(source, task, labels, length, quiet=as_json)
     if not as_json:
         print_table(*(recordings_table if "file" in result else dataset_table)(result))
+        print(*result.get("people", ()), sep="\n", end="\n" if result.get("people") else "")
     drawn: list[dict[str, str]] = []
     if plots and available():
         place = out or folder

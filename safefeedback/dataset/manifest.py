@@ -46,11 +46,6 @@ class Answers:
     consensus: str
     study: dict[str, Any] | None = None
 
-    @property
-    def asked_limit(self) -> bool:
-        """Whether people judged by the cost limit, and not by their own idea of what is safe."""
-        return self.study is None or self.study["safety_question"] == "limit"
-
 
 @dataclass(frozen=True, kw_only=True)
 class _Described:
@@ -88,6 +83,11 @@ class _Described:
     def by_people(self) -> bool:
         """Whether people gave the labels."""
         return False
+
+    @property
+    def asked_limit(self) -> bool:
+        """Whether the safety labels belong to the cost limit, and not to people's own idea of what is safe."""
+        return True
 
     @property
     def pairs(self) -> int:
@@ -218,6 +218,11 @@ class LabelSetManifest(_Described):
     def by_people(self) -> bool:
         """Whether people gave the labels."""
         return self.answers is not None
+
+    @property
+    def asked_limit(self) -> bool:
+        """Whether the safety labels belong to the cost limit, and not to people's own idea of what is safe."""
+        return self.answers is None or self.answers.study is None or self.answers.study["safety_question"] == "limit"
 
     @classmethod
     def parse(cls, values: Any, base: Manifest, place: str = "") -> LabelSetManifest:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from safefeedback.dataset.people import describe_study
 from safefeedback.dataset.reading import Folder, open_dataset
 from safefeedback.dataset.rows import Dataset, Oracle
 from safefeedback.dataset.structure import SPLITS
@@ -65,8 +66,17 @@ def inspect_dataset(
         **{key: context[key] for key in ("task", "length", "horizon", "cost_limit", "segment_cost_limit")},
         "oracle": all(split["margin"] is not None for split in numbers.values()),
         "splits": numbers,
+        **_people(folder, labels),
     }
     return result, views[0]
+
+
+def _people(folder: Folder, labels: str | None) -> dict[str, Any]:
+    """How people were asked for a label set, where that is known."""
+    made = folder.label_sets.get(labels) if labels is not None else None
+    if made is None or made.answers is None or made.answers.study is None:
+        return {}
+    return {"people": describe_study(made.answers.study)}
 
 
 def _scan(

@@ -8,11 +8,12 @@ Every answer that the server acknowledged must be there once, and none twice.
 from __future__ import annotations
 
 import argparse
+import http.client
 import json
+import multiprocessing
 import os
 import random
 import re
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -48,7 +49,7 @@ class Answering(threading.Thread):
             if error.code not in (429, 503):
                 self.refused.append(text)
             return json.loads(text) if error.code == 409 else None
-        except (OSError, ValueError):
+        except (OSError, ValueError, http.client.HTTPException):
             return None
 
     def run(self) -> None:
@@ -72,18 +73,14 @@ class Answering(threading.Thread):
             time.sleep(random.random() * 0.02)
 
 
-def start(folder: Path, port: int) -> subprocess.Popen[str]:
-    """A server of the study, once it says that it is one."""
+def serve_study(folder: Path, port: int) -> None:
+    """A server of the study, in a process of its own, as the command runs it."""
+    from safefeedback.cli.app import main
+
     words = ["annotate", folder.name, "--name", "lab1", "--quick", "--overlap", "4", "--no-browser", "--port", str(port)]
-    command = [sys.executable, "-m", "safefeedback", *words]
-    process = subprocess.Popen(command, cwd=folder.parent, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    assert process.stdout is not None
-    said = ""
-    while "Ctrl-C" not in said:
-        line = process.stdout.readline()
-        assert line, said
-        said += line
-    return process
+    os.chdir(folder.parent)
+    sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+    main(words)
 
 
 def kill_often(folder: Path, port: int, times: int, people: int = 4, longest: float = 0.6) -> dict[str, int]:
@@ -97,14 +94,19 @@ def kill_often(folder: Path, port: int, times: int, people: int = 4, longest: fl
     crowd = [Answering(f"person{number}", port, stop) for number in range(people)]
     for one in crowd:
         one.start()
+    context = multiprocessing.get_context("forkserver")  # whose children need not import everything anew
+    context.set_forkserver_preload(
+        ["safefeedback.annotate.app", "safefeedback.annotate.serve", "safefeedback.annotate.opening"]
+    )
     for _ in range(times):
-        server = start(folder, port)
+        server = context.Process(target=serve_study, args=(folder, port))
+        server.start()
         before, end = sum(len(one.acknowledged) for one in crowd), time.monotonic() + 60
         while sum(len(one.acknowledged) for one in crowd) == before and time.monotonic() < end:
             time.sleep(0.005)
         time.sleep(random.random() * longest)
-        os.kill(server.pid, signal.SIGKILL)
-        server.wait()
+        server.kill()  # SIGKILL
+        server.join()
     stop.set()
     for one in crowd:
         one.join(timeout=20)
