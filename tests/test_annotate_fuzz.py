@@ -102,7 +102,7 @@ def test_the_uncertain_order_asks_presa(tmp_path: Path):
     server = Server(folder, quick=True, order="uncertain")
     told: list[dict[int, float]] = []
     failed: list[str] = []
-    asker = Asker(folder, server.store.path, 20.0, told.append, failed.append)
+    asker = Asker(folder, server.store.path, 20.0, told.append, failed.append, ("--members", "2", "--steps", "5"))
     server.desk.noticed = asker.notice
     server.person().answer_all(20)
     assert asker._running is not None

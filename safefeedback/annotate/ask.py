@@ -48,6 +48,7 @@ class Asker:
         cost_limit: that the persons have in mind.
         told: gets what each pair is worth by pair_id, in another thread than asked.
         failed: gets why that did not work, in a line.
+        options: of `presa ask`, other than its own.
     """
 
     folder: Path
@@ -55,6 +56,7 @@ class Asker:
     cost_limit: float
     told: Callable[[dict[int, float]], None]
     failed: Callable[[str], None]
+    options: tuple[str, ...] = ()
     _asked_at: int = 0
     _running: threading.Thread | None = field(default=None)
 
@@ -69,12 +71,12 @@ class Asker:
 
     def _run(self) -> None:
         try:
-            self.told(ask(self.folder, self.path, self.cost_limit))
+            self.told(ask(self.folder, self.path, self.cost_limit, self.options))
         except (InputError, OSError, ValueError, KeyError, subprocess.SubprocessError) as error:
             self.failed(f"presa ask: {str(error).splitlines()[0]}; the order stays as it was")
 
 
-def ask(folder: Path, path: Path, cost_limit: float) -> dict[int, float]:
+def ask(folder: Path, path: Path, cost_limit: float, options: tuple[str, ...] = ()) -> dict[int, float]:
     """What each of the most uncertain pairs is worth, by pair_id.
 
     The answers so far become a label set of a folder that shares the dataset's tables and is removed afterwards.
@@ -99,7 +101,7 @@ def ask(folder: Path, path: Path, cost_limit: float) -> dict[int, float]:
         file.write_text(answers_csv(rows, tallies.names), encoding="utf-8")
         import_answers(data, file, "now", cost_limit=cost_limit)
         out = Path(place) / "pairs.csv"
-        words = ["-m", "presa", "ask", str(data), "--labels", "now", "--pairs", str(PAIRS), "--out", str(out)]
+        words = ["-m", "presa", "ask", str(data), "--labels", "now", "--pairs", str(PAIRS), "--out", str(out), *options]
         env = {**os.environ, "OMP_NUM_THREADS": "1"}
         run = subprocess.run([sys.executable, *words], env=env, capture_output=True, text=True, timeout=SECONDS, check=False)
         if run.returncode:

@@ -95,9 +95,8 @@ def kill_often(folder: Path, port: int, times: int, people: int = 4, longest: fl
     for one in crowd:
         one.start()
     context = multiprocessing.get_context("forkserver")  # whose children need not import everything anew
-    context.set_forkserver_preload(
-        ["safefeedback.annotate.app", "safefeedback.annotate.serve", "safefeedback.annotate.opening"]
-    )
+    rooms = [f"safefeedback.annotate.{name}" for name in ("app", "serve", "opening")]
+    context.set_forkserver_preload([*rooms, "safefeedback.cli.app"])
     for _ in range(times):
         server = context.Process(target=serve_study, args=(folder, port))
         server.start()
