@@ -106,6 +106,7 @@ def test_label_numbers_are_those_of_a_loop(folder: Path, split: str):
     }
     assert numbers["agreement"]["preference"] == {
         "compared": pairs,
+        "contradict": pairs - agree,
         "agree": ratio(agree, pairs),
         "agree_by_class": {
             "segment_0": ratio(first["right", 0.0], first["all", 0.0]),
