@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any, TypeVar
 
 from safefeedback.errors import InputError
-from safefeedback.extras import install
+from safefeedback.imports import install
 
 Item = TypeVar("Item")
 RETRIES = 3  # of an item whose worker is lost

@@ -12,10 +12,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from safefeedback.display import attributes, described
 from safefeedback.errors import InputError
-from safefeedback.objects import is_module, is_object
-from safefeedback.scalars import make_plain
+from safefeedback.imports import is_module, is_object
+from safefeedback.values import attributes, described, make_plain
 
 if sys.version_info >= (3, 11):
     import tomllib

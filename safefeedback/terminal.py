@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import typer
 
 from safefeedback.errors import InputError
-from safefeedback.extras import lacking
+from safefeedback.imports import lacking
 from safefeedback.version import __version__
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from safefeedback import simulators
-from safefeedback.ceilings import ARRIVING, ceiling, describe_ceiling
+from safefeedback.simulators.ceilings import ARRIVING, ceiling, describe_ceiling
 from safefeedback.tasks import find_task, tasks
 
 

@@ -10,8 +10,8 @@ import pytest
 from replaying import TOLERANCE, replay
 
 from safefeedback import simulators
-from safefeedback.ceilings import ceiling
 from safefeedback.recorder.recording import read_recording, sums
+from safefeedback.simulators.ceilings import ceiling
 from safefeedback.sources import load, recordings_file
 from safefeedback.tasks import find_task, tasks
 

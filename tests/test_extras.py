@@ -13,10 +13,10 @@ import pytest
 
 import presa
 import safefeedback
-from safefeedback import extras
+from safefeedback import imports as extras
 from safefeedback.errors import InputError
-from safefeedback.scalars import plain
 from safefeedback.tasks import Task, find_task
+from safefeedback.values import plain
 
 
 @pytest.mark.parametrize(

@@ -22,8 +22,8 @@ from safefeedback.cli import inspect as command
 from safefeedback.cli.output import print_built, summary
 from safefeedback.dataset.label_sets import relabel
 from safefeedback.errors import InputError
-from safefeedback.extras import install
 from safefeedback.feedback.recipe import Recipe
+from safefeedback.imports import install
 from safefeedback.inspection.dataset import inspect_dataset
 from safefeedback.inspection.recordings import inspect_recordings
 from safefeedback.inspection.screen import dataset_table, recordings_table

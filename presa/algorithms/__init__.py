@@ -11,7 +11,7 @@ from typing import Any
 from presa.algorithms.base import Algorithm
 from presa.choices import ALGORITHMS, PRESETS
 from safefeedback.errors import InputError
-from safefeedback.objects import load_object
+from safefeedback.imports import load_object
 
 
 def find_algorithm(name: str) -> type[Algorithm]:

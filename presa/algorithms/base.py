@@ -38,7 +38,7 @@ from presa.networks.backprop import Backprop
 from presa.networks.mlp import Parameters, initial_parameters
 from presa.offline import behaviour, held_out
 from safefeedback.errors import InputError
-from safefeedback.scalars import make_plain
+from safefeedback.values import make_plain
 
 Step = tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]
 

@@ -18,7 +18,7 @@ from presa.cli.runs import runs
 from presa.cli.study import study
 from presa.options import parse_cost_limits, parse_setting
 from safefeedback.errors import InputError, command_line
-from safefeedback.extras import need
+from safefeedback.imports import need
 from safefeedback.terminal import Progress, saying, show_version
 from safefeedback.terminal import run as run_app
 

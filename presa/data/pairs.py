@@ -20,9 +20,9 @@ from safefeedback.dataset.reading import Folder, open_dataset
 from safefeedback.dataset.rows import Dataset
 from safefeedback.errors import InputError
 from safefeedback.feedback.labels import one_sided
-from safefeedback.scalars import plain
 from safefeedback.tasks import Task
 from safefeedback.types import Episodes, UnlabelledEpisodes
+from safefeedback.values import plain
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from presa.report.tables import Table
 from presa.runs.records import read_metrics
 from presa.study.cells import cell_folder
 from presa.study.grid import Cell
-from safefeedback.ceilings import ceiling
 from safefeedback.plots.style import ACCENT, OTHER, SAFE, UNSAFE, bare, new_figure, plain
+from safefeedback.simulators.ceilings import ceiling
 from safefeedback.tasks import find_task
 
 if TYPE_CHECKING:

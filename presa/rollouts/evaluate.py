@@ -19,9 +19,9 @@ import numpy as np
 from safefeedback.errors import InputError
 from safefeedback.parallel import cores
 from safefeedback.randomness import stream
-from safefeedback.scalars import plain
 from safefeedback.simulators import can_simulate
 from safefeedback.tasks import Task
+from safefeedback.values import plain
 
 # One thread a process: episodes are spread over processes, and sums do not depend on how many threads add them up.
 ONE_THREAD = {name: "1" for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")}

@@ -62,7 +62,7 @@ def find_policy(name: str, cost_limit: float | None = None) -> Any:
         InputError: if there is none, or it lacks reset or act.
     """
     from presa.rollouts.policy import load
-    from safefeedback.objects import load_object
+    from safefeedback.imports import load_object
 
     if ":" not in name or os.path.exists(name):
         return _aimed(load(name), cost_limit)

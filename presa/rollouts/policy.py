@@ -10,9 +10,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from presa.files import POLICY_FILE, read_failure
-from safefeedback.display import described
 from safefeedback.errors import InputError
-from safefeedback.extras import need
+from safefeedback.imports import need
+from safefeedback.values import described
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from presa.files import read_failure, write_bytes
 from presa.options import setting_text
 from presa.runs.plots import PANELS, learning_curve, trust
 from presa.runs.records import doubts, read_config, read_findings, read_metrics, warnings
-from safefeedback.ceilings import describe_ceiling
 from safefeedback.errors import command_line
+from safefeedback.simulators.ceilings import describe_ceiling
 from safefeedback.tasks import Task
 
 SHOWN = (*(key for _, keys in PANELS for key in keys), "z_ref")

@@ -21,7 +21,7 @@ from typing import Any
 from presa.files import FAILURE_FILE, POLICY_FILE, write_bytes, write_json
 from safefeedback.errors import InputError
 from safefeedback.files import is_litter
-from safefeedback.scalars import make_plain
+from safefeedback.values import make_plain
 
 FORMAT_VERSION = 1
 RUN_KEYS = ("format_version", "algorithm", "configuration", "data")  # a config.json without them is not one of ours

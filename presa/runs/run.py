@@ -24,8 +24,8 @@ from presa.runs.normalization import Normalization
 from presa.runs.records import Settings, last_checkpoint, read_metrics, write_metrics
 from presa.train import Snapshot, fit_runs, with_reference
 from safefeedback.errors import InputError
-from safefeedback.scalars import make_plain
 from safefeedback.simulators import can_simulate
+from safefeedback.values import make_plain
 
 Begun = dict[Journal, tuple[Examples, Snapshot]]
 OnStep = Callable[[Path, int], None]

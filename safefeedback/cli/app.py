@@ -167,9 +167,9 @@ def tasks(
     as_json: Json = False,
 ) -> None:
     """List the 38 tasks of DSRL: dims, limits, the highest possible score, where their data are, whether they run here."""
-    from safefeedback.ceilings import ceiling
     from safefeedback.cli.output import print_table
     from safefeedback.simulators import can_simulate
+    from safefeedback.simulators.ceilings import ceiling
     from safefeedback.sources import recordings_file
     from safefeedback.sources.dsrl import cached
     from safefeedback.tasks import DOMAINS

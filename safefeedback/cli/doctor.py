@@ -10,7 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 
-from safefeedback.extras import install
+from safefeedback.imports import install
 from safefeedback.parallel import cores
 
 # what each check does in a process of its own, so that a crash of a simulator is a result and not the end

@@ -28,7 +28,7 @@ def inspect(
 ) -> None:
     """Show what decides whether training can work, as numbers and plots: safe share, margins, conflicts, coverage."""
     from safefeedback.cli.output import print_table
-    from safefeedback.extras import install
+    from safefeedback.imports import install
     from safefeedback.inspection.screen import dataset_table, recordings_table
     from safefeedback.plots import available, draw_all
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from safefeedback.ceilings import describe_ceiling
 from safefeedback.dataset.history import contradictions, describe_history
 from safefeedback.dataset.manifest import LabelSetManifest, Manifest
 from safefeedback.dataset.people import describe_study
@@ -17,6 +16,7 @@ from safefeedback.dataset.reproduce import command, label_set_command
 from safefeedback.errors import InputError
 from safefeedback.feedback.recipe import Labelling
 from safefeedback.files import replacing, write_text
+from safefeedback.simulators.ceilings import describe_ceiling
 from safefeedback.sources.kinds import KINDS
 from safefeedback.types import Source
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from safefeedback.dataset.structure import ANSWERS, DATASET, LABEL_SET, SOURCE_ENTRY, STUDY, misfits, structure_problems
-from safefeedback.display import described
 from safefeedback.errors import InputError
 from safefeedback.feedback.consensus import CONSENSUS
 from safefeedback.feedback.labels import segment_cost_limit
@@ -15,6 +14,7 @@ from safefeedback.feedback.recipe import Labelling, Recipe
 from safefeedback.sources.kinds import KINDS
 from safefeedback.tasks import Task, tasks
 from safefeedback.types import Source
+from safefeedback.values import described
 
 
 class ManifestError(InputError):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from safefeedback.display import attributes, described
+from safefeedback.values import attributes, described
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,9 @@ from safefeedback.feedback.sampling import SAMPLERS, sample
 from safefeedback.feedback.teachers import TEACHERS, Teacher
 from safefeedback.feedback.variants import canonical, parse
 from safefeedback.randomness import stream
-from safefeedback.scalars import make_plain
 from safefeedback.tasks import Task
 from safefeedback.types import Episodes, Feedback, Pairs
+from safefeedback.values import make_plain
 
 Chosen = TypeVar("Chosen", bound="Labelling")
 

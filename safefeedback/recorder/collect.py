@@ -16,7 +16,7 @@ import numpy as np
 
 from safefeedback import simulators as simulator
 from safefeedback.errors import InputError
-from safefeedback.extras import install
+from safefeedback.imports import install
 from safefeedback.recorder.plan import CollectConfig, Unit, attributes, file_name, fingerprint, highest_cost, stem, units
 from safefeedback.recorder.ppo_lagrangian import Report, learn
 from safefeedback.recorder.recording import Episode, read_recording, sums, write_recording

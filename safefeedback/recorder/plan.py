@@ -15,10 +15,10 @@ import numpy as np
 from safefeedback.errors import InputError
 from safefeedback.files import file_sha256
 from safefeedback.recorder.ppo_lagrangian import LearnerConfig
-from safefeedback.scalars import make_plain
 from safefeedback.sources.dsrl import CITATION
 from safefeedback.tasks import Task
 from safefeedback.types import Source
+from safefeedback.values import make_plain
 
 DSRL_CREDIT = (
     "Warm-started by cloning episodes of DSRL: Z. Liu et al., Datasets and Benchmarks for Offline Safe Reinforcement "

@@ -20,7 +20,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from safefeedback.errors import InputError
-from safefeedback.objects import has_module
+from safefeedback.imports import has_module
 from safefeedback.simulators.repeatable import own_random_state, quiet
 from safefeedback.tasks import Task
 

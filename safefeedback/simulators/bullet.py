@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from safefeedback.extras import install
+from safefeedback.imports import install
 from safefeedback.simulators import bullet_sums
 from safefeedback.simulators.repeatable import make_registered, repeatable
 from safefeedback.tasks import Task

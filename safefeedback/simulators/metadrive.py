@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from safefeedback.errors import InputError
-from safefeedback.extras import install
+from safefeedback.imports import install
 from safefeedback.tasks import Task
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from safefeedback.errors import InputError
-from safefeedback.objects import load_module, load_object
+from safefeedback.imports import load_module, load_object
 from safefeedback.simulators.repeatable import make_registered, repeatable
 from safefeedback.tasks import Task
 

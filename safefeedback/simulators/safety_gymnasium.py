@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from safefeedback.errors import InputError
-from safefeedback.extras import install
+from safefeedback.imports import install
 from safefeedback.simulators.repeatable import make_registered, repeatable
 from safefeedback.tasks import Task
 
