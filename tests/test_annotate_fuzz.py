@@ -113,5 +113,5 @@ def test_the_uncertain_order_asks_presa(tmp_path: Path):
     server.desk.dealer.reweigh(told[0])
     server.person().answer_all(5)
     assert sorted(path.name for path in folder.iterdir()) == ["README.md", "oracle", "pairs", "recipe.json"]
-    with pytest.raises(InputError):
+    with pytest.raises(OSError):  # which Asker tells, and goes on
         ask(tmp_path, server.store.path, 20.0)
