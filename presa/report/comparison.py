@@ -52,6 +52,9 @@ def find_judged(folders: Sequence[Path]) -> tuple[list[Judged], list[Path]]:
         InputError: if there is no run, or an evaluation cannot be read.
     """
     places = dict.fromkeys(place for folder in folders for place in (runs_below(folder) or [folder]))
+    for place in places:
+        if not (place / "config.json").is_file():
+            raise InputError(f"{place} is not a folder of `presa study`, and holds no run of `presa train`")
     judged, left = [], []
     for place in places:
         config, path = read_config(place), place / "evaluation.json"

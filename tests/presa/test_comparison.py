@@ -100,7 +100,7 @@ def test_ages() -> None:
 
 
 def test_what_cannot_be_compared(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="is not a run"):
+    with pytest.raises(InputError, match="holds no run"):
         find_judged([tmp_path])
     run = make_run(tmp_path / "run", "presa", 0, None)
     with pytest.raises(InputError, match="was evaluated yet"):

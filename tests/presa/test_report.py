@@ -221,7 +221,7 @@ def test_the_page_needs_nothing_else_and_repeats(tmp_path: Path, capsys: pytest.
     pytest.importorskip("matplotlib", reason="matplotlib is not installed")
     _, found, rows = small()
     folder_of(tmp_path / "study", rows, found)
-    report(tmp_path / "study")
+    report([tmp_path / "study"])
     assert "3 of 6 cells" in capsys.readouterr().out
     place = tmp_path / "study" / "modules"
     page = (place / "report.html").read_text()
@@ -236,19 +236,19 @@ def test_the_page_needs_nothing_else_and_repeats(tmp_path: Path, capsys: pytest.
     assert "+0.21 / +1.41" in page and page.count("<dialog id=") == 3
     opened = set(re.findall(r'data-opens="([^"]+)"', page))
     assert opened == set(re.findall(r'<dialog id="([^"]+)"', page))
-    report(tmp_path / "study")
+    report([tmp_path / "study"])
     assert (place / "report.html").read_text() == page
 
 
 def test_refusals(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is not a folder of `presa study`"):
-        report(tmp_path)
+        report([tmp_path])
     open_root(tmp_path / "empty", "dsrl")
     with pytest.raises(InputError, match="holds no study yet"):
-        report(tmp_path / "empty")
+        report([tmp_path / "empty"])
     with pytest.raises(InputError, match="holds no study table1"):
-        report(tmp_path / "empty", "table1")
+        report([tmp_path / "empty"], "table1")
     _, found, _ = small()
     folder_of(tmp_path / "study", SCHEMA.empty_table(), found)
     with pytest.raises(InputError, match="no cell of study modules"):
-        report(tmp_path / "study")
+        report([tmp_path / "study"])
