@@ -39,8 +39,8 @@ def configure(name: str, preset: str | None = None, settings: dict[str, Any] | N
     Args:
         name: as in `find_algorithm`.
         preset: one of PRESETS, or None.
-        settings: field -> value; a text is read as the field's type. Of `steps` that are given, cloning takes its usual share
-            unless `bc_steps` is given too.
+        settings: field -> value; a text is read as the field's type. Of `steps` that are given, cloning and the models that are
+            fitted first take their usual shares unless `bc_steps` and `model_steps` are given too.
 
     Raises:
         InputError: if a name is unknown or a value is impossible.
@@ -61,9 +61,10 @@ def configure(name: str, preset: str | None = None, settings: dict[str, Any] | N
         if isinstance(value, str):
             value = parse(key, value, known[key])
         values[key] = tuple(value) if isinstance(value, list) else value  # as JSON has tuples
-    if "bc_steps" in known and "steps" in (settings or {}) and "bc_steps" not in (settings or {}):
-        usual = {field.name: field.default for field in fields(algorithm)} | PRESETS.get(preset or "", {})
-        values["bc_steps"] = values["steps"] * usual["bc_steps"] // usual["steps"]
+    usual = {field.name: field.default for field in fields(algorithm)} | PRESETS.get(preset or "", {})
+    for part in ("bc_steps", "model_steps"):
+        if part in known and "steps" in (settings or {}) and part not in (settings or {}):
+            values[part] = values["steps"] * usual[part] // usual["steps"]
     return algorithm(**values)
 
 

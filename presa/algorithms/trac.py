@@ -160,6 +160,10 @@ class Trac(TracFeedback):
     piece: float = 1.0
     stride: int = 6
 
+    @property
+    def own_steps(self) -> int:
+        return self.steps - self.bc_steps
+
     def preparations(self) -> dict[str, RewardMember]:  # type: ignore[override]
         return {}
 

@@ -396,8 +396,8 @@ def test_held_out_numbers_are_of_the_test_split(folder: Path) -> None:
 def test_normalised_observations_are_folded_into_the_policy(folder: Path, tmp_path: Path) -> None:
     train(folder, tmp_path / "run", "bc-safe-seg", normalize_observations=True)
     data = load_data(folder)
-    states = data.train.observations.flatten(0, -2)
-    shift, scale = states.mean(0), states.std(0)
+    states, recorded = data.train.observations.flatten(0, -2), data.steps.observations  # every step that is shown, once
+    shift, scale = recorded.mean(0), recorded.std(0)
     (checkpoint,) = (tmp_path / "run" / "checkpoints").glob("step-000000060.*")
     tensors, _ = load_tensors(checkpoint)
     parameters = {key.partition("/")[2]: value for key, value in tensors.items() if key.startswith("parameters/")}
@@ -407,7 +407,8 @@ def test_normalised_observations_are_folded_into_the_policy(folder: Path, tmp_pa
 
 def test_training_changes_none_of_its_data(folder: Path, tmp_path: Path) -> None:
     data = load_data(folder)
-    tensors = [tensor for tensor in vars(data.train).values() if tensor is not None]
+    tensors = [value for value in vars(data.train).values() if isinstance(value, torch.Tensor)]
+    assert len(tensors) == 4
     copies = [tensor.clone() for tensor in tensors]
     for name in ("presa", "binary-alignment"):
         runs.train(name, configure(name, None, TINY | {"normalize_observations": True}), data, tmp_path / name, settings=OFTEN)
