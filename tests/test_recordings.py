@@ -16,7 +16,9 @@ from safefeedback.sources import load, recordings_file
 from safefeedback.tasks import Task, find_task, tasks
 
 BULLET = [task.name for task in tasks().values() if task.domain == "BulletGym"]
-LEAST_EPISODES = {"Ball": 100, "Car": 100, "Drone": 60, "Ant": 60}
+SAFETY = [task.name for task in tasks().values() if task.domain == "SafetyGym" and recordings_file(task) is not None]
+LEAST_EPISODES = {"Ball": 100, "Car": 100, "Drone": 60, "Ant": 60, "Point": 100, "Hopper": 40}
+LEAST_BEST = {"BallRun": 0.25, "AntCircle": 0.3, "PointCircle1": -0.3, "HopperVelocity": 0.0}  # of DSRL's range; 0.4 elsewhere
 
 
 def shipped(name: str) -> tuple[Path, Task]:
@@ -26,7 +28,7 @@ def shipped(name: str) -> tuple[Path, Task]:
     return path, task
 
 
-@pytest.mark.parametrize("name", BULLET)
+@pytest.mark.parametrize("name", [*BULLET, *SAFETY])
 def test_they_are_small_and_span_safe_and_unsafe(name: str) -> None:
     path, task = shipped(name)
     returns, costs = sums(read_recording(path)[0])
@@ -37,10 +39,10 @@ def test_they_are_small_and_span_safe_and_unsafe(name: str) -> None:
     assert task.reference_returns is not None
     low, high = task.reference_returns
     best = (returns[safe].max() - low) / (high - low)
-    assert best >= {"BallRun": 0.25, "AntCircle": 0.05}.get(name, 0.4), f"best safe normalised return {best:.2f}"
+    assert best >= LEAST_BEST.get(name, 0.4), f"best safe normalised return {best:.2f}"
 
 
-@pytest.mark.parametrize("name", BULLET)
+@pytest.mark.parametrize("name", [*BULLET, *SAFETY])
 def test_our_reader_takes_them_as_any_dsrl_file(name: str) -> None:
     path, task = shipped(name)
     episodes, attributes = read_recording(path)
@@ -50,7 +52,7 @@ def test_our_reader_takes_them_as_any_dsrl_file(name: str) -> None:
     assert ("DSRL" in attributes.get("credit", "")) == ("warm_start" in attributes)
 
 
-@pytest.mark.parametrize("name", BULLET)
+@pytest.mark.parametrize("name", [*BULLET, *SAFETY])
 def test_they_replay_from_their_seeds(name: str) -> None:
     path, task = shipped(name)
     reason = simulator.can_simulate(task)

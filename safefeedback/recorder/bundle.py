@@ -20,7 +20,8 @@ def bundle(source: Path, out: Path, episodes: int, cost_limit: float, least_shar
     """Write a small file with `episodes` of a collected file's episodes, spread evenly over the return-cost plane.
 
     Where an even spread leaves fewer than `least_share` safe or unsafe at the cost limit, episodes of that kind are drawn
-    first, as many as that or as there are: a recording of nothing but safe behaviour teaches nothing about safety.
+    first, as many as that or as there are: a recording of nothing but safe behaviour teaches nothing about safety. The best
+    safe episode stays in any case, in place of the one whose return is next to its.
 
     Raises:
         InputError: if the source is not a recording made by the collector.
@@ -36,6 +37,11 @@ def bundle(source: Path, out: Path, episodes: int, cost_limit: float, least_shar
             rare = rare[thin_evenly(returns[rare], costs[rare], least, rng)]
             others = others[thin_evenly(returns[others], costs[others], len(kept) - len(rare), rng)]
             kept = np.sort(np.concatenate([rare, others]))
+    safe = np.flatnonzero(costs <= cost_limit)
+    if len(safe) and not np.isin(best := safe[returns[safe].argmax()], kept):
+        rest = kept[costs[kept] <= cost_limit]
+        left_out = rest[np.abs(returns[rest] - returns[best]).argmin()] if len(rest) else kept[0]
+        kept = np.sort(np.append(kept[kept != left_out], best))
     _write(out, [found[index] for index in kept], {**attributes, "episodes_kept": len(kept)})
 
 
