@@ -62,7 +62,7 @@ def train(
     ] = None,
     steps: Annotated[int | None, typer.Option(help="Gradient steps in all, those of --bc-steps included.")] = None,
     bc_steps: Annotated[
-        int | None, typer.Option(help="How many of them clone all segments to make the reference. (default: 30%)")
+        int | None, typer.Option(help="How many of them clone the recorded steps first. (default: 30%)")
     ] = None,
     pairs: Annotated[int | None, typer.Option(help="Train on the first N pairs. (default: all)")] = None,
     labels: Annotated[str | None, typer.Option(help="A label set of the dataset. (default: the published labels)")] = None,
@@ -176,12 +176,14 @@ def _print_results(results: list[dict[str, Any]], folder: Path) -> None:
 def evaluate(
     run: Annotated[str | None, typer.Argument(help="The folder of a run, or of many, or a Hub repository user/name.")] = None,
     policy: Annotated[
-        str | None, typer.Option(help="Anybody's policy instead: package.module:function, called without arguments.")
+        str | None, typer.Option(help="A policy of your own instead: package.module:function, called without arguments.")
     ] = None,
     task: Annotated[str | None, typer.Option(help="The task for --policy, a name or a .toml file.")] = None,
     episodes: Annotated[int, typer.Option(help="How many episodes.")] = 20,
     seed: Annotated[int, typer.Option(help="Seed of the episodes.")] = 0,
-    cost_limit: Annotated[float | None, typer.Option(help="kappa. (default: the run's, or the task's middle one)")] = None,
+    cost_limit: Annotated[
+        float | None, typer.Option(help="Limit of an episode's cost, kappa. (default: the run's, or the task's middle one)")
+    ] = None,
     processes: Annotated[int | None, typer.Option(help="How many play at once. (default: one a core)")] = None,
     video: Annotated[Path | None, typer.Option(help="Film the first episodes into this .gif or .mp4.")] = None,
     video_episodes: Annotated[int, typer.Option(help="How many to film.")] = 2,
@@ -189,7 +191,7 @@ def evaluate(
 ) -> None:
     """Roll a policy out in the simulator and print its normalised reward and cost; a run keeps it as evaluation.json.
 
-    Of a folder that holds many runs every one is judged, and a table is printed.
+    Given a folder that holds many runs, it evaluates every one and prints a table.
     """
     from presa.cli.output import print_evaluation, print_evaluations
     from presa.rollouts.evaluate import evaluate as judge
@@ -250,8 +252,8 @@ def publish(
     run: Annotated[Path, typer.Argument(help="The folder of a finished run.")],
     repo: Annotated[str, typer.Argument(help="The repository on the Hub, user/name; it is made if there is none.")],
     public: Annotated[bool, typer.Option("--public", help="Let everybody see it. (default: only you)")] = False,
-    tag: Annotated[str | None, typer.Option(help="Of this version, such as v1.0.0. (default: the next one)")] = None,
-    message: Annotated[str, typer.Option(help="Joins the line of the changelog.")] = "",
+    tag: Annotated[str | None, typer.Option(help="Tag of this version, such as v1.0.0. (default: the next one)")] = None,
+    message: Annotated[str, typer.Option(help="A note that is added to the line of the changelog.")] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would go up.")] = False,
     as_json: Json = False,
 ) -> None:

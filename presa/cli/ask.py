@@ -16,7 +16,7 @@ def ask(
     labels: Annotated[str, typer.Option(help="The label set with the answers so far; a null is no answer.")],
     pairs: Annotated[int, typer.Option(help="How many pairs to propose, at most.")] = 100,
     out: Annotated[Path, typer.Option(help="The CSV file to write.")] = Path("pairs.csv"),
-    members: Annotated[int, typer.Option(help="How many models of each kind must disagree.")] = 5,
+    members: Annotated[int, typer.Option(help="How many models of each kind are fitted and compared.")] = 5,
     steps: Annotated[int, typer.Option(help="Gradient steps of each model.")] = 600,
     seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, ...")] = "auto",

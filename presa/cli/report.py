@@ -18,7 +18,7 @@ def report(
         list[Path], typer.Argument(help="The folder of `presa study`; or any folders of runs, to compare them.")
     ],
     study: Annotated[str | None, typer.Option(help="One of the folder's studies. (default: all)")] = None,
-    out: Annotated[Path, typer.Option(help="Where a comparison of runs goes.")] = Path("comparison"),
+    out: Annotated[Path, typer.Option(help="Folder for a comparison of runs.")] = Path("comparison"),
 ) -> None:
     """Set what studies found beside the paper, or any runs beside one another: Markdown, figures, and a page to look at."""
     from presa.study.manifest import STUDIES_FILE, source_of, studies_in

@@ -1,8 +1,9 @@
-"""The command `presa study`; cli.py registers it."""
+"""The command `presa study`; app.py registers it."""
 
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,30 +15,35 @@ from safefeedback.errors import InputError, command_line
 if TYPE_CHECKING:
     from presa.study.grid import Cell, Study
 
-NAMES = "table1, baselines, modules, lengths, sizes, noise, filters, alpha, beta, eta, delta, zref, nu, rate"
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+NAMES = ", ".join(tomllib.loads((Path(__file__).parents[1] / "study" / "studies.toml").read_text(encoding="utf-8")))
 
 
 def study(
     name: Annotated[str, typer.Argument(help=f"{NAMES}.")],
-    source: Annotated[str, typer.Option(help="dsrl, or recordings: those shipped with safefeedback, for the Bullet tasks.")],
-    tasks: Annotated[str, typer.Option(help="Names with commas; bullet, safetygym, or all: the paper's.")] = "bullet",
+    source: Annotated[str, typer.Option(help="dsrl, or recordings for the small ones that are shipped with safefeedback.")],
+    tasks: Annotated[str, typer.Option(help="Names with commas; bullet, safetygym, or all for both.")] = "bullet",
     out: Annotated[Path | None, typer.Option(help="Folder of the studies of that source. (default: named after it)")] = None,
     quick: Annotated[
         bool, typer.Option("--quick", help="One seed and limit, 200 steps, 2 episodes, 200 pairs: does it all work?")
     ] = False,
-    seeds: Annotated[int | None, typer.Option(help="How many, from 0. (default: 3)")] = None,
+    seeds: Annotated[int | None, typer.Option(help="How many seeds, from 0. (default: 3)")] = None,
     cost_limits: Annotated[
         str | None, typer.Option(help="K,K,..., middle, or all of each task's. (default: all, the paper's protocol)")
     ] = None,
     steps: Annotated[int | None, typer.Option(help="Gradient steps in all. (default: the paper's)")] = None,
-    bc_steps: Annotated[int | None, typer.Option(help="How many of them clone. (default: the paper's)")] = None,
+    bc_steps: Annotated[int | None, typer.Option(help="How many of them clone first. (default: the paper's)")] = None,
     precision: Annotated[str | None, typer.Option(help="fp32 or bf16, of the policies that are MLPs. (default: fp32)")] = None,
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", help="ALGORITHM.NAME=VALUE, such as cdt.steps=2000: a setting of one algorithm. Repeat."),
     ] = None,
-    pairs: Annotated[int | None, typer.Option(help="In every dataset. (default: 10000)")] = None,
-    episodes: Annotated[int | None, typer.Option(help="Of each run's evaluation. (default: 20)")] = None,
+    pairs: Annotated[int | None, typer.Option(help="Pairs in every dataset. (default: 10000)")] = None,
+    episodes: Annotated[int | None, typer.Option(help="Episodes of each run's evaluation. (default: 20)")] = None,
     evaluate_every: Annotated[int | None, typer.Option(help="Steps between rollouts, for curves. (default: none)")] = None,
     processes: Annotated[int | None, typer.Option(help="Cells at once on this machine. (default: one a core)")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, ...")] = "auto",
@@ -50,7 +56,7 @@ def study(
     retry: Annotated[bool, typer.Option("--retry", help="Do failed cells again.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout, and nothing else.")] = False,
 ) -> None:
-    """Run one of the paper's experiments: build its datasets, train and evaluate its grid, and write a row for each episode.
+    """Run an experiment, the paper's or ours: build its datasets, train and evaluate its grid, and write a row an episode.
 
     The same command again goes on where it was interrupted. A cell that fails is recorded, and the rest goes on.
     """

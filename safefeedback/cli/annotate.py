@@ -26,7 +26,7 @@ def _first(value: str) -> str:
 
 def annotate(
     folder: Annotated[Path, typer.Argument(help="A dataset's folder.")],
-    name: Annotated[str, typer.Option(help="Of the answers, and of the label set they become.")] = "people",
+    name: Annotated[str, typer.Option(help="Name of the answers, and of the label set that they become.")] = "people",
     annotators: Annotated[str | None, typer.Option(help=f"Who may answer: ann,bob. {_first('anybody, by name')}")] = None,
     ask: Annotated[str | None, typer.Option(help=f"preference, safety or both. {_first('both')}")] = None,
     safety_question: Annotated[
@@ -37,7 +37,7 @@ def annotate(
         float | None,
         typer.Option(help=f"Of a whole episode, in the safety question `limit`. {_first('the dataset' + chr(39) + 's')}"),
     ] = None,
-    overlap: Annotated[int | None, typer.Option(help=f"How many persons answer each pair. {_first('1')}")] = None,
+    overlap: Annotated[int | None, typer.Option(help=f"How many people answer each pair. {_first('1')}")] = None,
     gold: Annotated[
         float | None, typer.Option(help=f"Share of pairs with a plain right answer, as a check. {_first('0')}")
     ] = None,
@@ -60,16 +60,20 @@ def annotate(
         typer.Option("--quick/--no-quick", help="A trial: no information, consent or practice; every answer says so."),
     ] = None,
     host: Annotated[
-        str, typer.Option(help="Where to listen; elsewhere than 127.0.0.1 needs --annotators, who get links.")
+        str, typer.Option(help="Address to listen at; any other than 127.0.0.1 needs --annotators, and each gets a link.")
     ] = "127.0.0.1",
-    port: Annotated[int | None, typer.Option(help="(default: 8000, or any that is free)")] = None,
-    address: Annotated[str | None, typer.Option(help="How others reach it, for their links: https://lab.example.org")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen at. (default: 8000, or any that is free)")] = None,
+    address: Annotated[
+        str | None, typer.Option(help="How others reach the page, for their links: https://lab.example.org")
+    ] = None,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Whether the page is opened here.")] = True,
     render: Annotated[
         bool, typer.Option("--render", help="First make frames of the simulator, by replaying the recordings; may take long.")
     ] = False,
-    space: Annotated[str | None, typer.Option(help="Only write a Docker Space, user/name, beside the answers.")] = None,
-    results: Annotated[bool, typer.Option("--results", help="Only tell who answered what, and how well.")] = False,
+    space: Annotated[
+        str | None, typer.Option(help="Only write the folder of a Docker Space, user/name, beside the answers.")
+    ] = None,
+    results: Annotated[bool, typer.Option("--results", help="Only show who answered what, and how well.")] = False,
     finish: Annotated[bool, typer.Option("--finish", help="Only make the label set of the answers so far.")] = False,
     consensus: Annotated[str, typer.Option(help="How several answers become one: majority or dawid-skene.")] = "majority",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="With --finish: replace the label set.")] = False,
@@ -77,11 +81,11 @@ def annotate(
         str | None, typer.Option(help="Only add the answers of another machine's .sqlite file, or of a Space's repository.")
     ] = None,
     same_person: Annotated[
-        bool, typer.Option("--same-person", help="With --merge: a name that is in both is one person.")
+        bool, typer.Option("--same-person", help="With --merge: a name that occurs in both is one person.")
     ] = False,
     exclude: Annotated[str | None, typer.Option(help="Only leave a person out of the label set.")] = None,
     include: Annotated[str | None, typer.Option(help="Only take a person in again.")] = None,
-    withdraw: Annotated[str | None, typer.Option(help="Only delete a person's answers, as he or she asked.")] = None,
+    withdraw: Annotated[str | None, typer.Option(help="Only delete a person's answers, as that person asked.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="With --results or --finish: print JSON on stdout.")] = False,
 ) -> None:
     """Let people label pairs in a browser: which segment is better, and which are safe; their answers become a label set."""

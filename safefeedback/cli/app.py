@@ -83,7 +83,9 @@ def build(
     ] = "auto",
     out: Annotated[
         Path | None,
-        typer.Option(help="Its folder (default: one here, named after the recipe); of several (default: datasets)."),
+        typer.Option(
+            help="The dataset's folder (default: one here, named after the recipe), or theirs, of several (default: datasets)."
+        ),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the dataset in that folder.")] = False,
     processes: Annotated[int | None, typer.Option(help="Of several tasks, how many at once. (default: one a core)")] = None,

@@ -28,7 +28,7 @@ def collect(
     task: Annotated[str, typer.Option(help="Task to record, e.g. BallCircle, a .toml file of your own, or several: bullet.")],
     out: Annotated[
         Path,
-        typer.Option(help="File to write (.hdf5), or a folder: the name then follows DSRL's. Of several tasks a folder."),
+        typer.Option(help="File to write (.hdf5), or a folder: the name then follows DSRL's. For several tasks, a folder."),
     ],
     preset: Annotated[str | None, typer.Option(help="full: about DSRL's size and spread, for the Bullet tasks.")] = None,
     episodes: Annotated[int, typer.Option(help="Episodes in the file, at most.")] = 1000,
@@ -45,11 +45,16 @@ def collect(
 ) -> None:
     """Record episodes of a task in its simulator, from poor to good and from safe to unsafe, as a DSRL file.
 
-    PPO with a learnt price of cost is trained once for each cost limit and seed. MetaDrive's tasks are driven by DSRL's own
-    scripted driver instead: 1,000 episodes are its protocol in full, and fewer are the first of them. AntCircle is walked by
-    a scripted gait, unless --warm-start names recordings for PPO to begin with.
-    Started again after an interruption, it keeps the training runs, or the ten episodes at a time, that were finished; and of
-    several tasks the files.
+    PPO with a learnt price of cost is trained once for each cost limit and seed.
+
+    MetaDrive's tasks are driven by DSRL's own scripted driver instead:
+    1,000 episodes are its protocol in full, and fewer are the first of them.
+
+    AntCircle is walked by a scripted gait, unless --warm-start names
+    recordings for PPO to begin with.
+
+    The same command again goes on after an interruption, and keeps the
+    training runs, batches of ten scripted episodes, and files that were finished.
     """
     from safefeedback.recorder.presets import find_plan, options
     from safefeedback.sources import recordings_file

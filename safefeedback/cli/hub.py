@@ -21,8 +21,8 @@ def publish(
     ] = None,
     base: Annotated[str | None, typer.Option(help="The published dataset that it labels, such as user/data@v1.0.0.")] = None,
     public: Annotated[bool, typer.Option("--public", help="Let everybody see it. (default: only you)")] = False,
-    tag: Annotated[str | None, typer.Option(help="Of this version, such as v1.0.0. (default: the next one)")] = None,
-    message: Annotated[str, typer.Option(help="Joins the line of the changelog.")] = "",
+    tag: Annotated[str | None, typer.Option(help="Tag of this version, such as v1.0.0. (default: the next one)")] = None,
+    message: Annotated[str, typer.Option(help="A note that is added to the line of the changelog.")] = "",
     anonymous: Annotated[
         bool, typer.Option("--anonymous", help="For review: leave out who recorded data of your own, and your notes.")
     ] = False,
@@ -94,14 +94,14 @@ def export(
     out: Annotated[Path | None, typer.Option(help="A new folder. (default: one here, named after both)")] = None,
     labels: Annotated[str | None, typer.Option(help="A label set of the dataset. (default: the published labels)")] = None,
     split: Annotated[str, typer.Option(help="train or test.")] = "train",
-    ties: Annotated[str | None, typer.Option(help="keep (as 0.5) or drop; asked for where there are any.")] = None,
+    ties: Annotated[str | None, typer.Option(help="keep (as 0.5) or drop; must be given where there are ties.")] = None,
     rewards: Annotated[
         str | None, typer.Option(help="none (zeros) or return (true returns, spread evenly); for cpl, d4rl and minari.")
     ] = None,
     digits: Annotated[
         int | None, typer.Option(help="Significant digits of each number, for trl-*. (default: all there are)")
     ] = None,
-    stride: Annotated[int | None, typer.Option(help="Write one step in so many, for trl-*. (default: every step)")] = None,
+    stride: Annotated[int | None, typer.Option(help="Write every N-th step only, for trl-*. (default: every step)")] = None,
     jsonl: Annotated[bool, typer.Option("--jsonl", help="JSON Lines instead of Parquet, for trl-*.")] = False,
     as_json: Json = False,
 ) -> None:

@@ -44,7 +44,9 @@ def relabel(
     preference_noise: Annotated[float | None, typer.Option(help=f"Share of the preferences to flip. {SAME}")] = None,
     filter: Annotated[list[str] | None, typer.Option(help=f"{FILTER_HELP} (default: none)")] = None,
     seed: Annotated[int | None, typer.Option(help=f"Seed of every random choice. {SAME}")] = None,
-    name: Annotated[str | None, typer.Option(help="Of the label set (default: limit40-noise20 and what else differs).")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Name of the label set (default: limit40-noise20 and what else differs).")
+    ] = None,
     source: Annotated[
         Path | None, typer.Option(help="The recordings, for teachers who judge by single steps (default: found here).")
     ] = None,
@@ -77,7 +79,7 @@ def relabel(
 def import_(
     folder: Dataset,
     file: Annotated[Path, typer.Argument(help="A CSV file: pair_id, annotator, preference, is_safe_0, is_safe_1.")],
-    name: Annotated[str, typer.Option(help="Of the label set.")],
+    name: Annotated[str, typer.Option(help="Name of the label set.")],
     consensus: Annotated[str, typer.Option(help=f"How several answers become one: {' or '.join(CONSENSUS)}.")] = "majority",
     cost_limit: Annotated[float | None, typer.Option(help=f"The limit that annotators had in mind. {SAME}")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a label set of the same name.")] = False,

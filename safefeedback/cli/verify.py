@@ -17,7 +17,7 @@ def verify(
     advantages: Annotated[Path | None, typer.Option(help="The file of advantages, for labels by the teacher regret.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout, and nothing else.")] = False,
 ) -> None:
-    """Check that a dataset is what it says, with its recordings every window and every label; ends with code 1 if not."""
+    """Check that a dataset is what it says: with its recordings at hand, every window and label; ends with code 1 if not."""
     from safefeedback.cli.output import print_table
     from safefeedback.hub.places import whole_dataset
     from safefeedback.terminal import Progress
