@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +20,8 @@ from running import run_and_interrupt, run_cli
 
 __all__ = ["run_and_interrupt", "run_cli"]
 
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a suite begun in the background by a shell: Ctrl-C could not be tried
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 # no test needs a network: what would reach for one fails at once, here and in every process a test starts
 OFFLINE = {
