@@ -80,11 +80,22 @@ def variants() -> str:
     }
     parts = ["# Samplers, teachers, annotators, filters\n\nGiven as `NAME` or `NAME:SETTING=VALUE,SETTING=VALUE`."]
     for title, (option, known) in kinds.items():
+        described = {name: text for one in known.values() if fields_of(one) for name, text in settings(type(one)).items()}
+        alike = len({type(one) for one in known.values()}) == 1 and dataclasses.is_dataclass(next(iter(known.values())))
+        about = "\n\nAll have the same settings. The first line shows the defaults, the others what differs:" if alike else ""
         rows = []
         for name, one in known.items():
-            shown = ", ".join(f"{field.name}={getattr(one, field.name)}" for field in fields_of(one))
-            rows.append(f"| `{name}` | {f'`{shown}`' if shown else ''} | {summary(one)} |")
-        parts.append(f"## {title}\n\n`{option}`\n\n| name | settings | |\n|---|---|---|\n" + "\n".join(rows))
+            first = next(iter(known.values())) if alike else None
+            shown = ", ".join(
+                f"{field.name}={getattr(one, field.name)}"
+                for field in fields_of(one)
+                if first in (None, one) or getattr(one, field.name) != getattr(first, field.name)
+            )
+            rows.append(f"| `{name}` | {f'`{shown}`' if shown else ''} |" + (f" {summary(one)} |" if not alike else ""))
+        head = "| name | settings |\n|---|---|\n" if alike else "| name | settings | |\n|---|---|---|\n"
+        parts.append(f"## {title}\n\n`{option}`{about}\n\n{head}" + "\n".join(rows))
+        if described:
+            parts.append("| setting | |\n|---|---|\n" + "\n".join(f"| `{name}` | {text} |" for name, text in described.items()))
     return "\n\n".join(parts) + "\n"
 
 
