@@ -96,7 +96,7 @@ def test_krippendorffs_alpha_by_hand():
 def test_the_other_measures_by_hand():
     votes = np.array([[1, 1, 0], [0, 1, 1], [NAN, 1, 1], [1, NAN, NAN], [0, 0, 1]])
     assert agreement_with_others(votes, 0) == (2, 3)  # agrees, does not, and one of two that differ
-    assert at_least(3, 3) == 0.125 and at_least(0, 5) == 1 and at_least(2, 3) == 0.5
+    assert [at_least(3, 3), at_least(0, 5), at_least(2, 3)] == pytest.approx([0.125, 1, 0.5])
     costs, safe = np.array([0, 2, 2, 5, 7, 9.0]), np.array([1, 1, 0, 1, 0, 0.0])
     assert best_limit(costs, safe) == (5.0, 5 / 6)
     assert best_limit(costs, np.zeros(6)) == (-1.0, 1.0) and best_limit(costs[:0], safe[:0]) is None

@@ -101,6 +101,7 @@ def test_the_space_is_written_and_its_containers_command_runs(hub: Hub, folder: 
         sock.bind(("127.0.0.1", 0))
         port = sock.getsockname()[1]
     env = {**os.environ, **hub.env(tmp_path / "hf"), "SAFEFEEDBACK_ANNOTATE_SECRET": secret, "PORT": str(port)}
+    env["SAFEFEEDBACK_ANNOTATE_NAMES"] = "ann,bob"
 
     def container() -> tuple[subprocess.Popen[str], str]:
         command = [sys.executable, "-m", "safefeedback.annotate.container", "study.json"]

@@ -8,12 +8,14 @@ from __future__ import annotations
 import io
 import json
 import secrets
+import sqlite3
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from safefeedback.annotate.merge import add_rows
+from safefeedback.annotate.refusal import Refusal
 from safefeedback.annotate.store import TABLES, Store
 from safefeedback.errors import InputError
 from safefeedback.hub.client import retry, snapshot
@@ -99,7 +101,7 @@ class Backup:
     def _try(self) -> None:
         try:
             self.upload()
-        except InputError as error:
+        except (InputError, Refusal, sqlite3.Error) as error:  # the next try may succeed
             self.failed(str(error))
 
 

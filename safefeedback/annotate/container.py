@@ -26,12 +26,16 @@ from safefeedback.hub.client import snapshot
 
 PORT = 7860
 SECRET = "SAFEFEEDBACK_ANNOTATE_SECRET"
+NAMES = "SAFEFEEDBACK_ANNOTATE_NAMES"
 
 
 def run(file: Path, port: int = PORT) -> None:
     """Serves the study that the file describes until the container is stopped."""
     if not os.environ.get(SECRET):
         raise InputError(f"the secret {SECRET} is not set: it is what the links were made from")
+    names = tuple(one.strip() for one in os.environ.get(NAMES, "").split(",") if one.strip())
+    if not names:
+        raise InputError(f"the secret {NAMES} is not set: it says who may answer, such as ann,bob")
     told = json.loads(file.read_text(encoding="utf-8"))
     repo = told["repo"]
     folder = snapshot(f"cannot read {repo}", "dataset", repo, None, ["dataset/**"]) / "dataset"
@@ -41,7 +45,7 @@ def run(file: Path, port: int = PORT) -> None:
     path = Path(mkdtemp(prefix="annotate-")) / "answers.sqlite"
     Store.create(path, told["dataset"], material.content_sha256, told["id"]).close()
     store = Store.open(path)
-    study = Study.from_dict(told["study"])
+    study = Study.from_dict({**told["study"], "annotators": names})
     choose(store, study.to_dict() | {"annotators": study.annotators})
     before = restore(store, repo)
     store.call({person_id(store, name): name for name in study.annotators})
@@ -53,8 +57,10 @@ def run(file: Path, port: int = PORT) -> None:
     sock = listen("0.0.0.0", port)
     print(f"{before} answers restored; listening at port {sock.getsockname()[1]}; Ctrl-C stops", flush=True)
     backup.start()
-    serve(application(desk, guard), sock, None)
-    backup.stop()
+    try:
+        serve(application(desk, guard), sock, None)
+    finally:
+        backup.stop()
 
 
 if __name__ == "__main__":

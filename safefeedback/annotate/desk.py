@@ -49,7 +49,7 @@ class Desk:
         return self.study.cost_limit
 
     def person(self, name: str) -> Person:
-        """The person of that name, who may have come for the first time.
+        """The person of that name, of whom nothing is stored before something is done.
 
         Raises:
             Refusal: if he or she has withdrawn.
@@ -57,11 +57,7 @@ class Desk:
         id = person_id(self.store, name)
         if id in self._withdrawn:
             raise Refusal("withdrawn", "You have withdrawn from this study, and your answers were deleted. Thank you.")
-        if name not in self.people:
-            with self.store.adding():
-                self.store.add("person", id=id, name=name, time=self.store.now())
-            self.people[name] = Person(id, name)
-        return self.people[name]
+        return self.people.get(name) or Person(id, name)
 
     # What is told
 
@@ -100,12 +96,19 @@ class Desk:
     # What is done
 
     def consent(self, person: Person, id: str, agreed: Any) -> dict[str, Any]:
+        if agreed is False and not person.consented and not self.study.quick:
+            state = self.state(person)
+            with self.store.adding():
+                self.store.forget(person.id)
+            self.store.compact()
+            self.people.pop(person.name, None)
+            return state
         if agreed is True and not person.consented and not self.study.quick:
             with self._saved(person):
                 self.store.event(person.id, "consent", {"wording": self._wording(person)}, id)
                 person.known[id] = "consent"
                 person.consented = True
-                self.dealer.fill(person, self.people.values())
+            self._arrive(person, False)
         return self.state(person)
 
     def practice(self, person: Person, body: Any) -> dict[str, Any]:
@@ -136,7 +139,7 @@ class Desk:
         if not self.study.quick and 0 in given.plays:
             raise Refusal("not-played", "Please play both recordings before you answer.")
         self.material.check()
-        person.seen = time.monotonic()
+        self._sign(person)
         with self._saved(person):
             self._add(person, item, given)
             self.dealer.count(self.people.values())
@@ -151,6 +154,7 @@ class Desk:
         if not person.standing:
             raise Refusal("not-now", "There is no answer to take back.")
         item, row = list(person.standing.items())[-1]
+        self._sign(person)
         with self._saved(person):
             undone = {**undo_row(row, id), "received_at": self.store.now(), "session": person.session}
             self.store.add("answer" if person.items[item].kind == "ordinary" else "control", **undone)
@@ -161,7 +165,7 @@ class Desk:
 
     def leave(self, person: Person) -> None:
         """The person is gone for now: the open pairs are free for others."""
-        person.seen = None
+        person.left = True
 
     def withdraw(self, person: Person) -> dict[str, Any]:
         """Deletes a person's rows; says what that changed."""
@@ -170,7 +174,7 @@ class Desk:
             self.store.forget(person.id)
             self.store.event("", "withdrawn", {"person": person.id, "answers": answers})
         self.store.compact()
-        del self.people[person.name]
+        self.people.pop(person.name, None)
         self._withdrawn.add(person.id)
         self.dealer.count(self.people.values())
         nothing = {"answered": 0, "total": 0, "seconds_left": None, "session_answered": 0, "session_seconds_left": 0}
@@ -199,14 +203,18 @@ class Desk:
 
     def _arrive(self, person: Person, again: bool) -> None:
         """A sign of life; begins a session where there is none, or the person was away for long."""
-        began = not person.session or not person.present or (again and person.session_left <= 0)
+        began = not person.session or not person.recent or (again and person.session_left <= 0)
         with self._saved(person):
             if began:
                 self.store.event(person.id, "session", {"number": person.session + 1})
                 person.session, person.session_answered, person.began = person.session + 1, 0, time.monotonic()
-            person.seen = time.monotonic()
+            self._sign(person)
             if self.study.quick or person.consented:
                 self.dealer.fill(person, self.people.values())
+
+    def _sign(self, person: Person) -> None:
+        """A sign of life."""
+        person.seen, person.left = time.monotonic(), False
 
     def _add(self, person: Person, item: Item, given: Given) -> None:
         about = {"person": person.id, "received_at": self.store.now(), "wording": self._wording(person)}
@@ -227,10 +235,13 @@ class Desk:
         """Around a change: it is in the store and in memory, or in neither."""
         try:
             with self.store.adding():
+                if person.name not in self.people:
+                    self.store.add("person", id=person.id, name=person.name, time=self.store.now())
                 yield
+            self.people[person.name] = person
         except BaseException:
             fresh = Person.load(self.store, person.id, person.name)
-            fresh.began, fresh.seen = person.began, person.seen
+            fresh.began, fresh.seen, fresh.left = person.began, person.seen, person.left
             person.__dict__.update(fresh.__dict__)
             self.dealer.count(self.people.values())
             raise

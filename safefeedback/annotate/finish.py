@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -90,7 +91,8 @@ def _check_new(folder: Path, name: str, answers: int, overwrite: bool) -> None:
 
 def _about(store: Store, study: Study, material: Material, tallies: Tallies, rows: list[dict[str, Any]]) -> dict[str, Any]:
     """How people were asked, for the label set's manifest."""
-    numbers = results(store, study, material.truth)
+    kept = [row for row in tallies.rows if row["person"] not in tallies.excluded]
+    numbers = results(store, study, material.truth, replace(tallies, rows=kept))
     counted = {row["person"] for row in rows}
     people = [one for id, name in tallies.names.items() if id in counted for one in [numbers["people"][name]]]
     consented = {row["person"] for row in store.rows("SELECT person FROM event WHERE kind = 'consent'")}

@@ -3,34 +3,43 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from safefeedback.annotate.store import PERSONAL, TABLES, Store
+from safefeedback.annotate.study import MEANING, Study, choose, chosen
 from safefeedback.errors import InputError
 
 
-def merge(store: Store, file: Path, same_person: bool = False) -> dict[str, int]:
+def merge(store: Store, file: Path, same_person: bool = False, cost_limit: float | None = None) -> dict[str, int]:
     """Adds the rows of another file of answers, each id once.
 
     Args:
         store: what they are added to.
         file: the other one.
         same_person: whether a name that is in both is one person.
+        cost_limit: of the dataset, which a study without one of its own means.
 
     Returns:
         How many rows each table gained.
 
     Raises:
-        InputError: if it is about another dataset, or a name is in both and nobody said that this is one person.
+        InputError: if it is about another dataset or other questions, or a name is in both and nobody said that this is one
+            person.
     """
     other = Store.open(file)
     try:
         if other.about["content_sha256"] != store.about["content_sha256"]:
             raise InputError(f"{file} holds answers about another dataset (content {other.about['content_sha256'][:12]})")
         rows = {table: [dict(row) for row in other.rows(f"SELECT * FROM {table} ORDER BY rowid")] for table in TABLES}
+        theirs = chosen(other)
+    except (sqlite3.Error, KeyError) as error:
+        raise InputError(f"{file} cannot be read as a file of answers: {error}") from None
     finally:
         other.close()
+    _check_questions(store, theirs, file, cost_limit)
     ids = {row["name"]: row["id"] for row in store.rows("SELECT id, name FROM person")}
     twice = [row["name"] for row in rows["person"] if ids.get(row["name"], row["id"]) != row["id"]]
     if twice and not same_person:
@@ -61,7 +70,23 @@ def add_rows(store: Store, rows: dict[str, list[dict[str, Any]]], gone: set[str]
             for row in found:
                 if row[key] not in there:
                     store.add(table, **{name: value for name, value in row.items() if name != "seq"})
+                    there.add(row[key])  # batches may overlap
                     gained[table] += 1
         for person in gone:
             store.forget(person)
+    if gone:
+        store.compact()
     return gained
+
+
+def _check_questions(store: Store, theirs: Study, file: Path, cost_limit: float | None) -> None:
+    """Takes the choices of the other study where none were made here; raises InputError if its answers mean something else."""
+    if not store.rows("SELECT 1 FROM settings LIMIT 1"):
+        choose(store, theirs.to_dict() | {"annotators": theirs.annotators})
+    one, two = (it if it.cost_limit is not None else replace(it, cost_limit=cost_limit) for it in (chosen(store), theirs))
+    for field in MEANING:
+        if getattr(one, field) != getattr(two, field):
+            raise InputError(
+                f"{file} holds answers that were given with another --{field.replace('_', '-')} ({getattr(two, field)}, here "
+                f"{getattr(one, field)}): give it a --name of its own"
+            )

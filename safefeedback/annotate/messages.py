@@ -58,7 +58,7 @@ def read_answer(body: Any, asked: tuple[str, ...]) -> Given:
     if not isinstance(plays, list) or len(plays) != 2:
         raise Refusal("bad-request", "'plays' must be two numbers.")
     page = body.get("page", "")
-    if not isinstance(page, str) or len(page) > 40:
+    if not isinstance(page, str) or len(page) > 40 or not page.isascii():
         raise Refusal("bad-request", "'page' must be a short text.")
     shown_at, answered_at, spent = (_whole(body.get(key, 0), key) for key in ("shown_at", "answered_at", "milliseconds"))
     played = _whole(plays[0], "plays"), _whole(plays[1], "plays")

@@ -55,15 +55,15 @@ def open_study(
                 f"{information} is what people read before they consent: fill in its {blanks} passages in [brackets], or add "
                 "--quick for a trial without information, consent and practice"
             )
-    frames = Frames.find(frames_folder(folder), material.length)
+    frames = Frames.find(frames_folder(folder, material.content_sha256), material.length)
     limit = study.cost_limit if study.cost_limit is not None else material.manifest.recipe.limit
     told = frames.told if frames is not None else None
     return Desk(store, Script(name, replace(study, cost_limit=limit), material, sections, told)), study, frames
 
 
-def frames_folder(folder: Path) -> Path:
-    """Where the frames of a dataset's segments are."""
-    return place(folder, "frames").with_suffix("")
+def frames_folder(folder: Path, content_sha256: str) -> Path:
+    """Where the frames of a dataset's segments are; another dataset in its place does not get them."""
+    return place(folder, f"frames-{content_sha256[:12]}").with_suffix("")
 
 
 @contextmanager

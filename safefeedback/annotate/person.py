@@ -57,6 +57,7 @@ class Person:
     session_answered: int = 0
     began: float = 0.0  # of the session, by the clock that is never set back
     seen: float | None = None  # last sign of life, by that clock
+    left: bool = False  # the page was closed since
 
     @staticmethod
     def load(store: Store, id: str, name: str) -> Person:
@@ -127,12 +128,17 @@ class Person:
     @property
     def present(self) -> bool:
         """Whether the open items are his or hers alone."""
+        return self.recent and not self.left
+
+    @property
+    def recent(self) -> bool:
+        """Whether the session goes on: a page that is closed and opened again begins none."""
         return self.seen is not None and time.monotonic() - self.seen < AWAY_SECONDS
 
     @property
     def session_left(self) -> float:
         """Seconds until the session ends; 0 where none has begun, or the person was away for long."""
-        if not self.session or not self.present:
+        if not self.session or not self.recent:
             return 0.0
         return max(0.0, SESSION_SECONDS - (time.monotonic() - self.began))
 

@@ -20,9 +20,9 @@ HURRIED = 0.25  # of the others' median time
 PARTS = ((1, 25), (26, 50), (51, None))  # answers of a session
 
 
-def results(store: Store, study: Study, truth: Truth) -> dict[str, Any]:
-    """Numbers about a study, JSON-ready; shares are None where there is nothing to count."""
-    tallies = Tallies.of(store)
+def results(store: Store, study: Study, truth: Truth, tallies: Tallies | None = None) -> dict[str, Any]:
+    """Numbers about a study, or about some of its answers, JSON-ready; shares are None where there is nothing to count."""
+    tallies = Tallies.of(store) if tallies is None else tallies
     row_of = {int(pair): row for row, pair in enumerate(truth.pair_id)}
     votes = tallies.votes()
     people = {

@@ -19,8 +19,9 @@ app_port: {port}
 ---
 
 People label pairs of recordings here, by personal links. Made with `safefeedback annotate --space`. The dataset comes from
-the private repository `{repo}`, and the answers go there, in batches that are never changed. It needs two secrets:
-`HF_TOKEN`, with write access to that repository, and `SAFEFEEDBACK_ANNOTATE_SECRET`, from which the links are made.
+the private repository `{repo}`, and the answers go there, in batches that are never changed. It needs three secrets:
+`HF_TOKEN`, with write access to that repository, `SAFEFEEDBACK_ANNOTATE_SECRET`, from which the links are made, and
+`SAFEFEEDBACK_ANNOTATE_NAMES`, whose they are.
 """
 DOCKERFILE = """FROM python:3.11-slim
 RUN useradd --create-home --uid 1000 user
@@ -59,7 +60,7 @@ def write_space(desk: Desk, information: str, folder: Path, space: str, overwrit
         "id": desk.store.about["id"],
         "dataset": desk.store.about["dataset"],
         "content_sha256": desk.material.content_sha256,
-        "study": desk.study.to_dict(),
+        "study": {key: value for key, value in desk.study.to_dict().items() if key != "annotators"},  # a Space can be read
         "information": information,
     }
     if folder.exists() and not overwrite:

@@ -24,7 +24,7 @@ from safefeedback.errors import InputError
 
 FORMAT = "1"
 _ANSWER = """(
-    seq INTEGER PRIMARY KEY,            -- in the order of both tables
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,   -- in the order of both tables; no number comes twice, even after a withdrawal
     id TEXT NOT NULL UNIQUE,            -- made by the browser: a retry is the same answer
     item TEXT NOT NULL, person TEXT NOT NULL, pair_id INTEGER NOT NULL,
     undoes TEXT NOT NULL,               -- the id of the answer that this row takes back, else ''
@@ -39,12 +39,14 @@ _ANSWER = """(
 SCHEMA = f"""
 CREATE TABLE about (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE settings (seq INTEGER PRIMARY KEY, time INTEGER NOT NULL, study TEXT NOT NULL);
-CREATE TABLE person (id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, time INTEGER NOT NULL);
+CREATE TABLE person (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL UNIQUE,
+    time INTEGER NOT NULL);
 CREATE TABLE wording (sha256 TEXT PRIMARY KEY, text TEXT NOT NULL);
-CREATE TABLE event (seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, person TEXT NOT NULL, kind TEXT NOT NULL,
+CREATE TABLE event (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, person TEXT NOT NULL, kind TEXT NOT NULL,
     time INTEGER NOT NULL, data TEXT NOT NULL);
-CREATE TABLE item (id TEXT PRIMARY KEY, person TEXT NOT NULL, pair_id INTEGER NOT NULL, kind TEXT NOT NULL,
-    swapped INTEGER NOT NULL, position INTEGER NOT NULL, draw TEXT NOT NULL, probability REAL NOT NULL, time INTEGER NOT NULL);
+CREATE TABLE item (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, person TEXT NOT NULL,
+    pair_id INTEGER NOT NULL, kind TEXT NOT NULL, swapped INTEGER NOT NULL, position INTEGER NOT NULL, draw TEXT NOT NULL,
+    probability REAL NOT NULL, time INTEGER NOT NULL);
 CREATE TABLE answer {_ANSWER};
 CREATE TABLE control {_ANSWER};
 CREATE TABLE upload (batch INTEGER PRIMARY KEY, upto TEXT NOT NULL, time INTEGER NOT NULL);
@@ -154,7 +156,8 @@ class Store:
     def add(self, table: str, **values: Any) -> None:
         """Adds a row; to `answer` and `control` with the next number of both."""
         if table in CHOICES:
-            values["seq"] = max(self.rows(f"SELECT coalesce(max(seq), 0) AS n FROM {one}")[0]["n"] for one in CHOICES) + 1
+            highest = "SELECT coalesce(max(seq), 0) AS n FROM sqlite_sequence WHERE name IN (?, ?)"
+            values["seq"] = self.rows(highest, *CHOICES)[0]["n"] + 1
         names = ", ".join(values)
         self._db.execute(f"INSERT INTO {table} ({names}) VALUES ({', '.join('?' * len(values))})", tuple(values.values()))
 
@@ -174,15 +177,16 @@ class Store:
             for id, name in names.items():
                 self._db.execute("UPDATE person SET name = ? WHERE id = ? AND name = id", (name, id))
 
-    def forget(self, person: str) -> dict[str, int]:
-        """Deletes a person's rows and name, within `adding`; returns how many rows of each table went."""
-        counts = {table: self._db.execute(f"DELETE FROM {table} WHERE person = ?", (person,)).rowcount for table in PERSONAL}
+    def forget(self, person: str) -> None:
+        """Deletes a person's rows and name, within `adding`."""
+        for table in PERSONAL:
+            self._db.execute(f"DELETE FROM {table} WHERE person = ?", (person,))
         self._db.execute("DELETE FROM person WHERE id = ?", (person,))
-        return counts
 
     def compact(self) -> None:
-        """Takes what was deleted out of the log as well."""
+        """Takes what was deleted out of the log, and out of the table that the last `--finish` wrote, as well."""
         self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self.path.with_suffix(".csv").unlink(missing_ok=True)
 
     def excluded(self) -> set[str]:
         """The ids of the persons who are left out of the consensus."""

@@ -23,7 +23,8 @@ ORDERS = {
 }
 READS_TRUTH = ("near-limit", "stratified")
 NAME = re.compile(r"[A-Za-z0-9][\w-]{0,39}", re.ASCII)
-FIXED = ("ask", "safety_question", "cost_limit", "gold", "quick")  # once there are answers
+MEANING = ("ask", "safety_question", "cost_limit")  # of the answers
+FIXED = (*MEANING, "gold", "quick")  # once there are answers
 
 
 @dataclass(frozen=True)

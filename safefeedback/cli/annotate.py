@@ -144,18 +144,19 @@ def _serve(
     from safefeedback.dataset.label_sets import check_name
 
     check_name(folder, name, overwrite=True)
-    others = host not in LOOPBACK
+    others = host not in LOOPBACK or address is not None  # by way of a proxy or a tunnel
     desk, study, frames = open_study(folder, name, given, open_to_others=others)
     if others and not study.annotators:
-        raise InputError(f"--host {host} lets others in: name them with --annotators ann,bob, and each gets a secret link")
+        where = f"--host {host}" if address is None else f"--address {address}"
+        raise InputError(f"{where} lets others in: name them with --annotators ann,bob, and each gets a secret link")
     with alone(desk.store):
         sock = listen(host, port)
         number = sock.getsockname()[1]
         local = f"http://{'[::1]' if ':' in host else '127.0.0.1' if others else host}:{number}"
         base = (address or (f"http://{_hostname()}:{number}" if others else local)).rstrip("/")
-        hosts = {f"{one}:{number}" for one in ("127.0.0.1", "localhost", "[::1]")} if not others else set()
+        hosts = {f"{one}:{number}" for one in ("127.0.0.1", "localhost", "[::1]")} if host in LOOPBACK else set()
         if address is not None and hosts:
-            hosts.add(base.partition("://")[2])
+            hosts.add(base.partition("://")[2].partition("/")[0].lower())
         guard = Guard(desk.store, frozenset(hosts), others, study.annotators)
         links = {
             one: f"{base}/?token={token(desk.store, one)}" if others else f"{base}/?name={one}" for one in study.annotators
@@ -169,6 +170,7 @@ def _serve(
         with suppress(Interrupted):  # before the server hears of it itself
             serve(application(desk, guard, frames), sock, first if browser and not others else None)
         count = desk.store.rows("SELECT count(*) AS n FROM every_answer WHERE undoes = ''")[0]["n"]
+        desk.store.close()  # what is in the log goes into the file, which may be copied then
         print(f"stopped; {count:,} answers are in {desk.store.path}")
 
 
@@ -184,7 +186,8 @@ def _render(folder: Path) -> None:
     from safefeedback.annotate.rendering import render
 
     with Progress("rendering") as progress:
-        made = render(Material(folder), frames_folder(folder), progress)
+        material = Material(folder)
+        made = render(material, frames_folder(folder, material.content_sha256), progress)
     print(f"frames of {made:,} segments made")
 
 

@@ -29,8 +29,9 @@ def write(folder: Path, name: str, given: dict[str, Any], space: str, overwrite:
     print(f"  hf upload {repo} {out / 'dataset'} dataset --repo-type dataset")
     print(f"  hf repo create {space} --repo-type space --space_sdk docker")
     print(f"  hf upload {space} {out / 'space'} . --repo-type space")
-    print("and give the Space two secrets: HF_TOKEN, with write access to the repository, and")
+    print("and give the Space three secrets: HF_TOKEN, with write access to the repository, and")
     print(f"  SAFEFEEDBACK_ANNOTATE_SECRET={desk.store.about['secret']}")
+    print(f"  SAFEFEEDBACK_ANNOTATE_NAMES={','.join(study.annotators)}")
     address = f"https://{space.replace('/', '-').replace('_', '-').replace('.', '-').lower()}.hf.space"
     for one in study.annotators:
         print(f"  {one}: {address}/?token={token(desk.store, one)}")

@@ -25,6 +25,7 @@ def do(folder: Path, name: str, action: str, value: Any, how: dict[str, Any]) ->
         how: consensus, overwrite, same_person and as_json.
     """
     from safefeedback.annotate.material import Material
+    from safefeedback.annotate.refusal import Refusal
     from safefeedback.annotate.store import Store, place
     from safefeedback.annotate.study import chosen
 
@@ -42,14 +43,22 @@ def do(folder: Path, name: str, action: str, value: Any, how: dict[str, Any]) ->
         _results(store, study, material, how["as_json"])
     elif action == "finish":
         _finish(store, study, material, name, how)
-    elif action == "merge":
-        _merge(store, study, value, how["same_person"])
-    elif action == "withdraw":
-        _withdraw(store, folder, name, value)
     else:
-        store_person(store, value)
+        try:
+            _change(store, study, material, name, action, value, how)
+        except Refusal as refusal:
+            raise InputError(f"{path}: {refusal}") from None
+
+
+def _change(store: Store, study: Study, material: Material, name: str, action: str, value: Any, how: dict[str, Any]) -> None:
+    if action == "merge":
+        _merge(store, study, material, value, how["same_person"])
+    elif action == "withdraw":
+        _withdraw(store, material.folder, name, value)
+    else:
+        person = store_person(store, value)
         with store.adding():
-            store.event(store_person(store, value), action)
+            store.event(person, action)
         print(f"{value} is {'left out of' if action == 'exclude' else 'in'} the label set that --finish makes")
 
 
@@ -68,7 +77,7 @@ def _finish(store: Store, study: Study, material: Material, name: str, how: dict
     report(material.folder, [finish(store, study, material, name, how["consensus"], how["overwrite"])], how["as_json"])
 
 
-def _merge(store: Store, study: Study, source: str, same_person: bool) -> None:
+def _merge(store: Store, study: Study, material: Material, source: str, same_person: bool) -> None:
     from safefeedback.annotate.backup import restore
     from safefeedback.annotate.merge import merge
     from safefeedback.annotate.opening import alone
@@ -82,7 +91,7 @@ def _merge(store: Store, study: Study, source: str, same_person: bool) -> None:
             store.call({person_id(store, name): name for name in study.annotators})
             print(f"{answers:,} answers from {source} are in {store.path}")
             return
-        gained = merge(store, file, same_person)
+        gained = merge(store, file, same_person, material.manifest.recipe.limit)
     answers, people = gained["answer"] + gained["control"], gained["person"]
     print(f"{answers:,} answers, and {people} {'person' if people == 1 else 'people'} from {file} are in {store.path}")
 
