@@ -64,7 +64,8 @@ def annotate(
     ] = "127.0.0.1",
     port: Annotated[int | None, typer.Option(help="Port to listen at. (default: 8000, or any that is free)")] = None,
     address: Annotated[
-        str | None, typer.Option(help="How others reach the page, for their links: https://lab.example.org")
+        str | None,
+        typer.Option(help="How others reach the page, for their links: https://lab.example.org; needs --annotators."),
     ] = None,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Whether the page is opened here.")] = True,
     render: Annotated[
