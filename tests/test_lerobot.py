@@ -2,7 +2,7 @@
 
 The reader of LeRobot's format was compared with LeRobot's own package (0.4.4, in an environment of its own, as it cannot be
 installed beside our pins): eight episodes of BallCircle written by `LeRobotDataset.create`, `add_frame` and `save_episode` into
-three data files are read back by it and by us to the same bits. `write_lerobot` writes what that package was seen to write.
+three data files are read by us to the same bits. `write_lerobot` writes what that package was seen to write.
 """
 
 from __future__ import annotations
