@@ -15,7 +15,7 @@ from safefeedback.annotate.backup import Backup, restore
 from safefeedback.annotate.frames import Frames, file_name
 from safefeedback.annotate.measures import at_least
 from safefeedback.annotate.merge import merge
-from safefeedback.annotate.opening import frames_folder, open_study
+from safefeedback.annotate.opening import alone, frames_folder, open_study
 from safefeedback.annotate.refusal import Refusal
 from safefeedback.annotate.space import write_space
 from safefeedback.annotate.store import Store
@@ -185,3 +185,24 @@ def test_a_page_version_that_is_no_text(folder: Path):
     body = json.dumps({**given, "page": "\ud800"}).encode()  # half a character
     headers = {**ann.headers, "Content-Type": "application/json"}
     assert ann.client.post("/api/answer", headers=headers, content=body).status_code == 400
+
+
+def test_an_id_of_somebody_elses_answer_is_refused(folder: Path):
+    server = Server(folder, quick=True, gold=0.0)
+    ann, bob = server.person("ann"), server.person("bob")
+    id = str(uuid.uuid4())
+    assert ann.answer(ann.state()["upcoming"][0], id=id).status_code == 200
+    reply = bob.answer(bob.state()["upcoming"][0], id=id)
+    assert reply.status_code == 400 and reply.json()["error"]["message"] == "This identifier is in use already."
+    assert bob.answer(bob.state()["upcoming"][0]).json()["state"]["progress"]["answered"] == 1
+
+
+def test_a_second_server_changes_nothing(folder: Path):
+    server = Server(folder, quick=True)
+    words = ["annotate", str(folder), "--name", "lab1", "--overlap", "3"]
+    with alone(server.store.path), pytest.raises(InputError, match="is being served by another process"):
+        CliRunner().invoke(app, words, catch_exceptions=False)
+    assert chosen(server.store).overlap == 1
+    with pytest.raises(InputError):
+        CliRunner().invoke(app, ["annotate", str(folder.parent / "none")], catch_exceptions=False)
+    assert not list(folder.parent.glob("none*"))

@@ -173,10 +173,10 @@ class Desk:
         with self.store.adding():
             self.store.forget(person.id)
             self.store.event("", "withdrawn", {"person": person.id, "answers": answers})
-        self.store.compact()
         self.people.pop(person.name, None)
         self._withdrawn.add(person.id)
         self.dealer.count(self.people.values())
+        self.store.compact()
         nothing = {"answered": 0, "total": 0, "seconds_left": None, "session_answered": 0, "session_seconds_left": 0}
         nothing |= {"break_due": False, "can_undo": False, "not_yet_saved_remotely": None}
         message = f"Your {answers} answers were deleted." if answers != 1 else "Your answer was deleted."

@@ -67,15 +67,19 @@ def frames_folder(folder: Path, content_sha256: str) -> Path:
 
 
 @contextmanager
-def alone(store: Store) -> Iterator[None]:
-    """Around what only one process may do with a study at a time.
+def alone(path: Path) -> Iterator[None]:
+    """Around what only one process may do with a file of answers at a time: making, serving, merging, deleting.
 
     Raises:
         InputError: if another does.
     """
-    lock = lock_file(store.path.with_suffix(".lock"))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = lock_file(path.with_suffix(".lock"))
+    except OSError as error:
+        raise InputError(f"{path} cannot be made: {error.strerror}") from None
     if lock is None:
-        raise InputError(f"{store.path} is being served by another process: stop that first")
+        raise InputError(f"{path} is being served by another process: stop that first")
     try:
         yield
     finally:

@@ -136,7 +136,7 @@ class Store:
         """Around additions that are on the disk, all of them, when the block has ended, and none of them if it fails.
 
         Raises:
-            Refusal: "disk" if there is no room, "busy" if another process holds the file.
+            Refusal: "disk" if there is no room, "busy" if another process holds the file, "bad-request" if an id is not new.
         """
         try:
             self._db.execute("BEGIN IMMEDIATE")
@@ -146,6 +146,8 @@ class Store:
                 self._db.execute("ROLLBACK") if self._db.in_transaction else None
                 raise
             self._db.execute("COMMIT")
+        except sqlite3.IntegrityError:
+            raise Refusal("bad-request", "This identifier is in use already.") from None
         except sqlite3.OperationalError as error:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")

@@ -141,16 +141,18 @@ def _serve(
     from safefeedback.annotate.guard import Guard
     from safefeedback.annotate.opening import LOOPBACK, alone, open_study
     from safefeedback.annotate.serve import listen, serve
+    from safefeedback.annotate.store import place
     from safefeedback.annotate.study import token
-    from safefeedback.dataset.label_sets import check_name
+    from safefeedback.dataset.label_sets import check_name, open_folder
 
     check_name(folder, name, overwrite=True)
+    open_folder(folder)  # before anything is made beside it
     others = host not in LOOPBACK or address is not None  # by way of a proxy or a tunnel
-    desk, study, frames = open_study(folder, name, given, open_to_others=others)
-    if others and not study.annotators:
-        where = f"--host {host}" if address is None else f"--address {address}"
-        raise InputError(f"{where} lets others in: name them with --annotators ann,bob, and each gets a secret link")
-    with alone(desk.store):
+    with alone(place(folder, name)):  # before anything is read or chosen
+        desk, study, frames = open_study(folder, name, given, open_to_others=others)
+        if others and not study.annotators:
+            where = f"--host {host}" if address is None else f"--address {address}"
+            raise InputError(f"{where} lets others in: name them with --annotators ann,bob, and each gets a secret link")
         sock = listen(host, port)
         number = sock.getsockname()[1]
         local = f"http://{'[::1]' if ':' in host else '127.0.0.1' if others else host}:{number}"

@@ -85,7 +85,7 @@ def _merge(store: Store, study: Study, material: Material, source: str, same_per
     from safefeedback.hub.client import is_repo_name
 
     file = Path(source)
-    with alone(store):
+    with alone(store.path):
         if not file.exists() and file.suffix != ".sqlite" and is_repo_name(source):
             answers = restore(store, source)
             store.call({person_id(store, name): name for name in study.annotators})
@@ -99,7 +99,7 @@ def _merge(store: Store, study: Study, material: Material, source: str, same_per
 def _withdraw(store: Store, folder: Path, name: str, person: str) -> None:
     from safefeedback.annotate.opening import alone
 
-    with alone(store):
+    with alone(store.path):
         id = store_person(store, person)
         with store.adding():
             answers = store.rows("SELECT count(*) AS n FROM every_answer WHERE person = ? AND undoes = ''", id)[0]["n"]
