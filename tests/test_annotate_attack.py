@@ -138,10 +138,12 @@ def test_who_does_not_agree_leaves_no_name(folder: Path):
     ann = server.person("zacharias")
     ann.state()
     assert len(server.store.rows("SELECT * FROM person")) == 1
+    file = server.store.path.with_suffix(".csv")
+    file.write_text("answers of others")
     ann.post("consent", id=str(uuid.uuid4()), agreed=False)
     ann.post("leave")
     assert not server.store.rows("SELECT * FROM person") and not server.store.rows("SELECT * FROM event")
-    assert b"zacharias" not in server.store.path.read_bytes()
+    assert b"zacharias" not in server.store.path.read_bytes() and file.exists()
     assert ann.post("consent", id=str(uuid.uuid4()), agreed=True).json()["state"]["stage"] == "practice"
     assert server.desk.people["zacharias"].session == 1
 

@@ -100,7 +100,7 @@ class Desk:
             state = self.state(person)
             with self.store.adding():
                 self.store.forget(person.id)
-            self.store.compact()
+            self.store.compact(answers=False)
             self.people.pop(person.name, None)
             return state
         if agreed is True and not person.consented and not self.study.quick:

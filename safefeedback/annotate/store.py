@@ -185,10 +185,11 @@ class Store:
             self._db.execute(f"DELETE FROM {table} WHERE person = ?", (person,))
         self._db.execute("DELETE FROM person WHERE id = ?", (person,))
 
-    def compact(self) -> None:
-        """Takes what was deleted out of the log, and out of the table that the last `--finish` wrote, as well."""
+    def compact(self, answers: bool = True) -> None:
+        """Takes what was deleted out of the log and, where answers were, removes the table that the last `--finish` wrote."""
         self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        self.path.with_suffix(".csv").unlink(missing_ok=True)
+        if answers:
+            self.path.with_suffix(".csv").unlink(missing_ok=True)
 
     def excluded(self) -> set[str]:
         """The ids of the persons who are left out of the consensus."""
