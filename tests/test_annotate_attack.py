@@ -208,3 +208,14 @@ def test_a_second_server_changes_nothing(folder: Path):
     with pytest.raises(InputError):
         CliRunner().invoke(app, ["annotate", str(folder.parent / "none")], catch_exceptions=False)
     assert not list(folder.parent.glob("none*"))
+
+
+def test_the_count_of_what_is_left_tells_no_gold_and_no_repeat(folder: Path):
+    server = Server(folder, quick=True, gold=0.2, repeat=0.2)
+    person = server.person()
+    totals = []
+    for _ in range(20):
+        person.answer_all(1)
+        totals.append(person.get("session").json()["state"]["progress"]["total"])
+    kinds = {row["kind"] for row in server.store.rows("SELECT kind FROM item")}
+    assert {"gold", "ordinary"} <= kinds and len(set(totals)) == 1, totals

@@ -151,7 +151,12 @@ def test_every_request_of_a_publish_fails_in_its_turn(built: Path, hub: Hub, onl
             except InputError as error:
                 assert fault in FINAL, f"{where}: {error}"
                 line = str(error)
-                assert said(fault, requests[index]) in line and "\n" not in line and TOKEN not in line and line.startswith("cannot "), where
+                assert (
+                    said(fault, requests[index]) in line
+                    and "\n" not in line
+                    and TOKEN not in line
+                    and line.startswith("cannot ")
+                ), where
                 if repo := hub.repos.get(DATASET):
                     assert_whole(repo)
                 publish(built)

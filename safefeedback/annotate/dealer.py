@@ -77,14 +77,21 @@ class Dealer:
         return any(row not in had for row in np.flatnonzero(self.pools.ordinary & (self.answered < self.study.overlap)))
 
     def left(self, person: Person, people: int) -> int:
-        """How many items a person can expect, about: what others leave, where so many come."""
+        """How many items a person can expect, about: what others leave, where so many come.
+
+        Gold pairs and repeats are counted as they are expected, not as they are dealt: a count that rose would tell them.
+        """
         study = self.study
         had = np.zeros(len(self.answered), bool)
         had[[self.row_of[pair] for pair in person.had]] = True
         free = self.pools.ordinary & ~had & (self.answered < study.overlap)
         wanted = int((study.overlap - self.answered[free]).sum())
         ordinary = min(int(free.sum()), math.ceil(wanted / max(study.overlap, people)))
-        return len(person.open) + math.floor(ordinary / (1 - study.gold - study.repeat))
+        if not ordinary and not person.open:
+            return 0
+        dealt = [item for item in person.items.values() if item.kind == "ordinary" and item.id not in person.released]
+        expected = math.floor((len(dealt) + ordinary) / (1 - study.gold - study.repeat))
+        return max(len(person.open), expected - len(person.standing))
 
     def _give(self, person: Person, draw: assignment.Draw) -> None:
         pair_id = int(self.truth.pair_id[draw.row])
