@@ -21,6 +21,7 @@ from safefeedback import plots
 from safefeedback.cli import inspect as command
 from safefeedback.cli.output import print_built, summary
 from safefeedback.dataset.label_sets import relabel
+from safefeedback.dataset.reading import open_dataset
 from safefeedback.errors import InputError
 from safefeedback.feedback.recipe import Recipe
 from safefeedback.imports import install
@@ -322,7 +323,8 @@ def test_labels_that_are_not_true_are_counted_whoever_made_them_so(ball_file: Pa
     assert f"| not the truth | {words} |" in (folder / "README.md").read_text()
     result, _ = inspect_dataset(folder)
     assert dict(row[:2] for row in dataset_table(result)[1])["not the truth"] == words
-    print_built(summary(folder, manifest, 1.0), manifest)
+    opened = open_dataset(folder).manifest
+    print_built(summary(folder, opened, 1.0), opened)
     assert f"not the truth: {words}" in capsys.readouterr().out
 
 
