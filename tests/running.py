@@ -62,7 +62,7 @@ def _run_here(words: list[str], cwd: Path, env: dict[str, str], program: str) ->
     """Calls the program's `main`; what it changes of this process is put back."""
     main = import_module(f"{program}.cli").main
     out, err = io.StringIO(), io.StringIO()
-    folder, environment, path = Path.cwd(), dict(os.environ), list(sys.path)
+    folder, environment, path, known = Path.cwd(), dict(os.environ), list(sys.path), set(sys.modules)
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     code: object = 0
     try:
@@ -83,7 +83,7 @@ def _run_here(words: list[str], cwd: Path, env: dict[str, str], program: str) ->
         os.chdir(folder)
         sys.path[:] = path
         for name, module in list(sys.modules.items()):  # a policy or a task of one's own, which lies there
-            if Path(getattr(module, "__file__", None) or "/").is_relative_to(Path(cwd).resolve()):
+            if name not in known and Path(getattr(module, "__file__", None) or "/").parent == Path(cwd).resolve():
                 del sys.modules[name]
         os.environ.clear()
         os.environ.update(environment)
