@@ -108,7 +108,11 @@ def test_refused_in_one_line(base: Path, hub: Hub, tmp_path: Path):
     for labels, named, wanted in (
         ("none", BASE, "has no label set 'none'; it has ours"),
         ("ours", DATA, "does not name a version of a published dataset"),
-        ("ours", f"{DATA}@v9", "cannot read other/data@v9: there is no such revision"),
+        (
+            "ours",
+            f"{DATA}@v9",
+            "other/data@v9 is not a folder here and cannot be fetched from the Hub: there is no such revision",
+        ),
     ):
         with pytest.raises(InputError, match=wanted):
             labels_release(base, LABELS, labels, named)
