@@ -25,6 +25,7 @@ ASKED = [
         PROJECT["tool"]["uv"]["override-dependencies"],
     )
     for line in lines
+    if isinstance(line, str)  # another group's name is a table, and its lines are asked for already
 ]
 
 

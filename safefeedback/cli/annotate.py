@@ -168,9 +168,9 @@ def _serve(
         for one, link in links.items():
             print(f"  {one}: {link}")
         first = next(iter(links.values())) if len(links) == 1 else f"{base}/"
-        print(f"open {first if not others else 'a personal link'}; Ctrl-C stops, and nothing is lost", flush=True)
-        _ask_when_uncertain(desk)
-        with suppress(Interrupted):  # before the server hears of it itself
+        with suppress(Interrupted):  # Ctrl-C before the server hears of it itself
+            print(f"open {first if not others else 'a personal link'}; Ctrl-C stops, and nothing is lost", flush=True)
+            _ask_when_uncertain(desk)
             serve(application(desk, guard, frames), sock, first if browser and not others else None)
         count = desk.store.rows("SELECT count(*) AS n FROM every_answer WHERE undoes = ''")[0]["n"]
         desk.store.close()  # what is in the log goes into the file, which may be copied then
