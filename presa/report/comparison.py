@@ -77,7 +77,10 @@ def compare(judged: Sequence[Judged]) -> Table:
     """A table of runs: methods that differ in a setting are columns of their own; no average hides a limit."""
     methods = list(dict.fromkeys(one.name for one in judged))
     places = sorted({(row["task"], float(row["cost_limit"])) for one in judged for row in one.rows})
-    columns = tuple(Column(name, _algorithm(judged, name), _changed(judged, name), paper=False) for name in methods)
+    first = {one.name: one.config for one in reversed(judged)}
+    columns = tuple(
+        Column(name, str(first[name]["algorithm"]), dict(first[name].get("changed", {})), paper=False) for name in methods
+    )
     levels = tuple(Level(f"limit {limit:g}") for limit in sorted({limit for _, limit in places}))
     study = Study("comparison", "Runs beside one another", columns, levels)
     found: dict[tuple[str, float, str], list[Run]] = {}
@@ -125,11 +128,3 @@ def learning_curves(judged: Sequence[Judged]) -> Figure | None:
         handles = {text: line for axes in figure.axes for line, text in zip(*axes.get_legend_handles_labels(), strict=True)}
         figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=2, fontsize=7, frameon=False)
     return figure
-
-
-def _algorithm(judged: Sequence[Judged], name: str) -> str:
-    return next(str(one.config["algorithm"]) for one in judged if one.name == name)
-
-
-def _changed(judged: Sequence[Judged], name: str) -> dict[str, Any]:
-    return next(dict(one.config.get("changed", {})) for one in judged if one.name == name)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from safefeedback.recorder.recording import Episode
-from safefeedback.recorder.script import Script
+from safefeedback.recorder.script import Script, play_out
 from safefeedback.simulators import make
 from safefeedback.simulators.metadrive import MAPS, load
 from safefeedback.sources.dsrl import CITATION
@@ -51,29 +51,16 @@ def drive(task: Task, collection: int, index: int) -> Episode:
         observation, _ = env.reset(seed=seed, options={"map": int(setting["map"])})
         unwrapped: Any = env.unwrapped
         driver = driver_class()(unwrapped.drive.vehicle, seed, setting["acceleration"], setting["target_speed"])
-        observations, actions, rewards, costs, over = [observation], [], [], [], False
-        while not over:
+
+        def act(_: np.ndarray) -> np.ndarray:
             steering, throttle = driver.act()
             noisy = np.array([steering + rng.uniform(-0.1, 0.1), throttle + rng.uniform(0, 0.2)])
             # nothing is said to the pedals where the model has no number: see `driver_class`
-            action = np.nan_to_num(np.clip(noisy, -1, 1)).astype(np.float32)
-            observation, reward, terminated, truncated, info = env.step(action)
-            observations.append(observation)
-            actions.append(action)
-            rewards.append(reward)
-            costs.append(info["cost"])
-            over = terminated or truncated
+            return np.nan_to_num(np.clip(noisy, -1, 1))
+
+        return play_out(env, observation, act, seed, unit)
     finally:
         env.close()
-    return Episode(
-        np.array(observations, np.float32),
-        np.array(actions, np.float32),
-        np.array(rewards, np.float32),
-        np.array(costs, np.float32),
-        terminal=bool(terminated),
-        seed=seed,
-        unit=unit,
-    )
 
 
 @cache

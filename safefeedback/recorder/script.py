@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 
+import numpy as np
+
 from safefeedback.recorder.recording import Episode
 from safefeedback.tasks import Task
 
@@ -43,6 +45,28 @@ class Script:
     deciding: tuple[str, ...]
     trainable: bool = False
     facts: dict[str, str] = field(default_factory=dict)
+
+
+def play_out(env: Any, observation: np.ndarray, act: Callable[[np.ndarray], np.ndarray], seed: int, unit: int) -> Episode:
+    """The whole episode that begins with an observation, as `act` (observation [O] -> action [A]) plays it."""
+    observations, actions, rewards, costs, over = [observation], [], [], [], False
+    while not over:
+        action = act(observation).astype(np.float32)
+        observation, reward, terminated, truncated, info = env.step(action)
+        observations.append(observation)
+        actions.append(action)
+        rewards.append(reward)
+        costs.append(info["cost"])
+        over = terminated or truncated
+    return Episode(
+        np.array(observations, np.float32),
+        np.array(actions, np.float32),
+        np.array(rewards, np.float32),
+        np.array(costs, np.float32),
+        terminal=bool(terminated),
+        seed=seed,
+        unit=unit,
+    )
 
 
 def find_script(task: Task) -> Script | None:

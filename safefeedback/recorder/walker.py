@@ -9,7 +9,7 @@ import numpy as np
 
 from safefeedback.recorder.gait import Gait, found, learnt
 from safefeedback.recorder.recording import Episode
-from safefeedback.recorder.script import Script
+from safefeedback.recorder.script import Script, play_out
 from safefeedback.simulators import make
 from safefeedback.tasks import Task
 
@@ -33,27 +33,13 @@ def walk(task: Task, collection: int, index: int) -> Episode:
     env = make(task)
     try:
         observation, _ = env.reset(seed=seed)
-        observations, actions, rewards, costs, over = [observation], [], [], [], False
-        while not over:
-            noisy = gait.act(observation) + setting["noise"] * rng.standard_normal(env.action_space.shape)
-            action = np.clip(noisy, -1, 1).astype(np.float32)
-            observation, reward, terminated, truncated, info = env.step(action)
-            observations.append(observation)
-            actions.append(action)
-            rewards.append(reward)
-            costs.append(info["cost"])
-            over = terminated or truncated
+
+        def act(seen: np.ndarray) -> np.ndarray:
+            return np.clip(gait.act(seen) + setting["noise"] * rng.standard_normal(env.action_space.shape), -1, 1)
+
+        return play_out(env, observation, act, seed, unit)
     finally:
         env.close()
-    return Episode(
-        np.array(observations, np.float32),
-        np.array(actions, np.float32),
-        np.array(rewards, np.float32),
-        np.array(costs, np.float32),
-        terminal=bool(terminated),
-        seed=seed,
-        unit=unit,
-    )
 
 
 SCRIPT = Script(
