@@ -14,7 +14,7 @@ from torch import Tensor
 from presa.algorithms.weighted_bc.members import CostMember, RewardMember, moments
 from presa.data.pairs import Data, Split, load_data
 from presa.files import write_bytes
-from presa.train import Snapshot, fit_stack
+from presa.fitting.fit import Snapshot, fit_stack
 from safefeedback.dataset.reading import read
 from safefeedback.errors import InputError
 

@@ -57,7 +57,7 @@ ROOMS = {
         {"data"},
         {"offline"},
         {"algorithms"},
-        {"draws", "train"},
+        {"fitting"},
         {"proposals"},
         {"runs"},
         {"study"},

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from torch import Tensor
 
+from presa.fitting.fit import Snapshot
 from presa.runs.records import last_checkpoint, read_metrics, write_metrics
 from presa.tensors import load_tensors, save_tensors
-from presa.train import Snapshot
 
 
 def save_checkpoint(folder: Path, stage: str, offset: int, snapshot: Snapshot) -> None:

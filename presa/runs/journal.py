@@ -18,6 +18,7 @@ from presa.algorithms import changed, configuration
 from presa.algorithms.base import Algorithm, Examples, FromCloning
 from presa.data.pairs import Data
 from presa.files import POLICY_FILE, read_failure, write_json
+from presa.fitting.fit import Snapshot
 from presa.networks.mlp import Parameters, fold_normalization, word
 from presa.runs.checkpoints import resume, save_checkpoint
 from presa.runs.normalization import Normalization
@@ -34,7 +35,6 @@ from presa.runs.records import (
     write_failure,
 )
 from presa.tensors import load_tensors, save_tensors
-from presa.train import Snapshot
 from safefeedback.errors import InputError
 from safefeedback.files import lock_folder, unlock
 from safefeedback.version import __version__

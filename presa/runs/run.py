@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from presa.algorithms.base import Algorithm, Examples, FromCloning
 from presa.data.pairs import Data
+from presa.fitting.fit import Snapshot, fit_runs, with_reference
 from presa.networks.backprop import require_precision
 from presa.networks.mlp import Parameters, segment_log_probability
 from presa.runs import cloning_cache as pretraining
@@ -22,7 +23,6 @@ from presa.runs.interruption import Paused, noted
 from presa.runs.journal import Journal, OnReport
 from presa.runs.normalization import Normalization
 from presa.runs.records import Settings, last_checkpoint, read_metrics, write_metrics
-from presa.train import Snapshot, fit_runs, with_reference
 from safefeedback.errors import InputError
 from safefeedback.simulators import can_simulate
 from safefeedback.values import make_plain

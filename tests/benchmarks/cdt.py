@@ -28,7 +28,7 @@ from presa.algorithms import configure
 from presa.algorithms.cdt.sequences import Context, Sequences, to_go
 from presa.algorithms.cdt.targets import Targets
 from presa.algorithms.cdt.transformer import LOG_DEVIATION, initial_transformer
-from presa.train import Snapshot
+from presa.fitting.fit import Snapshot
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "presa"))
 from one_run import fit

@@ -28,16 +28,16 @@ import numpy as np
 import torch
 from torch import nn
 
-import presa.train
+import presa.fitting.fit
 from presa import losses
 from presa.algorithms import configure
 from presa.algorithms.base import Examples
 from presa.data.pairs import load_data
-from presa.draws import Draws
+from presa.fitting.draws import Draws
+from presa.fitting.fit import Snapshot, Tally, fit_runs, fit_stack, with_reference
 from presa.networks.adam import Adam
 from presa.networks.backprop import Backprop
 from presa.networks.mlp import initial_parameters, log_probability
-from presa.train import Snapshot, Tally, fit_runs, fit_stack, with_reference
 from safefeedback.dataset.build import build_dataset
 from safefeedback.feedback.recipe import Recipe
 from safefeedback.tasks import find_task
@@ -212,11 +212,11 @@ def where_time_goes(arrays: dict[str, np.ndarray], steps: int) -> None:
     clock = Clock()
     parts = (
         (Draws, "at", "drawing the batch"),
-        (presa.train._Stack, "batch", "gathering it"),
+        (presa.fitting.fit._Stack, "batch", "gathering it"),
         (Backprop, "draw", "dropout masks"),
         (Backprop, "forward", "network, forward"),
         (Backprop, "backward", "network, backward"),
-        (presa.train, "losses_of_runs", "loss, forward"),
+        (presa.fitting.fit, "losses_of_runs", "loss, forward"),
         (torch.autograd, "grad", "loss, backward"),
         (Adam, "step", "Adam"),
         (Tally, "add", "numbers to report"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from presa.algorithms.base import Algorithm, Examples
-from presa.train import Snapshot, fit_stack
+from presa.fitting.fit import Snapshot, fit_stack
 from safefeedback.errors import InputError
 
 

@@ -21,13 +21,13 @@ from presa.algorithms.cdt.targets import Targets, find_targets, from_episodes  #
 from presa.algorithms.cdt.transformer import attention_mask, initial_transformer, predict  # noqa: E402
 from presa.data.pairs import Data, load_data  # noqa: E402
 from presa.data.trajectories import find_episodes  # noqa: E402
+from presa.fitting.fit import Snapshot  # noqa: E402
 from presa.networks.adam import Adam  # noqa: E402
 from presa.rollouts.context_policy import ContextPolicy, step_value  # noqa: E402
 from presa.rollouts.play import find_policy  # noqa: E402
 from presa.rollouts.policy import load  # noqa: E402
 from presa.runs import run as runs  # noqa: E402
 from presa.runs.records import Settings, read_metrics  # noqa: E402
-from presa.train import Snapshot  # noqa: E402
 from safefeedback.errors import InputError  # noqa: E402
 from safefeedback.randomness import stream  # noqa: E402
 from safefeedback.tasks import find_task, tasks  # noqa: E402

@@ -16,8 +16,8 @@ from presa.algorithms import ALGORITHMS, configure, find_algorithm  # noqa: E402
 from presa.algorithms.base import Examples, Training  # noqa: E402
 from presa.algorithms.cloning import Cloning  # noqa: E402
 from presa.data.pairs import Data, load_data  # noqa: E402
+from presa.fitting.fit import Snapshot, fit_stack, with_reference  # noqa: E402
 from presa.networks.mlp import initial_parameters  # noqa: E402
-from presa.train import Snapshot, fit_stack, with_reference  # noqa: E402
 from safefeedback.errors import InputError  # noqa: E402
 
 SEEDS = (0, 1, 5)

@@ -21,7 +21,8 @@ from one_run import fit  # noqa: E402
 from presa.algorithms import ALGORITHMS, configure, find_algorithm  # noqa: E402
 from presa.algorithms.base import Examples, Training  # noqa: E402
 from presa.data.pairs import load_data  # noqa: E402
-from presa.draws import Batches  # noqa: E402
+from presa.fitting.draws import Batches  # noqa: E402
+from presa.fitting.fit import Snapshot, with_reference  # noqa: E402
 from presa.losses import segment_score  # noqa: E402
 from presa.networks.adam import Adam  # noqa: E402
 from presa.networks.mlp import initial_parameters, log_probability, mean_action  # noqa: E402
@@ -31,7 +32,6 @@ from presa.runs import run as runs  # noqa: E402
 from presa.runs.interruption import noted  # noqa: E402
 from presa.runs.records import Settings, open_folder, oversaturated, read_metrics, warnings  # noqa: E402
 from presa.tensors import load_tensors  # noqa: E402
-from presa.train import Snapshot, with_reference  # noqa: E402
 from safefeedback.errors import InputError  # noqa: E402
 
 OFTEN = Settings(report_every=10, checkpoint_every=10)

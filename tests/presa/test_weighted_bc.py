@@ -30,12 +30,12 @@ from presa.data.weighing import (
     rank_among_safe,
     standardized,
 )
-from presa.draws import Weighted
+from presa.fitting.draws import Weighted
+from presa.fitting.fit import Snapshot, fit_stack
 from presa.losses import cost_model_loss, flipped_cost_loss
 from presa.runs.card import finish
 from presa.runs.records import Settings, doubts
 from presa.runs.run import Job, train_all
-from presa.train import Snapshot, fit_stack
 from safefeedback.dataset.build import build_dataset
 from safefeedback.errors import InputError
 from safefeedback.feedback.recipe import Recipe

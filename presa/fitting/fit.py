@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from presa.algorithms.base import Algorithm, Examples, Step
-from presa.draws import Draws
+from presa.fitting.draws import Draws
 from presa.networks.adam import Adam
 from presa.networks.mlp import Parameters, segment_log_probability
 from safefeedback.errors import InputError
