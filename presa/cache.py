@@ -10,7 +10,7 @@ from pathlib import Path
 
 from safefeedback.errors import InputError
 
-LIMIT = 20.0  # GB
+DEFAULT_LIMIT = 20.0  # GB
 KINDS = {"segments": "unpacked segments", "cloned": "cloned policies"}
 
 
@@ -20,13 +20,13 @@ def cache_folder() -> Path:
     return Path(os.environ.get("PRESA_CACHE") or Path(base) / "presa")
 
 
-def limit() -> int:
+def size_limit() -> int:
     """How many bytes are kept: $PRESA_CACHE_LIMIT in GB, or 20 GB.
 
     Raises:
         InputError: if it is not a number, 0 or more.
     """
-    text = os.environ.get("PRESA_CACHE_LIMIT") or str(LIMIT)
+    text = os.environ.get("PRESA_CACHE_LIMIT") or str(DEFAULT_LIMIT)
     try:
         gigabytes = float(text)
     except ValueError:
@@ -36,7 +36,7 @@ def limit() -> int:
     return int(gigabytes * 1e9)
 
 
-def used(path: Path) -> None:
+def mark_used(path: Path) -> None:
     """Notes that a kept file was used now."""
     with suppress(OSError):
         os.utime(path, ns=(time.time_ns(), path.stat().st_mtime_ns))
@@ -44,7 +44,7 @@ def used(path: Path) -> None:
 
 def make_room(new: Path) -> None:
     """Deletes what was not used for longest until the limit is kept; the file that is new stays."""
-    most, files = limit(), sorted(kept(), key=lambda file: file[2])
+    most, files = size_limit(), sorted(cached_files(), key=lambda file: file[2])
     size = sum(file[1] for file in files)
     for path, bytes_, _ in files:
         if size > most and path != new:
@@ -52,7 +52,7 @@ def make_room(new: Path) -> None:
             size -= bytes_
 
 
-def kept() -> list[tuple[Path, int, float]]:
+def cached_files() -> list[tuple[Path, int, float]]:
     """Every kept file, its bytes, and when it was used last, in seconds of the epoch."""
     found = []
     for kind in KINDS:

@@ -14,7 +14,7 @@ SATURATED = 0.99
 
 
 @torch.no_grad()
-def behaviour(parameters: Parameters, split: Split) -> dict[str, float]:
+def action_statistics(parameters: Parameters, split: Split) -> dict[str, float]:
     """On the first PROBE_PAIRS pairs: the squared error to the recorded actions, mean over dims, clipped as in training, and
     the shares of action components beyond +-0.99, the policy's and the recorded."""
     mean = mean_action(parameters, split.observations[:PROBE_PAIRS])
@@ -26,7 +26,7 @@ def behaviour(parameters: Parameters, split: Split) -> dict[str, float]:
     }
 
 
-def held_out(parameters: Parameters, split: Split, reference: Tensor | None, discount: float) -> dict[str, float]:
+def held_out_accuracy(parameters: Parameters, split: Split, reference: Tensor | None, discount: float) -> dict[str, float]:
     """Whether held-out labels agree with the policy's scores.
 
     A segment's score is sum_t gamma^t (log pi - log pi_ref), without pi_ref where there is none.

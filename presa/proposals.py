@@ -11,14 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from presa.algorithms.weighted_bc.members import CostMember, RewardMember, moments
+from presa.algorithms.weighted_bc.members import CostMember, RewardMember, observation_moments
 from presa.data.pairs import Data, Split, load_data
 from presa.files import write_bytes
 from presa.fitting.fit import Snapshot, fit_stack
 from safefeedback.dataset.reading import read
 from safefeedback.errors import InputError
 
-HEAD = ("pair_id", "episode_0", "start_0", "episode_1", "start_1", "disagreement")
+COLUMNS = ("pair_id", "episode_0", "start_0", "episode_1", "start_1", "disagreement")
 
 
 def propose(
@@ -86,7 +86,7 @@ def disagreement(
 
     A kind of answer that nobody has given yet, preferences or safety labels, is left out.
     """
-    shift, scale = moments(data)
+    shift, scale = observation_moments(data)
     observations = (candidates.observations - shift) / scale
     kinds: list[type[RewardMember]] = []
     if bool((~data.train.preference.isnan()).any()):
@@ -104,11 +104,11 @@ def disagreement(
             probabilities.append(torch.sigmoid(odds))
             done += 1
             on_fitted(done, members * len(kinds))
-        total += information(torch.stack(probabilities)).sum(-1)
+        total += mutual_information(torch.stack(probabilities)).sum(-1)
     return total
 
 
-def information(probability: Tensor) -> Tensor:
+def mutual_information(probability: Tensor) -> Tensor:
     """H(mean p) - mean H(p) over members, [...] of [members, ...]: 0 where all say the same."""
 
     def entropy(p: Tensor) -> Tensor:
@@ -120,7 +120,7 @@ def information(probability: Tensor) -> Tensor:
 def write_csv(path: Path, rows: list[dict[str, float]]) -> None:
     """Writes rows of HEAD, whole or not at all; `safefeedback build --pairs-from` reads the file."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, HEAD, lineterminator="\n")
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     write_bytes(path, text.getvalue().encode())

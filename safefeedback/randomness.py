@@ -15,6 +15,11 @@ def stream(seed: int, name: str) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, *name.encode()])))
 
 
+def derived_seed(seed: int, name: str) -> int:
+    """A 63-bit seed for one named stage, for example for a generator of another library."""
+    return int(stream(seed, name).bit_generator.random_raw() >> 1)
+
+
 def uniforms(rng: np.random.Generator, *shape: int) -> np.ndarray:
     """Uniform numbers in [0, 1) with 53 random bits, float64 [*shape], drawn in row-major order."""
     words = rng.bit_generator.random_raw(int(np.prod(shape)))

@@ -85,11 +85,11 @@ def test_numpys_numbers_are_pythons(ball_file: Path, tmp_path: Path) -> None:
 def test_numpys_numbers_in_a_training() -> None:
     pytest.importorskip("torch")
     from presa.algorithms import configure
-    from presa.runs.records import Settings
+    from presa.runs.records import MonitorSettings
 
     chosen = configure("presa", None, {"steps": np.int64(100), "hidden": np.array([8, 8]), "learning_rate": np.float32(0.5)})
     assert chosen == configure("presa", None, {"steps": 100, "hidden": (8, 8), "learning_rate": 0.5})
-    assert type(chosen.steps) is int and chosen.hidden == (8, 8) and type(Settings(np.int64(5)).report_every) is int
+    assert type(chosen.steps) is int and chosen.hidden == (8, 8) and type(MonitorSettings(np.int64(5)).report_every) is int
 
 
 def test_cloning_takes_its_share_of_the_steps_that_are_given() -> None:

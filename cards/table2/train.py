@@ -50,7 +50,7 @@ def work(root: Path, groups: list[plan.Group], tasks: list[str], device: str, de
     from presa.algorithms import configure
     from presa.data.limits import load_limits
     from presa.data.trajectories import find_episodes
-    from presa.runs.records import Settings
+    from presa.runs.records import MonitorSettings
     from presa.runs.run import Job, train_all
 
     torch.set_num_threads(1)
@@ -83,7 +83,7 @@ def work(root: Path, groups: list[plan.Group], tasks: list[str], device: str, de
                         place = root / "runs" / group.name / f"{task}-limit{data.cost_limit:g}-seed{seed}"
                         jobs.append(Job(data, seed, place))
             every = max(1, algorithm.steps // 10) if group.algorithm == "presa" else algorithm.steps
-            settings = Settings(report_every=every, checkpoint_every=every if group.algorithm == "presa" else 10**9)
+            settings = MonitorSettings(report_every=every, checkpoint_every=every if group.algorithm == "presa" else 10**9)
             say(f"{group.name}: {len(jobs)} runs, data ready after {time.time() - began:.0f} s")
             if group.algorithm == "trac":  # whole episodes, whose lengths differ from task to task, do not stack
                 names = dict.fromkeys(job.data.task.name for job in jobs)

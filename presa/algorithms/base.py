@@ -36,7 +36,7 @@ from torch import Tensor
 from presa.data.pairs import Data, Examples, Split
 from presa.networks.backprop import Backprop
 from presa.networks.mlp import Parameters, initial_parameters
-from presa.offline import behaviour, held_out
+from presa.offline import action_statistics, held_out_accuracy
 from safefeedback.errors import InputError
 from safefeedback.values import make_plain
 
@@ -171,8 +171,12 @@ class Algorithm:
         self, parameters: Parameters, examples: Examples, train: Split, test: Split | None, reference: Tensor | None
     ) -> dict[str, float]:
         """Numbers about the policy that need no simulator; `reference` is of the held-out pairs `test`."""
-        numbers = behaviour(parameters, train)
-        return numbers if test is None else numbers | held_out(parameters, test, reference, getattr(self, "discount", 1.0))
+        numbers = action_statistics(parameters, train)
+        return (
+            numbers
+            if test is None
+            else numbers | held_out_accuracy(parameters, test, reference, getattr(self, "discount", 1.0))
+        )
 
     def policy_facts(self, data: Data, examples: Examples) -> dict[str, Any]:
         """JSON-ready facts that the policy's file needs to act; {} for an MLP."""
@@ -265,7 +269,7 @@ class FromReference(FromCloning):
         return self.learning_rate * self.rate_factor * min(1.0, (step + 1) / self.warm_up_steps)
 
 
-def falling(rate: float, schedule: str, step: int, steps: int) -> float:
+def scheduled_rate(rate: float, schedule: str, step: int, steps: int) -> float:
     """The learning rate of a step, counted from 0, that a schedule makes: "flat", or "linear" from `rate` towards 0."""
     return rate if schedule == "flat" else rate * (1 - step / steps)
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from presa.algorithms.base import Algorithm, Examples, Step, falling, pair_examples, step_examples
+from presa.algorithms.base import Algorithm, Examples, Step, pair_examples, scheduled_rate, step_examples
 from presa.data.pairs import Data
 from presa.data.trajectories import training_episodes
 from safefeedback.errors import InputError
@@ -37,7 +37,7 @@ class Cloning(Algorithm):
         return step_examples(data) if self.cloning == "steps" else pair_examples(data)
 
     def rate(self, step: int) -> float:
-        return falling(self.learning_rate, self.schedule, step, self.steps)
+        return scheduled_rate(self.learning_rate, self.schedule, step, self.steps)
 
     def loss(self, log_probability: Tensor, batch: dict[str, Tensor], state: dict[str, Tensor]) -> Step:
         loss = -log_probability.mean()

@@ -27,7 +27,7 @@ from presa.algorithms.base import (
     Step,
     require_preferences,
 )
-from presa.algorithms.weighted_bc.members import RewardMember, moments
+from presa.algorithms.weighted_bc.members import RewardMember, observation_moments
 from presa.data.pairs import Data
 from presa.data.trajectories import training_episodes
 from presa.networks.mlp import Parameters
@@ -102,7 +102,7 @@ class TracFeedback(FromReference):
 
     def prepared(self, data: Data, results: dict[str, Parameters]) -> Data:
         """The data with the model's score of every training segment."""
-        shift, scale = moments(data)
+        shift, scale = observation_moments(data)
         (model,) = self.preparations().values()
         score = model.segment_scores(results["reward"], (data.train.observations - shift) / scale, data.train.actions)
         return replace(data, train=replace(data.train, score=score))

@@ -103,13 +103,13 @@ def train(
     """
     need("training", "torch", "safetensors")
     from presa.algorithms import configure
-    from presa.cli.output import Watch, interrupted, log_to_tensorboard
+    from presa.cli.output import TrainingDisplay, interruption_message, log_to_tensorboard
     from presa.data.limits import describe_labels, load_limits
     from presa.data.pairs import load_data, resolve_device
     from presa.data.trajectories import find_episodes, find_unlabelled
-    from presa.runs.card import finish
-    from presa.runs.records import Settings
-    from presa.runs.run import Job, grid, train_all
+    from presa.runs.card import write_card_and_plots
+    from presa.runs.records import MonitorSettings
+    from presa.runs.run import Job, job_grid, train_all
 
     if seed < 0:
         raise InputError(f"--seed must be 0 or more, not {seed}")
@@ -119,7 +119,7 @@ def train(
     shortcuts = {"steps": steps, "bc_steps": bc_steps, "precision": precision}
     given |= {name: value for name, value in shortcuts.items() if value is not None}
     chosen = configure(algorithm, preset, given)
-    settings = Settings(report_every, checkpoint_every, evaluate_every, evaluate_episodes)
+    settings = MonitorSettings(report_every, checkpoint_every, evaluate_every, evaluate_episodes)
     many = seeds is not None or cost_limits is not None
     where = (labels, pairs, resolve_device(device), chosen.needs_oracle)
     loaded = [load_data(data, *where)] if cost_limits is None else load_limits(data, parse_cost_limits(cost_limits), *where)
@@ -137,14 +137,14 @@ def train(
         print(*notes, sep="\n", end="\n" if notes else "")
     name = f"{Path(data).resolve().name}-{algorithm.replace(':', '.')}"
     folder = out or Path(name if many else f"{name}-seed{seed}")
-    jobs = grid(loaded, range(seed, seed + (seeds or 1)), folder) if many else [Job(loaded[0], seed, folder)]
+    jobs = job_grid(loaded, range(seed, seed + (seeds or 1)), folder) if many else [Job(loaded[0], seed, folder)]
     with Progress(f"training {algorithm}", quiet=as_json, unit="steps") as progress, ExitStack() as logs:
         log = {job.folder: logs.enter_context(log_to_tensorboard(job.folder, tensorboard)) for job in jobs}
-        watch = Watch(log, chosen.steps, progress, as_json, str(loaded[0].train.observations.device))
-        logs.enter_context(saying(lambda: interrupted([job.folder for job in jobs])))
+        watch = TrainingDisplay(log, chosen.steps, progress, as_json, str(loaded[0].train.observations.device))
+        logs.enter_context(saying(lambda: interruption_message([job.folder for job in jobs])))
         results = train_all(algorithm, chosen, jobs, settings, watch, overwrite, watch.step)
     for job in jobs:
-        finish(job.folder)
+        write_card_and_plots(job.folder)
     failed = [result for result in results if "failed" in result]
     if failed and not many:
         raise InputError(failed[0]["failed"])
@@ -159,7 +159,7 @@ def train(
 
 
 def _print_results(results: list[dict[str, Any]], folder: Path) -> None:
-    from presa.cli.output import shout
+    from presa.cli.output import print_warning
 
     took = f" in {results[0]['seconds']:.0f} s" + ("" if len(results) == 1 else ", all runs together")
     for result in results:
@@ -168,7 +168,7 @@ def _print_results(results: list[dict[str, Any]], folder: Path) -> None:
         again = " (it was finished already)" if result["already_finished"] else ""
         print(f"{result['folder']}: {result['algorithm']}, {result['steps']:,} steps{again or took}")
         for warning in result["warnings"]:
-            shout(warning if len(results) == 1 else f"{Path(result['folder']).name}: {warning}")
+            print_warning(warning if len(results) == 1 else f"{Path(result['folder']).name}: {warning}")
     print(f"evaluate {'it' if len(results) == 1 else 'them'} with: {command_line('presa', 'evaluate', folder)}")
 
 
@@ -195,9 +195,9 @@ def evaluate(
     """
     from presa.cli.output import print_evaluation, print_evaluations
     from presa.rollouts.evaluate import evaluate as judge
-    from presa.rollouts.policy import load, local
+    from presa.rollouts.policy import load, local_path
     from presa.rollouts.video import check_film, film, require_drawing
-    from presa.runs.evaluation import judge_run, judge_runs, runs_below
+    from presa.runs.evaluation import evaluate_run, evaluate_runs, runs_below
     from safefeedback.tasks import Task, find_task
 
     if (run is None) == (policy is None):
@@ -212,7 +212,7 @@ def evaluate(
         check_film(video, video_episodes)
     played = find_task(task) if task is not None else None
     own = run is not None and Path(run).is_dir()
-    run = local(run) if run is not None else None
+    run = local_path(run) if run is not None else None
     below = runs_below(Path(run)) if run is not None else []
     if below and video is not None:
         raise InputError(f"--video films one run, and {run} holds {len(below)}: name one of them, such as {below[0]}")
@@ -223,10 +223,10 @@ def evaluate(
     lost = "the evaluations that were finished are kept" if below else "nothing of this evaluation is kept"
     with Progress("playing", quiet=as_json) as progress, saying(lambda: f"interrupted; {lost}"):
         if below:
-            results = judge_runs(Path(str(run)), below, episodes, seed, cost_limit, played, processes, progress)
+            results = evaluate_runs(Path(str(run)), below, episodes, seed, cost_limit, played, processes, progress)
             summaries = {name: one if isinstance(one, str) else one["summary"] for name, one in results.items()}
         elif run is not None:
-            result = judge_run(Path(run), episodes, seed, cost_limit, played, processes, progress, keep=own)
+            result = evaluate_run(Path(run), episodes, seed, cost_limit, played, processes, progress, keep=own)
         else:
             assert played is not None
             limit = played.default_cost_limit if cost_limit is None else cost_limit

@@ -20,8 +20,8 @@ def cache(
 
     if empty:
         store.empty()
-    found = {kind: [size for path, size, _ in store.kept() if path.parent.name == kind] for kind in store.KINDS}
-    total, most = sum(map(sum, found.values())), store.limit()
+    found = {kind: [size for path, size, _ in store.cached_files() if path.parent.name == kind] for kind in store.KINDS}
+    total, most = sum(map(sum, found.values())), store.size_limit()
     if as_json:
         parts = {kind: {"files": len(sizes), "bytes": sum(sizes)} for kind, sizes in found.items()}
         print(json.dumps({"folder": str(store.cache_folder()), "bytes": total, "limit": most, **parts}))

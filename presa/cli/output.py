@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from presa.files import POLICY_FILE
-from presa.runs.records import last_checkpoint, oversaturated, warnings
+from presa.runs.records import last_checkpoint, metrics_warnings, oversaturated
 from safefeedback.errors import InputError
 from safefeedback.terminal import Progress
 
 MANY_EARLY = 0.1  # share of the episodes that end before the time limit from which it is said
-IDLE = 0.25  # of the normalised return of the recorded segments
-MEASURED = 2.0  # seconds of training after which it is said how long it will take
+LOW_RETURN = 0.25  # of the normalised return of the recorded segments
+ESTIMATE_AFTER = 2.0  # seconds of training after which it is said how long it will take
 UNITS = (("hours", 3600), ("minutes", 60), ("seconds", 1))
 SHOWN = {
     "loss": "loss",
@@ -42,7 +42,7 @@ def estimate(left: int, speed: float, device: str) -> str:
     return f"about {max(1, round(seconds / size))} {unit} to go on {device}: {left:,} steps at {speed:,.0f} a second"
 
 
-def interrupted(folders: Sequence[Path]) -> str:
+def interruption_message(folders: Sequence[Path]) -> str:
     """What became of runs whose training was interrupted, and how to go on."""
     finished = sum((folder / POLICY_FILE).is_file() for folder in folders)
     kept = [int(file.stem.partition("-")[2]) for folder in folders if (file := last_checkpoint(folder)) is not None]
@@ -64,7 +64,7 @@ def report_line(line: dict[str, Any], steps: int) -> str:
     return f"{line['stage']:<5}{line['step']:>9,}/{steps:,}  {'  '.join(numbers)}"
 
 
-class Watch:
+class TrainingDisplay:
     """Shows the reports of runs, passes them on, and warns once about each run that saturates."""
 
     def __init__(
@@ -96,7 +96,7 @@ class Watch:
         self.shown, total = now, self.steps * len(self.done)
         self.progress(sum(self.done.values()), total)
         new = sum(self.done[run] - first for run, first in self.first.items())
-        if not self.told and now - self.began > MEASURED and new:
+        if not self.told and now - self.began > ESTIMATE_AFTER and new:
             self.told = True
             at_most = "at most " if len(self.done) > 1 else ""  # runs share their cloning
             left = total - sum(self.done.values())
@@ -110,7 +110,7 @@ class Watch:
             self.progress.say(name + report_line(line, self.steps))
         if folder not in self.warned and oversaturated(line):
             self.warned.add(folder)
-            shout(name + warnings([line])[0])
+            print_warning(name + metrics_warnings([line])[0])
 
 
 def failure_lines(failures: dict[str, dict[str, str]]) -> list[str]:
@@ -126,7 +126,7 @@ def _and_more(count: int) -> str:
     return f" and {count} more" if count > 0 else ""
 
 
-def shout(text: str) -> None:
+def print_warning(text: str) -> None:
     """A warning nobody overlooks, on stderr."""
     colour, plain = ("\033[1;31m", "\033[0m") if sys.stderr.isatty() else ("", "")
     print(f"{colour}WARNING: {text}{plain}", file=sys.stderr, flush=True)
@@ -175,8 +175,8 @@ def verdict(summary: dict[str, Any]) -> str:
     if summary["ended_early"] > MANY_EARLY:
         words.append(f"but {summary['ended_early']:.0%} ended early")
     reward, recorded = summary["normalized_return"], summary.get("recorded_normalized_return")
-    if reward is not None and recorded is not None and reward < IDLE * recorded:
-        words.append(f"but it earns less than {IDLE:.0%} of the data's return")
+    if reward is not None and recorded is not None and reward < LOW_RETURN * recorded:
+        words.append(f"but it earns less than {LOW_RETURN:.0%} of the data's return")
     return " ".join([words[0], ", ".join(words[1:])]).strip()
 
 

@@ -45,7 +45,7 @@ def _report_study(folder: Path, name: str, alone: bool) -> None:
     from presa.report.markdown import to_markdown
     from presa.report.page import to_page
     from presa.report.tables import make_table
-    from presa.study.cells import result
+    from presa.study.cells import read_result
     from presa.study.manifest import read_study, source_of
     from presa.study.rows import collect, write_rows
     from safefeedback.files import replacing
@@ -60,9 +60,9 @@ def _report_study(folder: Path, name: str, alone: bool) -> None:
         print(message)
         return
     write_rows(folder, name, rows)
-    results = [result(folder, cell) for cell in cells]
+    results = [read_result(folder, cell) for cell in cells]
     table = make_table(found, cells, rows, source_of(folder))
-    facts = tell(found, scope, cells, results)
+    facts = study_facts(found, scope, cells, results)
     place = folder / name
     place.mkdir(exist_ok=True)
     figures = draw(table, folder, cells)
@@ -79,12 +79,12 @@ def _report_study(folder: Path, name: str, alone: bool) -> None:
 def _report_runs(folders: list[Path], out: Path) -> None:
     """Any runs beside one another."""
     from presa.files import write_bytes
-    from presa.report.comparison import commands, compare, find_judged, learning_curves
+    from presa.report.comparison import compare, find_evaluated, learning_curves, train_commands
     from presa.report.markdown import to_markdown
     from safefeedback.files import replacing
     from safefeedback.plots.style import save
 
-    judged, left = find_judged(folders)
+    judged, left = find_evaluated(folders)
     table = compare(judged)
     facts = [f"{len(judged)} runs in {', '.join(map(str, folders))}"]
     facts += [f"{place} was not evaluated: `presa evaluate {place}`" for place in left]
@@ -94,11 +94,11 @@ def _report_runs(folders: list[Path], out: Path) -> None:
         with replacing(out / "curves.png") as partial:
             save(figure, partial)
         shown = [("curves.png", "What the runs reported over their steps, after cloning; a colour a method.")]
-    write_bytes(out / "report.md", to_markdown(table, facts, shown, commands(judged)).encode())
+    write_bytes(out / "report.md", to_markdown(table, facts, shown, train_commands(judged)).encode())
     print(f"{out}/report.md: {len(judged)} runs" + (f", {len(left)} were not evaluated" if left else ""))
 
 
-def tell(study: Study, scope: Scope, cells: list[Cell], results: list[dict[str, Any] | None]) -> list[str]:
+def study_facts(study: Study, scope: Scope, cells: list[Cell], results: list[dict[str, Any] | None]) -> list[str]:
     """What was run, in sentences, what failed, and by which command; a result for each cell."""
     from presa.algorithms import find_algorithm
     from presa.cli.output import failure_lines

@@ -64,9 +64,9 @@ def study(
 
     from presa.cli.output import failure_lines
     from presa.data.pairs import resolve_device
-    from presa.study.cells import forget_failure, record_failure, result
-    from presa.study.grid import QUICK, Scope, find_study, find_tasks
-    from presa.study.grid import cells as all_cells
+    from presa.study.cells import forget_failure, read_result, record_failure
+    from presa.study.grid import QUICK, Scope, find_study, task_names
+    from presa.study.grid import study_cells as all_cells
     from presa.study.manifest import open_root, write_study
     from presa.study.on_ray import run_on_ray
     from presa.study.prepare import prepare
@@ -97,7 +97,7 @@ def study(
     if precision is not None:
         chosen["precision"] = precision
     chosen["settings"] = _settings(found, set_ or [], chosen.get("settings", {}))
-    scope = Scope(find_tasks(tasks), source, **chosen)
+    scope = Scope(task_names(tasks), source, **chosen)
     root = out or Path(f"studies-{source}")
     cells = all_cells(found, scope)
     mine = shard(sorted(cells, key=lambda cell: -cell.cost), part)  # costly ones are dealt out, and begin, first
@@ -115,7 +115,7 @@ def study(
             return
         for cell in mine if retry else []:
             forget_failure(root, cell)
-        before = [one for cell in mine if (one := result(root, cell)) is not None]
+        before = [one for cell in mine if (one := read_result(root, cell)) is not None]
         if not as_json and before:
             failed = sum(bool(one["failures"]) for one in before)
             hint = f", {failed} of them with failures" if failed else ""
@@ -123,7 +123,7 @@ def study(
         for cell in mine:
             if cell.hash in lacking:
                 record_failure(root, cell, lacking[cell.hash])
-        done = sum(result(root, cell) is not None for cell in mine)
+        done = sum(read_result(root, cell) is not None for cell in mine)
         progress(done, len(mine), f"study {name}")
 
         lost: dict[str, dict[str, Any]] = {}  # what a cluster could not do has no result in the folder
@@ -136,19 +136,19 @@ def study(
             if not as_json:
                 progress.say(f"[{done}/{len(mine)}] {_told(cell, how)}")
 
-        todo = [cell for cell in mine if result(root, cell) is None]
+        todo = [cell for cell in mine if read_result(root, cell) is None]
         if ray is not None:
             run_on_ray(root, todo, ray, gpus, on_cell)
         else:
             run_locally(root, todo, processes or cores(), device, on_cell)
     table = collect(root, cells)
     place = write_rows(root, name, table)
-    ended = [(cell, result(root, cell) or lost[cell.hash]) for cell in mine]
+    ended = [(cell, read_result(root, cell) or lost[cell.hash]) for cell in mine]
     failures = {cell.place: how["failures"] for cell, how in ended if how["failures"]}
     if as_json:
         print(json.dumps({"folder": str(root), "rows": str(place), "cells": len(mine), "failures": failures}))
     else:
-        there = sum(result(root, cell) is not None for cell in cells)
+        there = sum(read_result(root, cell) is not None for cell in cells)
         print(f"{place}: {table.num_rows:,} rows of {there} of {len(cells)} cells")
         print(*failure_lines(failures), sep="\n", end="\n" if failures else "")
         if failures:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from presa.data.pairs import Data, Split, load_data
-from presa.data.segments import content_hash
+from presa.data.segments import arrays_sha256
 from safefeedback.dataset.manifest import AnyManifest
 from safefeedback.dataset.reading import Folder, open_dataset
 from safefeedback.errors import InputError, command_line
@@ -115,7 +115,7 @@ def _from_oracle(folder: Folder, labels: str | None, base: Data, limit: float, h
     test = None if base.test is None else _relabelled(folder, labels, base.test, "test", segment_limit)[0]
     identity = {
         **base.identity,
-        "labels_sha256": content_hash(train.preference.cpu().numpy(), train.safe.cpu().numpy()),
+        "labels_sha256": arrays_sha256(train.preference.cpu().numpy(), train.safe.cpu().numpy()),
         "safety_labels": f"oracle: true costs, {flips:,} of {train.safe.numel():,} labels flipped as the "
         f"{'published' if labels is None else labels} ones were",
     }

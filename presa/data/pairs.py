@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from presa.data.segments import content_hash, load_segments
+from presa.data.episode_weights import EpisodeWeights
+from presa.data.segments import arrays_sha256, load_segments
 from presa.data.steps import Steps, all_steps, joined, shown_steps
-from presa.data.weighing import Weighing
 from safefeedback.dataset.manifest import Manifest
 from safefeedback.dataset.reading import Folder, open_dataset
 from safefeedback.dataset.rows import Dataset
@@ -85,7 +85,7 @@ class Data:
     filtered_out: tuple[int, int] | None = (0, 0)
     episodes: Episodes | None = None
     unlabelled: UnlabelledEpisodes | None = None
-    weighing: Weighing | None = None
+    weights: EpisodeWeights | None = None
     segment_return: float | None = None
 
     @property
@@ -112,9 +112,9 @@ class Data:
         others = all_steps(more.observations, more.actions, more.bounds, among, device)
         return others if own else joined(shown(), others)
 
-    def weighed(self, weighing: Weighing) -> Data:
+    def with_weights(self, weights: EpisodeWeights) -> Data:
         """The same with its episodes weighed."""
-        after = replace(self, weighing=weighing)
+        after = replace(self, weights=weights)
         after.__dict__["steps"] = self.steps  # found once
         return after
 
@@ -193,7 +193,7 @@ def load_data(
         "source_sha256": manifest.source.fingerprint,
         "segments_sha256": segments_sha256,
         "labels": labels,
-        "labels_sha256": content_hash(dataset.preference, dataset.safe),
+        "labels_sha256": arrays_sha256(dataset.preference, dataset.safe),
         "pairs": len(dataset),
         "pairs_test": 0 if test is None else len(test),
         "length": train.observations.shape[2],
@@ -248,7 +248,7 @@ def _split(folder: Folder, name: str, published: Dataset, chosen: Dataset, devic
     if not np.array_equal(chosen.pair_id, published.pair_id):
         rows = torch.from_numpy(np.searchsorted(published.pair_id, chosen.pair_id)).to(device)
         observations, actions = observations[rows], actions[rows]
-        sha256 = content_hash(observations.cpu().numpy(), actions.cpu().numpy())
+        sha256 = arrays_sha256(observations.cpu().numpy(), actions.cpu().numpy())
     preference, safe = (torch.from_numpy(values).to(device) for values in (chosen.preference, chosen.safe))
     costs = _true_costs(folder, chosen, name, device) if oracle else None
     places = (chosen.episode, chosen.start, chosen.episode_length)

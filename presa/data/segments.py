@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from presa.cache import cache_folder, make_room, used
+from presa.cache import cache_folder, make_room, mark_used
 from presa.tensors import load_tensors
 from safefeedback.dataset.reading import Folder
 from safefeedback.errors import InputError
@@ -27,7 +27,7 @@ class Segments:
     Attributes:
         observations: float32 [N, 2, L, O].
         actions: float32 [N, 2, L, A].
-        sha256: of both, as `content_hash` has it.
+        sha256: of both, as `arrays_sha256` has it.
     """
 
     observations: Tensor
@@ -51,10 +51,10 @@ def load_segments(folder: Folder, split: str, device: str) -> Segments:
                 bad = dataset.pair_id[~np.isfinite(values).reshape(len(values), -1).all(axis=1)][0]
                 raise InputError(f"{folder.source}: {name} of pair {bad} are not finite") from None
         observations, actions = (torch.from_numpy(values) for values in (dataset.observations, dataset.actions))
-        found = Segments(observations.to(device), actions.to(device), content_hash(dataset.observations, dataset.actions))
+        found = Segments(observations.to(device), actions.to(device), arrays_sha256(dataset.observations, dataset.actions))
         _keep(path, found)
         return found
-    used(path)
+    mark_used(path)
     observations, actions = (_copied(tensors[name], device) for name in ("observations", "actions"))
     return Segments(observations, actions, facts["sha256"])
 
@@ -87,7 +87,7 @@ def _keep(path: Path, segments: Segments) -> None:
         pass  # the next load unpacks again
 
 
-def content_hash(*arrays: np.ndarray) -> str:
+def arrays_sha256(*arrays: np.ndarray) -> str:
     """sha256 of numbers, their shapes and kinds."""
     digest = hashlib.sha256()
     for array in arrays:

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from presa.algorithms.base import Algorithm, Examples, Step
-from presa.fitting.draws import Draws
+from presa.fitting.batches import BatchSampler
 from presa.networks.adam import Adam
 from presa.networks.mlp import Parameters, segment_log_probability
 from safefeedback.errors import InputError
@@ -146,23 +146,23 @@ class _Stack:
         self, algorithm: Algorithm, examples: Sequence[Examples], seeds: Sequence[int], stage: str, parameters: Parameters
     ) -> None:
         self.algorithm, self.parameters = algorithm, parameters
-        self.draws = [Draws(algorithm, one, seed, stage) for one, seed in zip(examples, seeds, strict=True)]
+        self.samplers = [BatchSampler(algorithm, one, seed, stage) for one, seed in zip(examples, seeds, strict=True)]
         self.observations, self.actions = (
             _Table([getattr(one, name) for one in examples]) for name in ("observations", "actions")
         )
         self.labels = {name: _Table([one.labels[name] for one in examples]) for name in examples[0].labels}
-        rows = self.draws[0].size * math.prod(examples[0].observations.shape[1:-1])
+        rows = self.samplers[0].size * math.prod(examples[0].observations.shape[1:-1])
         self.network = algorithm.network(parameters, rows)
 
     def losses(self, step: int, state: dict[str, Tensor]) -> Step:
         """The loss of every run [R], its numbers, and the state after the step."""
         states, actions, labels = self.batch(step)
-        self.network.draw([draw.generator for draw in self.draws])
-        return losses_of_runs(self.algorithm, self.network.scores(self.parameters, states, actions), labels, state)
+        self.network.draw([sampler.generator for sampler in self.samplers])
+        return run_losses(self.algorithm, self.network.scores(self.parameters, states, actions), labels, state)
 
     def batch(self, step: int) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """The observations [R, B, ..., O], actions and labels of a step's batches; seeds the generators."""
-        index = torch.stack([draw.at(step) for draw in self.draws])
+        index = torch.stack([sampler.batch(step) for sampler in self.samplers])
         labels = {name: table.rows(index) for name, table in self.labels.items()}
         return self.observations.rows(index), self.actions.rows(index), labels
 
@@ -190,15 +190,15 @@ class _Alone:
     ) -> None:
         (self.examples,), (seed,) = examples, seeds
         self.algorithm, self.parameters = algorithm, parameters
-        self.draws = Draws(algorithm, self.examples, seed, stage)
+        self.sampler = BatchSampler(algorithm, self.examples, seed, stage)
 
     def losses(self, step: int, state: dict[str, Tensor]) -> Step:
         """As `_Stack.losses`, of one run."""
-        index, generator = self.draws.at(step), self.draws.generator
+        index, generator = self.sampler.batch(step), self.sampler.generator
         return _stacked_step(self.algorithm.objective(_first(self.parameters), self.examples, index, generator, _first(state)))
 
 
-def losses_of_runs(algorithm: Algorithm, scores: Tensor, labels: dict[str, Tensor], state: dict[str, Tensor]) -> Step:
+def run_losses(algorithm: Algorithm, scores: Tensor, labels: dict[str, Tensor], state: dict[str, Tensor]) -> Step:
     """The algorithm's loss of every run: all tensors have the axis of the runs in front, the algorithm sees one run."""
     if len(scores) > 1:
         try:

@@ -12,21 +12,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from safefeedback.randomness import stream
+from safefeedback.randomness import derived_seed
 
 Parameters = dict[str, Tensor]
 CHUNK_STEPS = 1 << 12  # steps of segments evaluated in one go outside of training, so that they fit the cache
 ACTION_BOUND = 1 - 1e-5  # targets are clipped to +- this, as a tanh reaches no further (CPL, TraC)
 
 
-def word(seed: int, name: str) -> int:
-    """One 63-bit random number of a named stage, e.g. to seed a torch generator."""
-    return int(stream(seed, name).bit_generator.random_raw() >> 1)
-
-
 def initial_parameters(observation_dim: int, action_dim: int, hidden: tuple[int, ...], seed: int) -> Parameters:
     """Orthogonal weights and zero biases (as CPL and TraC), float32 on the CPU, the same for the same seed."""
-    generator = torch.Generator().manual_seed(word(seed, "initial-parameters"))
+    generator = torch.Generator().manual_seed(derived_seed(seed, "initial-parameters"))
     widths = (observation_dim, *hidden, action_dim)
     parameters = {}
     for layer, (wide_in, wide_out) in enumerate(itertools.pairwise(widths)):

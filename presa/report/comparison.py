@@ -12,7 +12,7 @@ import numpy as np
 
 from presa.report.figures import COLOURS
 from presa.report.tables import Entry, Line, Run, Table
-from presa.runs.card import command
+from presa.runs.card import train_command
 from presa.runs.evaluation import runs_below
 from presa.runs.plots import PANELS
 from presa.runs.records import read_config, read_metrics
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Judged:
+class EvaluatedRun:
     """A run and what its evaluation found.
 
     Attributes:
@@ -45,7 +45,7 @@ class Judged:
         return f"{self.config['algorithm']} ({changed})" if changed else str(self.config["algorithm"])
 
 
-def find_judged(folders: Sequence[Path]) -> tuple[list[Judged], list[Path]]:
+def find_evaluated(folders: Sequence[Path]) -> tuple[list[EvaluatedRun], list[Path]]:
     """The runs in some folders that were evaluated, each once, and those that were not.
 
     Raises:
@@ -67,13 +67,13 @@ def find_judged(folders: Sequence[Path]) -> tuple[list[Judged], list[Path]]:
             assert all(row.keys() >= set(needed) for row in rows)
         except (OSError, ValueError, KeyError, TypeError, AttributeError, AssertionError):
             raise InputError(f"{path} is not an evaluation of presa's: `presa evaluate {place}` writes it anew") from None
-        judged.append(Judged(place, config, tuple(rows)))
+        judged.append(EvaluatedRun(place, config, tuple(rows)))
     if not judged:
         raise InputError(f"no run in {', '.join(map(str, folders))} was evaluated yet: `presa evaluate {folders[0]}` first")
     return judged, left
 
 
-def compare(judged: Sequence[Judged]) -> Table:
+def compare(judged: Sequence[EvaluatedRun]) -> Table:
     """A table of runs: methods that differ in a setting are columns of their own; no average hides a limit."""
     methods = list(dict.fromkeys(one.name for one in judged))
     places = sorted({(row["task"], float(row["cost_limit"])) for one in judged for row in one.rows})
@@ -100,12 +100,12 @@ def compare(judged: Sequence[Judged]) -> Table:
     return Table(study, lines, (), compared=False)
 
 
-def commands(judged: Sequence[Judged]) -> list[str]:
+def train_commands(judged: Sequence[EvaluatedRun]) -> list[str]:
     """What trains each run again, one line a run."""
-    return [f"{command(one.config)}    # {one.folder}" for one in judged]
+    return [f"{train_command(one.config)}    # {one.folder}" for one in judged]
 
 
-def learning_curves(judged: Sequence[Judged]) -> Figure | None:
+def learning_curves(judged: Sequence[EvaluatedRun]) -> Figure | None:
     """What the runs reported over their steps, a panel a number, a colour a method; None if they reported nothing."""
     lines = {one.folder: [line for line in read_metrics(one.folder) if line["stage"] == "main"] for one in judged}
     keys = [

@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 STYLES = ("-", "--", "-.", ":")
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
-Drawn = tuple[str, "Figure", str]
+NamedFigure = tuple[str, "Figure", str]
 
 
-def draw(table: Table, root: Path, cells: Sequence[Cell]) -> list[Drawn]:
+def draw(table: Table, root: Path, cells: Sequence[Cell]) -> list[NamedFigure]:
     """(name, figure, caption) of every figure that the table has something for."""
-    found: list[Drawn] = []
+    found: list[NamedFigure] = []
     with plain():
         for maker in (ratio, scatter, sweep):
             if (made := maker(table)) is not None:
@@ -38,7 +38,7 @@ def draw(table: Table, root: Path, cells: Sequence[Cell]) -> list[Drawn]:
     return found
 
 
-def ratio(table: Table) -> Drawn | None:
+def ratio(table: Table) -> NamedFigure | None:
     """Share of safe tasks of each column (Figure 2); None where there are levels, which `sweep` shows."""
     if len(table.study.levels) > 1 or not any(entry.runs for line in table.lines for entry in line.entries):
         return None
@@ -47,7 +47,7 @@ def ratio(table: Table) -> Drawn | None:
     axes = bare(figure.add_subplot())
     series = [(-0.2, SAFE, "ours", [table.safe_count(index, "") for index in range(len(names))])]
     if table.study.paper:
-        series.append((0.2, OTHER, "paper", [table.papers_safe_count(index, "") for index in range(len(names))]))
+        series.append((0.2, OTHER, "paper", [table.paper_safe_count(index, "") for index in range(len(names))]))
     for shift, colour, label, counts in series:
         shares = [safe / of if of else 0.0 for safe, of in counts]
         axes.bar(np.arange(len(names)) + shift, shares, 0.38, color=colour, label=label)
@@ -59,7 +59,7 @@ def ratio(table: Table) -> Drawn | None:
     return "safe-ratio", figure, "Share of tasks whose mean cost keeps the limit (the paper's Figure 2), ours and as printed."
 
 
-def scatter(table: Table) -> Drawn | None:
+def scatter(table: Table) -> NamedFigure | None:
     """Reward against cost, a dot a task, a panel a column (Figure 3)."""
     if len(table.study.levels) > 1:
         return None
@@ -103,7 +103,7 @@ def scatter(table: Table) -> Drawn | None:
     return "reward-cost", figure, caption
 
 
-def sweep(table: Table) -> Drawn | None:
+def sweep(table: Table) -> NamedFigure | None:
     """Reward and cost over what is swept, with 95% intervals over runs, the mean of all tasks (Figure 4)."""
     study = table.study
     if study.sweep is None:
@@ -139,10 +139,10 @@ def _ends(table: Table) -> list[int]:
     """Where the study's sweeps end, as indices of columns: a new one begins where the paper's columns begin again."""
     ends, seen = [], set[str | None]()
     for index, column in enumerate(table.study.columns):
-        if column.papers_name in seen:
+        if column.paper_name in seen:
             ends.append(index)
             seen = set()
-        seen.add(column.papers_name)
+        seen.add(column.paper_name)
     return [*ends, len(table.study.columns)]
 
 
@@ -169,7 +169,7 @@ def _printed(axes: Axes, table: Table, what: str, columns: range, label: str | N
         axes.plot(*zip(*means, strict=True), marker="s", markersize=4, color=OTHER, linestyle="--", label=label)
 
 
-def curves(table: Table, root: Path, cells: Sequence[Cell]) -> Drawn | None:
+def curves(table: Table, root: Path, cells: Sequence[Cell]) -> NamedFigure | None:
     """Reward and cost of rollouts while training (Figures 6-9), where they were asked for."""
     series = [(cell, points) for cell in cells if cell.evaluate_every and (points := _rollouts(root, cell)) is not None]
     tasks = list(dict.fromkeys(cell.task for cell, _ in series))

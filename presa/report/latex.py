@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from presa.report.markdown import name_of
+from presa.report.markdown import line_name
 from presa.report.paper import footnotes
 from presa.report.tables import Entry, Table
-from presa.study.reproduce import command
+from presa.study.reproduce import cell_command
 
 SPECIAL = str.maketrans({"_": r"\_", "%": r"\%", "&": r"\&", "#": r"\#"})
 
@@ -27,7 +27,7 @@ def to_latex(table: Table, facts: list[str]) -> str:
     out.append(" & ".join(["Task", *(["Level"] * levels), *["reward", "cost"] * len(study.columns)]) + r" \\")
     out.append(r"\midrule")
     for line in (*table.lines, *table.averages):
-        place = [name_of(line).translate(SPECIAL), *([line.level] * levels)]
+        place = [line_name(line).translate(SPECIAL), *([line.level] * levels)]
         out.append(" & ".join([*place, *(_ours(entry) for entry in line.entries)]) + r" \\")
         if any(entry.paper for entry in line.entries):
             theirs = " & ".join(
@@ -36,7 +36,11 @@ def to_latex(table: Table, facts: list[str]) -> str:
             out.append(theirs + r" \\")
     cells = [entry.cell for line in table.lines for entry in line.entries if entry.cell and entry.runs]
     grey = "in grey: the paper's" + ("" if table.compared else ", for orientation only: these are not the paper's recordings")
-    notes = [*([grey] if study.paper else []), *footnotes(study.paper), *(f"{cell.place}: {command(cell)}" for cell in cells)]
+    notes = [
+        *([grey] if study.paper else []),
+        *footnotes(study.paper),
+        *(f"{cell.place}: {cell_command(cell)}" for cell in cells),
+    ]
     out += [r"\bottomrule", r"\end{tabular}"]
     return "\n".join([*(f"% {fact}" for fact in facts), *out, *(f"% {note}" for note in notes), ""])
 

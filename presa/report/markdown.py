@@ -5,9 +5,9 @@ from __future__ import annotations
 from presa.report.paper import footnotes
 from presa.report.safety import paired_table, safety_table
 from presa.report.tables import Entry, Line, Table
-from presa.study.reproduce import command
+from presa.study.reproduce import cell_command
 
-WHAT = (
+CELL_MEANING = (
     "normalised reward / normalised cost, means over runs (limits x seeds) of means over episodes; "
     "**bold** is safe: cost at most 1"
 )
@@ -19,20 +19,21 @@ def to_markdown(table: Table, facts: list[str], figures: list[tuple[str, str]], 
     head = ["task", *(["level"] if len(study.levels) > 1 else []), *(column.name for column in study.columns)]
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for line in (*table.lines, *table.averages):
-        place = [name_of(line), *([line.level] if len(study.levels) > 1 else [])]
+        place = [line_name(line), *([line.level] if len(study.levels) > 1 else [])]
         lines.append("| " + " | ".join([*place, *(_cell(entry, table.compared) for entry in line.entries)]) + " |")
     orientation = "and the difference" if table.compared else "for orientation: these are not the paper's recordings"
     notes = footnotes(study.paper)
     cells = [entry.cell for line in table.lines for entry in line.entries if entry.cell and entry.runs]
     where = "Each trains a run again, given the folder of its dataset."
     if commands is None:
-        commands = [f"{command(cell)}    # {cell.place}" for cell in cells]
+        commands = [f"{cell_command(cell)}    # {cell.place}" for cell in cells]
         where = "In the folder of the study; `presa report` makes averages and figures of the same rows."
     counts = "" if study.name == "comparison" else "## Safe tasks\n\n" + _counts(table)
     parts = [
         f"# {study.title}",
         "\n".join(f"- {fact}" for fact in facts),
-        f"Each cell: {WHAT}." + (f" In brackets the paper's ({', '.join(study.paper)}), {orientation}." if study.paper else ""),
+        f"Each cell: {CELL_MEANING}."
+        + (f" In brackets the paper's ({', '.join(study.paper)}), {orientation}." if study.paper else ""),
         "\n".join(lines),
         counts,
         "## How sure the safety is\n\n" + safety_table(table),
@@ -45,12 +46,12 @@ def to_markdown(table: Table, facts: list[str], figures: list[tuple[str, str]], 
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def name_of(line: Line) -> str:
+def line_name(line: Line) -> str:
     """What stands at the beginning of a line."""
     return f"{line.task}, mean of {line.average}" if line.average else line.task
 
 
-def pair(reward: float | None, cost: float | None) -> str:
+def reward_and_cost(reward: float | None, cost: float | None) -> str:
     """0.22 / 0.03"""
     return "-" if reward is None or cost is None else f"{reward:.2f} / {cost:.2f}"
 
@@ -62,12 +63,12 @@ def difference(entry: Entry) -> str:
 
 
 def _cell(entry: Entry, compared: bool) -> str:
-    ours = pair(entry.reward, entry.cost)
+    ours = reward_and_cost(entry.reward, entry.cost)
     ours = f"**{ours}**" if entry.safe else ours
     ours += f" ({entry.missing} runs missing)" if entry.missing and entry.runs else ""
     if entry.paper is None:
         return ours
-    theirs = pair(*entry.paper)
+    theirs = reward_and_cost(*entry.paper)
     return f"{ours} ({theirs}{f'; {difference(entry)}' if compared and entry.runs else ''})"
 
 
@@ -75,7 +76,7 @@ def _counts(table: Table) -> str:
     lines = ["| | ours | paper, same tasks |", "|---|---|---|"]
     for level in table.study.levels:
         for index, column in enumerate(table.study.columns):
-            (ours, of), (theirs, known) = table.safe_count(index, level.name), table.papers_safe_count(index, level.name)
+            (ours, of), (theirs, known) = table.safe_count(index, level.name), table.paper_safe_count(index, level.name)
             name = f"{column.name}, {level.name}" if level.name else column.name
             lines.append(f"| {name} | {f'{ours} of {of}' if of else '-'} | {f'{theirs} of {known}' if known else '-'} |")
     return "\n".join(lines)

@@ -7,10 +7,10 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from presa.report.markdown import difference, name_of
+from presa.report.markdown import difference, line_name
 from presa.report.paper import footnotes
 from presa.report.tables import Entry, Line, Table
-from presa.study.reproduce import command
+from presa.study.reproduce import cell_command
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -46,7 +46,7 @@ def svg(figure: Figure) -> str:
 
 def _line(table: Table, line: Line) -> dict[str, Any]:
     entries = [_entry(table, entry, column.name) for entry, column in zip(line.entries, table.study.columns, strict=True)]
-    return {"name": name_of(line), "level": line.level, "average": line.average, "entries": entries}
+    return {"name": line_name(line), "level": line.level, "average": line.average, "entries": entries}
 
 
 def _entry(table: Table, entry: Entry, column: str) -> dict[str, Any]:
@@ -59,7 +59,7 @@ def _entry(table: Table, entry: Entry, column: str) -> dict[str, Any]:
         "paper": entry.paper,
         "difference": difference(entry) if table.compared and entry.paper and entry.runs else None,
         "runs": entry.runs if entry.cell else (),
-        "command": command(entry.cell) if entry.cell else None,
+        "command": cell_command(entry.cell) if entry.cell else None,
     }
 
 
@@ -69,7 +69,7 @@ def _counts(table: Table) -> list[dict[str, Any]]:
         {
             "name": f"{column.name}, {level.name}" if level.name else column.name,
             "ours": table.safe_count(index, level.name),
-            "paper": table.papers_safe_count(index, level.name),
+            "paper": table.paper_safe_count(index, level.name),
             "reward": table.interval(index, level.name, "reward"),
             "cost": table.interval(index, level.name, "cost"),
         }

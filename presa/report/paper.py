@@ -9,20 +9,20 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 
-class Printed(NamedTuple):
+class PaperResult(NamedTuple):
     """Normalised reward and cost as the paper has them."""
 
     reward: float
     cost: float
 
 
-def printed(tables: Sequence[str], task: str, level: str, column: str | None) -> Printed | None:
+def paper_result(tables: Sequence[str], task: str, level: str, column: str | None) -> PaperResult | None:
     """The cell of the first of the tables that has it; None where none does."""
     found = (_paper()["tables"][table]["tasks"].get(task, {}).get(level, {}).get(column) for table in tables)
     return _first(found)
 
 
-def printed_average(tables: Sequence[str], domain: str, column: str | None) -> Printed | None:
+def paper_average(tables: Sequence[str], domain: str, column: str | None) -> PaperResult | None:
     """The average over a domain's tasks, as printed."""
     found = (_paper()["tables"][table]["averages"].get(domain, {}).get(column) for table in tables)
     return _first(found)
@@ -33,8 +33,8 @@ def footnotes(tables: Sequence[str]) -> list[str]:
     return [note["text"] for note in _paper()["notes"] if set(note["tables"]) & set(tables)]
 
 
-def _first(found: Any) -> Printed | None:
-    return next((Printed(*pair) for pair in found if pair is not None and None not in pair), None)
+def _first(found: Any) -> PaperResult | None:
+    return next((PaperResult(*pair) for pair in found if pair is not None and None not in pair), None)
 
 
 @cache

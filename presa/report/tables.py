@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from presa.report.paper import Printed, printed, printed_average
+from presa.report.paper import PaperResult, paper_average, paper_result
 from presa.report.statistics import Interval, interquartile_mean, stratified_interval
 from presa.study.grid import Cell, Study
 from safefeedback.tasks import find_task
@@ -40,7 +40,7 @@ class Entry:
     runs: tuple[Run, ...]
     missing: int
     cell: Cell | None
-    paper: Printed | None
+    paper: PaperResult | None
 
     @property
     def reward(self) -> float | None:
@@ -97,7 +97,7 @@ class Table:
         known = [line.entries[column] for line in self.lines if line.level == level and line.entries[column].runs]
         return sum(entry.safe for entry in known), len(known)
 
-    def papers_safe_count(self, column: int, level: str) -> tuple[int, int]:
+    def paper_safe_count(self, column: int, level: str) -> tuple[int, int]:
         """The same of the paper's printed numbers, for the tasks that `safe_count` counts."""
         known = [line.entries[column].paper for line in self.lines if line.level == level and line.entries[column].runs]
         return sum(paper.cost < 1 for paper in known if paper), sum(paper is not None for paper in known)
@@ -130,7 +130,7 @@ def make_table(study: Study, cells: Sequence[Cell], rows: pa.Table, source: str)
                 place = (task, level.name, column.name)
                 cell, found = by_place.get(place), runs.get(place, ())
                 asked = len(cell.cost_limits) * len(cell.seeds) if cell else 0
-                paper = printed(study.paper, task, level.name, column.papers_name)
+                paper = paper_result(study.paper, task, level.name, column.paper_name)
                 entries.append(Entry(found, asked - len(found), cell, paper))
             lines.append(Line(task, level.name, tuple(entries)))
     return Table(study, tuple(lines), tuple(_averages(study, lines)), source == "dsrl")
@@ -168,12 +168,12 @@ def _averages(study: Study, lines: Sequence[Line]) -> list[Line]:
     return made
 
 
-def _papers_average(study: Study, domain: str, column: Any, parts: list[Entry]) -> Printed | None:
+def _papers_average(study: Study, domain: str, column: Any, parts: list[Entry]) -> PaperResult | None:
     """As printed if the table has the tasks that the paper averaged over, else of the printed numbers of these tasks."""
     known = [part.paper for part in parts if part.paper is not None]
-    average = printed_average(study.paper, domain, column.papers_name)
+    average = paper_average(study.paper, domain, column.paper_name)
     if average is not None and len(parts) == {"BulletGym": 8, "SafetyGym": 21}.get(domain):
         return average
     if len(known) < len(parts) or not known:
         return None
-    return Printed(*(float(np.mean([getattr(one, what) for one in known])) for what in ("reward", "cost")))
+    return PaperResult(*(float(np.mean([getattr(one, what) for one in known])) for what in ("reward", "cost")))

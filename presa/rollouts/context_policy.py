@@ -23,9 +23,9 @@ class ContextPolicy:
     """
 
     def __repr__(self) -> str:
-        from presa.rollouts.policy import policy_described
+        from presa.rollouts.policy import policy_repr
 
-        return policy_described(self.facts, f"a transformer over the last {self.facts['context']} steps")
+        return policy_repr(self.facts, f"a transformer over the last {self.facts['context']} steps")
 
     def __init__(self, parameters: Parameters, facts: dict[str, Any]) -> None:
         self.parameters, self.facts = parameters, facts

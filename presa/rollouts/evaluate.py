@@ -64,7 +64,7 @@ def evaluate(
         raise InputError(f"--cost-limit must be 0 or a positive number, not {cost_limit}")
     if (reason := can_simulate(task)) is not None:
         raise InputError(reason)
-    played = play_all(
+    played = play_episodes(
         policy, task, episode_seeds(seed, episodes), processes or default_processes(episodes), on_episode, cost_limit
     )
     tags = {"algorithm": None, "task": task.name, "cost_limit": cost_limit, "seed": None, **(labels or {})}
@@ -116,7 +116,7 @@ def default_processes(episodes: int) -> int:
     return max(1, min(cores(), episodes // 2))
 
 
-def play_all(
+def play_episodes(
     policy: str,
     task: Task,
     seeds: list[int],
@@ -134,9 +134,9 @@ def play_all(
         todo.put(job)
     results: list[dict[str, Any]] = [{}] * len(seeds)
     done, stop = queue.SimpleQueue(), threading.Event()  # type: ignore[var-annotated]
-    players = [Player(policy, task, cost_limit) for _ in range(processes)]
+    players = [EpisodeProcess(policy, task, cost_limit) for _ in range(processes)]
 
-    def work(player: Player) -> None:
+    def work(player: EpisodeProcess) -> None:
         try:
             player.ready()
             while not stop.is_set():
@@ -168,7 +168,7 @@ def play_all(
     return results
 
 
-class Player:
+class EpisodeProcess:
     """A process that plays episodes."""
 
     def __init__(self, policy: str, task: Task, cost_limit: float | None = None) -> None:

@@ -17,10 +17,10 @@ import numpy as np
 from safefeedback.errors import InputError
 from safefeedback.tasks import Task
 
-Watch = Callable[[int, float, float], None]
+OnStep = Callable[[int, float, float], None]
 
 
-def play(env: Any, policy: Any, seed: int, watch: Watch = lambda length, total, cost: None) -> dict[str, Any]:
+def play(env: Any, policy: Any, seed: int, watch: OnStep = lambda length, total, cost: None) -> dict[str, Any]:
     """One episode.
 
     Args:

@@ -31,7 +31,7 @@ class MlpPolicy:
 
     def __repr__(self) -> str:
         sizes = " -> ".join(str(size) for size in (len(self.weights[0]), *(len(bias) for bias in self.biases)))
-        return policy_described(self.facts, f"the mean of a tanh MLP, {sizes}")
+        return policy_repr(self.facts, f"the mean of a tanh MLP, {sizes}")
 
     def reset(self, n: int) -> None:
         """Begins n episodes at once."""
@@ -47,7 +47,7 @@ class MlpPolicy:
         return np.tanh(hidden)
 
 
-def policy_described(facts: dict[str, Any], acts_by: str) -> str:
+def policy_repr(facts: dict[str, Any], acts_by: str) -> str:
     """What a notebook shows of a policy."""
     task, limit = facts.get("task", {}), facts.get("cost_limit")
     title = f"Policy: {facts.get('algorithm')} on {task.get('name')}, cost limit {limit}, seed {facts.get('seed')}"
@@ -76,7 +76,7 @@ def load(run: str | Path) -> Policy:
     Raises:
         InputError: if there is none, or it cannot be read.
     """
-    run = local(str(run))
+    run = local_path(str(run))
     path = Path(run) / POLICY_FILE if Path(run).is_dir() else Path(run)
     if not path.is_file():
         failure = read_failure(path.parent)
@@ -100,7 +100,7 @@ def load(run: str | Path) -> Policy:
     return MlpPolicy(weights, biases, facts)
 
 
-def local(run: str) -> str:
+def local_path(run: str) -> str:
     """A run's folder, as it is or from the Hub's cache, where `run` names a repository: user/name or user/name@revision.
 
     Raises:

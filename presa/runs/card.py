@@ -8,8 +8,8 @@ from typing import Any
 
 from presa.files import read_failure, write_bytes
 from presa.options import setting_text
-from presa.runs.plots import PANELS, learning_curve, trust
-from presa.runs.records import doubts, read_config, read_findings, read_metrics, warnings
+from presa.runs.plots import PANELS, draw_learning_curve, draw_trust
+from presa.runs.records import findings_warnings, metrics_warnings, read_config, read_findings, read_metrics
 from safefeedback.errors import command_line
 from safefeedback.simulators.ceilings import describe_ceiling
 from safefeedback.tasks import Task
@@ -31,14 +31,17 @@ def render(folder: Path) -> str:
     parts = [
         f"# {config['algorithm']} on {task['name']}, cost limit {config['cost_limit']:g}, seed {config['seed']}",
         f"> **Given up: {failure}.**" if failure is not None else "",
-        *[f"> **{warning}.**" for warning in (*warnings(lines), *doubts(findings), *config.get("notes", ()))],
+        *[
+            f"> **{warning}.**"
+            for warning in (*metrics_warnings(lines), *findings_warnings(findings), *config.get("notes", ()))
+        ],
         f"A policy learnt offline by `presa`'s `{config['algorithm']}` from {data['pairs']:,} pairs of {data['length']}-step "
         f'segments of {task["name"]} ({task["domain"]}). It acts by {acts_by}; `presa.load("<this folder>")` '
         "gives it, with `reset(n)` and `act(observations [n, O]) -> actions [n, A]`.",
         "## Evaluation\n\n" + _evaluation(folder),
         _rests_on(findings),
         "![trust](trust.png)" if (folder / "trust.png").is_file() else "",
-        "## Training\n\n```\n" + command(config) + "\n```",
+        "## Training\n\n```\n" + train_command(config) + "\n```",
         _table(config["configuration"] | {"seed": config["seed"], "device": config["device"]}),
         "Data: " + ", ".join(f"{key} `{value}`" for key, value in data.items() if value is not None) + ".",
         *[f"Model of {stage}, last report:\n\n" + _table(numbers) for stage, numbers in _models(lines).items()],
@@ -74,7 +77,7 @@ def _models(lines: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     }
 
 
-def command(config: dict[str, Any]) -> str:
+def train_command(config: dict[str, Any]) -> str:
     """The command that trains it again; the dataset's own place is not known to the run."""
     data = config["data"]
     words = ["presa", "train", "DATASET", "--algorithm", config["algorithm"]]
@@ -121,12 +124,12 @@ def _table(values: dict[str, Any]) -> str:
     return "| | |\n|---|---|\n" + "\n".join(f"| {key} | {value} |" for key, value in shown.items())
 
 
-def finish(folder: Path) -> None:
+def write_card_and_plots(folder: Path) -> None:
     """Draws the learning curve, where matplotlib is installed, and writes the card."""
     config, lines = read_config(folder), read_metrics(folder)
     if lines:
         title = f"{config['algorithm']} on {config['task']['name']}, limit {config['cost_limit']:g}, seed {config['seed']}"
-        learning_curve(lines, title, folder / "learning_curve.png", config["configuration"].get("delta"))
+        draw_learning_curve(lines, title, folder / "learning_curve.png", config["configuration"].get("delta"))
         findings = read_findings(folder)
         if findings.get("episodes"):
             accuracy = {
@@ -135,5 +138,5 @@ def finish(folder: Path) -> None:
                 for key, value in numbers.items()
                 if key.startswith("left_out_")
             }
-            trust(findings, accuracy, title, folder / "trust.png")
+            draw_trust(findings, accuracy, title, folder / "trust.png")
     write_card(folder)

@@ -13,7 +13,7 @@ import torch
 from presa.algorithms import configuration
 from presa.algorithms.base import FromCloning
 from presa.algorithms.cloning import Cloning
-from presa.cache import cache_folder, make_room, used
+from presa.cache import cache_folder, make_room, mark_used
 from presa.data.pairs import Data
 from presa.networks.mlp import Parameters
 from presa.tensors import load_tensors, save_tensors
@@ -40,7 +40,7 @@ class Entry:
     def get(self, device: str) -> tuple[Parameters, list[dict[str, Any]]]:
         """The policy and the metrics."""
         parameters, facts = load_tensors(self.path, device)
-        used(self.path)
+        mark_used(self.path)
         return parameters, facts["metrics"]
 
 

@@ -32,7 +32,7 @@ def runs_below(folder: Path) -> list[Path]:
     return sorted(runs, key=lambda place: runs[place])
 
 
-def judge_runs(
+def evaluate_runs(
     folder: Path,
     runs: list[Path],
     episodes: int,
@@ -42,7 +42,7 @@ def judge_runs(
     processes: int | None = None,
     on_episode: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, dict[str, Any] | str]:
-    """`judge_run` of one run after another.
+    """`evaluate_run` of one run after another.
 
     Returns:
         By the run's place in the folder, the evaluation, or why there is none.
@@ -63,7 +63,7 @@ def judge_runs(
             on_episode(before + done, len(finished) * episodes)
 
         try:
-            judged = judge_run(run, episodes, seed, cost_limit, task, processes, on_each)
+            judged = evaluate_run(run, episodes, seed, cost_limit, task, processes, on_each)
         except InputError as error:  # the others are judged all the same
             results[str(run.relative_to(folder))] = str(error)
         else:
@@ -71,14 +71,14 @@ def judge_runs(
     return results
 
 
-def beside(recorded: dict[str, float], task: Task, cost_limit: float) -> dict[str, float | None]:
+def recorded_pace(recorded: dict[str, float], task: Task, cost_limit: float) -> dict[str, float | None]:
     """What the recorded segments earn at their median, as if a whole episode went on like that: raw and normalised."""
     earned = recorded["segment_return"] * task.horizon / recorded["segment_length"]
     score = normalized({"return": earned, "cost": 0.0}, task, cost_limit)["normalized_return"]
     return {"recorded_return": earned, "recorded_normalized_return": score}
 
 
-def judge_run(
+def evaluate_run(
     run: Path,
     episodes: int,
     seed: int,
@@ -115,7 +115,7 @@ def judge_run(
     labels = {"algorithm": facts["algorithm"], "seed": facts["seed"]}
     result = evaluate(str(run), played, limit, episodes, seed, processes, labels, on_episode)
     if recorded := facts.get("recorded"):
-        result["summary"] |= beside(recorded, played, limit)
+        result["summary"] |= recorded_pace(recorded, played, limit)
     if notes := facts.get("notes"):
         result["summary"]["notes"] = notes
     if keep and run.is_dir():

@@ -14,7 +14,7 @@ class Paused(Exception):
 
 
 @contextmanager
-def noted() -> Iterator[Callable[[], bool]]:
+def deferred_signals() -> Iterator[Callable[[], bool]]:
     """Yields whether this process was asked to end; a signal has its usual effect after the block, a second one at once.
 
     A signal that was ignored before stays so. Outside the main thread, where signals cannot be caught, nothing is noted.

@@ -16,7 +16,7 @@ PANELS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Accuracy on held-out pairs", ("test_preference_accuracy", "test_safe_accuracy", "test_unsafe_accuracy")),
     ("Rollouts, normalised", ("evaluated_reward", "evaluated_cost")),
 )
-NAMES = {
+LABELS = {
     "cloning_loss": "cloning",
     "preference_loss": "preference",
     "safety_loss": "safety",
@@ -36,7 +36,7 @@ NAMES = {
 SHARES = ("p_", "test_")  # what lies in [0, 1], whatever was reached
 
 
-def learning_curve(lines: list[dict[str, Any]], title: str, file: Path, target: float | None = None) -> bool:
+def draw_learning_curve(lines: list[dict[str, Any]], title: str, file: Path, target: float | None = None) -> bool:
     """Draws metrics over steps, a panel for each group that was recorded; returns False if there is none, or no matplotlib.
 
     Args:
@@ -63,7 +63,7 @@ def learning_curve(lines: list[dict[str, Any]], title: str, file: Path, target: 
                 axes.axvspan(0, cloned, color="0.93", label="cloning" if "cloning_loss" not in keys else None)
             for key in keys:
                 known = [(line["step"], line[key]) for line in lines if line.get(key) is not None]
-                axes.plot(*zip(*known, strict=True), label=NAMES[key], marker="." if len(known) < 20 else "", markersize=4)
+                axes.plot(*zip(*known, strict=True), label=LABELS[key], marker="." if len(known) < 20 else "", markersize=4)
             if keys[0].startswith(SHARES):
                 axes.set_ylim(-0.02, 1.02)
             if keys[0].startswith("p_") and target is not None:
@@ -77,11 +77,11 @@ def learning_curve(lines: list[dict[str, Any]], title: str, file: Path, target: 
     return True
 
 
-def trust(findings: dict[str, Any], accuracy: dict[str, float], title: str, file: Path) -> bool:
+def draw_trust(findings: dict[str, Any], accuracy: dict[str, float], title: str, file: Path) -> bool:
     """Draws what a run rests on: accuracy on answers left out, calibration of P(safe), the ten episodes trusted most and least.
 
     Args:
-        findings: as `presa.data.weighing.Weighing.facts` tells them.
+        findings: as `presa.data.episode_weights.EpisodeWeights.facts` tells them.
         accuracy: of each model on the answers it did without.
 
     Returns:

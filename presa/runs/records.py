@@ -25,15 +25,15 @@ from safefeedback.values import make_plain
 
 FORMAT_VERSION = 1
 RUN_KEYS = ("format_version", "algorithm", "configuration", "data")  # a config.json without them is not one of ours
-BEFORE = {"cloning": "segments"}  # what a setting that came later was before it came, where that is not its default
-WHERE = ("device", "versions")  # what config.json says of where it was trained
+EARLIER_DEFAULTS = {"cloning": "segments"}  # what a setting that came later was before it came, where that is not its default
+MACHINE_KEYS = ("device", "versions")  # what config.json says of where it was trained
 FINDINGS_FILE = "findings.json"
-FEW = 10  # effective episodes below which a policy rests on too few of them; see cards/weighted_bc.md
+FEWEST_EPISODES = 10  # effective episodes below which a policy rests on too few of them; see cards/weighted_bc.md
 OVERSATURATED = 0.5  # share of action components at the bounds up to which no run is warned about
 
 
 @dataclass(frozen=True)
-class Settings:
+class MonitorSettings:
     """How a run is watched; none of it changes what is learnt, unless the best policy is selected.
 
     Attributes:
@@ -91,13 +91,13 @@ def read_findings(folder: Path) -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
-def doubts(findings: dict[str, Any]) -> list[str]:
+def findings_warnings(findings: dict[str, Any]) -> list[str]:
     """What a person must know about what a run rests on."""
     found = []
-    if findings.get("effective_episodes", FEW) < FEW:
+    if findings.get("effective_episodes", FEWEST_EPISODES) < FEWEST_EPISODES:
         found.append(
-            f"FEW EPISODES: it rests on {findings['effective_episodes']:.1f} effective episodes, fewer than {FEW}: what it "
-            "earns and costs may be far from what they did"
+            f"FEW EPISODES: it rests on {findings['effective_episodes']:.1f} effective episodes, fewer than {FEWEST_EPISODES}: "
+            "what it earns and costs may be far from what they did"
         )
     if findings.get("episodes_of_supposed_length"):
         found.append(
@@ -107,7 +107,7 @@ def doubts(findings: dict[str, Any]) -> list[str]:
     return found
 
 
-def warnings(lines: list[dict[str, Any]]) -> list[str]:
+def metrics_warnings(lines: list[dict[str, Any]]) -> list[str]:
     """What a person must know about a run, from its metrics."""
     bad = [line for line in lines if oversaturated(line)]
     if not bad:
@@ -166,11 +166,11 @@ def check_folder(folder: Path, config: dict[str, Any], overwrite: bool = False) 
     chooses = wanted.get("configuration.selection") == "best"  # then watching decides the result
     for key, value in wanted.items():
         stage, _, name = key.partition(".")
-        if key not in known and stage in ("configuration", "changed") and name in BEFORE:
-            known[key] = BEFORE[name]
+        if key not in known and stage in ("configuration", "changed") and name in EARLIER_DEFAULTS:
+            known[key] = EARLIER_DEFAULTS[name]
         if key not in known and stage == "configuration" and f"changed.{name}" not in wanted:
             continue  # a setting that came later; the run has what is the default now
-        if stage in WHERE and (folder / POLICY_FILE).is_file():
+        if stage in MACHINE_KEYS and (folder / POLICY_FILE).is_file():
             continue  # what is finished is finished, wherever that was
         if known.get(key) != value and (chooses or not key.startswith("watching.")):
             raise InputError(
@@ -178,12 +178,12 @@ def check_folder(folder: Path, config: dict[str, Any], overwrite: bool = False) 
             )
 
 
-def begun_elsewhere(folder: Path, config: dict[str, Any]) -> bool:
+def started_elsewhere(folder: Path, config: dict[str, Any]) -> bool:
     """Whether a run that is not finished was begun on another device or with other versions; its result would be neither's."""
     if not (folder / "config.json").is_file() or (folder / POLICY_FILE).is_file():
         return False
     known = read_config(folder)
-    return any(known.get(key) != config[key] for key in WHERE)
+    return any(known.get(key) != config[key] for key in MACHINE_KEYS)
 
 
 def _require_run(folder: Path) -> None:

@@ -19,19 +19,19 @@ from presa.fitting.fit import Snapshot, fit_runs, with_reference
 from presa.networks.backprop import require_precision
 from presa.networks.mlp import Parameters, segment_log_probability
 from presa.runs import cloning_cache as pretraining
-from presa.runs.interruption import Paused, noted
-from presa.runs.journal import Journal, OnReport
+from presa.runs.interruption import Paused, deferred_signals
 from presa.runs.normalization import Normalization
-from presa.runs.records import Settings, last_checkpoint, read_metrics, write_metrics
+from presa.runs.records import MonitorSettings, last_checkpoint, read_metrics, write_metrics
+from presa.runs.training_run import OnReport, TrainingRun
 from safefeedback.errors import InputError
 from safefeedback.simulators import can_simulate
 from safefeedback.values import make_plain
 
-Begun = dict[Journal, tuple[Examples, Snapshot]]
+Started = dict[TrainingRun, tuple[Examples, Snapshot]]
 OnStep = Callable[[Path, int], None]
 
 
-class Watch(NamedTuple):
+class Callbacks(NamedTuple):
     """Who looks on: `on_step` is told a run's folder and its steps done, `asked_to_end` says whether to stop."""
 
     on_step: OnStep
@@ -50,7 +50,7 @@ class Job:
         make_plain(self)
 
 
-def grid(datas: Sequence[Data], seeds: Sequence[int], folder: Path) -> list[Job]:
+def job_grid(datas: Sequence[Data], seeds: Sequence[int], folder: Path) -> list[Job]:
     """A run for each data and each seed, in folders "limit20-seed0" and so on below one.
 
     Raises:
@@ -67,7 +67,7 @@ def train(
     data: Data,
     folder: Path,
     seed: int = 0,
-    settings: Settings | None = None,
+    settings: MonitorSettings | None = None,
     on_report: OnReport = lambda line: None,
     overwrite: bool = False,
     on_step: OnStep = lambda folder, done: None,
@@ -84,7 +84,7 @@ def train_all(
     name: str,
     algorithm: Algorithm,
     jobs: Sequence[Job],
-    settings: Settings | None = None,
+    settings: MonitorSettings | None = None,
     on_report: Callable[[Path, dict[str, Any]], None] = lambda folder, line: None,
     overwrite: bool = False,
     on_step: OnStep = lambda folder, done: None,
@@ -109,7 +109,7 @@ def train_all(
     Raises:
         InputError: before anything is written, if the data do not suit the algorithm, or if a folder holds another run.
     """
-    settings = settings or Settings()
+    settings = settings or MonitorSettings()
     if algorithm.selection == "best" and not settings.evaluate_every:
         raise InputError("selection=best chooses by rollouts in the simulator: give --evaluate-every as well")
     if settings.evaluate_every and (reason := can_simulate(jobs[0].data.task)) is not None:
@@ -125,7 +125,7 @@ def train_all(
     runs = []
     for job in jobs:
         normalization = shared[id(job.data.train.observations)]
-        runs.append(Journal(name, algorithm, job.data, job.folder, job.seed, settings, normalization, on_report))
+        runs.append(TrainingRun(name, algorithm, job.data, job.folder, job.seed, settings, normalization, on_report))
     started = time.perf_counter()
     for run in runs:  # all of them, before the first is made or deleted
         run.check(overwrite)
@@ -134,9 +134,9 @@ def train_all(
             run.open(overwrite)
         todo = [run for run in runs if not run.over]
         together = all(one.stackable for one in (algorithm, *algorithm.preparations().values()))
-        with noted() as asked_to_end:
+        with deferred_signals() as asked_to_end:
             for group in [todo] if together else [[run] for run in todo]:
-                watch = Watch(on_step, asked_to_end)
+                watch = Callbacks(on_step, asked_to_end)
                 _train_group(algorithm, group, {run: first[id(run.data)] for run in group}, watch)
         return [run.summary(time.perf_counter() - started) for run in runs]
     finally:
@@ -150,14 +150,14 @@ def _first_examples(algorithm: Algorithm, data: Data) -> dict[str, Examples]:
 
 
 def _train_group(
-    algorithm: Algorithm, runs: Sequence[Journal], first: dict[Journal, dict[str, Examples]], watch: Watch
+    algorithm: Algorithm, runs: Sequence[TrainingRun], first: dict[TrainingRun, dict[str, Examples]], watch: Callbacks
 ) -> None:
     """All stages of some runs."""
     for name, model in algorithm.preparations().items():
         _prepare(name, model, _left(runs), first, watch)
     if algorithm.uses_reference:
         _make_references(algorithm, [run for run in _left(runs) if run.kept("reference") is None], watch)
-    begun: Begun = {}
+    begun: Started = {}
     for run in _left(runs):
         try:
             begun[run] = _begin(algorithm, run, first[run])
@@ -167,12 +167,12 @@ def _train_group(
         run.finish(last)
 
 
-def _left(runs: Sequence[Journal]) -> list[Journal]:
+def _left(runs: Sequence[TrainingRun]) -> list[TrainingRun]:
     return [run for run in runs if not run.over]
 
 
 def _prepare(
-    name: str, model: Algorithm, runs: Sequence[Journal], first: dict[Journal, dict[str, Examples]], watch: Watch
+    name: str, model: Algorithm, runs: Sequence[TrainingRun], first: dict[TrainingRun, dict[str, Examples]], watch: Callbacks
 ) -> None:
     """Trains one of the models that are trained before the policy, where a run does not hold it yet."""
     lacking = [run for run in runs if run.kept(name) is None]
@@ -181,7 +181,7 @@ def _prepare(
         run.keep(name, last.parameters, name)
 
 
-def _make_references(algorithm: Algorithm, runs: Sequence[Journal], watch: Watch) -> None:
+def _make_references(algorithm: Algorithm, runs: Sequence[TrainingRun], watch: Callbacks) -> None:
     """Gives each run the policy cloned from all segments: kept from another run, or cloned once for all that need the same."""
     assert isinstance(algorithm, FromCloning)
     steps = algorithm.bc_steps
@@ -192,8 +192,8 @@ def _make_references(algorithm: Algorithm, runs: Sequence[Journal], watch: Watch
         return
     cloning = pretraining.stage(algorithm, steps)
     entries = {run: pretraining.entry(cloning, run.data, run.seed) for run in runs}
-    begun: Begun = {}
-    hosts: dict[Path, Journal] = {}
+    begun: Started = {}
+    hosts: dict[Path, TrainingRun] = {}
     for run in sorted(runs, key=lambda run: last_checkpoint(run.folder) is None):  # one that has begun to clone goes on
         host = hosts.setdefault(entries[run].path, run)
         if host is run and not entries[run].has():
@@ -221,7 +221,7 @@ def _later(line: dict[str, Any], steps: int) -> dict[str, Any]:
     return {**line, "step": line["step"] + steps}
 
 
-def _begin(algorithm: Algorithm, run: Journal, first: dict[str, Examples]) -> tuple[Examples, Snapshot]:
+def _begin(algorithm: Algorithm, run: TrainingRun, first: dict[str, Examples]) -> tuple[Examples, Snapshot]:
     """The examples of the algorithm itself, and where the run goes on with them."""
     models = {name: run.kept(name) or {} for name in algorithm.preparations()}
     given, run.data = run.data, algorithm.prepared(run.data, models)
@@ -240,20 +240,20 @@ def _begin(algorithm: Algorithm, run: Journal, first: dict[str, Examples]) -> tu
     return examples, run.start("main", algorithm, examples, reference)
 
 
-def _train_stage(stage: str, model: Algorithm, begun: Begun, watch: Watch) -> dict[Journal, Snapshot]:
+def _train_stage(stage: str, model: Algorithm, begun: Started, watch: Callbacks) -> dict[TrainingRun, Snapshot]:
     """Trains one stage of several runs, those at the same step together; where each ends, without those that fail.
 
     Raises:
         Paused: if the process is asked to end; where every run stands is kept.
     """
     last = {run: start for run, (_, start) in begun.items()}
-    groups: dict[tuple[Any, ...], list[Journal]] = {}
+    groups: dict[tuple[Any, ...], list[TrainingRun]] = {}
     for run, start in last.items():
         sizes = () if model.stacks_tasks else tuple(value.shape for value in start.parameters.values())
         groups.setdefault((start.step, *sizes), []).append(run)
     for runs in groups.values():
 
-        def on_step(which: Sequence[int], step: int, runs: Sequence[Journal] = runs) -> bool:
+        def on_step(which: Sequence[int], step: int, runs: Sequence[TrainingRun] = runs) -> bool:
             for run in which:
                 watch.on_step(runs[run].folder, runs[run].done_at(stage, step))
             return watch.asked_to_end()

@@ -30,13 +30,13 @@ from presa.data.limits import load_limits
 from presa.data.pairs import resolve_device
 from presa.data.trajectories import find_episodes, find_unlabelled
 from presa.files import FAILURE_FILE, write_json
-from presa.runs.card import finish
-from presa.runs.evaluation import judge_run
-from presa.runs.journal import describe
-from presa.runs.records import Settings, begun_elsewhere
-from presa.runs.run import Job, grid, train_all
+from presa.runs.card import write_card_and_plots
+from presa.runs.evaluation import evaluate_run
+from presa.runs.records import MonitorSettings, started_elsewhere
+from presa.runs.run import Job, job_grid, train_all
+from presa.runs.training_run import run_config
 from presa.study.grid import Cell
-from presa.study.prepare import dataset_folder, label_set
+from presa.study.prepare import dataset_folder, label_set_name
 from safefeedback.errors import InputError
 from safefeedback.files import replacing
 
@@ -65,7 +65,7 @@ def cell_folder(root: Path, cell: Cell) -> Path:
     return root / "cells" / cell.hash
 
 
-def result(root: Path, cell: Cell) -> dict[str, Any] | None:
+def read_result(root: Path, cell: Cell) -> dict[str, Any] | None:
     """What result.json says, None while the cell is not finished."""
     path = cell_folder(root, cell) / "result.json"
     try:
@@ -76,7 +76,7 @@ def result(root: Path, cell: Cell) -> dict[str, Any] | None:
 
 def forget_failure(root: Path, cell: Cell) -> None:
     """Makes a failed cell one that is to be done, its failed runs from the beginning; its finished runs stay."""
-    found = result(root, cell)
+    found = read_result(root, cell)
     if found is not None and found["failures"]:
         for failed in cell_folder(root, cell).glob(f"*/{FAILURE_FILE}"):
             shutil.rmtree(failed.parent)
@@ -88,14 +88,14 @@ def record_failure(root: Path, cell: Cell, why: str) -> None:
     """Ends a cell that cannot be begun, unless it is finished or another process is at it."""
     folder = cell_folder(root, cell)
     folder.mkdir(parents=True, exist_ok=True)
-    with claimed(root, cell) as mine:
+    with locked_cell(root, cell) as mine:
         if mine:
             write_json(folder / "cell.json", asdict(cell))
             write_json(folder / "result.json", {"seconds": {}, "failures": {"": why}})
 
 
 @contextmanager
-def claimed(root: Path, cell: Cell) -> Iterator[bool]:
+def locked_cell(root: Path, cell: Cell) -> Iterator[bool]:
     """Whether the cell is this process's to work on, until the block ends or the process dies."""
     lock = FileLock(root / "cells" / f"{cell.hash}.lock")
     try:
@@ -104,7 +104,7 @@ def claimed(root: Path, cell: Cell) -> Iterator[bool]:
         yield False
         return
     try:
-        yield result(root, cell) is None
+        yield read_result(root, cell) is None
     finally:
         lock.release()
 
@@ -120,9 +120,9 @@ def run_cell(root: Path, cell: Cell, device: str = "auto") -> dict[str, Any] | N
     """
     folder = cell_folder(root, cell)
     folder.mkdir(parents=True, exist_ok=True)
-    with claimed(root, cell) as mine:
+    with locked_cell(root, cell) as mine:
         if not mine:
-            return result(root, cell)
+            return read_result(root, cell)
         write_json(folder / "cell.json", asdict(cell))
         attempts = folder / "attempts.txt"
         began = attempts.read_text() if attempts.is_file() else ""
@@ -148,7 +148,7 @@ def _work(root: Path, cell: Cell, folder: Path, device: str) -> tuple[dict[str, 
     """Trains and evaluates; returns seconds of both, and why runs failed."""
     algorithm = configure(cell.algorithm, cell.preset, cell.settings)
     limits = cell.trained_limits
-    dataset, labels = dataset_folder(root, cell), label_set(cell, limits[0])
+    dataset, labels = dataset_folder(root, cell), label_set_name(cell, limits[0])
     started = time.perf_counter()
     data = load_limits(dataset, limits, labels, cell.pairs, resolve_device(device), algorithm.needs_oracle)
     if algorithm.needs_trajectories:
@@ -157,11 +157,11 @@ def _work(root: Path, cell: Cell, folder: Path, device: str) -> tuple[dict[str, 
     if cell.unlabelled:
         seen = find_unlabelled(data[0].task, data[0].identity["source_sha256"])
         data = [one.with_unlabelled(seen) for one in data]
-    jobs = grid(data, cell.seeds, folder)
+    jobs = job_grid(data, cell.seeds, folder)
     every = max(1, algorithm.steps // REPORTS)
-    settings = Settings(report_every=every, checkpoint_every=max(every, 5_000), evaluate_every=cell.evaluate_every)
+    settings = MonitorSettings(report_every=every, checkpoint_every=max(every, 5_000), evaluate_every=cell.evaluate_every)
     for job in jobs:
-        if begun_elsewhere(job.folder, describe(cell.algorithm, algorithm, job.data, job.seed, settings)):
+        if started_elsewhere(job.folder, run_config(cell.algorithm, algorithm, job.data, job.seed, settings)):
             shutil.rmtree(job.folder)
     failures = _train(cell.algorithm, algorithm, jobs, settings)
     trained = time.perf_counter()
@@ -171,12 +171,12 @@ def _work(root: Path, cell: Cell, folder: Path, device: str) -> tuple[dict[str, 
             continue
         try:
             for limit in (job.data.cost_limit,) if limits == cell.cost_limits else cell.cost_limits:
-                judged = judge_run(job.folder, cell.episodes, EVALUATION_SEED, limit, processes=1)
+                judged = evaluate_run(job.folder, cell.episodes, EVALUATION_SEED, limit, processes=1)
                 rows += [{"cell": cell.hash, **row} for row in judged["rows"]]
         except InputError as error:
             failures[job.folder.name] = str(error)
             continue
-        finish(job.folder)
+        write_card_and_plots(job.folder)
         shutil.rmtree(job.folder / "checkpoints")
     with replacing(folder / "rows.parquet") as partial:
         pq.write_table(pa.Table.from_pylist(rows, RUN_SCHEMA), partial)
@@ -184,7 +184,7 @@ def _work(root: Path, cell: Cell, folder: Path, device: str) -> tuple[dict[str, 
     return {"training": round(trained - started, 3), "evaluation": round(evaluated - trained, 3)}, failures
 
 
-def _train(name: str, algorithm: Algorithm, jobs: list[Job], settings: Settings) -> dict[str, str]:
+def _train(name: str, algorithm: Algorithm, jobs: list[Job], settings: MonitorSettings) -> dict[str, str]:
     """Trains what can be trained; returns why runs failed, by the names of their folders."""
     try:
         summaries = train_all(name, algorithm, jobs, settings)

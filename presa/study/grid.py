@@ -53,7 +53,7 @@ class Column:
     paper: str | bool | None = None
 
     @property
-    def papers_name(self) -> str | None:
+    def paper_name(self) -> str | None:
         """The paper's name of it, None if it has none."""
         if self.paper is None:
             return self.name
@@ -227,7 +227,7 @@ def _study(name: str, entry: dict[str, Any]) -> Study:
     )
 
 
-def find_tasks(text: str) -> tuple[str, ...]:
+def task_names(text: str) -> tuple[str, ...]:
     """Names of tasks from a list with commas; `bullet`, `safetygym` and `all` stand for the paper's.
 
     Raises:
@@ -240,7 +240,7 @@ def find_tasks(text: str) -> tuple[str, ...]:
     return tuple(task.name for task in found)
 
 
-def cells(study: Study, scope: Scope) -> list[Cell]:
+def study_cells(study: Study, scope: Scope) -> list[Cell]:
     """Every cell of a study, in the order of the table; those longer than an episode of their task are left out.
 
     Raises:

@@ -21,7 +21,7 @@ def dataset_folder(root: Path, cell: Cell) -> Path:
     return root / "datasets" / "-".join([cell.task, *(f"{name}{value}" for name, value in sorted(cell.data.items()))])
 
 
-def label_set(cell: Cell, cost_limit: float) -> str | None:
+def label_set_name(cell: Cell, cost_limit: float) -> str | None:
     """The name of the labels of a cell at one limit; None for the published ones."""
     labelling = _labelling(cell, cost_limit)
     return None if labelling == _labelling(cell) else set_name(labelling, SEED)
@@ -62,7 +62,7 @@ def prepare(root: Path, cells: Sequence[Cell], on_progress: Callable[[int, int, 
         lacking: dict[str, tuple[dict[str, Any], list[Cell]]] = {}  # label sets: their choices, and who needs them
         for cell in users:
             for limit in cell.trained_limits:
-                if (name := label_set(cell, limit)) is not None and not (folder / "labels" / name).is_dir():
+                if (name := label_set_name(cell, limit)) is not None and not (folder / "labels" / name).is_dir():
                     lacking.setdefault(name, ({"cost_limit": limit, **cell.labels}, []))[1].append(cell)
         for name, (choice, needing) in lacking.items():
             try:

@@ -6,14 +6,14 @@ from pathlib import Path
 
 from presa.options import setting_text
 from presa.study.grid import Cell, Scope, Study
-from presa.study.prepare import dataset_folder, label_set
+from presa.study.prepare import dataset_folder, label_set_name
 
 
-def command(cell: Cell) -> str:
+def cell_command(cell: Cell) -> str:
     """What trains a cell's runs again, in the study's folder, and rolls them out; see `study_command` for the data."""
     words = [f"presa train {dataset_folder(Path(), cell)}", f"--algorithm {cell.algorithm}"]
     words += [f"--preset {cell.preset}"] if cell.preset else []
-    words += [f"--labels {name}"] if (name := label_set(cell, cell.trained_limits[0])) else []
+    words += [f"--labels {name}"] if (name := label_set_name(cell, cell.trained_limits[0])) else []
     words += [f"--pairs {cell.pairs}"] if cell.pairs else []
     words += ["--unlabelled own"] if cell.unlabelled else []
     words += [f"--set {name}={setting_text(value)}" for name, value in cell.settings.items()]

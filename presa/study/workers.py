@@ -42,18 +42,18 @@ def run_locally(root: Path, cells: Sequence[Cell], processes: int, device: str, 
     Raises:
         InputError: if a process cannot go on, such as on a full disk.
     """
-    from presa.study.cells import result
+    from presa.study.cells import read_result
 
     words = [sys.executable, "-m", "presa.study.workers", str(root), "--device", device]
     told = (json.dumps([asdict(cell) for cell in cells]) + "\n").encode()
     environment = {**os.environ, **ONE_THREAD, "PRESA_CACHE": str((root / "cache").resolve())}
-    todo = {cell.hash: cell for cell in cells if result(root, cell) is None}
+    todo = {cell.hash: cell for cell in cells if read_result(root, cell) is None}
     workers: list[subprocess.Popen[bytes]] = []
     deaths = 0  # in a row, without a cell that ended
     try:
         while todo:
             for name, cell in list(todo.items()):
-                if (found := result(root, cell)) is not None:
+                if (found := read_result(root, cell)) is not None:
                     del todo[name]
                     deaths = 0
                     on_cell(cell, found)
@@ -86,7 +86,7 @@ def _start(words: list[str], environment: dict[str, str], told: bytes) -> subpro
     return worker
 
 
-def work(root: Path, cells: Sequence[Cell], device: str) -> None:
+def run_cells(root: Path, cells: Sequence[Cell], device: str) -> None:
     """Works until every cell is finished; takes over those whose process died."""
     import torch
 
@@ -118,7 +118,7 @@ def main() -> None:
     cells = [cell_from(fields) for fields in json.loads(sys.stdin.readline())]
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
-        work(given.root, cells, given.device)
+        run_cells(given.root, cells, given.device)
     except (InputError, OSError) as error:
         sys.exit(f"error: {error}")
 

@@ -22,7 +22,7 @@ from pathlib import Path  # noqa: E402
 
 import numpy as np  # noqa: E402
 
-from presa.rollouts.evaluate import default_processes, episode_seeds, play_all  # noqa: E402
+from presa.rollouts.evaluate import default_processes, episode_seeds, play_episodes  # noqa: E402
 from presa.rollouts.policy import load  # noqa: E402
 from safefeedback.simulators import make  # noqa: E402
 from safefeedback.tasks import Task, find_task  # noqa: E402
@@ -78,7 +78,7 @@ def main() -> None:
             expected = bare(file, task, seeds)
             alone, alone_cpu = len(seeds) / (time.perf_counter() - started), processor_seconds() - before
             before, started = processor_seconds(), time.perf_counter()
-            rows = play_all(str(file), task, seeds, processes)
+            rows = play_episodes(str(file), task, seeds, processes)
             spread, spread_cpu = len(seeds) / (time.perf_counter() - started), processor_seconds() - before
         assert [row["return"] for row in rows] == expected, "the evaluator and the bare loop played different episodes"
         ratio, by_time = spread / (alone * processes), alone_cpu / spread_cpu

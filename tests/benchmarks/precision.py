@@ -24,8 +24,8 @@ import torch
 from presa.algorithms import configure
 from presa.data.pairs import load_data
 from presa.rollouts.policy import load
-from presa.runs.records import Settings, read_metrics
-from presa.runs.run import grid, train_all
+from presa.runs.records import MonitorSettings, read_metrics
+from presa.runs.run import job_grid, train_all
 from safefeedback.dataset.build import build_dataset
 from safefeedback.feedback.recipe import Recipe
 from safefeedback.tasks import find_task
@@ -54,9 +54,9 @@ def compare(task: str, options: argparse.Namespace, place: Path) -> None:
     for precision in ("fp32", "bf16"):
         settings = {"steps": options.steps, "bc_steps": options.bc_steps, "batch_size": options.batch, "precision": precision}
         algorithm = configure("presa", None, {**settings, "warm_up_steps": max(1, (options.steps - options.bc_steps) // 2)})
-        jobs = grid([data], range(options.seeds), place / precision)
+        jobs = job_grid([data], range(options.seeds), place / precision)
         started = time.process_time()
-        train_all("presa", algorithm, jobs, Settings(report_every=options.steps // 10))
+        train_all("presa", algorithm, jobs, MonitorSettings(report_every=options.steps // 10))
         took[precision] = time.process_time() - started
         lines[precision] = [read_metrics(job.folder)[-1] for job in jobs]
         actions[precision] = [load(job.folder).act(states) for job in jobs]

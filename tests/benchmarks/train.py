@@ -33,7 +33,7 @@ from presa import losses
 from presa.algorithms import configure
 from presa.algorithms.base import Examples
 from presa.data.pairs import load_data
-from presa.fitting.draws import Draws
+from presa.fitting.batches import BatchSampler
 from presa.fitting.fit import Snapshot, Tally, fit_runs, fit_stack, with_reference
 from presa.networks.adam import Adam
 from presa.networks.backprop import Backprop
@@ -211,7 +211,7 @@ def where_time_goes(arrays: dict[str, np.ndarray], steps: int) -> None:
     next(run)
     clock = Clock()
     parts = (
-        (Draws, "at", "drawing the batch"),
+        (BatchSampler, "batch", "drawing the batch"),
         (presa.fitting.fit._Stack, "batch", "gathering it"),
         (Backprop, "draw", "dropout masks"),
         (Backprop, "forward", "network, forward"),

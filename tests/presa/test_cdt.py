@@ -16,7 +16,7 @@ from feedback_cases import write_dataset  # noqa: E402
 from one_run import fit  # noqa: E402
 
 from presa.algorithms import configure  # noqa: E402
-from presa.algorithms.cdt.sequences import Sequences, augment, draws, to_go  # noqa: E402
+from presa.algorithms.cdt.sequences import Sequences, augment, repeat_counts, to_go  # noqa: E402
 from presa.algorithms.cdt.targets import Targets, find_targets, from_episodes  # noqa: E402
 from presa.algorithms.cdt.transformer import attention_mask, initial_transformer, predict  # noqa: E402
 from presa.data.pairs import Data, load_data  # noqa: E402
@@ -27,7 +27,7 @@ from presa.rollouts.context_policy import ContextPolicy, step_value  # noqa: E40
 from presa.rollouts.play import find_policy  # noqa: E402
 from presa.rollouts.policy import load  # noqa: E402
 from presa.runs import run as runs  # noqa: E402
-from presa.runs.records import Settings, read_metrics  # noqa: E402
+from presa.runs.records import MonitorSettings, read_metrics  # noqa: E402
 from safefeedback.errors import InputError  # noqa: E402
 from safefeedback.randomness import stream  # noqa: E402
 from safefeedback.tasks import find_task, tasks  # noqa: E402
@@ -85,9 +85,9 @@ def test_windows_by_hand() -> None:
 
 
 def test_costly_episodes_are_drawn_less_but_drawn() -> None:
-    often = draws(np.array([0.0, 5, 10, 25, 39.9, 60, 70, 500]), 40.0)
+    often = repeat_counts(np.array([0.0, 5, 10, 25, 39.9, 60, 70, 500]), 40.0)
     assert often.tolist() == [7, 7, 6, 5, 4, 1, 1, 1]
-    assert draws(np.array([80.0, 140.0]), 80.0).tolist() == [3, 1]
+    assert repeat_counts(np.array([80.0, 140.0]), 80.0).tolist() == [3, 1]
 
 
 def test_wishes_lie_above_the_front_and_cheaper_episodes_answer_them() -> None:
@@ -318,7 +318,7 @@ def test_one_episode_is_learnt_by_heart() -> None:
 
 def train(data: Data, out: Path, on_report: Any = lambda line: None, **changes: Any) -> dict[str, Any]:
     algorithm = configure("cdt", None, SMALL | changes)
-    return runs.train("cdt", algorithm, data, out, 0, Settings(report_every=5, checkpoint_every=5), on_report)
+    return runs.train("cdt", algorithm, data, out, 0, MonitorSettings(report_every=5, checkpoint_every=5), on_report)
 
 
 class Stop(Exception):

@@ -11,7 +11,7 @@ import pytest
 
 from presa.cli import main
 from presa.cli.runs import age
-from presa.report.comparison import compare, find_judged
+from presa.report.comparison import compare, find_evaluated
 from presa.runs.listing import list_runs
 from safefeedback.errors import InputError
 
@@ -54,7 +54,7 @@ def runs(tmp_path: Path) -> Path:
 
 
 def test_methods_are_columns_and_limits_lines(runs: Path) -> None:
-    judged, left = find_judged([runs / "a", runs / "b", runs / "c", runs / "a" / "other"])
+    judged, left = find_evaluated([runs / "a", runs / "b", runs / "c", runs / "a" / "other"])
     table = compare(judged)
     assert left == [runs / "c"] and len(judged) == 4  # a run that is named twice counts once
     assert {column.name for column in table.study.columns} == {"presa", "presa (nu_maximum=2)", "bc-all"}
@@ -101,12 +101,12 @@ def test_ages() -> None:
 
 def test_what_cannot_be_compared(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds no run"):
-        find_judged([tmp_path])
+        find_evaluated([tmp_path])
     run = make_run(tmp_path / "run", "presa", 0, None)
     with pytest.raises(InputError, match="was evaluated yet"):
-        find_judged([run])
+        find_evaluated([run])
     (run / "evaluation.json").write_text("[]")
     with pytest.raises(InputError, match="is not an evaluation"):
-        find_judged([run])
+        find_evaluated([run])
     with pytest.raises(InputError, match="holds no run"):
         list_runs([tmp_path / "none"])

@@ -11,7 +11,7 @@ import pytest
 from replaying import TOLERANCE
 
 from presa.rollouts import evaluate as evaluation
-from presa.rollouts.evaluate import default_processes, episode_seeds, evaluate, normalized, play_all, summarize
+from presa.rollouts.evaluate import default_processes, episode_seeds, evaluate, normalized, play_episodes, summarize
 from presa.rollouts.play import find_policy, play
 from presa.rollouts.policy import MlpPolicy
 from safefeedback import simulators as simulator
@@ -81,10 +81,10 @@ def test_any_order_and_any_number_of_processes_give_the_same_bits(policies: Path
     task = require(find_task("BallRun"))
     seeds = episode_seeds(0, 5)
     assert len(set(seeds)) == 5 and seeds[:3] == episode_seeds(0, 3) != episode_seeds(1, 3)
-    one = play_all("my_policies:Wobble", task, seeds, 1)
+    one = play_episodes("my_policies:Wobble", task, seeds, 1)
     heard: list[tuple[int, int]] = []
-    two = play_all("my_policies:Wobble", task, seeds, 2, lambda done, total: heard.append((done, total)))
-    backwards = play_all("my_policies:Wobble", task, seeds[::-1], 1)[::-1]
+    two = play_episodes("my_policies:Wobble", task, seeds, 2, lambda done, total: heard.append((done, total)))
+    backwards = play_episodes("my_policies:Wobble", task, seeds[::-1], 1)[::-1]
     assert one == two == backwards
     assert len({row["return"] for row in one}) == 5
     assert heard == [(k, 5) for k in range(1, 6)]
@@ -92,8 +92,8 @@ def test_any_order_and_any_number_of_processes_give_the_same_bits(policies: Path
 
 def test_a_policy_that_draws_its_actions_is_told_each_episodes_seed(policies: Path) -> None:
     task, seeds = require(find_task("BallRun")), episode_seeds(0, 3)
-    rows = play_all("my_policies:Shaky", task, seeds, 1)
-    assert rows == play_all("my_policies:Shaky", task, seeds[::-1], 2)[::-1]
+    rows = play_episodes("my_policies:Shaky", task, seeds, 1)
+    assert rows == play_episodes("my_policies:Shaky", task, seeds[::-1], 2)[::-1]
     assert len({row["return"] for row in rows}) == 3
 
 

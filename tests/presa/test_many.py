@@ -19,12 +19,12 @@ from presa.cli.output import print_evaluations  # noqa: E402
 from presa.data.limits import load_limits  # noqa: E402
 from presa.data.pairs import Data, Examples  # noqa: E402
 from presa.runs import run as runs  # noqa: E402
-from presa.runs.evaluation import judge_runs, runs_below  # noqa: E402
-from presa.runs.records import Settings, read_metrics  # noqa: E402
+from presa.runs.evaluation import evaluate_runs, runs_below  # noqa: E402
+from presa.runs.records import MonitorSettings, read_metrics  # noqa: E402
 from safefeedback.errors import InputError  # noqa: E402
 from safefeedback.sources import load  # noqa: E402
 
-OFTEN = Settings(report_every=5, checkpoint_every=10)
+OFTEN = MonitorSettings(report_every=5, checkpoint_every=10)
 NAMES = ["limit20-seed0", "limit20-seed1", "limit70-seed0", "limit70-seed1"]
 
 
@@ -57,7 +57,7 @@ def test_every_folder_is_what_the_run_alone_leaves(
     name: str, changes: dict, datas: list[Data], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     algorithm = tiny(name, **changes)
-    jobs = runs.grid(datas, (0, 1), tmp_path / "out")
+    jobs = runs.job_grid(datas, (0, 1), tmp_path / "out")
     assert [job.folder.name for job in jobs] == NAMES
     told: list[str] = []
     summaries = runs.train_all(name, algorithm, jobs, OFTEN, lambda folder, line: told.append(folder.name))
@@ -83,7 +83,7 @@ class Stop(Exception):
 def test_interrupted_runs_continue_to_the_same_result(at: tuple[str, int], datas: list[Data], tmp_path: Path) -> None:
     """Interrupted in cloning, between the reports of two runs, and between their checkpoints."""
     algorithm = tiny("presa")
-    runs.train_all("presa", algorithm, runs.grid(datas, (0, 1), tmp_path / "whole"), OFTEN)
+    runs.train_all("presa", algorithm, runs.job_grid(datas, (0, 1), tmp_path / "whole"), OFTEN)
     for file in (tmp_path / "cache" / "cloned").iterdir():
         file.unlink()
 
@@ -91,7 +91,7 @@ def test_interrupted_runs_continue_to_the_same_result(at: tuple[str, int], datas
         if (folder.name, line["step"]) == at:
             raise Stop
 
-    jobs = runs.grid(datas, (0, 1), tmp_path / "broken")
+    jobs = runs.job_grid(datas, (0, 1), tmp_path / "broken")
     with pytest.raises(Stop):
         runs.train_all("presa", algorithm, jobs, OFTEN, stop)
     assert not any((job.folder / "policy.safetensors").exists() for job in jobs)
@@ -121,7 +121,7 @@ class FailsAtTheHigherLimit(FromReference):
 def test_runs_that_fail_say_so_and_leave_the_others_alone(datas: list[Data], tmp_path: Path) -> None:
     assert datas[0].train.safe.mean() < 0.9 < datas[1].train.safe.mean()
     algorithm = FailsAtTheHigherLimit(steps=60, bc_steps=20, batch_size=8, hidden=(8,))
-    jobs = runs.grid(datas, (0, 1), tmp_path / "out")
+    jobs = runs.job_grid(datas, (0, 1), tmp_path / "out")
     summaries = runs.train_all("fails", algorithm, jobs, OFTEN)
     assert ["failed" in summary for summary in summaries] == [False, False, True, True]
     assert "step 8 of stage main" in summaries[2]["failed"]
@@ -141,7 +141,7 @@ def test_runs_that_fail_say_so_and_leave_the_others_alone(datas: list[Data], tmp
 def test_cloning_that_fails_fails_every_run_that_needs_it(datas: list[Data], tmp_path: Path) -> None:
     broken = replace(datas[0].train, actions=torch.full_like(datas[0].train.actions, torch.nan))
     summaries = runs.train_all(
-        "presa", tiny("presa"), runs.grid([replace(data, train=broken) for data in datas], (0,), tmp_path / "out"), OFTEN
+        "presa", tiny("presa"), runs.job_grid([replace(data, train=broken) for data in datas], (0,), tmp_path / "out"), OFTEN
     )
     assert all("step 1 of stage bc" in summary["failed"] for summary in summaries)
 
@@ -149,7 +149,7 @@ def test_cloning_that_fails_fails_every_run_that_needs_it(datas: list[Data], tmp
 def test_data_that_do_not_suit_are_refused_before_anything_is_written(datas: list[Data], tmp_path: Path) -> None:
     bad = replace(datas[1], train=replace(datas[1].train, safe=torch.ones_like(datas[1].train.safe)))
     with pytest.raises(InputError, match="no unsafe segment"):
-        runs.train_all("presa", tiny("presa"), runs.grid([datas[0], bad], (0,), tmp_path / "out"), OFTEN)
+        runs.train_all("presa", tiny("presa"), runs.job_grid([datas[0], bad], (0,), tmp_path / "out"), OFTEN)
     assert not (tmp_path / "out").exists()
 
 
@@ -157,7 +157,7 @@ def test_cloning_that_cannot_be_kept_is_no_error(datas: list[Data], tmp_path: Pa
     policies = []
     for place in (str(tmp_path / "cache"), "/dev/null/nowhere"):
         monkeypatch.setenv("PRESA_CACHE", place)
-        jobs = runs.grid(datas, (0,), tmp_path / f"out{len(policies)}")
+        jobs = runs.job_grid(datas, (0,), tmp_path / f"out{len(policies)}")
         runs.train_all("presa", tiny("presa"), jobs, OFTEN)
         policies.append([(job.folder / "policy.safetensors").read_bytes() for job in jobs])
     assert policies[0] == policies[1]
@@ -167,7 +167,7 @@ def test_cloning_that_cannot_be_kept_is_no_error(datas: list[Data], tmp_path: Pa
 def test_a_folder_that_is_taken_is_refused_before_any_is_made_or_deleted(
     overwrite: bool, datas: list[Data], tmp_path: Path
 ) -> None:
-    jobs = runs.grid(datas, (0,), tmp_path / "out")
+    jobs = runs.job_grid(datas, (0,), tmp_path / "out")
     runs.train_all("presa", tiny("presa"), jobs[:1], OFTEN)
     jobs[1].folder.mkdir()
     (jobs[1].folder / "note.txt").write_text("mine")
@@ -189,7 +189,7 @@ def test_the_table_of_many_runs(tmp_path: Path, capsys: pytest.CaptureFixture) -
     assert [place.name for place in runs_below(tmp_path)] == ["limit5-seed0", "limit20-seed0", "limit20-seed1"]
     assert runs_below(tmp_path / "limit5-seed0") == []
     with pytest.raises(InputError, match=r"no run in .* is finished"):
-        judge_runs(tmp_path, runs_below(tmp_path), 1, 0)
+        evaluate_runs(tmp_path, runs_below(tmp_path), 1, 0)
     summaries = {
         "a": {"normalized_return": 0.5, "normalized_cost": 0.25, "safe": True, "length": 100.0, "ended_early": 0.0},
         "b": {"normalized_return": 0.25, "normalized_cost": 1.5, "safe": False, "length": 50.0, "ended_early": 0.0},

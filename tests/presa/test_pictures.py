@@ -8,19 +8,19 @@ import numpy as np
 import pytest
 
 from presa.cli.output import verdict
-from presa.runs.plots import NAMES, PANELS, learning_curve
+from presa.runs.plots import LABELS, PANELS, draw_learning_curve
 
 
 def test_every_curve_has_a_name_in_words_and_an_empty_run_no_picture(tmp_path: Path) -> None:
-    assert set(NAMES) == {key for _, keys in PANELS for key in keys}
-    assert not learning_curve([{"stage": "main", "step": 1, "nu": None}], "x", tmp_path / "none.png", 0.95)
+    assert set(LABELS) == {key for _, keys in PANELS for key in keys}
+    assert not draw_learning_curve([{"stage": "main", "step": 1, "nu": None}], "x", tmp_path / "none.png", 0.95)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_learning_curve_is_drawn(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     lines = [{"stage": "bc", "step": 5, "cloning_loss": 1.0}, {"stage": "main", "step": 9, "p_safe": 0.4, "nu": 1.0}]
-    assert learning_curve(lines, "x", tmp_path / "curve.png", 0.95)
+    assert draw_learning_curve(lines, "x", tmp_path / "curve.png", 0.95)
     assert (tmp_path / "curve.png").read_bytes()[:4] == b"\x89PNG"
 
 

@@ -269,22 +269,22 @@ def test_an_interruption_says_how_to_go_on(folder: Path, tmp_path: Path) -> None
 
 
 def test_what_is_said_of_interrupted_runs(tmp_path: Path) -> None:
-    from presa.cli.output import estimate, interrupted
+    from presa.cli.output import estimate, interruption_message
 
     runs = [tmp_path / name for name in "ab"]
-    assert interrupted(runs) == "interrupted; 0 of 2 runs are finished; nothing was begun"
+    assert interruption_message(runs) == "interrupted; 0 of 2 runs are finished; nothing was begun"
     for run in runs:
         (run / "checkpoints").mkdir(parents=True)
         (run / "config.json").touch()
-    assert "there is no checkpoint yet, so the same command begins anew" in interrupted(runs[:1])
+    assert "there is no checkpoint yet, so the same command begins anew" in interruption_message(runs[:1])
     (runs[0] / "checkpoints" / "step-000001200.safetensors").touch()
     (runs[1] / "checkpoints" / "step-000000007.safetensors").touch()
-    assert interrupted(runs) == (
+    assert interruption_message(runs) == (
         "interrupted; 0 of 2 runs are finished; the same command goes on from their checkpoints of step 7 to 1,200"
     )
     for run in runs:
         (run / "policy.safetensors").touch()
-    assert interrupted(runs) == "interrupted, but the training is finished"
+    assert interruption_message(runs) == "interrupted, but the training is finished"
     assert estimate(90_000, 100.0, "cpu") == "about 15 minutes to go on cpu: 90,000 steps at 100 a second"
     assert estimate(10, 100.0, "cuda").startswith("about 1 seconds") and "25 hours" in estimate(9_000_000, 100.0, "cpu")
 
@@ -305,7 +305,7 @@ def test_the_bar_moves_with_every_step_and_the_total_is_known_at_once(tmp_path: 
     clock = iter(range(100, 1000))
     monkeypatch.setattr(output.time, "perf_counter", lambda: next(clock))
     runs = {tmp_path / name: lambda line: None for name in "ab"}
-    watch = output.Watch(runs, 100, Bar("training"), quiet=False)
+    watch = output.TrainingDisplay(runs, 100, Bar("training"), quiet=False)
     assert seen == [(0, 200)]
     for done in (41, 42, 43, 44):  # it went on from step 40: what was done before is no measure of speed
         watch.step(tmp_path / "a", done)

@@ -16,7 +16,7 @@ torch = pytest.importorskip("torch")
 from feedback_cases import set_column, write_dataset  # noqa: E402
 
 from presa import cache as store  # noqa: E402
-from presa.cache import make_room, used  # noqa: E402
+from presa.cache import make_room, mark_used  # noqa: E402
 from presa.cli import main  # noqa: E402
 from presa.data.pairs import load_data, resolve_device  # noqa: E402
 from safefeedback import read  # noqa: E402
@@ -115,7 +115,7 @@ def test_segments_are_unpacked_once_and_again_when_a_file_changes(folder: Path, 
     from presa.data import segments
 
     first = load_data(folder)
-    monkeypatch.setattr(segments, "content_hash", None)  # nothing is unpacked any more
+    monkeypatch.setattr(segments, "arrays_sha256", None)  # nothing is unpacked any more
     again = load_data(folder)
     assert again.identity == first.identity
     for split in ("train", "test"):
@@ -154,17 +154,17 @@ def test_what_is_kept_has_a_limit_and_can_be_emptied(
         os.utime(kept / "cloned" / f"{name}.safetensors", (when, when))
     new = kept / "segments" / "new.safetensors"
     new.write_bytes(bytes(10))
-    used(kept / "cloned" / "older.safetensors")  # it is now the newest
+    mark_used(kept / "cloned" / "older.safetensors")  # it is now the newest
     make_room(new)
-    assert {path.name for path, *_ in store.kept()} >= {"older.safetensors", "new.safetensors"}
+    assert {path.name for path, *_ in store.cached_files()} >= {"older.safetensors", "new.safetensors"}
     assert not (kept / "cloned" / "old.safetensors").exists() and told()["bytes"] <= 2 * size
     monkeypatch.setenv("PRESA_CACHE_LIMIT", "0")
     make_room(new)
-    assert [path.name for path, *_ in store.kept()] == ["new.safetensors"]
+    assert [path.name for path, *_ in store.cached_files()] == ["new.safetensors"]
     assert told("--empty")["bytes"] == 0 and told("--empty")["bytes"] == 0
     monkeypatch.setenv("PRESA_CACHE_LIMIT", "much")
     with pytest.raises(InputError, match="PRESA_CACHE_LIMIT must be a number of gigabytes"):
-        store.limit()
+        store.size_limit()
 
 
 def test_kept_segments_that_are_damaged_are_unpacked_again(

@@ -16,7 +16,7 @@ from feedback_cases import write_dataset
 from presa.cli import main
 from presa.data.limits import load_limits
 from presa.data.pairs import load_data
-from presa.rollouts.policy import local
+from presa.rollouts.policy import local_path
 from presa.runs.release import run_release
 from safefeedback import simulators as simulator
 from safefeedback.dataset.label_sets import relabel
@@ -70,7 +70,7 @@ def test_a_policy_is_published_with_its_numbers_and_evaluated_from_there(
     with pytest.raises(InputError, match=r"its config\.json is not of presa"):
         publish(run_release(run, "user/other"), "user/other")
     with pytest.raises(InputError, match="user/none is no run here and cannot be fetched"):
-        local("user/none")
+        local_path("user/none")
 
 
 def test_published_datasets_are_read_as_the_folder_is(hub: Hub, online: list[float], ball_file: Path, tmp_path: Path):

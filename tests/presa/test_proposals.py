@@ -13,14 +13,14 @@ torch = pytest.importorskip("torch")
 
 import safefeedback  # noqa: E402
 from presa.cli import main  # noqa: E402
-from presa.proposals import HEAD, information, propose  # noqa: E402
+from presa.proposals import COLUMNS, mutual_information, propose  # noqa: E402
 from safefeedback.cli import main as safefeedback_main  # noqa: E402
 from safefeedback.errors import InputError  # noqa: E402
 
 
 def test_information_by_hand() -> None:
     said = torch.tensor([[0.5, 1.0, 0.9], [0.5, 0.0, 0.9]])
-    np.testing.assert_allclose(information(said).numpy(), [0, np.log(2), 0], atol=1e-7)
+    np.testing.assert_allclose(mutual_information(said).numpy(), [0, np.log(2), 0], atol=1e-7)
 
 
 def run(program, *words: object) -> None:
@@ -59,7 +59,7 @@ def test_the_command_writes_what_build_reads(answered: Path, tmp_path: Path, cap
     printed = json.loads(capsys.readouterr().out)
     with out.open() as file:
         rows = list(csv.DictReader(file))
-    assert tuple(rows[0]) == HEAD and [int(row["pair_id"]) for row in rows] == [row["pair_id"] for row in printed["pairs"]]
+    assert tuple(rows[0]) == COLUMNS and [int(row["pair_id"]) for row in rows] == [row["pair_id"] for row in printed["pairs"]]
 
 
 def test_what_cannot_be_asked(answered: Path) -> None:

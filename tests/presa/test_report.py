@@ -9,16 +9,16 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from presa.cli.report import report, tell
+from presa.cli.report import report, study_facts
 from presa.files import write_json
 from presa.report.figures import sweep
 from presa.report.latex import to_latex
 from presa.report.markdown import to_markdown
-from presa.report.paper import Printed, footnotes, printed, printed_average
+from presa.report.paper import PaperResult, footnotes, paper_average, paper_result
 from presa.report.statistics import interquartile_mean, mean, stratified_interval
 from presa.report.tables import Table, make_table
 from presa.study.cells import RUN_SCHEMA, cell_folder
-from presa.study.grid import Cell, Scope, cells, find_study, find_tasks, studies
+from presa.study.grid import Cell, Scope, find_study, studies, study_cells, task_names
 from presa.study.manifest import open_root, write_study
 from presa.study.rows import SCHEMA
 from safefeedback.errors import InputError
@@ -50,7 +50,7 @@ def rows_of(cell: Cell, runs: list[tuple[float, int, list[float], list[float]]])
 def small(source: str = "dsrl") -> tuple[Table, list[Cell], pa.Table]:
     """Study `modules` on two tasks, two limits, one seed; one cell has no result, one lacks a run."""
     scope = Scope(("BallRun", "CarRun"), source, seeds=1, cost_limits=(10.0, 20.0))
-    found = cells(find_study("modules"), scope)
+    found = study_cells(find_study("modules"), scope)
     by_place = {(cell.task, cell.column): cell for cell in found}
     rows = rows_of(by_place["BallRun", "PreSa"], [(10.0, 0, [0.1, 0.3], [0.0, 1.0]), (20.0, 0, [0.5, 0.7], [2.0, 3.0])])
     rows += rows_of(by_place["CarRun", "PreSa"], [(10.0, 0, [0.9, 1.0], [0.2, 0.4])])
@@ -81,34 +81,36 @@ def test_means_are_of_runs_of_episodes() -> None:
         and average.entries[2].cost == pytest.approx(0.9)
     )
     assert average.entries[1].reward is None  # a mean of one of two tasks would mislead
-    assert average.entries[2].paper == Printed(pytest.approx((0.19 + 0.96) / 2), pytest.approx(0.045))
-    assert table.safe_count(2, "") == (1, 2) and table.safe_count(0, "") == (0, 0) and table.papers_safe_count(2, "") == (2, 2)
-    assert table.papers_safe_count(0, "") == (0, 0)  # the tasks that ours is counted for
+    assert average.entries[2].paper == PaperResult(pytest.approx((0.19 + 0.96) / 2), pytest.approx(0.045))
+    assert table.safe_count(2, "") == (1, 2) and table.safe_count(0, "") == (0, 0) and table.paper_safe_count(2, "") == (2, 2)
+    assert table.paper_safe_count(0, "") == (0, 0)  # the tasks that ours is counted for
 
 
 def test_the_papers_numbers() -> None:
-    assert printed(["table1"], "BallRun", "", "PreSa") == Printed(0.19, 0.09)
-    assert printed(["table7"], "BallRun", "0.1", "BC-Safe-Seg") == Printed(0.8, 3.98)
-    assert printed(["table8", "table9"], "BallRun", "", "Safe-RLHF (CDT) (Cost: binary label only)") == Printed(0.31, 1.52)
-    assert printed(["table5"], "BallRun", "", "128") is None  # printed as a dash
-    assert printed(["table1"], "BallRun", "", None) is None
-    assert printed_average(["table1"], "BulletGym", "PreSa") == Printed(0.41, 0.81)
+    assert paper_result(["table1"], "BallRun", "", "PreSa") == PaperResult(0.19, 0.09)
+    assert paper_result(["table7"], "BallRun", "0.1", "BC-Safe-Seg") == PaperResult(0.8, 3.98)
+    assert paper_result(["table8", "table9"], "BallRun", "", "Safe-RLHF (CDT) (Cost: binary label only)") == PaperResult(
+        0.31, 1.52
+    )
+    assert paper_result(["table5"], "BallRun", "", "128") is None  # printed as a dash
+    assert paper_result(["table1"], "BallRun", "", None) is None
+    assert paper_average(["table1"], "BulletGym", "PreSa") == PaperResult(0.41, 0.81)
     assert any("1.93" in note for note in footnotes(["table2"])) and footnotes(["table5"]) == []
     for study in studies().values():  # every column that claims a number of the paper has one on some task
-        known = {one.name for one in study.columns if one.papers_name is not None}
-        tasks = find_tasks("all")
+        known = {one.name for one in study.columns if one.paper_name is not None}
+        tasks = task_names("all")
         found = {
             one.name
             for one in study.columns
             for level in study.levels
-            if any(printed(study.paper, task, level.name, one.papers_name) for task in tasks)
+            if any(paper_result(study.paper, task, level.name, one.paper_name) for task in tasks)
         }
         assert found == known, study.name
 
 
 def test_a_policy_that_was_judged_at_several_limits_is_drawn_whole() -> None:
     scope = Scope(("BallRun",), "dsrl", seeds=3, cost_limits=(10.0, 20.0))
-    found = {cell.column: cell for cell in cells(find_study("table1"), scope)}
+    found = {cell.column: cell for cell in study_cells(find_study("table1"), scope)}
     runs = [(limit, seed, [float(seed)], [seed * 20 / limit]) for limit in (10.0, 20.0) for seed in range(3)]
     rows = [row for name in ("BC-All", "BC-Safe") for row in rows_of(found[name], runs)]
     table = make_table(find_study("table1"), list(found.values()), pa.Table.from_pylist(rows, SCHEMA), "dsrl")
@@ -122,9 +124,9 @@ def test_a_policy_that_was_judged_at_several_limits_is_drawn_whole() -> None:
 
 def test_what_failed_is_named() -> None:
     scope = Scope(("BallRun",), "recordings", seeds=1, settings={"presa": {"alpha": "0.3"}}, precision="bf16")
-    found = cells(find_study("modules"), scope)
+    found = study_cells(find_study("modules"), scope)
     fine, lost = {"seconds": {}, "failures": {}}, {"seconds": {}, "failures": {"limit10-seed0": "the loss was not finite"}}
-    facts = tell(find_study("modules"), scope, found, [fine, lost, None])
+    facts = study_facts(find_study("modules"), scope, found, [fine, lost, None])
     assert facts[2:] == [
         "2 of 3 cells are finished, 1 of them with failures",
         "FAILED BallRun safety only limit10-seed0: the loss was not finite",
@@ -132,7 +134,7 @@ def test_what_failed_is_named() -> None:
     ]
     assert "bf16 products (presa with alpha 0.3)" in facts[1]
     study, scope = find_study("table1"), Scope(("BallRun",), "recordings")
-    (note,) = [fact for fact in tell(study, scope, cells(study, scope), [None] * 7) if "oracle" in fact]
+    (note,) = [fact for fact in study_facts(study, scope, study_cells(study, scope), [None] * 7) if "oracle" in fact]
     assert note.startswith("Safe-RLHF (CDT): The cost preferences it learnt from come from the oracle")
 
 
@@ -184,7 +186,7 @@ def test_text_shows_both_and_compares_only_what_can_be_compared() -> None:
 
 def test_sweeps_stand_in_their_order_and_apart() -> None:
     scope = Scope(("BallRun",), "dsrl", seeds=2, cost_limits=(20.0,))
-    found = {cell.column: cell for cell in cells(find_study("sizes"), scope)}
+    found = {cell.column: cell for cell in study_cells(find_study("sizes"), scope)}
     runs = [(20.0, seed, [0.1 * seed], [0.5]) for seed in range(2)]
     rows = [row for name in ("2000", "10000") for row in rows_of(found[name], runs)]  # what lies before and between is missing
     table = make_table(find_study("sizes"), list(found.values()), pa.Table.from_pylist(rows, SCHEMA), "dsrl")
@@ -193,7 +195,7 @@ def test_sweeps_stand_in_their_order_and_apart() -> None:
     reward = drawn[1].axes[0]
     assert [tick.get_text() for tick in reward.get_xticklabels()] == ["100", "500", "2000", "5000", "10000"]
     assert [line.get_xdata().tolist() for line in reward.get_lines()] == [[2, 4], [0, 1, 2, 3, 4]]  # ours, the paper's
-    both = {cell.column: cell for cell in cells(find_study("eta"), scope)}
+    both = {cell.column: cell for cell in study_cells(find_study("eta"), scope)}
     rows = [row for cell in both.values() for row in rows_of(cell, runs)]
     drawn = sweep(make_table(find_study("eta"), list(both.values()), pa.Table.from_pylist(rows, SCHEMA), "dsrl"))
     assert drawn is not None

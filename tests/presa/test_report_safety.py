@@ -11,7 +11,7 @@ from test_report import rows_of, small
 
 from presa.report.safety import paired_differences, paired_table, safe_already, safe_cells, safety, safety_table, sign_test
 from presa.report.tables import Entry, Run, Table, make_table
-from presa.study.grid import Scope, cells, find_study
+from presa.study.grid import Scope, find_study, study_cells
 from presa.study.rows import SCHEMA
 
 
@@ -50,7 +50,7 @@ def test_signs_by_hand() -> None:
 def compared() -> Table:
     """Study `modules` against PreSa on one task, two seeds."""
     study = replace(find_study("modules"), compare="PreSa")
-    found = cells(study, Scope(("BallRun",), "recordings", seeds=2, cost_limits=(20.0,)))
+    found = study_cells(study, Scope(("BallRun",), "recordings", seeds=2, cost_limits=(20.0,)))
     by_column = {cell.column: cell for cell in found}
     rows = rows_of(by_column["PreSa"], [(20.0, seed, [0.4, 0.6], [0.0, 0.2]) for seed in (0, 1)])
     rows += rows_of(by_column["safety only"], [(20.0, 0, [0.1], [0.5]), (20.0, 1, [0.3], [2.5])])
@@ -70,7 +70,7 @@ def test_pairs_are_of_the_same_task_limit_and_seed() -> None:
 
 def test_cells_where_cloning_everything_is_safe_are_marked() -> None:
     study = find_study("table1")
-    found = cells(study, Scope(("BallRun", "CarRun"), "recordings", seeds=1, cost_limits=(20.0,)))
+    found = study_cells(study, Scope(("BallRun", "CarRun"), "recordings", seeds=1, cost_limits=(20.0,)))
     by_place = {(cell.task, cell.column): cell for cell in found}
     rows = rows_of(by_place["CarRun", "BC-All"], [(20.0, 0, [0.8], [0.1])])
     rows += rows_of(by_place["BallRun", "BC-All"], [(20.0, 0, [0.8], [2.1])])

@@ -16,14 +16,21 @@ torch = pytest.importorskip("torch")
 from feedback_cases import write_dataset  # noqa: E402
 
 from presa.algorithms import configure  # noqa: E402
-from presa.algorithms.safe_rlhf.step_models import BinaryCostModel, RewardModel, Segments, correlation, costlier, step_inputs  # noqa: E402
+from presa.algorithms.safe_rlhf.step_models import (  # noqa: E402
+    BinaryCostModel,
+    ModelExamples,
+    RewardModel,
+    correlation,
+    costlier,
+    step_inputs,
+)
 from presa.cli import main  # noqa: E402
 from presa.data.pairs import Data, load_data  # noqa: E402
 from presa.data.trajectories import find_episodes  # noqa: E402
 from presa.losses import cost_model_loss, preference_loss  # noqa: E402
 from presa.rollouts.policy import load  # noqa: E402
 from presa.runs import run as runs  # noqa: E402
-from presa.runs.records import Settings, read_metrics  # noqa: E402
+from presa.runs.records import MonitorSettings, read_metrics  # noqa: E402
 from presa.tensors import load_tensors  # noqa: E402
 from safefeedback import read_oracle  # noqa: E402
 from safefeedback.errors import InputError  # noqa: E402
@@ -50,7 +57,7 @@ def sigmoid(x: float) -> float:
     return 1 / (1 + math.exp(-x))
 
 
-def trained_by(model: RewardModel, parameters: dict, examples: Segments, index: torch.Tensor) -> torch.Tensor:
+def trained_by(model: RewardModel, parameters: dict, examples: ModelExamples, index: torch.Tensor) -> torch.Tensor:
     """The loss of a batch, as the loop sees it."""
     stacked = {name: value[None] for name, value in parameters.items()}
     scores = model.network(stacked, 0).scores(stacked, examples.observations[index][None], examples.actions[index][None])
@@ -140,7 +147,7 @@ def test_trajectories_are_relabelled_and_the_truth_is_not_learnt_from(folder: Pa
 
 def train(data: Data, out: Path, name: str, on_report: Any = lambda line: None) -> dict[str, Any]:
     algorithm = configure(name, None, SMALL)
-    return runs.train(name, algorithm, data, out, 0, Settings(report_every=2, checkpoint_every=2), on_report)
+    return runs.train(name, algorithm, data, out, 0, MonitorSettings(report_every=2, checkpoint_every=2), on_report)
 
 
 class Stop(Exception):

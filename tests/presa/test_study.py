@@ -21,11 +21,11 @@ from conftest import run_cli, wait_for
 from presa.cli.output import failure_lines
 from presa.cli.study import study as run_study
 from presa.rollouts.evaluate import ONE_THREAD
-from presa.study.cells import cell_folder, forget_failure, record_failure, result, run_cell
-from presa.study.grid import QUICK, Scope, cells, find_study, find_tasks, studies
+from presa.study.cells import cell_folder, forget_failure, read_result, record_failure, run_cell
+from presa.study.grid import QUICK, Scope, find_study, studies, study_cells, task_names
 from presa.study.manifest import open_root, read_study, write_study
-from presa.study.prepare import label_set, prepare
-from presa.study.reproduce import command, study_command
+from presa.study.prepare import label_set_name, prepare
+from presa.study.reproduce import cell_command, study_command
 from presa.study.rows import SCHEMA, collect
 from presa.study.workers import run_locally
 from safefeedback.errors import InputError
@@ -38,11 +38,11 @@ pytestmark = pytest.mark.skipif(can_simulate(find_task("BallRun")) is not None, 
 
 
 def paper_scope(*tasks: str) -> Scope:
-    return Scope(tasks or find_tasks("bullet"), "recordings")
+    return Scope(tasks or task_names("bullet"), "recordings")
 
 
 def test_every_study_is_the_papers_grid() -> None:
-    count = {name: len(cells(study, paper_scope())) for name, study in studies().items()}
+    count = {name: len(study_cells(study, paper_scope())) for name, study in studies().items()}
     assert count == {
         "table1": 7 * 8,
         "baselines": 6 * 8,
@@ -62,14 +62,14 @@ def test_every_study_is_the_papers_grid() -> None:
         "answers": 16 * 8,
         "errors": 10 * 4 * 8,
     }
-    for cell in cells(find_study("table1"), paper_scope("BallRun", "PointGoal1")):
+    for cell in study_cells(find_study("table1"), paper_scope("BallRun", "PointGoal1")):
         assert cell.seeds == (0, 1, 2) and cell.episodes == 20 and cell.data == {"pairs": 10_000, "length": 64}
         assert cell.cost_limits == ((20.0, 40.0, 80.0) if cell.task == "PointGoal1" else (10.0, 20.0, 40.0))
 
 
 def test_equal_work_has_one_hash_in_all_studies() -> None:
     def hash_of(study: str, column: str, level: str = "") -> str:
-        found = cells(find_study(study), paper_scope("BallCircle"))
+        found = study_cells(find_study(study), paper_scope("BallCircle"))
         return next(cell.hash for cell in found if (cell.column, cell.level) == (column, level))
 
     same = {hash_of("table1", "PreSa"), hash_of("alpha", "alpha=0.2"), hash_of("eta", "eta=0.1"), hash_of("lengths", "64")}
@@ -79,23 +79,25 @@ def test_equal_work_has_one_hash_in_all_studies() -> None:
 
 
 def test_what_does_not_depend_on_the_limit_is_trained_once() -> None:
-    trained = {cell.column: cell.trained_limits for cell in cells(find_study("table1"), paper_scope("BallCircle"))}
+    trained = {cell.column: cell.trained_limits for cell in study_cells(find_study("table1"), paper_scope("BallCircle"))}
     assert {name for name, limits in trained.items() if len(limits) == 1} == {"BC-All", "CDT"}
-    filtered = cells(find_study("filters"), paper_scope("BallCircle"))[0]
+    filtered = study_cells(find_study("filters"), paper_scope("BallCircle"))[0]
     assert filtered.algorithm == "preference" and len(filtered.trained_limits) == 3  # filters look at safety
 
 
 def test_commands_say_what_is_done() -> None:
     noisy = next(
-        cell for cell in cells(find_study("noise"), paper_scope("BallRun")) if (cell.column, cell.level) == ("PreSa", "0.2")
+        cell
+        for cell in study_cells(find_study("noise"), paper_scope("BallRun"))
+        if (cell.column, cell.level) == ("PreSa", "0.2")
     )
-    assert label_set(noisy, 20.0) == "limit20-noise20"
-    assert command(noisy) == (
+    assert label_set_name(noisy, 20.0) == "limit20-noise20"
+    assert cell_command(noisy) == (
         "presa train datasets/BallRun-length64-pairs10000 --algorithm presa --preset paper-bullet --labels limit10-noise20 "
         f"--cost-limits 10,20,40 --seeds 3 --out {noisy.hash} && presa evaluate {noisy.hash} --episodes 20"
     )
-    once = next(cell for cell in cells(find_study("table1"), paper_scope("BallRun")) if cell.algorithm == "bc-all")
-    assert command(once).split(" && ")[1:] == [
+    once = next(cell for cell in study_cells(find_study("table1"), paper_scope("BallRun")) if cell.algorithm == "bc-all")
+    assert cell_command(once).split(" && ")[1:] == [
         f"presa evaluate {once.hash} --episodes 20 --cost-limit {limit}" for limit in (10, 20, 40)
     ]
     scope = replace(paper_scope("BallRun", "CarRun"), seeds=1, cost_limits=(20.0,), settings={"cdt": {"reward_scale": None}})
@@ -106,18 +108,18 @@ def test_commands_say_what_is_done() -> None:
 
 def test_settings_of_a_scope_reach_their_algorithms_and_a_column_keeps_its_own() -> None:
     scope = replace(paper_scope("BallRun"), precision="bf16", settings={"cdt": {"steps": "2000", "hidden": "64,64"}})
-    found = {cell.column: cell for cell in cells(find_study("table1"), scope)}
+    found = {cell.column: cell for cell in study_cells(find_study("table1"), scope)}
     assert found["CDT"].settings == {"steps": 2000, "hidden": (64, 64)}  # read as the setting's kind; transformers know no bf16
     assert found["PreSa"].settings == {"precision": "bf16"} and not found["Safe-RLHF (CDT)"].settings
-    assert "--set steps=2000 --set hidden=64,64 " in command(found["CDT"])
-    same = cells(find_study("table1"), replace(scope, settings={"cdt": {"hidden": [64, 64], "steps": 2000}}))
+    assert "--set steps=2000 --set hidden=64,64 " in cell_command(found["CDT"])
+    same = study_cells(find_study("table1"), replace(scope, settings={"cdt": {"hidden": [64, 64], "steps": 2000}}))
     assert {cell.hash for cell in same} == {cell.hash for cell in found.values()}
-    swept = cells(find_study("alpha"), replace(scope, settings={"presa": {"alpha": 0.3}}))
+    swept = study_cells(find_study("alpha"), replace(scope, settings={"presa": {"alpha": 0.3}}))
     assert [cell.settings.get("alpha", 0.2) for cell in swept] == [0.2, 0.4, 0.6, 0.8]
 
 
 def test_shards_part_the_cells() -> None:
-    every = sorted(cells(find_study("table1"), paper_scope()), key=lambda cell: -cell.cost)
+    every = sorted(study_cells(find_study("table1"), paper_scope()), key=lambda cell: -cell.cost)
     parts = [shard(every, f"{part}/5") for part in range(1, 6)]
     assert sorted(cell.hash for part in parts for cell in part) == sorted(cell.hash for cell in every)
     assert max(map(len, parts)) - min(map(len, parts)) <= 1 and parts[0][0].algorithm == "safe-rlhf-cdt"  # the costliest first
@@ -221,7 +223,7 @@ def _is_worker_of(process: Path, parent: int) -> bool:
 def test_workers_do_the_cells_of_their_command_and_end_with_it(tmp_path: Path) -> None:
     words = [sys.executable, "-m", "presa", "study", "modules", *TINY, "--processes", "1", "--out", "one"]
     parent = subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
-    root, cell = tmp_path / "one", cells(find_study("modules"), paper_scope("CarRun"))[:1]
+    root, cell = tmp_path / "one", study_cells(find_study("modules"), paper_scope("CarRun"))[:1]
     wait_for((root / "datasets.lock").exists)
     write_study(root, find_study("modules"), paper_scope("CarRun"), cell)  # another command in the same folder
     assert parent.wait(240) == 0 and len(list(root.glob("cells/*/result.json"))) == 3
@@ -243,7 +245,7 @@ def test_a_failed_run_is_recorded_and_the_rest_goes_on(tmp_path: Path) -> None:
     root, study = tmp_path / "study", find_study("modules")
     open_root(root, "recordings")
     scope = Scope(("BallRun",), "recordings", **{**QUICK, "steps": 6, "bc_steps": 2, "pairs": 20, "cost_limits": (20.0, 1e6)})
-    found = cells(study, scope)
+    found = study_cells(study, scope)
     assert prepare(root, found, lambda *_: None) == {}
     results = {cell.column: run_cell(root, cell, "cpu") for cell in found}
     assert results["preference only"]["failures"] == {}  # type: ignore[index]
@@ -259,14 +261,14 @@ def test_a_failed_run_is_recorded_and_the_rest_goes_on(tmp_path: Path) -> None:
     ]
     forget_failure(root, found[0])
     forget_failure(root, found[2])
-    assert result(root, found[0]) is not None and result(root, found[2]) is None  # only the failed one
+    assert read_result(root, found[0]) is not None and read_result(root, found[2]) is None  # only the failed one
 
 
 def test_a_failed_run_is_tried_again_and_one_begun_elsewhere_begins_anew(tmp_path: Path) -> None:
     root = tmp_path / "study"
     open_root(root, "recordings")
     scope = Scope(("BallRun",), "recordings", **{**QUICK, "steps": 6, "bc_steps": 2, "pairs": 20})
-    (cell, *_) = cells(find_study("modules"), scope)
+    (cell, *_) = study_cells(find_study("modules"), scope)
     prepare(root, [cell], lambda *_: None)
     first, rows = run_cell(root, cell, "cpu"), collect(root, [cell])
     (run,) = cell_folder(root, cell).glob("limit*")
@@ -300,9 +302,9 @@ def test_data_that_cannot_be_made_fail_their_cells_alone(tmp_path: Path, capsys:
     assert {path.name for path in (tmp_path / "study" / "datasets").iterdir()} == {
         f"{task}-length64-pairs2" for task in ("BallRun", "CarRun")
     }
-    (cell, *_) = cells(find_study("filters"), Scope(("BallRun",), "recordings"))
+    (cell, *_) = study_cells(find_study("filters"), Scope(("BallRun",), "recordings"))
     record_failure(tmp_path / "study", cell, "its dataset: gone")
-    assert result(tmp_path / "study", cell) == {"seconds": {}, "failures": {"": "its dataset: gone"}}
+    assert read_result(tmp_path / "study", cell) == {"seconds": {}, "failures": {"": "its dataset: gone"}}
 
 
 def test_a_study_whose_cells_all_fail_says_so_at_once(
@@ -354,13 +356,13 @@ def test_processes_that_die_at_once_are_not_replaced_for_ever(tmp_path: Path, mo
     script.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(script))
     with pytest.raises(InputError, match="died one after the other"):
-        run_locally(tmp_path, cells(find_study("modules"), paper_scope("BallRun")), 1, "cpu", lambda *_: None)
+        run_locally(tmp_path, study_cells(find_study("modules"), paper_scope("BallRun")), 1, "cpu", lambda *_: None)
 
 
 def test_a_cell_whose_processes_die_is_given_up(tmp_path: Path) -> None:
     root = tmp_path / "study"
     open_root(root, "recordings")
-    (cell, *_) = cells(find_study("modules"), replace(paper_scope("BallRun"), **QUICK))
+    (cell, *_) = study_cells(find_study("modules"), replace(paper_scope("BallRun"), **QUICK))
     cell_folder(root, cell).mkdir()
     (cell_folder(root, cell) / "attempts.txt").write_text("once\ntwice\nthrice\n")
     found = run_cell(root, cell, "cpu")

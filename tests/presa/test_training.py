@@ -21,20 +21,20 @@ from one_run import fit  # noqa: E402
 from presa.algorithms import ALGORITHMS, configure, find_algorithm  # noqa: E402
 from presa.algorithms.base import Examples, Training  # noqa: E402
 from presa.data.pairs import load_data  # noqa: E402
-from presa.fitting.draws import Batches  # noqa: E402
+from presa.fitting.batches import ShuffledBatches  # noqa: E402
 from presa.fitting.fit import Snapshot, with_reference  # noqa: E402
 from presa.losses import segment_score  # noqa: E402
 from presa.networks.adam import Adam  # noqa: E402
 from presa.networks.mlp import initial_parameters, log_probability, mean_action  # noqa: E402
-from presa.offline import behaviour, held_out, preference_accuracy  # noqa: E402
+from presa.offline import action_statistics, held_out_accuracy, preference_accuracy  # noqa: E402
 from presa.rollouts.policy import load  # noqa: E402
 from presa.runs import run as runs  # noqa: E402
-from presa.runs.interruption import noted  # noqa: E402
-from presa.runs.records import Settings, open_folder, oversaturated, read_metrics, warnings  # noqa: E402
+from presa.runs.interruption import deferred_signals  # noqa: E402
+from presa.runs.records import MonitorSettings, metrics_warnings, open_folder, oversaturated, read_metrics  # noqa: E402
 from presa.tensors import load_tensors  # noqa: E402
 from safefeedback.errors import InputError  # noqa: E402
 
-OFTEN = Settings(report_every=10, checkpoint_every=10)
+OFTEN = MonitorSettings(report_every=10, checkpoint_every=10)
 
 
 @pytest.fixture(autouse=True)
@@ -52,7 +52,7 @@ def train(
     folder: Path,
     out: Path,
     algorithm: str = "presa",
-    settings: Settings = OFTEN,
+    settings: MonitorSettings = OFTEN,
     on_report: Any = None,
     on_step: Any = lambda run, done: None,
     **changes: Any,
@@ -64,12 +64,14 @@ def train(
 
 
 def test_every_example_once_an_epoch_in_an_order_of_its_own() -> None:
-    batches = Batches(10, 4, seed=3, stage="main")
+    batches = ShuffledBatches(10, 4, seed=3, stage="main")
     drawn = np.concatenate([batches.index(step) for step in range(10)]).reshape(4, 10)
     assert all(sorted(epoch) == list(range(10)) for epoch in drawn.tolist())
     assert len({tuple(epoch) for epoch in drawn.tolist()}) == 4
-    np.testing.assert_array_equal(Batches(10, 4, 3, "main").index(7), batches.index(7))  # a step needs no step before it
-    assert len(Batches(3, 8, 0, "main").index(0)) == 8  # batches larger than the data
+    np.testing.assert_array_equal(
+        ShuffledBatches(10, 4, 3, "main").index(7), batches.index(7)
+    )  # a step needs no step before it
+    assert len(ShuffledBatches(3, 8, 0, "main").index(0)) == 8  # batches larger than the data
 
 
 def test_the_loop_steps_as_torchs_adam_does(folder: Path) -> None:
@@ -83,7 +85,7 @@ def test_the_loop_steps_as_torchs_adam_does(folder: Path) -> None:
     parameters = {name: value.detach().double().requires_grad_() for name, value in start.items()}
     adam = torch.optim.Adam(parameters.values(), lr=0.01)
     for step in range(3):
-        index = Batches(len(examples), 10, 0, "main").index(step)
+        index = ShuffledBatches(len(examples), 10, 0, "main").index(step)
         mean = mean_action(parameters, examples.observations[index].double())
         loss = -log_probability(mean, examples.actions[index].double()).mean()
         adam.zero_grad()
@@ -161,7 +163,7 @@ def test_an_interrupted_run_continues_to_the_same_result(
 ) -> None:
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     changes = {"z_ref": "ema", "normalize_observations": True, "rate_after_bc": "flat"}
-    settings = Settings(report_every=5, checkpoint_every=10)
+    settings = MonitorSettings(report_every=5, checkpoint_every=10)
     train(folder, whole, algorithm, settings, **changes)
     shutil.rmtree(tmp_path / "cache", ignore_errors=True)
 
@@ -185,7 +187,7 @@ def test_a_signal_is_obeyed_after_a_checkpoint_at_any_step(at: int, algorithm: s
     """In cloning too, and between two reports, whose means are those of the run that was not interrupted."""
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     changes = {"z_ref": "ema", "normalize_observations": True, "rate_after_bc": "flat"}
-    settings = Settings(report_every=10, checkpoint_every=1000)
+    settings = MonitorSettings(report_every=10, checkpoint_every=1000)
     train(folder, whole, algorithm, settings, **changes)
     shutil.rmtree(tmp_path / "cache", ignore_errors=True)
     before = signal.getsignal(signal.SIGINT)
@@ -205,14 +207,14 @@ def test_a_signal_is_obeyed_after_a_checkpoint_at_any_step(at: int, algorithm: s
 
 
 def test_a_second_signal_is_obeyed_at_once_and_an_ignored_one_not_at_all() -> None:
-    with pytest.raises(KeyboardInterrupt), noted() as asked:
+    with pytest.raises(KeyboardInterrupt), deferred_signals() as asked:
         signal.raise_signal(signal.SIGINT)
         assert asked()
         signal.raise_signal(signal.SIGINT)
         pytest.fail("the second one came too late")
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        with noted() as asked:
+        with deferred_signals() as asked:
             signal.raise_signal(signal.SIGINT)
             assert not asked()
     finally:
@@ -220,7 +222,7 @@ def test_a_second_signal_is_obeyed_at_once_and_an_ignored_one_not_at_all() -> No
 
 
 def test_cloning_reports_and_keeps_checkpoints_as_often_as_every_stage(folder: Path, tmp_path: Path) -> None:
-    train(folder, tmp_path / "run", "presa", Settings(report_every=5, checkpoint_every=10))
+    train(folder, tmp_path / "run", "presa", MonitorSettings(report_every=5, checkpoint_every=10))
     assert [line["step"] for line in read_metrics(tmp_path / "run")] == list(range(5, 61, 5))
     kept = sorted(path.stem for path in (tmp_path / "run" / "checkpoints").iterdir())
     assert kept == [f"step-{step:09d}" for step in range(10, 61, 10)]
@@ -237,7 +239,7 @@ def test_rollouts_that_cannot_be_played_are_refused_before_training(folder: Path
     data = load_data(folder)
     data = replace(data, task=replace(data.task, env_id=None))
     with pytest.raises(InputError, match="names no simulator"):
-        runs.train("presa", configure("presa", None, TINY), data, tmp_path / "run", settings=Settings(evaluate_every=10))
+        runs.train("presa", configure("presa", None, TINY), data, tmp_path / "run", settings=MonitorSettings(evaluate_every=10))
     assert not (tmp_path / "run").exists()
 
 
@@ -353,7 +355,7 @@ def test_saturation_is_measured_and_warned_about(folder: Path) -> None:
     parameters = initial_parameters(8, 2, (4,), 0)
     parameters["bias_1"] = torch.tensor([9.0, 0.0])
     parameters["weight_1"] = parameters["weight_1"] * 0
-    numbers = behaviour(parameters, train_split)
+    numbers = action_statistics(parameters, train_split)
     actions = train_split.actions.numpy()
     assert numbers["saturated"] == 0.5
     assert numbers["saturated_recorded"] == pytest.approx((np.abs(actions) > 0.99).mean())
@@ -364,8 +366,8 @@ def test_saturation_is_measured_and_warned_about(folder: Path) -> None:
     bang_bang = {"step": 2, "saturated": 0.7, "saturated_recorded": 0.6}  # as the recordings do
     collapsed = {"step": 7000, "saturated": 0.75, "saturated_recorded": 0.38}
     assert [oversaturated(line) for line in (fine, bang_bang, collapsed)] == [False, False, True]
-    assert warnings([fine, bang_bang]) == []
-    assert "SATURATED: at step 7,000 the policy put 75%" in warnings([fine, collapsed, fine])[0]
+    assert metrics_warnings([fine, bang_bang]) == []
+    assert "SATURATED: at step 7,000 the policy put 75%" in metrics_warnings([fine, collapsed, fine])[0]
 
 
 def test_held_out_accuracy_by_hand() -> None:
@@ -387,7 +389,7 @@ def test_held_out_numbers_are_of_the_test_split(folder: Path) -> None:
     score, safe = scores(policy) - scores(reference), data.test.safe.numpy()
     agree = (score[:, 1] > score[:, 0]) == (data.test.preference.numpy() > 0.5)
     per_step = log_probability(mean_action(reference, data.test.observations), data.test.actions)
-    numbers = held_out(policy, data.test, per_step, 1.0)
+    numbers = held_out_accuracy(policy, data.test, per_step, 1.0)
     assert numbers["test_preference_accuracy"] == pytest.approx(agree.mean())
     assert numbers["test_safe_accuracy"] == pytest.approx((score > score.mean())[safe == 1].mean())
     assert numbers["test_unsafe_accuracy"] == pytest.approx((score <= score.mean())[safe == 0].mean())
@@ -426,7 +428,7 @@ def test_preferences_of_a_known_policy_are_learnt(tmp_path: Path, ball_file: Pat
     }  # fmt: skip
     data = type(data)(**{**vars(data), "train": type(data.train)(**labels)})
     settings = TINY | {"steps": 500, "bc_steps": 100, "rate_after_bc": "flat", "learning_rate": 1e-3, "dropout": 0.0}
-    runs.train("presa", configure("presa", None, settings), data, tmp_path / "run", settings=Settings(report_every=100))
+    runs.train("presa", configure("presa", None, settings), data, tmp_path / "run", settings=MonitorSettings(report_every=100))
     lines = read_metrics(tmp_path / "run")
     assert lines[-1]["preference_loss"] < lines[1]["preference_loss"] - 0.03
     assert lines[-1]["p_safe"] > 0.6

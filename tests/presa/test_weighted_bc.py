@@ -17,12 +17,9 @@ from one_run import fit
 
 from presa.algorithms import configure
 from presa.algorithms.cloning import Cloning
-from presa.algorithms.weighted_bc.controls import RULES, Known
+from presa.algorithms.weighted_bc.controls import RULES, EpisodeEstimates
 from presa.algorithms.weighted_bc.members import CostMember, RewardMember
-from presa.data.pairs import Data, load_data
-from presa.data.steps import all_steps, joined, shown_steps
-from presa.data.trajectories import find_episodes, find_unlabelled
-from presa.data.weighing import (
+from presa.data.episode_weights import (
     calibration,
     effective_number,
     episode_sums,
@@ -30,11 +27,14 @@ from presa.data.weighing import (
     rank_among_safe,
     standardized,
 )
-from presa.fitting.draws import Weighted
+from presa.data.pairs import Data, load_data
+from presa.data.steps import all_steps, joined, shown_steps
+from presa.data.trajectories import find_episodes, find_unlabelled
+from presa.fitting.batches import WeightedBatches
 from presa.fitting.fit import Snapshot, fit_stack
 from presa.losses import cost_model_loss, flipped_cost_loss
-from presa.runs.card import finish
-from presa.runs.records import Settings, doubts
+from presa.runs.card import write_card_and_plots
+from presa.runs.records import MonitorSettings, findings_warnings
 from presa.runs.run import Job, train_all
 from safefeedback.dataset.build import build_dataset
 from safefeedback.errors import InputError
@@ -110,7 +110,7 @@ def test_weights_by_hand() -> None:
     returns = np.array([5.0, 7.0, 9.0])
     np.testing.assert_allclose(rank_among_safe(returns, np.array([0.6, 0.2, 0.0])), [0.75, 1.0, 1.0])
     np.testing.assert_allclose(rank_among_safe(np.array([1.0, 1.0, 0.0]), np.ones(3)), [1.0, 1.0, 1 / 3])
-    known = Known(returns, np.array([0.6, 0.2, 0.0]), np.array([1.0, 0.5, 0.0]), 0.5, "")
+    known = EpisodeEstimates(returns, np.array([0.6, 0.2, 0.0]), np.array([1.0, 0.5, 0.0]), 0.5, "")
     np.testing.assert_allclose(RULES["feedback"].weight(known), [0.6 * math.exp(-0.5), 0.2, 0.0])
     np.testing.assert_allclose(RULES["safety"].weight(known), [0.6, 0.2, 0.0])
     np.testing.assert_allclose(RULES["preferences"].weight(known), [math.exp(-4 / 3), math.exp(-2 / 3), 1.0])
@@ -122,10 +122,10 @@ def test_weights_by_hand() -> None:
 
 
 def test_weighted_draws_are_in_proportion_and_need_no_step_before() -> None:
-    draws = Weighted(np.array([0.0, 1.0, 3.0, 0.0]), 8, seed=0, stage="main")
+    draws = WeightedBatches(np.array([0.0, 1.0, 3.0, 0.0]), 8, seed=0, stage="main")
     counts = sum(torch.bincount(draws.index(step), minlength=4) for step in range(300))
     assert counts.tolist()[0] == counts.tolist()[3] == 0 and counts[2] / counts.sum() == pytest.approx(0.75, abs=0.01)
-    assert torch.equal(Weighted(np.array([0.0, 1.0, 3.0, 0.0]), 8, 0, "main").index(299), draws.index(299))
+    assert torch.equal(WeightedBatches(np.array([0.0, 1.0, 3.0, 0.0]), 8, 0, "main").index(299), draws.index(299))
 
 
 def test_a_loss_that_knows_of_flips_by_hand() -> None:
@@ -193,7 +193,9 @@ def test_policies_in_a_stack_of_tasks_of_other_sizes_are_the_policies_alone(data
 
 def run(data: Data, folder: Path, **changes: object) -> tuple[dict, dict]:
     algorithm = configure("weighted-bc", None, {**TINY, **changes})
-    (summary,) = train_all("weighted-bc", algorithm, [Job(data, 0, folder)], Settings(report_every=5, checkpoint_every=5))
+    (summary,) = train_all(
+        "weighted-bc", algorithm, [Job(data, 0, folder)], MonitorSettings(report_every=5, checkpoint_every=5)
+    )
     return summary, json.loads((folder / "findings.json").read_text())
 
 
@@ -205,7 +207,7 @@ def test_a_run_tells_what_it_rests_on_and_can_be_played(data: Data, tmp_path: Pa
     shares = [row["share"] for row in findings["episodes"]]
     assert sum(shares) == pytest.approx(1) and findings["effective_episodes"] == pytest.approx(1 / sum(s * s for s in shares))
     assert findings["episodes_of_supposed_length"] == 0 and sum(one["labels"] for one in findings["calibration"]) > 0
-    finish(tmp_path / "run")
+    write_card_and_plots(tmp_path / "run")
     assert (tmp_path / "run" / "trust.png").stat().st_size > 1000
     assert "effective episodes" in (tmp_path / "run" / "README.md").read_text()
     from presa.rollouts.policy import load
@@ -232,7 +234,7 @@ def test_an_older_dataset_says_no_lengths(data: Data, tmp_path: Path) -> None:
 
 
 def test_too_few_episodes_are_said() -> None:
-    assert any("FEW EPISODES" in doubt for doubt in doubts({"effective_episodes": 3.2})) and not doubts(
+    assert any("FEW EPISODES" in doubt for doubt in findings_warnings({"effective_episodes": 3.2})) and not findings_warnings(
         {"effective_episodes": 30.0}
     )
 
@@ -247,7 +249,7 @@ def test_nothing_safe_is_refused(data: Data, tmp_path: Path) -> None:
 def test_two_hundred_answers_and_recordings_without_labels_make_a_safe_policy(tmp_path: Path) -> None:
     """Real recordings, the real simulator; a second of each model and stage."""
     pytest.importorskip("bullet_safety_gym")
-    from presa.runs.evaluation import judge_run
+    from presa.runs.evaluation import evaluate_run
 
     torch.set_num_threads(1)
     recipe = Recipe(task=find_task("BallRun"), pairs=200, length=64, cost_limit=20)
@@ -256,5 +258,5 @@ def test_two_hundred_answers_and_recordings_without_labels_make_a_safe_policy(tm
     small = {"hidden": (64, 64), "model_hidden": (64, 64), "model_batch_size": 16}
     algorithm = configure("weighted-bc", None, {"steps": 1800, "bc_steps": 300, "model_steps": 450, **small})
     train_all("weighted-bc", algorithm, [Job(seen, 0, tmp_path / "run")])
-    judged = judge_run(tmp_path / "run", 6, 5, processes=1)["summary"]
+    judged = evaluate_run(tmp_path / "run", 6, 5, processes=1)["summary"]
     assert judged["safe"] and judged["normalized_return"] > 0.1  # idle, or cloning everything: 0.0, and 2 times the limit

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from presa.algorithms.base import AT_LEAST_ONE, NOT_NEGATIVE, POSITIVE, Algorithm, Examples, Range, Step
-from presa.algorithms.cdt.sequences import Sequences, augment, draws, to_go
+from presa.algorithms.cdt.sequences import Sequences, augment, repeat_counts, to_go
 from presa.algorithms.cdt.targets import Targets, find_targets
 from presa.algorithms.cdt.transformer import Prediction, initial_transformer, predict
 from presa.data.pairs import Data, Split
@@ -98,7 +98,7 @@ class CDT(Algorithm):
         source = np.concatenate([np.arange(len(chosen)), asked])
         shifts = np.concatenate([np.zeros((1, 2)), wishes - np.stack([returns[asked], costs[asked]], 1)])
         copy = np.concatenate([np.zeros(len(chosen), np.int64), 1 + np.arange(count)])
-        often = draws(np.concatenate([costs, wishes[:, 1]]), max(data.task.cost_limits))
+        often = repeat_counts(np.concatenate([costs, wishes[:, 1]]), max(data.task.cost_limits))
         lengths = episodes.lengths[chosen]
         bounds = np.concatenate([[0], np.cumsum(lengths)])
         rows = np.concatenate([np.arange(*episodes.bounds[e : e + 2]) for e in chosen])

@@ -89,7 +89,7 @@ def to_go(values: np.ndarray, bounds: np.ndarray) -> np.ndarray:
     return sums[ends] - sums[: len(values)]
 
 
-def draws(costs: np.ndarray, largest_limit: float) -> np.ndarray:
+def repeat_counts(costs: np.ndarray, largest_limit: float) -> np.ndarray:
     """How often each episode's windows are listed, int64 [E] from 7 for a cost of 0 to 1 from 1.5 times the largest limit on.
 
     OSRL draws in proportion to max(0, 70 - cost) where limits are 10, 20, 40; this is 70 - cost in steps of 10, scaled to the

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import gelu, layer_norm, scaled_dot_product_attention
 
-from presa.networks.mlp import Parameters, word
+from presa.networks.mlp import Parameters
+from safefeedback.randomness import derived_seed
 
 TOKENS = 4  # a step: return, cost, state, action
 LOG_DEVIATION = (-5.0, 2.0)  # bounds of the Gaussian's log standard deviation
@@ -39,7 +40,7 @@ def initial_transformer(
     observation_dim: int, action_dim: int, width: int, layers: int, timesteps: int, seed: int
 ) -> Parameters:
     """Weights from a normal of deviation 0.02, biases 0 (as OSRL), float32 on the CPU, the same for the same seed."""
-    generator = torch.Generator().manual_seed(word(seed, "initial-parameters"))
+    generator = torch.Generator().manual_seed(derived_seed(seed, "initial-parameters"))
     sizes = {"return": (1, width), "cost": (1, width), "state": (observation_dim, width), "action": (action_dim, width)}
     for layer in range(layers):
         sizes |= {f"{layer}/attention_in": (width, 3 * width), f"{layer}/attention_out": (width, width)}

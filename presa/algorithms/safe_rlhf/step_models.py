@@ -27,7 +27,7 @@ CHUNK_STEPS = 1 << 16
 
 
 @dataclass(frozen=True)
-class Segments(Examples):
+class ModelExamples(Examples):
     """Pairs, and steps whose truth is known, to judge a model by and for nothing else.
 
     Attributes:
@@ -62,15 +62,15 @@ class RewardModel(Algorithm):
 
     stacks_tasks: ClassVar[bool] = False  # as an action's weights come after those of the observation
 
-    def examples(self, data: Data) -> Segments:
+    def examples(self, data: Data) -> ModelExamples:
         require_preferences(data.train.preference)
-        return segments(data, "rewards", preference=data.train.preference)
+        return model_examples(data, "rewards", preference=data.train.preference)
 
     def initial_parameters(self, data: Data, seed: int) -> Parameters:
         return initial_parameters(data.task.observation_dim + data.task.action_dim, 1, self.hidden, seed)
 
     def state(self, examples: Examples) -> dict[str, Tensor]:
-        assert isinstance(examples, Segments)
+        assert isinstance(examples, ModelExamples)
         return {"limit": examples.observations.new_full((), examples.limit)}
 
     def network(self, parameters: Parameters, rows: int) -> StepNetwork:
@@ -98,7 +98,7 @@ class RewardModel(Algorithm):
         self, parameters: Parameters, examples: Examples, train: Split, test: Split | None, reference: Tensor | None
     ) -> dict[str, float]:
         """Correlation with the truth over steps, and accuracy on held-out labels."""
-        assert isinstance(examples, Segments)
+        assert isinstance(examples, ModelExamples)
         numbers = {"true_correlation": correlation(self.all_values(parameters, examples.probe), examples.truth)}
         if test is None:
             return numbers
@@ -115,10 +115,10 @@ class RewardModel(Algorithm):
 class BinaryCostModel(RewardModel):
     """Costs from the safety labels alone: -log sigmoid(s (C - limit)), s = +1 for unsafe and -1 for safe segments."""
 
-    def examples(self, data: Data) -> Segments:
+    def examples(self, data: Data) -> ModelExamples:
         if not bool((~data.train.safe.isnan()).any()):
             raise InputError("no training segment has an answered safety label")
-        return segments(data, "costs", safe=data.train.safe)
+        return model_examples(data, "costs", safe=data.train.safe)
 
     def initial_parameters(self, data: Data, seed: int) -> Parameters:
         """So that a segment costs about its limit at first."""
@@ -142,11 +142,11 @@ class BinaryCostModel(RewardModel):
 class CostModel(BinaryCostModel):
     """The same, and Bradley-Terry on which of two segments costs more, which only the oracle knows."""
 
-    def examples(self, data: Data) -> Segments:
+    def examples(self, data: Data) -> ModelExamples:
         if data.train.costs is None:
             raise InputError("cost preferences come from the oracle: read the dataset with load_data(..., oracle=True)")
         examples = super().examples(data)
-        return segments(data, "costs", safe=examples.labels["safe"], costlier=costlier(data.train.costs))
+        return model_examples(data, "costs", safe=examples.labels["safe"], costlier=costlier(data.train.costs))
 
     def accuracy(self, score: Tensor, split: Split, limit: float) -> dict[str, float]:
         numbers = super().accuracy(score, split, limit)
@@ -155,7 +155,7 @@ class CostModel(BinaryCostModel):
         return numbers | {"test_cost_preference_accuracy": preference_accuracy(score, costlier(split.costs))}
 
 
-def segments(data: Data, truth: str, **labels: Tensor) -> Segments:
+def model_examples(data: Data, truth: str, **labels: Tensor) -> ModelExamples:
     """Every training pair with those labels, and the true "rewards" or "costs" of held-out steps to judge by."""
     kept = set(training_episodes(data))
     episodes = data.episodes
@@ -166,7 +166,7 @@ def segments(data: Data, truth: str, **labels: Tensor) -> Segments:
     arrays = (episodes.observations[rows], episodes.actions[rows], getattr(episodes, truth)[rows].astype(np.float32))
     observations, actions, values = (torch.from_numpy(array).to(device) for array in arrays)
     probe = step_inputs(observations, actions)
-    return Segments(data.train.observations, data.train.actions, labels, 1, data.segment_limit, probe, values)
+    return ModelExamples(data.train.observations, data.train.actions, labels, 1, data.segment_limit, probe, values)
 
 
 def costlier(costs: Tensor) -> Tensor:

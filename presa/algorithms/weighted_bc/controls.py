@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from presa.data.weighing import rank_among_safe
+from presa.data.episode_weights import rank_among_safe
 from safefeedback.randomness import choose, stream
 
 
 @dataclass(frozen=True)
-class Known:
+class EpisodeEstimates:
     """What a rule may look at.
 
     Attributes:
@@ -34,7 +34,7 @@ class Known:
 
 
 @dataclass(frozen=True)
-class Rule:
+class WeightRule:
     """How episodes are weighted.
 
     Attributes:
@@ -45,24 +45,24 @@ class Rule:
         note: what every result must say; "" for nothing.
     """
 
-    weight: Callable[[Known], np.ndarray]
+    weight: Callable[[EpisodeEstimates], np.ndarray]
     fits: tuple[str, ...] = ("reward", "cost")
     truth: bool = False
     shuffled: bool = False
     note: str = ""
 
 
-def feedback(known: Known) -> np.ndarray:
+def feedback(known: EpisodeEstimates) -> np.ndarray:
     """P(safe) exp((rank - 1) / temperature)."""
     return known.safe * np.exp((rank_among_safe(known.returns, known.safe) - 1) / known.temperature)
 
 
-def equal(known: Known) -> np.ndarray:
+def equal(known: EpisodeEstimates) -> np.ndarray:
     """1 for each."""
     return np.ones(len(known.safe))
 
 
-def randomly(known: Known) -> np.ndarray:
+def randomly(known: EpisodeEstimates) -> np.ndarray:
     """1 for as many random episodes as the feedback's weights are worth, 0 for the others."""
     weight = feedback(known)
     count = int(np.clip(round(weight.sum() ** 2 / np.square(weight).sum()), 1, len(weight)))
@@ -71,7 +71,7 @@ def randomly(known: Known) -> np.ndarray:
     return chosen
 
 
-def upper_fifth(known: Known) -> np.ndarray:
+def upper_fifth(known: EpisodeEstimates) -> np.ndarray:
     """1 for the fifth of the safe episodes with the highest returns."""
     safe = np.flatnonzero(known.within >= 0.5)
     chosen = np.zeros(len(known.safe))
@@ -80,18 +80,18 @@ def upper_fifth(known: Known) -> np.ndarray:
 
 
 TRUE = "A control: its episodes were weighted by true rewards and costs, which no method from feedback is told"
-RULES: dict[str, Rule] = {
-    "feedback": Rule(feedback),
-    "none": Rule(equal, (), note="A control: every step was cloned alike, no answer was used"),
-    "shuffled": Rule(feedback, shuffled=True, note="A control: its answers were shuffled among the pairs"),
-    "random": Rule(randomly, note="A control: random episodes, as many as the feedback's weights are worth"),
-    "safety": Rule(lambda known: known.safe, ("cost",), note="A control: no preference was used"),
-    "preferences": Rule(
+RULES: dict[str, WeightRule] = {
+    "feedback": WeightRule(feedback),
+    "none": WeightRule(equal, (), note="A control: every step was cloned alike, no answer was used"),
+    "shuffled": WeightRule(feedback, shuffled=True, note="A control: its answers were shuffled among the pairs"),
+    "random": WeightRule(randomly, note="A control: random episodes, as many as the feedback's weights are worth"),
+    "safety": WeightRule(lambda known: known.safe, ("cost",), note="A control: no preference was used"),
+    "preferences": WeightRule(
         lambda known: np.exp((rank_among_safe(known.returns, np.ones(len(known.safe))) - 1) / known.temperature),
         ("reward",),
         note="A control: no safety label was used",
     ),
-    "true-sums": Rule(feedback, (), truth=True, note=TRUE),
-    "true-safe": Rule(lambda known: (known.within >= 0.5).astype(np.float64), (), truth=True, note=TRUE),
-    "true-upper-fifth": Rule(upper_fifth, (), truth=True, note=TRUE),
+    "true-sums": WeightRule(feedback, (), truth=True, note=TRUE),
+    "true-safe": WeightRule(lambda known: (known.within >= 0.5).astype(np.float64), (), truth=True, note=TRUE),
+    "true-upper-fifth": WeightRule(upper_fifth, (), truth=True, note=TRUE),
 }

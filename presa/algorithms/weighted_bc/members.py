@@ -14,13 +14,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from presa.algorithms.base import Algorithm, Examples, Range, Step, falling, require_preferences
-from presa.algorithms.safe_rlhf.step_models import BinaryCostModel, RewardModel, Segments, step_inputs
+from presa.algorithms.base import Algorithm, Examples, Range, Step, require_preferences, scheduled_rate
+from presa.algorithms.safe_rlhf.step_models import BinaryCostModel, ModelExamples, RewardModel, step_inputs
 from presa.data.pairs import Data, Split
 from presa.losses import flipped_cost_loss
-from presa.networks.mlp import Parameters, word
+from presa.networks.mlp import Parameters
 from safefeedback.errors import InputError
-from safefeedback.randomness import choose, stream
+from safefeedback.randomness import choose, derived_seed, stream
 
 FOLDS = 10  # a member does without one of so many parts of the answers
 MOST_FLIPS = 0.4
@@ -28,7 +28,7 @@ FLIPS_RATE = 0.02  # of the running mean of how many labels are flipped
 
 
 @dataclass(frozen=True)
-class Answers(Segments):
+class MemberExamples(ModelExamples):
     """Pairs with their answers, observations normalised.
 
     Attributes:
@@ -57,11 +57,11 @@ class RewardMember(RewardModel):
     member: int = 0
     shuffled: bool = False
 
-    def examples(self, data: Data) -> Answers:
+    def examples(self, data: Data) -> MemberExamples:
         require_preferences(data.train.preference)
         return self._answers(data, "preference")
 
-    def _answers(self, data: Data, label: str) -> Answers:
+    def _answers(self, data: Data, label: str) -> MemberExamples:
         """The pairs whose label is answered, in part or whole, but for the member's own fold."""
         values = getattr(data.train, label)
         if self.shuffled:
@@ -71,22 +71,22 @@ class RewardMember(RewardModel):
         chosen = answered[choose(stream(self.member, "left-out"), len(answered), len(answered) // FOLDS)]
         left_out = torch.from_numpy(chosen).to(values.device)
         labels = {label: values.index_fill(0, left_out, torch.nan)}
-        normal, nothing = normalized(data), values.new_empty(0)
-        return Answers(normal.observations, data.train.actions, labels, 1, data.segment_limit, nothing, nothing,
+        normal, nothing = normalized_segments(data), values.new_empty(0)
+        return MemberExamples(normal.observations, data.train.actions, labels, 1, data.segment_limit, nothing, nothing,
                        normal.shift, normal.scale, left_out, {label: values[left_out]})  # fmt: skip
 
     def initial_parameters(self, data: Data, seed: int) -> Parameters:
-        return super().initial_parameters(data, word(seed, f"member-{self.member}"))
+        return super().initial_parameters(data, derived_seed(seed, f"member-{self.member}"))
 
     def rate(self, step: int) -> float:
-        return falling(self.learning_rate, "linear", step, self.steps)
+        return scheduled_rate(self.learning_rate, "linear", step, self.steps)
 
     @torch.no_grad()
     def report(
         self, parameters: Parameters, examples: Examples, train: Split, test: Split | None, reference: Tensor | None
     ) -> dict[str, float]:
         """Accuracy on the answers the member did without, and on the held-out pairs."""
-        assert isinstance(examples, Answers)
+        assert isinstance(examples, MemberExamples)
         numbers = {}
         if len(examples.left_out):
             seen, done = (values[examples.left_out] for values in (examples.observations, examples.actions))
@@ -121,7 +121,7 @@ class CostMember(RewardMember, BinaryCostModel):
 
     flips: float = 0.05
 
-    def examples(self, data: Data) -> Answers:
+    def examples(self, data: Data) -> MemberExamples:
         if not bool((~data.train.safe.isnan()).any()):
             raise InputError("no training segment has an answered safety label")
         return self._answers(data, "safe")
@@ -130,7 +130,7 @@ class CostMember(RewardMember, BinaryCostModel):
         state = super().state(examples)
         return {**state, "flips": torch.full_like(state["limit"], self.flips)}
 
-    def held_out(self, parameters: Parameters, examples: Answers) -> tuple[np.ndarray, np.ndarray]:
+    def held_out(self, parameters: Parameters, examples: MemberExamples) -> tuple[np.ndarray, np.ndarray]:
         """P(safe) = sigmoid(limit - cost) of the segments whose labels the member did without, and these labels, [2 K] each."""
         seen, done = (values[examples.left_out] for values in (examples.observations, examples.actions))
         if not len(seen):
@@ -145,7 +145,7 @@ class CostMember(RewardMember, BinaryCostModel):
 
 
 @dataclass(frozen=True)
-class Normal:
+class NormalizedSegments:
     """The training pairs' observations [N, 2, L, O], shifted and scaled by [O] each."""
 
     observations: Tensor
@@ -153,22 +153,22 @@ class Normal:
     scale: Tensor
 
 
-_NORMAL: dict[int, Normal] = {}  # by the id of the segments, as long as these are in memory
+_NORMAL: dict[int, NormalizedSegments] = {}  # by the id of the segments, as long as these are in memory
 
 
-def normalized(data: Data) -> Normal:
+def normalized_segments(data: Data) -> NormalizedSegments:
     """The training pairs' observations over the mean and deviation of the known steps; made once for all that share them."""
-    shift, scale = moments(data)
+    shift, scale = observation_moments(data)
     segments = data.train.observations
     kept = _NORMAL.get(id(segments))
     if kept is None or not torch.equal(kept.shift, shift):
         if kept is None:
             finalize(segments, _NORMAL.pop, id(segments), None)
-        kept = _NORMAL[id(segments)] = Normal((segments - shift) / scale, shift, scale)
+        kept = _NORMAL[id(segments)] = NormalizedSegments((segments - shift) / scale, shift, scale)
     return kept
 
 
-def moments(data: Data) -> tuple[Tensor, Tensor]:
+def observation_moments(data: Data) -> tuple[Tensor, Tensor]:
     """Mean and deviation of the known steps' observations, [O] each."""
     observations = data.steps.observations
     return observations.mean(0), observations.std(0).clamp(min=1e-3)

@@ -27,14 +27,21 @@ from presa.algorithms.base import (
     FromCloning,
     Range,
     Step,
-    falling,
+    scheduled_rate,
     step_examples,
 )
 from presa.algorithms.safe_rlhf.step_models import step_inputs
-from presa.algorithms.weighted_bc.controls import RULES, Known, Rule
-from presa.algorithms.weighted_bc.members import MOST_FLIPS, CostMember, RewardMember, moments
+from presa.algorithms.weighted_bc.controls import RULES, EpisodeEstimates, WeightRule
+from presa.algorithms.weighted_bc.members import MOST_FLIPS, CostMember, RewardMember, observation_moments
+from presa.data.episode_weights import (
+    EpisodeWeights,
+    episode_sums,
+    probability_of_safety,
+    rank_among_safe,
+    share_within,
+    standardized,
+)
 from presa.data.pairs import Data
-from presa.data.weighing import Weighing, episode_sums, probability_of_safety, rank_among_safe, share_within, standardized
 from presa.networks.mlp import Parameters
 from safefeedback.errors import InputError
 
@@ -112,7 +119,7 @@ class WeightedBC(FromCloning):
             )
 
     @property
-    def rule(self) -> Rule:
+    def rule(self) -> WeightRule:
         """What the weights are made of."""
         return RULES[self.weights]
 
@@ -131,7 +138,7 @@ class WeightedBC(FromCloning):
         return self.steps - self.bc_steps - 2 * self.model_steps
 
     def rate(self, step: int) -> float:
-        return falling(self.learning_rate, self.schedule, step, self.own_steps)
+        return scheduled_rate(self.learning_rate, self.schedule, step, self.own_steps)
 
     def preparations(self) -> dict[str, RewardMember]:  # type: ignore[override]
         given: dict[str, Any] = {
@@ -150,9 +157,9 @@ class WeightedBC(FromCloning):
 
     def prepared(self, data: Data, results: dict[str, Parameters]) -> Data:
         """The data with every episode weighed."""
-        return data.weighed(self.weigh(data, results))
+        return data.with_weights(self.weigh(data, results))
 
-    def weigh(self, data: Data, results: dict[str, Parameters]) -> Weighing:
+    def weigh(self, data: Data, results: dict[str, Parameters]) -> EpisodeWeights:
         """How much each episode counts, by the fitted models or, for some controls, by the truth.
 
         Raises:
@@ -168,7 +175,9 @@ class WeightedBC(FromCloning):
             returns, costs = self._estimates(data, results, index, lengths)
         safe = probability_of_safety(costs, data.cost_limit, self.edge, self.width, self.margin)
         score = standardized(returns).mean(0)
-        facts = Known(score, safe, share_within(costs, data.cost_limit), self.temperature, str(data.identity["labels_sha256"]))
+        facts = EpisodeEstimates(
+            score, safe, share_within(costs, data.cost_limit), self.temperature, str(data.identity["labels_sha256"])
+        )
         if not safe.any():
             raise InputError(
                 f"no recorded episode seems to keep cost limit {data.cost_limit:g} (margin {self.margin:g} of the members): "
@@ -177,7 +186,7 @@ class WeightedBC(FromCloning):
         weight = self.rule.weight(facts)
         supposed = sum(int(one) not in data.steps.lengths for one in episode)
         rank, apart = rank_among_safe(score, safe), self._held_out(data, results)
-        return Weighing(episode, lengths, known, returns, costs, safe, rank, weight, supposed, apart)
+        return EpisodeWeights(episode, lengths, known, returns, costs, safe, rank, weight, supposed, apart)
 
     @torch.no_grad()
     def _estimates(
@@ -188,7 +197,7 @@ class WeightedBC(FromCloning):
         A preference says nothing of a constant added to the reward of every step, which matters where episodes differ in
         length: rewards are taken so that the mean step's is 0.
         """
-        shift, scale = moments(data)
+        shift, scale = observation_moments(data)
         inputs = step_inputs((data.steps.observations - shift) / scale, data.steps.actions)
         sums = {kind: np.zeros((1, len(lengths))) for kind in MODELS}
         for kind in self.rule.fits:
@@ -222,11 +231,11 @@ class WeightedBC(FromCloning):
         return returns, costs
 
     def examples(self, data: Data) -> Examples:
-        return step_examples(data, None if data.weighing is None else data.weighing.of_steps(data.steps.episode))
+        return step_examples(data, None if data.weights is None else data.weights.of_steps(data.steps.episode))
 
     def findings(self, data: Data) -> dict[str, Any]:
-        assert data.weighing is not None
-        return data.weighing.facts()
+        assert data.weights is not None
+        return data.weights.facts()
 
     def loss(self, log_probability: Tensor, batch: dict[str, Tensor], state: dict[str, Tensor]) -> Step:
         loss = -log_probability.mean()

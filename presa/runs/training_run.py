@@ -19,30 +19,31 @@ from presa.algorithms.base import Algorithm, Examples, FromCloning
 from presa.data.pairs import Data
 from presa.files import POLICY_FILE, read_failure, write_json
 from presa.fitting.fit import Snapshot
-from presa.networks.mlp import Parameters, fold_normalization, word
+from presa.networks.mlp import Parameters, fold_normalization
 from presa.runs.checkpoints import resume, save_checkpoint
 from presa.runs.normalization import Normalization
 from presa.runs.records import (
     FINDINGS_FILE,
     FORMAT_VERSION,
-    Settings,
+    MonitorSettings,
     check_folder,
-    doubts,
+    findings_warnings,
+    metrics_warnings,
     open_folder,
     read_findings,
     read_metrics,
-    warnings,
     write_failure,
 )
 from presa.tensors import load_tensors, save_tensors
 from safefeedback.errors import InputError
 from safefeedback.files import lock_folder, unlock
+from safefeedback.randomness import derived_seed
 from safefeedback.version import __version__
 
 OnReport = Callable[[dict[str, Any]], None]
 
 
-class Journal:
+class TrainingRun:
     """The record-keeper of one run; it knows of no other run, and trains nothing."""
 
     def __init__(
@@ -52,13 +53,13 @@ class Journal:
         data: Data,
         folder: Path,
         seed: int,
-        settings: Settings,
+        settings: MonitorSettings,
         normalization: Normalization,
         on_report: Callable[[Path, dict[str, Any]], None],
     ) -> None:
         self.algorithm, self.data, self.folder, self.seed = algorithm, data, folder, seed
         self.settings, self.normalization, self.on_report = settings, normalization, on_report
-        self.config = describe(name, algorithm, data, seed, settings)
+        self.config = run_config(name, algorithm, data, seed, settings)
         self.train, self.test = normalization(data.train), normalization(data.test)
         self.device = str(data.train.observations.device)
         self.models: dict[str, Tensor] = {}  # what the policy's file holds beside the policy
@@ -174,7 +175,7 @@ class Journal:
             "already_finished": self.finished_before,
             "resumed_from": self.began_at,
             "metrics": lines[-1] if lines else {},
-            "warnings": [*warnings(lines), *doubts(read_findings(self.folder))],
+            "warnings": [*metrics_warnings(lines), *findings_warnings(read_findings(self.folder))],
             **({"failed": failure} if failure is not None else {}),
         }
 
@@ -195,7 +196,7 @@ class Journal:
 
         candidate = self.folder / "candidate.safetensors"
         self._save_policy(candidate, snapshot.parameters)
-        seed = word(self.seed, "rollouts-while-training") >> 32
+        seed = derived_seed(self.seed, "rollouts-while-training") >> 32
         result = evaluate(str(candidate), self.data.task, self.data.cost_limit, self.settings.evaluate_episodes, seed)
         summary = result["summary"]
         scores = {"evaluated_reward": summary["normalized_return"], "evaluated_cost": summary["normalized_cost"]}
@@ -228,7 +229,7 @@ def _recorded(data: Data) -> dict[str, float]:
     return {"segment_return": data.segment_return, "segment_length": data.length}
 
 
-def describe(name: str, algorithm: Algorithm, data: Data, seed: int, settings: Settings) -> dict[str, Any]:
+def run_config(name: str, algorithm: Algorithm, data: Data, seed: int, settings: MonitorSettings) -> dict[str, Any]:
     """What config.json holds."""
     return {
         "format_version": FORMAT_VERSION,

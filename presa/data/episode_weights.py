@@ -12,7 +12,7 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class Weighing:
+class EpisodeWeights:
     """E episodes and what is thought of them.
 
     Attributes:

@@ -7,13 +7,12 @@ import torch
 from torch import Tensor
 
 from presa.algorithms.base import Algorithm, Examples
-from presa.networks.mlp import word
-from safefeedback.randomness import stream, uniforms
+from safefeedback.randomness import derived_seed, stream, uniforms
 
 BLOCK = 256  # steps whose weighted draws are made at once
 
 
-class Draws:
+class BatchSampler:
     """What one run draws at each step, whatever is trained beside it: a batch, and from `generator` whatever else."""
 
     def __init__(self, algorithm: Algorithm, examples: Examples, seed: int, stage: str) -> None:
@@ -21,19 +20,19 @@ class Draws:
         self.size = algorithm.batch_size * examples.per_pair
         self.seeds_generator = algorithm.dropout > 0 or not algorithm.stackable
         if examples.weight is None:
-            self.batches: Batches | Weighted = Batches(len(examples), self.size, seed, stage, device)
+            self.batches: ShuffledBatches | WeightedBatches = ShuffledBatches(len(examples), self.size, seed, stage, device)
         else:
-            self.batches = Weighted(examples.weight, self.size, seed, stage, device)
+            self.batches = WeightedBatches(examples.weight, self.size, seed, stage, device)
         self.generator = torch.Generator(device)
 
-    def at(self, step: int) -> Tensor:
+    def batch(self, step: int) -> Tensor:
         """The batch's examples, int64 [size]; seeds the generator for that step."""
         if self.seeds_generator:
-            self.generator.manual_seed(word(self.seed, f"{self.stage}-step-{step}"))
+            self.generator.manual_seed(derived_seed(self.seed, f"{self.stage}-step-{step}"))
         return self.batches.index(step)
 
 
-class Batches:
+class ShuffledBatches:
     """Indices of M examples, every one once in each epoch, in an order of its own."""
 
     def __init__(self, count: int, size: int, seed: int, stage: str, device: torch.device | str = "cpu") -> None:
@@ -61,7 +60,7 @@ class Batches:
         return self.order
 
 
-class Weighted:
+class WeightedBatches:
     """Indices of M examples, drawn with replacement in proportion to their weights [M], evenly spread within a batch."""
 
     def __init__(self, weight: np.ndarray, size: int, seed: int, stage: str, device: torch.device | str = "cpu") -> None:
