@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from safefeedback import Recipe, build_dataset, find_task
-from safefeedback.dataset.card import YOURS, render
+from safefeedback.dataset.card import NOTES_MARKER, render
 from safefeedback.dataset.manifest import Manifest
 
 HERE = Path(__file__).parent / "tasks"
@@ -31,7 +31,7 @@ def main() -> None:
     HERE.mkdir(exist_ok=True)
     for task in TASKS:
         path = HERE / f"{task}.md"
-        notes = path.read_text(encoding="utf-8").partition(YOURS)[2] if path.is_file() else ""
+        notes = path.read_text(encoding="utf-8").partition(NOTES_MARKER)[2] if path.is_file() else ""
         path.write_text(card(task) + notes, encoding="utf-8")
 
 

@@ -21,13 +21,13 @@ except ImportError:  # not on Windows, where leftovers stay
     fcntl = None  # type: ignore[assignment]
 
 
-LITTER = (".DS_Store", "Thumbs.db", "desktop.ini")  # what operating systems leave in any folder
+SYSTEM_FILES = (".DS_Store", "Thumbs.db", "desktop.ini")  # what operating systems leave in any folder
 ABOUT = ("README.md", "datasets.json", "croissant.json")  # what stands beside several datasets and describes them
 
 
-def is_litter(name: str) -> bool:
+def is_system_file(name: str) -> bool:
     """Whether a file of that name is none of anybody's making."""
-    return name in LITTER or name.startswith("._")
+    return name in SYSTEM_FILES or name.startswith("._")
 
 
 def file_sha256(path: Path) -> str:
@@ -78,7 +78,7 @@ def new_folder(target: Path, overwrite: bool = False, option: str = "--out", fet
         target: where it is a link, what it leads to is made.
         overwrite: whether a dataset there is replaced.
         option: that chooses the place, for errors.
-        fetched: whether what is written may be several datasets, and brings its own label sets; see `check_new`.
+        fetched: whether what is written may be several datasets, and brings its own label sets; see `check_target`.
 
     Raises:
         InputError: if the target exists and is not to be overwritten, or its place cannot be written to.
@@ -87,7 +87,7 @@ def new_folder(target: Path, overwrite: bool = False, option: str = "--out", fet
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         _sweep(target)
-        check_new(target, overwrite, option, fetched, target if fetched else None)
+        check_target(target, overwrite, option, fetched, target if fetched else None)
         partial, lock = _locked_folder(target)
     except OSError as error:
         raise InputError(f"cannot write into {target.parent}: {error.strerror}") from None
@@ -95,7 +95,7 @@ def new_folder(target: Path, overwrite: bool = False, option: str = "--out", fet
         yield partial
         os.chmod(partial, 0o777 & ~_umask())
         _sync(partial)
-        check_new(target, overwrite, option, fetched, partial if fetched else None)
+        check_target(target, overwrite, option, fetched, partial if fetched else None)
         _put(partial, target)
     except OSError as error:
         if error.errno is None:
@@ -106,7 +106,7 @@ def new_folder(target: Path, overwrite: bool = False, option: str = "--out", fet
         unlock(lock)
 
 
-def check_new(target: Path, overwrite: bool, option: str = "--out", several: bool = False, new: Path | None = None) -> None:
+def check_target(target: Path, overwrite: bool, option: str = "--out", several: bool = False, new: Path | None = None) -> None:
     """Refuses a target that exists, unless it is a dataset's folder that may be overwritten.
 
     Args:
@@ -127,12 +127,12 @@ def check_new(target: Path, overwrite: bool, option: str = "--out", several: boo
         raise InputError(f"{target} exists already: add --overwrite to replace it, or choose another with {option}")
     datasets = [path.parent for path in target.glob("*/recipe.json")] if several else []
     known = (*datasets, *(target / name for name in ABOUT if datasets))
-    others = [path for path in target.iterdir() if path not in known and not is_litter(path.name)]
+    others = [path for path in target.iterdir() if path not in known and not is_system_file(path.name)]
     if others and not (target / "recipe.json").is_file():
         raise InputError(f"{target} is not a dataset of safefeedback and will not be overwritten: choose another with {option}")
     for labels in (folder / "labels" for folder in (target, *datasets) if (folder / "labels").exists()):
         if new is None or any(
-            not (new / made.relative_to(target)).is_dir() for made in labels.iterdir() if not is_litter(made.name)
+            not (new / made.relative_to(target)).is_dir() for made in labels.iterdir() if not is_system_file(made.name)
         ):
             raise InputError(f"{labels.parent} holds label sets, which --overwrite would delete: move {labels} away first")
 

@@ -30,7 +30,7 @@ PACKAGES = {
 OLD_PYTHON = ("sim", "collect")  # whose wheels end with Python 3.11
 
 
-def install(extra: str) -> str:
+def install_command(extra: str) -> str:
     """The command that adds an extra to this installation: of a clone, by uv; of a package, by what installed it."""
     note = " (Python 3.10 or 3.11)" if extra in OLD_PYTHON else ""
     try:
@@ -45,17 +45,17 @@ def install(extra: str) -> str:
     return f'{"uv pip" if by_uv else "pip"} install "safefeedback[{extra}]{place}"{note}'
 
 
-def need(what: str, *packages: str) -> None:
+def require_packages(what: str, *packages: str) -> None:
     """Raises InputError, with the way to install it, if a package that something needs is not there."""
     missing = [package for package in packages if find_spec(package) is None]
     if missing:
-        raise InputError(f"{what} needs {' and '.join(missing)}: {install(PACKAGES[missing[0]])}")
+        raise InputError(f"{what} needs {' and '.join(missing)}: {install_command(PACKAGES[missing[0]])}")
 
 
-def lacking(error: ImportError) -> str | None:
+def missing_extra(error: ImportError) -> str | None:
     """What to say where an import failed because an extra is not installed; None if that is not why."""
     package = (error.name or "").partition(".")[0]
-    return f"this needs {package}: {install(PACKAGES[package])}" if package in PACKAGES else None
+    return f"this needs {package}: {install_command(PACKAGES[package])}" if package in PACKAGES else None
 
 
 def is_module(name: str) -> bool:

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any, TypeVar
 
 from safefeedback.errors import InputError
-from safefeedback.imports import install
+from safefeedback.imports import install_command
 
 Item = TypeVar("Item")
 RETRIES = 3  # of an item whose worker is lost
@@ -103,7 +103,7 @@ def run_on_cluster(
     try:
         import ray
     except ModuleNotFoundError:
-        raise InputError(f"--ray needs Ray: {install('ray')}") from None
+        raise InputError(f"--ray needs Ray: {install_command('ray')}") from None
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, RuntimeError, ValueError) as error:

@@ -14,7 +14,7 @@ from typing import Any
 
 from safefeedback.errors import InputError
 from safefeedback.imports import is_module, is_object
-from safefeedback.values import attributes, described, make_plain
+from safefeedback.values import convert_fields, format_repr, pick
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -62,7 +62,7 @@ class Task:
     cost_key: str = "cost"
 
     def __post_init__(self) -> None:
-        make_plain(self)
+        convert_fields(self)
         for name in ("name", "domain"):
             _check(isinstance(getattr(self, name), str) and getattr(self, name), name, "a non-empty text")
         _check(
@@ -104,7 +104,7 @@ class Task:
 
     def __repr__(self) -> str:
         names = ("observation_dim", "action_dim", "horizon", "cost_limits", "reference_returns")
-        return described(f"Task: {self.name} ({self.domain})", attributes(self, names))
+        return format_repr(f"Task: {self.name} ({self.domain})", pick(self, names))
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as JSON-ready values, those of an environment of one's own only where they are given."""

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import typer
 
 from safefeedback.errors import InputError
-from safefeedback.imports import lacking
+from safefeedback.imports import missing_extra
 from safefeedback.version import __version__
 
 
@@ -81,7 +81,7 @@ class Interrupted(BaseException):
 
 
 @contextmanager
-def saying(message: Callable[[], str]) -> Iterator[None]:
+def on_interrupt(message: Callable[[], str]) -> Iterator[None]:
     """Says, if the block is interrupted, what became of its work."""
     try:
         yield
@@ -89,7 +89,7 @@ def saying(message: Callable[[], str]) -> Iterator[None]:
         raise Interrupted(message()) from None
 
 
-def run(app: typer.Typer, name: str, words: list[str] | None, interrupted: str = "interrupted") -> NoReturn:
+def run_program(app: typer.Typer, name: str, words: list[str] | None, interrupted: str = "interrupted") -> NoReturn:
     """Runs a command and ends the process.
 
     An error that the user can mend is one line on stderr and exit code 2; `--debug`, anywhere, shows its traceback.
@@ -117,7 +117,7 @@ def run(app: typer.Typer, name: str, words: list[str] | None, interrupted: str =
     except (InputError, OSError) as error:
         _end(" ".join(str(error).split()) or type(error).__name__, 2, debug)
     except ImportError as error:
-        if (what := lacking(error)) is None:
+        if (what := missing_extra(error)) is None:
             raise
         _end(what, 2, debug)
     except Exception as error:

@@ -7,34 +7,34 @@ from dataclasses import fields
 from typing import Any
 
 
-def plain(value: Any) -> Any:
+def to_python(value: Any) -> Any:
     """A NumPy scalar, or an array of one dimension, as Python's number or tuple; anything else as it is."""
     if type(value).__module__ == "numpy" and hasattr(value, "tolist"):
         value = value.tolist()
         return tuple(value) if isinstance(value, list) else value
     if isinstance(value, (list, tuple)) and any(type(part).__module__ == "numpy" for part in value):
-        return type(value)(plain(part) for part in value)
+        return type(value)(to_python(part) for part in value)
     return value
 
 
-def make_plain(made: Any) -> None:
+def convert_fields(made: Any) -> None:
     """For `__post_init__` of a frozen dataclass: its numbers are then Python's, which JSON can hold."""
     for field in fields(made):
         value = getattr(made, field.name)
-        if (found := plain(value)) is not value:
+        if (found := to_python(value)) is not value:
             object.__setattr__(made, field.name, found)
 
 
 WIDE = 100  # characters of a line
 
 
-def described(title: str, parts: Mapping[str, Any]) -> str:
+def format_repr(title: str, parts: Mapping[str, Any]) -> str:
     """A title, and a line for each part."""
     widest = max(map(len, parts), default=0)
     return "\n".join([title, *(f"  {name:<{widest}}  {_one(value)}"[:WIDE] for name, value in parts.items())])
 
 
-def attributes(made: Any, names: Iterable[str]) -> dict[str, Any]:
+def pick(made: Any, names: Iterable[str]) -> dict[str, Any]:
     """Some attributes by their names."""
     return {name: getattr(made, name) for name in names}
 

@@ -68,7 +68,7 @@ def mend(folder: Path) -> None:
     edit(folder, hashes)
     feedback = open_dataset(folder).feedback()
     edit(folder, lambda manifest: manifest.update(statistics=stats.statistics(feedback, len(LENGTHS))))
-    card.refresh(open_dataset(folder))
+    card.rewrite(open_dataset(folder))
 
 
 def other_observation(folder: Path) -> None:

@@ -227,7 +227,7 @@ def test_labels_of_other_safety_questions_carry_no_cost_limit(folder: Path, ques
     server = Server(folder, quick=True, safety_question=question)
     answer_all(server.person(), lambda item: {}, most=5)
     made = finish(server.store, server.desk.study, server.material, "lab1", "majority", False)
-    assert made.answers is not None and not made.asked_limit and made.labelling.limit == limit
+    assert made.answers is not None and not made.uses_cost_limit and made.labelling.limit == limit
     assert sound(folder)
     assert ("have no cost limit" in (folder / "README.md").read_text()) == (question == "judgement")
 

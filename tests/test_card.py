@@ -109,6 +109,6 @@ def test_the_cards_of_the_eight_tasks_are_current():
     spec.loader.exec_module(module)
     assert sorted(path.stem for path in (CARDS / "tasks").iterdir()) == sorted(module.TASKS)
     for task in module.TASKS:
-        text, line, notes = (CARDS / "tasks" / f"{task}.md").read_text().partition(card.YOURS)
+        text, line, notes = (CARDS / "tasks" / f"{task}.md").read_text().partition(card.NOTES_MARKER)
         assert text + line == module.card(task), f"{task}: run python cards/tasks.py"
         assert notes.startswith("\n## Notes\n") and len(notes) > 200

@@ -19,7 +19,7 @@ from conftest import run_and_interrupt, run_cli
 from hub_server import Hub
 
 from safefeedback.cli.doctor import CHECKS, Check, doctor, examine
-from safefeedback.imports import install
+from safefeedback.imports import install_command
 from safefeedback.simulators import can_simulate
 from safefeedback.tasks import find_task
 
@@ -147,7 +147,7 @@ def test_doctor_tells_what_works(tmp_path: Path):
 def test_doctor_knows_missing_from_broken():
     there, absent = ("numpy",), ("numpy", "no-such-package")
     found = examine(Check("x", absent, "import numpy", "train"))
-    assert found == {"name": "x", "state": "missing", "detail": f"no-such-package: {install('train')}"}
+    assert found == {"name": "x", "state": "missing", "detail": f"no-such-package: {install_command('train')}"}
     found = examine(Check("x", there, "raise OSError('no display')"))
     assert found["state"] == "broken" and found["detail"] == f"OSError: no display (numpy {np.__version__})"
     assert examine(Check("x", there, "import os; os._exit(3)"))["detail"].startswith("ended with code 3")

@@ -37,7 +37,7 @@ SMALL = LearnerConfig(environments=2, rollout=128, epochs=2, cloning_epochs=6, c
 
 
 def require(name: str) -> None:
-    reason = collector.why_not(find_task(name))
+    reason = collector.reason_not_collectable(find_task(name))
     if reason is not None:
         pytest.skip(reason)
 
@@ -263,7 +263,7 @@ def test_what_cannot_be_collected_is_refused_with_a_reason(tmp_path: Path) -> No
     for name, words in refused.items():
         with pytest.raises(InputError, match=words):
             collect(find_task(name), tmp_path / "no.hdf5", CollectConfig())
-    supported = [task.name for task in tasks().values() if collector.why_not(task) is None]
+    supported = [task.name for task in tasks().values() if collector.reason_not_collectable(task) is None]
     if supported:
         assert len(supported) == 8 + 7
     bad: list[Callable[[], object]] = [

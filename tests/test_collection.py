@@ -21,7 +21,7 @@ from safefeedback.dataset.label_sets import relabel
 from safefeedback.dataset.reading import open_dataset
 from safefeedback.errors import InputError
 from safefeedback.feedback.recipe import Recipe
-from safefeedback.publish.collection import collection_release, members
+from safefeedback.publish.collection import collection_release, dataset_names
 from safefeedback.publish.dataset import dataset_release
 from safefeedback.publish.fetch import fetch
 from safefeedback.publish.push import publish
@@ -91,7 +91,7 @@ def test_one_of_several_is_read_and_fetched_by_its_name(built: Path, hub: Hub, o
     for path in built.joinpath("BallCircle").rglob("*.*"):
         assert (out / path.relative_to(built / "BallCircle")).read_bytes() == path.read_bytes(), path
     out, manifests, _ = fetch(NAME, tmp_path / "all")
-    assert list(manifests) == ["BallCircle", "CarRun"] == members(out)
+    assert list(manifests) == ["BallCircle", "CarRun"] == dataset_names(out)
     assert not [check for name in manifests for check in verify(out / name) if check.problems]
     assert send(out)["sent"] == {}  # what was fetched is what is there
     (out / "CarRun" / "README.md").unlink()
@@ -105,7 +105,7 @@ def test_one_of_several_is_read_and_fetched_by_its_name(built: Path, hub: Hub, o
         fetch(NAME, out, overwrite=True)
     with pytest.raises(InputError, match="will not be overwritten"):
         safefeedback.build_dataset(Recipe(tasks()["CarRun"], pairs=20), "recordings", out, overwrite=True)
-    assert members(out) == ["BallCircle", "CarRun"]
+    assert dataset_names(out) == ["BallCircle", "CarRun"]
     shutil.rmtree(out / "CarRun" / "labels")
     with pytest.raises(
         InputError, match=r"all is not a dataset of safefeedback but holds BallCircle, CarRun: name one, such as .*/BallCircle"

@@ -19,10 +19,10 @@ from typer.testing import CliRunner
 from safefeedback import simulators
 from safefeedback.cli.app import app
 from safefeedback.errors import InputError
-from safefeedback.recorder import driver, driving
+from safefeedback.recorder import driver, scripted
 from safefeedback.recorder.driver import drive, unit_of, units
-from safefeedback.recorder.driving import DriveConfig, collect
 from safefeedback.recorder.recording import read_recording
+from safefeedback.recorder.scripted import ScriptedConfig, collect
 from safefeedback.tasks import Task, find_task
 
 REASON = simulators.can_simulate(find_task("easysparse"))
@@ -70,18 +70,18 @@ def test_an_episode_is_what_the_environment_plays_again() -> None:
 @needs_metadrive
 def test_a_collection_says_what_it_is_and_a_larger_one_begins_with_it(short: Task, tmp_path: Path) -> None:
     heard: list[int] = []
-    small = collect(short, tmp_path / "a.hdf5", DriveConfig(3), lambda index, episode: heard.append(index))
+    small = collect(short, tmp_path / "a.hdf5", ScriptedConfig(3), lambda index, episode: heard.append(index))
     assert (small.kept, small.recorded, small.reused_units) == (3, 3, 0) and heard == [0, 1, 2]
     episodes, attributes = read_recording(small.path)
     assert attributes["algorithm"].startswith("made again by DSRL's protocol, not DSRL's file")
     assert (attributes["episodes_kept"], attributes["episodes_of_the_protocol_in_full"]) == (3, 1000)
     assert json.loads(attributes["units"])[episodes[1].unit] == {"acceleration": 0.0, "target_speed": 9, "map": 1}
     assert "DSRL" in attributes["credit"] and "license" not in attributes
-    large = collect(short, tmp_path / "b", DriveConfig(12, license="CC-BY-4.0"))
+    large = collect(short, tmp_path / "b", ScriptedConfig(12, license="CC-BY-4.0"))
     assert large.path.name.startswith("SafeMetaDrive-mediumdense-v0-") and large.path.name.endswith("-12.hdf5")
     for mine, theirs in zip(episodes, read_recording(large.path)[0], strict=False):
         assert mine.seed == theirs.seed and np.array_equal(mine.observations, theirs.observations)
-    again = collect(short, tmp_path / "b" / "again", DriveConfig(12))
+    again = collect(short, tmp_path / "b" / "again", ScriptedConfig(12))
     assert again.reused_units == 0
     other = drive(short, 1, 0)
     assert other.seed != episodes[0].seed
@@ -89,8 +89,8 @@ def test_a_collection_says_what_it_is_and_a_larger_one_begins_with_it(short: Tas
 
 @needs_metadrive
 def test_killed_three_times_it_ends_with_the_same_content(short: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(driving, "PART", 1)
-    config = DriveConfig(8, license="CC-BY-4.0", author="somebody")
+    monkeypatch.setattr(scripted, "PART", 1)
+    config = ScriptedConfig(8, license="CC-BY-4.0", author="somebody")
     whole = collect(short, tmp_path / "whole.hdf5", config).path
     parts = tmp_path / "killed.hdf5.parts"
     rng = np.random.default_rng(0)

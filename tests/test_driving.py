@@ -9,7 +9,7 @@ import pytest
 
 from safefeedback import simulators
 from safefeedback.plots import draw_all
-from safefeedback.plots.driving import REACH, ROAD, Drive, drive, drives
+from safefeedback.plots.driving import REACH, ROAD, DrivingState, decode_driving, is_driving_task
 from safefeedback.plots.view import Clip, View
 from safefeedback.tasks import find_task
 
@@ -25,7 +25,7 @@ def test_numbers_are_those_of_the_simulator() -> None:
     for step in range(140):
         action = np.array([0.03 if step < 45 else -0.06 if step < 75 else 0.02, 0.4], np.float32)
         observation, _, terminated, _, _ = env.step(action)
-        seen, car = drive(observation), inner.vehicle
+        seen, car = decode_driving(observation), inner.vehicle
         assert seen.speed == pytest.approx(car.speed, abs=1e-3)
         assert (seen.left, seen.right) == pytest.approx(
             (max(car.dist_to_left_side, 0), min(max(car.dist_to_right_side, 0), ROAD)), abs=1e-3
@@ -52,7 +52,7 @@ def _turned(car) -> float:
     return float(np.arcsin(np.clip(road[0] * look[1] - road[1] * look[0], -1, 1)))  # y is to the right in MetaDrive's plane
 
 
-def _lasers_point_at_the_others(seen: Drive, car, others) -> int:
+def _lasers_point_at_the_others(seen: DrivingState, car, others) -> int:
     """The laser towards each car that nothing can hide ends at it: no farther than its middle, no nearer than its length."""
     found = 0
     near = [other for other in others if other is not car and np.linalg.norm(other.position - car.position) < 0.8 * REACH]
@@ -76,7 +76,7 @@ def test_pictures_are_drawn_of_driven_segments_and_of_no_others(tmp_path: Path) 
         empty = np.empty(0)
         return View("recordings", task, 8, 1000, 20.0, (10.0, 20.0, 40.0), *[empty] * 6, (clip,) * 3)
 
-    assert drives("easymean", 259) and not drives("easymean", 8) and not drives("BallRun", 7)
+    assert is_driving_task("easymean", 259) and not is_driving_task("easymean", 8) and not is_driving_task("BallRun", 7)
     drawn = dict(draw_all(view("easymean", 259), tmp_path / "plots"))
     assert "speed" in drawn["pairs.png"] and "lidar" in drawn["road.png"] and "lidar.png" not in drawn
     assert (tmp_path / "plots" / "road.png").stat().st_size > 10_000

@@ -16,7 +16,7 @@ from conftest import run_cli, write_hdf5
 import safefeedback
 from safefeedback import simulators
 from safefeedback.dataset.export import FORMATS, export
-from safefeedback.dataset.export.work import Text
+from safefeedback.dataset.export.interface import TextOptions
 from safefeedback.dataset.reading import Folder
 from safefeedback.errors import InputError
 from safefeedback.feedback.recipe import Recipe
@@ -159,7 +159,7 @@ def steps(text: str) -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize("jsonl", [False, True])
 def test_trl(folder: Path, tmp_path: Path, jsonl: bool):
     """The columns and types that TRL documents for its preference and unpaired preference formats, as `datasets` opens them."""
-    text, ending, reader = (Text(jsonl=True), "jsonl", "json") if jsonl else (None, "parquet", "parquet")
+    text, ending, reader = (TextOptions(jsonl=True), "jsonl", "json") if jsonl else (None, "parquet", "parquet")
     export(folder, "trl-paired", tmp_path / "paired", ties="drop", text=text)
     export(folder, "trl-unpaired", tmp_path / "unpaired", text=text)
     paired, unpaired = (
@@ -195,7 +195,7 @@ def test_trl_with_fewer_digits_and_steps(folder: Path, tmp_path: Path):
         refused = run_cli("export", folder, "--format", "trl-unpaired", option, value, "--out", "x", cwd=tmp_path)
         assert refused.returncode == 2 and message in refused.stderr
     with pytest.raises(InputError, match="the format d4rl holds numbers, not text: leave --digits"):
-        export(folder, "d4rl", tmp_path / "x", rewards="none", text=Text(3))
+        export(folder, "d4rl", tmp_path / "x", rewards="none", text=TextOptions(3))
 
 
 def test_many_rows_are_all_written(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

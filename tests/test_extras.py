@@ -16,7 +16,7 @@ import safefeedback
 from safefeedback import imports as extras
 from safefeedback.errors import InputError
 from safefeedback.tasks import Task, find_task
-from safefeedback.values import plain
+from safefeedback.values import to_python
 
 
 @pytest.mark.parametrize(
@@ -39,8 +39,8 @@ def test_the_way_to_install_is_that_of_the_installation(
             raise NotImplementedError
 
     monkeypatch.setattr(extras, "distribution", lambda name: Ours())
-    assert extras.install("train") == command
-    assert extras.install("sim").endswith(" (Python 3.10 or 3.11)")
+    assert extras.install_command("train") == command
+    assert extras.install_command("sim").endswith(" (Python 3.10 or 3.11)")
 
 
 def test_a_command_without_its_extra_is_one_line(tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_a_command_without_its_extra_is_one_line(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["2", "2", "2"]
     assert done.stderr.splitlines() == [
-        f"error: {what} needs torch: {extras.install('train')}" for what in ("training", "this", "this")
+        f"error: {what} needs torch: {extras.install_command('train')}" for what in ("training", "this", "this")
     ]
 
 
@@ -79,7 +79,7 @@ def test_numpys_numbers_are_pythons(ball_file: Path, tmp_path: Path) -> None:
         safefeedback.Recipe(task, pairs=np.float64(20.5))
     fields = {**task.to_dict(), "observation_dim": np.int64(8), "cost_limits": np.array([10, 20, 40])}
     assert Task.from_dict(fields).cost_limits == (10, 20, 40) and type(Task.from_dict(fields).observation_dim) is int
-    assert plain((np.int64(1), 2.5)) == (1, 2.5) and plain("text") == "text" and plain(None) is None
+    assert to_python((np.int64(1), 2.5)) == (1, 2.5) and to_python("text") == "text" and to_python(None) is None
 
 
 def test_numpys_numbers_in_a_training() -> None:

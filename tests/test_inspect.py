@@ -24,10 +24,10 @@ from safefeedback.dataset.label_sets import relabel
 from safefeedback.dataset.reading import open_dataset
 from safefeedback.errors import InputError
 from safefeedback.feedback.recipe import Recipe
-from safefeedback.imports import install
+from safefeedback.imports import install_command
 from safefeedback.inspection.dataset import inspect_dataset
 from safefeedback.inspection.recordings import inspect_recordings
-from safefeedback.inspection.screen import dataset_table, recordings_table
+from safefeedback.inspection.tables import dataset_table, recordings_table
 from safefeedback.inspection.windows import repetition
 from safefeedback.tasks import tasks
 
@@ -296,7 +296,7 @@ def test_without_matplotlib_the_numbers_are_printed(folder: Path, monkeypatch, c
     monkeypatch.setattr(plots, "find_spec", lambda name: None)
     command.inspect(str(folder))
     shown = capsys.readouterr()
-    assert "safe segments" in shown.out and shown.err == f"note: plots need matplotlib: {install('plots')}\n"
+    assert "safe segments" in shown.out and shown.err == f"note: plots need matplotlib: {install_command('plots')}\n"
     assert not (folder / "plots").exists()
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from safefeedback.errors import InputError
-from safefeedback.feedback.filters import drop_both_unsafe, drop_preferred_unsafe, keep
+from safefeedback.feedback.filters import apply_filters, drop_both_unsafe, drop_preferred_unsafe
 from safefeedback.feedback.labels import prefer_by_return, safe_by_cost, segment_cost_limit, window_sum
 from safefeedback.feedback.noise import flip
 from safefeedback.types import Feedback, Pairs
@@ -89,7 +89,7 @@ def test_filters_by_hand():
 
 def test_keep_records_each_filter_alone_and_together():
     data = feedback([0.0, 0.0, 1.0, 1.0], [[1, 1], [0, 0], [1, 0], [1, 1]])
-    kept = keep(data, ("drop-both-unsafe", "drop-preferred-unsafe"))
+    kept = apply_filters(data, ("drop-both-unsafe", "drop-preferred-unsafe"))
     assert kept.pairs.pair_id.tolist() == [0, 3]
     assert [(e["removed"], e["removed_alone"], e["pairs_before"]) for e in kept.history] == [(1, 1, 4), (1, 2, 3)]
     assert [(e["train_safe_removed"], e["train_unsafe_removed"]) for e in kept.history] == [(0, 2), (1, 1)]
@@ -97,4 +97,4 @@ def test_keep_records_each_filter_alone_and_together():
 
 def test_nothing_left_is_an_error():
     with pytest.raises(InputError, match="without any pair"):
-        keep(feedback([0.0], [[0, 0]]), ("drop-both-unsafe",))
+        apply_filters(feedback([0.0], [[0, 0]]), ("drop-both-unsafe",))

@@ -11,7 +11,7 @@ import pytest
 
 import safefeedback
 from safefeedback.cli import main
-from safefeedback.dataset.loading import FORMATS, load_line
+from safefeedback.dataset.loading import FORMAT_NAMES, load_line
 from safefeedback.errors import command_line
 
 
@@ -77,7 +77,7 @@ def test_names_that_load_dataset_reads_otherwise_are_refused(name: str, ball_fil
 
 
 def test_every_format_of_load_dataset_is_known() -> None:
-    assert set(datasets.packaged_modules._PACKAGED_DATASETS_MODULES) <= set(FORMATS)
+    assert set(datasets.packaged_modules._PACKAGED_DATASETS_MODULES) <= set(FORMAT_NAMES)
     assert load_line(Path("json")) == f"datasets.load_dataset({str(Path.cwd() / 'json')!r})"
     assert load_line(Path("here/json"), "a") == "datasets.load_dataset('here/json', 'a')"
 

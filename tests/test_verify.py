@@ -40,7 +40,7 @@ from safefeedback.dataset.content import ColumnHashes, content_hash
 from safefeedback.dataset.label_sets import relabel
 from safefeedback.dataset.reading import open_dataset
 from safefeedback.feedback.recipe import Recipe
-from safefeedback.files import check_new, file_sha256
+from safefeedback.files import check_target, file_sha256
 from safefeedback.tasks import tasks
 from safefeedback.verification.verify import verify
 
@@ -202,7 +202,7 @@ def test_a_changed_label_set_is_caught(folder: Path, place: Path, name: str):
         made["statistics"] = stats.statistics(feedback, len(LENGTHS))
 
     edit(folder / "labels" / name, mended)
-    card.refresh(open_dataset(folder))
+    card.rewrite(open_dataset(folder))
     assert failed(folder, *given).keys() == {f"labels/{name}"}
     assert name == "regret" or failed(folder).keys() == {f"labels/{name}"}
 
@@ -285,7 +285,7 @@ def test_what_operating_systems_leave_is_no_foreign_file(bare: Path, tmp_path: P
     assert "notes.db does not belong" in failed(bare)["files"]
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / ".DS_Store").touch()
-    check_new(tmp_path / "out", overwrite=True)
+    check_target(tmp_path / "out", overwrite=True)
 
 
 def test_the_command(bare: Path, place: Path, capsys: pytest.CaptureFixture[str]):
@@ -310,7 +310,7 @@ def test_recordings_are_found_by_their_sha256(tmp_path: Path):
     folder, _ = safefeedback.build_dataset(Recipe(tasks()["BallRun"], pairs=5), "recordings", tmp_path / "data")
     assert "found on this machine" in notes(folder)["source"] and not failed(folder)
     edit(folder, lambda manifest: manifest["source"].update(license="cc0-1.0"))
-    card.refresh(open_dataset(folder))
+    card.rewrite(open_dataset(folder))
     assert failed(folder).keys() == {"source"}
 
 

@@ -15,10 +15,10 @@ from typer.testing import CliRunner
 from safefeedback import simulators
 from safefeedback.cli.app import app
 from safefeedback.errors import InputError
-from safefeedback.recorder.driving import DriveConfig, collect
-from safefeedback.recorder.gait import Gait, direction, found, learnt
+from safefeedback.recorder.gait import Gait, correction_network, direction, gait_numbers
 from safefeedback.recorder.recording import read_recording
 from safefeedback.recorder.script import find_script
+from safefeedback.recorder.scripted import ScriptedConfig, collect
 from safefeedback.recorder.walker import units, walk
 from safefeedback.tasks import find_task, tasks
 
@@ -49,7 +49,7 @@ def test_it_walks_round_the_circle() -> None:
     env = simulators.make(ANT)
     best = 0.0
     for seed in range(4):
-        gait, total = Gait(found(), 5.5, correction=learnt()), 0.0
+        gait, total = Gait(gait_numbers(), 5.5, correction=correction_network()), 0.0
         observation, _ = env.reset(seed=seed)
         for _ in range(300):
             action = gait.act(observation)
@@ -69,7 +69,7 @@ def test_an_episode_follows_from_seed_and_index_alone(tmp_path: Path) -> None:
     np.testing.assert_array_equal(first.actions, walk(task, 3, 1).actions)
     assert first.seed != walk(task, 4, 1).seed and first.unit == 1
     replay(task, first)
-    result = collect(task, tmp_path / "walk.hdf5", DriveConfig(13))
+    result = collect(task, tmp_path / "walk.hdf5", ScriptedConfig(13))
     episodes, attributes = read_recording(result.path)
     assert Counter(episode.unit for episode in episodes) == {unit: 1 for unit in range(13)}
     assert "walked by a scripted gait" in attributes["algorithm"] and "credit" not in attributes

@@ -38,7 +38,7 @@ from presa.networks.backprop import Backprop
 from presa.networks.mlp import Parameters, initial_parameters
 from presa.offline import action_statistics, held_out_accuracy
 from safefeedback.errors import InputError
-from safefeedback.values import make_plain
+from safefeedback.values import convert_fields
 
 Step = tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]
 
@@ -105,7 +105,7 @@ class Algorithm:
     precision: str = "fp32"
 
     def __post_init__(self) -> None:
-        make_plain(self)
+        convert_fields(self)
         for name, allowed in self.choices.items():
             if getattr(self, name) not in allowed:
                 raise InputError(f"{name} must be {' or '.join(allowed)}, not '{getattr(self, name)}'")

@@ -18,9 +18,9 @@ from presa.cli.runs import runs
 from presa.cli.study import study
 from presa.options import parse_cost_limits, parse_setting
 from safefeedback.errors import InputError, command_line
-from safefeedback.imports import need
-from safefeedback.terminal import Progress, saying, show_version
-from safefeedback.terminal import run as run_app
+from safefeedback.imports import require_packages
+from safefeedback.terminal import Progress, on_interrupt, show_version
+from safefeedback.terminal import run_program as run_app
 
 app = typer.Typer(
     help="Learn safe policies from preferences and safety labels, and prove them in the simulator.",
@@ -101,7 +101,7 @@ def train(
 
     The same command again continues a training that was interrupted, to the same result.
     """
-    need("training", "torch", "safetensors")
+    require_packages("training", "torch", "safetensors")
     from presa.algorithms import configure
     from presa.cli.output import TrainingDisplay, interruption_message, log_to_tensorboard
     from presa.data.limits import describe_labels, load_limits
@@ -141,7 +141,7 @@ def train(
     with Progress(f"training {algorithm}", quiet=as_json, unit="steps") as progress, ExitStack() as logs:
         log = {job.folder: logs.enter_context(log_to_tensorboard(job.folder, tensorboard)) for job in jobs}
         watch = TrainingDisplay(log, chosen.steps, progress, as_json, str(loaded[0].train.observations.device))
-        logs.enter_context(saying(lambda: interruption_message([job.folder for job in jobs])))
+        logs.enter_context(on_interrupt(lambda: interruption_message([job.folder for job in jobs])))
         results = train_all(algorithm, chosen, jobs, settings, watch, overwrite, watch.step)
     for job in jobs:
         write_card_and_plots(job.folder)
@@ -221,7 +221,7 @@ def evaluate(
         seen = played or Task.from_dict(load(str(run)).facts["task"])
         require_drawing(seen)
     lost = "the evaluations that were finished are kept" if below else "nothing of this evaluation is kept"
-    with Progress("playing", quiet=as_json) as progress, saying(lambda: f"interrupted; {lost}"):
+    with Progress("playing", quiet=as_json) as progress, on_interrupt(lambda: f"interrupted; {lost}"):
         if below:
             results = evaluate_runs(Path(str(run)), below, episodes, seed, cost_limit, played, processes, progress)
             summaries = {name: one if isinstance(one, str) else one["summary"] for name, one in results.items()}

@@ -73,7 +73,7 @@ def study(
     from presa.study.rows import collect, write_rows
     from presa.study.workers import run_locally
     from safefeedback.parallel import cores, shard
-    from safefeedback.terminal import Progress, saying
+    from safefeedback.terminal import Progress, on_interrupt
 
     if source not in ("dsrl", "recordings"):
         raise InputError(f"--source must be dsrl or recordings, not '{source}': a study never mixes them")
@@ -107,7 +107,7 @@ def study(
     if write_study(root, found, scope, cells) and not as_json:
         print(f"note: {name} had another scope in {root}; the report is of this one now, finished cells of both stay")
     kept = "interrupted; what is finished is kept, and the same command goes on with the rest"
-    with Progress(f"study {name}", quiet=as_json) as progress, saying(lambda: kept):
+    with Progress(f"study {name}", quiet=as_json) as progress, on_interrupt(lambda: kept):
         with FileLock(root / "datasets.lock"):
             lacking = prepare(root, cells, progress)
         if prepare_only:

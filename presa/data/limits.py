@@ -53,7 +53,7 @@ def load_limits(
     base, published = load_data(folder, labels, pairs, device, oracle), folder.manifest
     made: dict[str | None, AnyManifest] = {None: published}
     made.update(folder.label_sets)
-    asked = folder.labelled_by(labels)
+    asked = folder.labels_manifest(labels)
     loaded = []
     for limit in limits:
         if limit != base.cost_limit and published.recipe.filters:
@@ -98,7 +98,7 @@ def _require_tellable(source: str, limit: float, asked: AnyManifest) -> None:
     choices, filters = asked.labelling, asked.labelling.filters
     refusal = f"{source} has no labels for cost limit {limit:g}, and the oracle does not tell them"
     if asked.by_people:
-        mind = f"cost limit {choices.limit:g}" if asked.asked_limit else "no cost limit"
+        mind = f"cost limit {choices.limit:g}" if asked.uses_cost_limit else "no cost limit"
         raise InputError(f"{refusal}: people gave the labels, with {mind} in mind")
     if filters or choices.safety_noise != "none":
         reason = f"its pairs were filtered at limit {choices.limit:g}" if filters else "its annotators err near the limit"

@@ -19,10 +19,10 @@ from safefeedback.dataset.manifest import Manifest
 from safefeedback.dataset.reading import Folder, open_dataset
 from safefeedback.dataset.rows import Dataset
 from safefeedback.errors import InputError
-from safefeedback.feedback.labels import one_sided
+from safefeedback.feedback.labels import one_sided_warning
 from safefeedback.tasks import Task
 from safefeedback.types import Episodes, UnlabelledEpisodes
-from safefeedback.values import plain
+from safefeedback.values import to_python
 
 
 @dataclass(frozen=True)
@@ -171,7 +171,7 @@ def load_data(
     Raises:
         InputError: if it cannot be read, has another layout, or does not fit its task.
     """
-    folder, pairs = open_dataset(source), plain(pairs)
+    folder, pairs = open_dataset(source), to_python(pairs)
     published = folder.pairs(segments=False)
     manifest = _manifest(folder, published)
     dataset = published if labels is None else folder.pairs(labels, segments=False)
@@ -179,9 +179,9 @@ def load_data(
         if not 1 <= pairs <= len(dataset):
             raise InputError(f"--pairs must lie between 1 and the dataset's {len(dataset):,}, not {pairs:,}")
         dataset = dataset.take(np.arange(pairs))
-    if lopsided := one_sided(dataset.preference):
+    if lopsided := one_sided_warning(dataset.preference):
         warnings.warn(f"{folder.source}: {lopsided}", stacklevel=2)
-    made = folder.labelled_by(labels)
+    made = folder.labels_manifest(labels)
     train, segments_sha256 = _split(folder, "train", published, dataset, device, oracle)
     held_out = folder.pairs(split="test", segments=False) if manifest.splits.get("test") else None
     test = None

@@ -18,7 +18,7 @@ from presa.runs.plots import PANELS
 from presa.runs.records import read_config, read_metrics
 from presa.study.grid import Column, Level, Study
 from safefeedback.errors import InputError
-from safefeedback.plots.style import bare, new_figure, plain
+from safefeedback.plots.style import default_style, new_figure, without_frame
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -115,10 +115,10 @@ def learning_curves(judged: Sequence[EvaluatedRun]) -> Figure | None:
         return None
     methods = list(dict.fromkeys(one.name for one in judged))
     wide = min(3, len(keys))
-    with plain():
+    with default_style():
         figure = new_figure(3.2 * wide, 2.3 * -(-len(keys) // wide))
         for place, key in enumerate(keys):
-            axes = bare(figure.add_subplot(-(-len(keys) // wide), wide, place + 1))
+            axes = without_frame(figure.add_subplot(-(-len(keys) // wide), wide, place + 1))
             for one in judged:
                 known = [(line["step"], line[key]) for line in lines[one.folder] if line.get(key) is not None]
                 if known:

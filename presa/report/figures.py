@@ -13,7 +13,7 @@ from presa.report.tables import Table
 from presa.runs.records import read_metrics
 from presa.study.cells import cell_folder
 from presa.study.grid import Cell
-from safefeedback.plots.style import ACCENT, OTHER, SAFE, UNSAFE, bare, new_figure, plain
+from safefeedback.plots.style import ACCENT, OTHER, SAFE, UNSAFE, default_style, new_figure, without_frame
 from safefeedback.simulators.ceilings import ceiling
 from safefeedback.tasks import find_task
 
@@ -29,7 +29,7 @@ NamedFigure = tuple[str, "Figure", str]
 def draw(table: Table, root: Path, cells: Sequence[Cell]) -> list[NamedFigure]:
     """(name, figure, caption) of every figure that the table has something for."""
     found: list[NamedFigure] = []
-    with plain():
+    with default_style():
         for maker in (ratio, scatter, sweep):
             if (made := maker(table)) is not None:
                 found.append(made)
@@ -44,7 +44,7 @@ def ratio(table: Table) -> NamedFigure | None:
         return None
     names = [column.name for column in table.study.columns]
     figure = new_figure(max(4.0, 1.1 * len(names)), 3.0)
-    axes = bare(figure.add_subplot())
+    axes = without_frame(figure.add_subplot())
     series = [(-0.2, SAFE, "ours", [table.safe_count(index, "") for index in range(len(names))])]
     if table.study.paper:
         series.append((0.2, OTHER, "paper", [table.paper_safe_count(index, "") for index in range(len(names))]))
@@ -74,7 +74,7 @@ def scatter(table: Table) -> NamedFigure | None:
     high = max([high, *(most for line in table.lines if (most := ceiling(find_task(line.task))) is not None)])
     first, high_points, wide_points = None, 110 / (high - low + 0.2), 125 / right  # a panel is so large
     for place, index in enumerate(columns):
-        axes = bare(figure.add_subplot(-(-len(columns) // wide), wide, place + 1, sharex=first, sharey=first))
+        axes = without_frame(figure.add_subplot(-(-len(columns) // wide), wide, place + 1, sharex=first, sharey=first))
         first = first or axes
         dots = [(line.task, line.entries[index]) for line in table.lines if line.entries[index].runs]
         taken: list[tuple[float, float]] = []
@@ -111,7 +111,7 @@ def sweep(table: Table) -> NamedFigure | None:
     names = [level.name for level in study.levels] if len(study.levels) > 1 else [column.name for column in study.columns]
     figure = new_figure(7.5, 3.0)
     for place, what in enumerate(("reward", "cost")):
-        axes = bare(figure.add_subplot(1, 2, place + 1))
+        axes = without_frame(figure.add_subplot(1, 2, place + 1))
         if len(study.levels) > 1:
             for index, column in enumerate(study.columns):
                 _band(axes, table, [(index, name) for name in names], what, column.name, COLOURS[index])
@@ -180,7 +180,7 @@ def curves(table: Table, root: Path, cells: Sequence[Cell]) -> NamedFigure | Non
     wide, high = min(4, len(tasks)), 2 * -(-len(tasks) // 4)
     for place, task in enumerate(tasks):
         for offset, what in enumerate(("reward", "cost")):
-            axes = bare(figure.add_subplot(high, wide, (2 * (place // wide) + offset) * wide + place % wide + 1))
+            axes = without_frame(figure.add_subplot(high, wide, (2 * (place // wide) + offset) * wide + place % wide + 1))
             for cell, (steps, values, cloned) in series:
                 if cell.task == task:
                     middle, deviation = values[what].mean(0), values[what].std(0)

@@ -21,7 +21,7 @@ from safefeedback.parallel import cores
 from safefeedback.randomness import stream
 from safefeedback.simulators import can_simulate
 from safefeedback.tasks import Task
-from safefeedback.values import plain
+from safefeedback.values import to_python
 
 # One thread a process: episodes are spread over processes, and sums do not depend on how many threads add them up.
 ONE_THREAD = {name: "1" for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")}
@@ -57,7 +57,7 @@ def evaluate(
     Raises:
         InputError: if the task cannot be simulated here, or the policy cannot act in it.
     """
-    cost_limit, episodes, seed = plain(cost_limit), plain(episodes), plain(seed)
+    cost_limit, episodes, seed = to_python(cost_limit), to_python(episodes), to_python(seed)
     if episodes < 1:
         raise InputError(f"--episodes must be at least 1, not {episodes}")
     if not (math.isfinite(cost_limit) and cost_limit >= 0):

@@ -11,8 +11,8 @@ import numpy as np
 
 from presa.files import POLICY_FILE, read_failure
 from safefeedback.errors import InputError
-from safefeedback.imports import need
-from safefeedback.values import described
+from safefeedback.imports import require_packages
+from safefeedback.values import format_repr
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def policy_repr(facts: dict[str, Any], acts_by: str) -> str:
     task, limit = facts.get("task", {}), facts.get("cost_limit")
     title = f"Policy: {facts.get('algorithm')} on {task.get('name')}, cost limit {limit}, seed {facts.get('seed')}"
     shapes = f"observations [n, {task.get('observation_dim')}] -> actions [n, {task.get('action_dim')}]"
-    return described(title, {"acts by": acts_by, "act": shapes})
+    return format_repr(title, {"acts by": acts_by, "act": shapes})
 
 
 class Policy(Protocol):
@@ -83,7 +83,7 @@ def load(run: str | Path) -> Policy:
         unfinished = " (its training is not finished)" if (path.parent / "config.json").is_file() else ""
         unfinished = f" (it was given up: {failure})" if failure is not None else unfinished
         raise InputError(f"{run} holds no policy{unfinished}: give the folder of a finished `presa train`")
-    need("loading a policy", "safetensors")
+    require_packages("loading a policy", "safetensors")
     from safetensors import SafetensorError, safe_open
 
     try:

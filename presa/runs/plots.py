@@ -52,13 +52,13 @@ def draw_learning_curve(lines: list[dict[str, Any]], title: str, file: Path, tar
             panels.append((name, present))
     if not panels or find_spec("matplotlib") is None:
         return False
-    from safefeedback.plots.style import bare, new_figure, plain, save
+    from safefeedback.plots.style import default_style, new_figure, save, without_frame
 
     columns, cloned = min(3, len(panels)), max((line["step"] for line in lines if line["stage"] == "bc"), default=None)
-    with plain():
+    with default_style():
         figure = new_figure(3.6 * columns, 2.9 * -(-len(panels) // columns))
         for index, (name, keys) in enumerate(panels):
-            axes = bare(figure.add_subplot(-(-len(panels) // columns), columns, index + 1, title=name, xlabel="step"))
+            axes = without_frame(figure.add_subplot(-(-len(panels) // columns), columns, index + 1, title=name, xlabel="step"))
             if cloned is not None:
                 axes.axvspan(0, cloned, color="0.93", label="cloning" if "cloning_loss" not in keys else None)
             for key in keys:

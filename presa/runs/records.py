@@ -20,8 +20,8 @@ from typing import Any
 
 from presa.files import FAILURE_FILE, POLICY_FILE, write_bytes, write_json
 from safefeedback.errors import InputError
-from safefeedback.files import is_litter
-from safefeedback.values import make_plain
+from safefeedback.files import is_system_file
+from safefeedback.values import convert_fields
 
 FORMAT_VERSION = 1
 RUN_KEYS = ("format_version", "algorithm", "configuration", "data")  # a config.json without them is not one of ours
@@ -49,7 +49,7 @@ class MonitorSettings:
     evaluate_episodes: int = 5
 
     def __post_init__(self) -> None:
-        make_plain(self)
+        convert_fields(self)
         for name in ("report_every", "checkpoint_every", "evaluate_episodes"):
             if getattr(self, name) < 1:
                 raise InputError(f"--{name.replace('_', '-')} must be at least 1, not {getattr(self, name)}")
@@ -156,7 +156,7 @@ def open_folder(folder: Path, config: dict[str, Any], overwrite: bool = False) -
 def check_folder(folder: Path, config: dict[str, Any], overwrite: bool = False) -> None:
     """Raises InputError if something else than the same run, or with `overwrite` than any run, is in the folder."""
     if not (folder / "config.json").is_file():
-        if folder.exists() and (not folder.is_dir() or not all(is_litter(path.name) for path in folder.iterdir())):
+        if folder.exists() and (not folder.is_dir() or not all(is_system_file(path.name) for path in folder.iterdir())):
             raise InputError(f"{folder} exists and is not a run of presa: choose another --out")
         return
     _require_run(folder)

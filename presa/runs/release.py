@@ -11,7 +11,7 @@ import yaml
 from presa.files import POLICY_FILE
 from presa.runs.card import render
 from presa.runs.records import read_config
-from safefeedback.dataset.card import YOURS
+from safefeedback.dataset.card import NOTES_MARKER
 from safefeedback.errors import InputError
 from safefeedback.publish.release import Release
 
@@ -41,7 +41,7 @@ def run_release(run: Path, repo: str) -> Release:
     files: dict[str, Path | bytes] = {name: run / name for name in FILES if (run / name).is_file()}
     metadata = yaml.safe_dump(_metadata(run, config, repo), sort_keys=False, allow_unicode=True, width=1000)
     text = render(run).replace("<this folder>", repo)
-    return Release("model", files, f"---\n{metadata}---\n\n{text}\n{YOURS}", "", FILES, "config.json", differs)
+    return Release("model", files, f"---\n{metadata}---\n\n{text}\n{NOTES_MARKER}", "", FILES, "config.json", differs)
 
 
 def _metadata(run: Path, config: dict[str, Any], repo: str) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from presa.runs.records import MonitorSettings, last_checkpoint, read_metrics, w
 from presa.runs.training_run import OnReport, TrainingRun
 from safefeedback.errors import InputError
 from safefeedback.simulators import can_simulate
-from safefeedback.values import make_plain
+from safefeedback.values import convert_fields
 
 Started = dict[TrainingRun, tuple[Examples, Snapshot]]
 OnStep = Callable[[Path, int], None]
@@ -47,7 +47,7 @@ class Job:
     folder: Path
 
     def __post_init__(self) -> None:
-        make_plain(self)
+        convert_fields(self)
 
 
 def job_grid(datas: Sequence[Data], seeds: Sequence[int], folder: Path) -> list[Job]:

@@ -18,7 +18,7 @@ from typing import Any
 from presa.files import write_json
 from presa.study.grid import Cell, Scope, Study, find_study, studies
 from safefeedback.errors import InputError, command_line
-from safefeedback.files import is_litter
+from safefeedback.files import is_system_file
 
 FORMAT_VERSION = 1
 
@@ -38,7 +38,7 @@ def open_root(root: Path, source: str) -> None:
             raise InputError(f"{root} holds studies of source {found.get('source')}, not {source}: choose another --out")
         return
     if root.exists() and (
-        not root.is_dir() or any(not path.name.startswith(".") and not is_litter(path.name) for path in root.iterdir())
+        not root.is_dir() or any(not path.name.startswith(".") and not is_system_file(path.name) for path in root.iterdir())
     ):
         raise InputError(f"{root} exists and is not a folder of studies: choose another --out")
     try:

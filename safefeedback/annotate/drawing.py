@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from safefeedback.plots import geometry
-from safefeedback.plots.driving import FREE_SPEED, LASERS, drive, drives
+from safefeedback.plots.driving import FREE_SPEED, LASERS, decode_driving, is_driving_task
 from safefeedback.plots.driving import REACH as LASER_REACH
 
 CURVES = 6  # observation dims drawn where nothing is known about their meaning
@@ -53,7 +53,7 @@ def channels(view: dict[str, Any], observations: np.ndarray) -> np.ndarray:
         readings = [reading[..., bin_] for reading in seen.values() for bin_ in range(geometry.LIDAR_BINS)]
         return _stack([geometry.speeds(task, observations), *readings])
     if view["kind"] == "driving":
-        car = drive(observations)
+        car = decode_driving(observations)
         lasers = car.lidar.reshape(*car.lidar.shape[:-1], -1, BUNDLE).min(axis=-1)
         of_car = [np.maximum(car.speed, 0), car.left, car.right, car.heading, car.lane_offset]
         return _stack([*of_car, *np.moveaxis(lasers, -1, 0)])
@@ -105,7 +105,7 @@ def _lidar(task: str, observations: np.ndarray) -> dict[str, Any] | None:
 
 
 def _driving(task: str, dims: int) -> dict[str, Any] | None:
-    if not drives(task, dims):
+    if not is_driving_task(task, dims):
         return None
     lasers = LASERS // BUNDLE
     return {

@@ -15,7 +15,7 @@ from safefeedback.annotate.results import results
 from safefeedback.annotate.store import Store
 from safefeedback.annotate.study import READS_TRUTH, Study
 from safefeedback.annotate.tallies import ORDINARY, Tallies, withdrawn
-from safefeedback.dataset.answers import COLUMNS, MORE, import_answers
+from safefeedback.dataset.answers import COLUMNS, EXTRA_COLUMNS, import_answers
 from safefeedback.dataset.manifest import LabelSetManifest
 from safefeedback.dataset.reading import open_dataset
 from safefeedback.errors import InputError
@@ -61,7 +61,7 @@ def answers_csv(rows: list[dict[str, Any]], names: dict[str, str]) -> str:
     called = {person: f"annotator-{number}" for number, person in enumerate((one for one in names if one in there), start=1)}
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*COLUMNS, *MORE])
+    writer.writerow([*COLUMNS, *EXTRA_COLUMNS])
     for row in sorted(rows, key=lambda row: (row["pair_id"], called[row["person"]])):
         cannot = row["cannot_tell"].split()
         values = ["" if row[key] is None else f"{row[key]:g}" for key in ("preference", "safe_0", "safe_1")]

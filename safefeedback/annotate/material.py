@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from safefeedback.annotate.drawing import channels, describe_view
 from safefeedback.annotate.refusal import Refusal
-from safefeedback.dataset.label_sets import open_folder
+from safefeedback.dataset.label_sets import open_local
 from safefeedback.dataset.manifest import Manifest
 from safefeedback.errors import InputError
 from safefeedback.feedback.labels import segment_cost_limit
@@ -62,7 +62,7 @@ class Material:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._stamp = _stamp(folder)
-        opened = open_folder(folder)
+        opened = open_local(folder)
         self.manifest = opened.manifest
         self.task, self.length = self.manifest.task, self.manifest.recipe.length
         splits = self.manifest.splits

@@ -13,7 +13,7 @@ import numpy as np
 from safefeedback import sources
 from safefeedback.annotate.frames import COLUMNS, HEIGHT, WIDTH, file_name
 from safefeedback.annotate.material import Material
-from safefeedback.dataset.label_sets import open_folder
+from safefeedback.dataset.label_sets import open_local
 from safefeedback.errors import InputError
 from safefeedback.files import file_sha256, replacing
 from safefeedback.simulators import can_simulate, make
@@ -40,7 +40,7 @@ def render(material: Material, folder: Path, on_progress: Callable[[int, int], N
         raise InputError(f"--render: {reason}")
     if find_spec("PIL") is None:
         raise InputError("--render needs the package pillow: uv sync --extra plots")
-    pairs = open_folder(material.folder).feedback().pairs
+    pairs = open_local(material.folder).feedback().pairs
     wanted: dict[int, list[tuple[int, Path]]] = {}  # episode -> first step and image of each segment
     for row, pair_id in enumerate(pairs.pair_id.tolist()):
         for segment in (0, 1):

@@ -114,7 +114,7 @@ def annotate(
         from safefeedback.cli import annotate_study as study
 
         how = {"consensus": consensus, "overwrite": overwrite, "same_person": same_person, "as_json": as_json}
-        study.do(folder, name, *next(iter(chosen.items())), how)
+        study.run_action(folder, name, *next(iter(chosen.items())), how)
         return
     if space is not None:
         from safefeedback.cli.annotate_space import write
@@ -143,10 +143,10 @@ def _serve(
     from safefeedback.annotate.serve import listen, serve
     from safefeedback.annotate.store import place
     from safefeedback.annotate.study import token
-    from safefeedback.dataset.label_sets import check_name, open_folder
+    from safefeedback.dataset.label_sets import check_set_name, open_local
 
-    check_name(folder, name, overwrite=True)
-    open_folder(folder)  # before anything is made beside it
+    check_set_name(folder, name, overwrite=True)
+    open_local(folder)  # before anything is made beside it
     others = host not in LOOPBACK or address is not None  # by way of a proxy or a tunnel
     with alone(place(folder, name)):  # before anything is read or chosen
         desk, study, frames = open_study(folder, name, given, open_to_others=others)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from safefeedback.annotate.study import Study
 
 
-def do(folder: Path, name: str, action: str, value: Any, how: dict[str, Any]) -> None:
+def run_action(folder: Path, name: str, action: str, value: Any, how: dict[str, Any]) -> None:
     """Does one thing with a study's answers.
 
     Args:
@@ -56,13 +56,13 @@ def _change(store: Store, study: Study, material: Material, name: str, action: s
     elif action == "withdraw":
         _withdraw(store, material.folder, name, value)
     else:
-        person = store_person(store, value)
+        person = person_by_name(store, value)
         with store.adding():
             store.event(person, action)
         print(f"{value} is {'left out of' if action == 'exclude' else 'in'} the label set that --finish makes")
 
 
-def store_person(store: Store, name: str) -> str:
+def person_by_name(store: Store, name: str) -> str:
     """The id of a person who answered."""
     found = {row["name"]: row["id"] for row in store.rows("SELECT name, id FROM person")}
     if name not in found:
@@ -72,9 +72,11 @@ def store_person(store: Store, name: str) -> str:
 
 def _finish(store: Store, study: Study, material: Material, name: str, how: dict[str, Any]) -> None:
     from safefeedback.annotate.finish import finish
-    from safefeedback.cli.labels import report
+    from safefeedback.cli.labels import print_label_sets
 
-    report(material.folder, [finish(store, study, material, name, how["consensus"], how["overwrite"])], how["as_json"])
+    print_label_sets(
+        material.folder, [finish(store, study, material, name, how["consensus"], how["overwrite"])], how["as_json"]
+    )
 
 
 def _merge(store: Store, study: Study, material: Material, source: str, same_person: bool) -> None:
@@ -100,7 +102,7 @@ def _withdraw(store: Store, folder: Path, name: str, person: str) -> None:
     from safefeedback.annotate.opening import alone
 
     with alone(store.path):
-        id = store_person(store, person)
+        id = person_by_name(store, person)
         with store.adding():
             answers = store.rows("SELECT count(*) AS n FROM every_answer WHERE person = ? AND undoes = ''", id)[0]["n"]
             store.forget(id)

@@ -20,7 +20,7 @@ from safefeedback.errors import InputError
 from safefeedback.feedback.sampling import SAMPLERS
 from safefeedback.feedback.variants import describe
 from safefeedback.simulators import SIMULATORS
-from safefeedback.terminal import Progress, run, show_version
+from safefeedback.terminal import Progress, run_program, show_version
 
 if TYPE_CHECKING:
     from safefeedback.feedback.recipe import Recipe
@@ -246,12 +246,12 @@ app.command()(export)
 def _build_several(
     recipes: list[Recipe], source: str, folder: Path, overwrite: bool, processes: int | None, ray: str | None, as_json: bool
 ) -> None:
-    from safefeedback.cli.build_many import build_all, todo
+    from safefeedback.cli.build_many import build_all, unbuilt_recipes
     from safefeedback.parallel import cores
 
     if processes is not None and (ray is not None or processes < 1):
         raise InputError("--processes must be at least 1, and is for this machine: a cluster (--ray) spreads the tasks itself")
-    left = todo(recipes, source, folder, overwrite)
+    left = unbuilt_recipes(recipes, source, folder, overwrite)
     told: dict[str, Any] = {"folder": str(folder), "built": {}, "kept": len(recipes) - len(left), "failures": {}}
     with Progress("building", quiet=as_json) as progress:
         if told["kept"] and not as_json:
@@ -289,4 +289,4 @@ def _text_or_file(value: str, ending: str) -> str:
 
 def main(words: list[str] | None = None) -> None:
     """The program `safefeedback`."""
-    run(app, "safefeedback", words)
+    run_program(app, "safefeedback", words)

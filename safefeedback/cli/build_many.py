@@ -10,28 +10,28 @@ from pathlib import Path
 from typing import Any
 
 from safefeedback.cli.output import summary
-from safefeedback.dataset.loading import check_out
+from safefeedback.dataset.loading import check_loadable
 from safefeedback.dataset.reading import open_dataset
-from safefeedback.dataset.reproduce import build_words
+from safefeedback.dataset.reproduce import build_options
 from safefeedback.errors import InputError
 from safefeedback.feedback.recipe import Recipe
-from safefeedback.files import check_new
+from safefeedback.files import check_target
 from safefeedback.parallel import run_locally, run_on_cluster
 
-Told = dict[str, Any]
+Outcome = dict[str, Any]
 SOURCES = ("auto", "dsrl", "recordings")
 
 
-def todo(recipes: Sequence[Recipe], source: str, folder: Path, overwrite: bool) -> list[Recipe]:
+def unbuilt_recipes(recipes: Sequence[Recipe], source: str, folder: Path, overwrite: bool) -> list[Recipe]:
     """The recipes whose dataset is not in the folder yet.
 
     Raises:
         InputError: if something else is in the place of one, unless it is to be overwritten.
     """
-    check_out(folder)
+    check_loadable(folder)
     left = [recipe for recipe in recipes if overwrite or not _built(folder / recipe.task.name, recipe, source)]
     for recipe in left:
-        check_new(folder / recipe.task.name, overwrite)
+        check_target(folder / recipe.task.name, overwrite)
     return left
 
 
@@ -42,7 +42,7 @@ def build_all(
     overwrite: bool,
     processes: int,
     address: str | None,
-    on_done: Callable[[str, Told], None],
+    on_done: Callable[[str, Outcome], None],
 ) -> None:
     """Builds a dataset of each recipe; what fails does not stop the rest.
 
@@ -76,7 +76,7 @@ def build_all(
 
 
 def _command(recipe: Recipe, source: str, out: Path, overwrite: bool) -> list[str]:
-    words = [*build_words(recipe, recipe.task.name, source), "--out", str(out), "--json"]
+    words = [*build_options(recipe, recipe.task.name, source), "--out", str(out), "--json"]
     return [sys.executable, "-m", "safefeedback", "build", *words, *(["--overwrite"] if overwrite else [])]
 
 
@@ -89,7 +89,7 @@ def _built(folder: Path, recipe: Recipe, source: str) -> bool:
         return False
 
 
-def _read(code: int, out: str, err: str) -> Told:
+def _read(code: int, out: str, err: str) -> Outcome:
     """What a command that ended has told."""
     lines = err.strip().splitlines()
     warned = [line for line in lines if line.startswith("warning: ")]

@@ -119,11 +119,11 @@ def _collect_one(task: Task, out: Path, values: dict[str, Any], given: dict[str,
 
 def _play(task: Task, script: Script, out: Path, values: dict[str, Any], quiet: bool) -> Collected:
     """Record a script."""
-    from safefeedback.recorder.driving import DriveConfig
-    from safefeedback.recorder.driving import collect as run
+    from safefeedback.recorder.scripted import ScriptedConfig
+    from safefeedback.recorder.scripted import collect as run
     from safefeedback.terminal import Progress
 
-    config = DriveConfig(values["episodes"], values["seed"], values["license"], values["author"])
+    config = ScriptedConfig(values["episodes"], values["seed"], values["license"], values["author"])
     with Progress(f"playing {task.name}", quiet=quiet) as progress:
 
         def on_episode(index: int, episode: Episode) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 
-from safefeedback.imports import install
+from safefeedback.imports import install_command
 from safefeedback.parallel import cores
 
 # what each check does in a process of its own, so that a crash of a simulator is a result and not the end
@@ -71,7 +71,7 @@ def examine(check: Check) -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             missing.append(package)
     if missing:
-        remedy = install(check.extra) if check.extra else "install safefeedback again"
+        remedy = install_command(check.extra) if check.extra else "install safefeedback again"
         return {"name": check.name, "state": "missing", "detail": f"{', '.join(missing)}: {remedy}"}
     result = subprocess.run([sys.executable, "-c", check.code], capture_output=True, text=True, check=False)
     if result.returncode != 0:

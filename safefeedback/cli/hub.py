@@ -30,7 +30,7 @@ def publish(
     as_json: Json = False,
 ) -> None:
     """Publish a dataset, or several in one repository, on the Hugging Face Hub: checked, in one commit, with a version tag."""
-    from safefeedback.publish.collection import collection_release, members
+    from safefeedback.publish.collection import collection_release, dataset_names
     from safefeedback.publish.dataset import dataset_release
     from safefeedback.publish.label_set import labels_release
     from safefeedback.publish.push import publish as send
@@ -40,7 +40,7 @@ def publish(
     message = " ".join(message.split())
     if not message.isprintable():
         raise InputError(f"--message {message!r} holds what cannot be written into the card: give plain text")
-    names = members(folder)
+    names = dataset_names(folder)
     for name in names:  # before what it says is used
         _verify(folder / name, as_json)
     if labels is not None and base is not None:
@@ -107,9 +107,9 @@ def export(
 ) -> None:
     """Write a dataset in a format of another project."""
     from safefeedback.dataset.export import export as write
-    from safefeedback.dataset.export.work import Text
+    from safefeedback.dataset.export.interface import TextOptions
 
-    text = Text(digits, 1 if stride is None else stride, jsonl) if jsonl or (digits, stride) != (None, None) else None
+    text = TextOptions(digits, 1 if stride is None else stride, jsonl) if jsonl or (digits, stride) != (None, None) else None
     result = write(folder, kind, out or Path(f"{Path(folder).name}-{kind}"), labels, split, ties, rewards, text)
     if as_json:
         print(json.dumps(result))

@@ -28,8 +28,8 @@ def inspect(
 ) -> None:
     """Show what decides whether training can work, as numbers and plots: safe share, margins, conflicts, coverage."""
     from safefeedback.cli.output import print_table
-    from safefeedback.imports import install
-    from safefeedback.inspection.screen import dataset_table, recordings_table
+    from safefeedback.imports import install_command
+    from safefeedback.inspection.tables import dataset_table, recordings_table
     from safefeedback.plots import available, draw_all
 
     result, view, folder = _look(source, task, labels, length, quiet=as_json)
@@ -48,7 +48,7 @@ def inspect(
         if drawn and place == Path(source) / "plots":
             _show_in_card(Path(source))
     elif plots:
-        print(f"note: plots need matplotlib: {install('plots')}", file=sys.stderr)
+        print(f"note: plots need matplotlib: {install_command('plots')}", file=sys.stderr)
     if as_json:
         print(json.dumps({**result, "plots": drawn}, allow_nan=False))
         return
@@ -58,12 +58,12 @@ def inspect(
 
 def _show_in_card(folder: Path) -> None:
     """Shows the best of the pictures in the card of the dataset in whose folder they were drawn, if it is our card."""
-    from safefeedback.dataset.card import YOURS, refresh
+    from safefeedback.dataset.card import NOTES_MARKER, rewrite
     from safefeedback.dataset.reading import open_dataset
 
     try:
-        if YOURS in (folder / "README.md").read_text(encoding="utf-8"):
-            refresh(open_dataset(folder))
+        if NOTES_MARKER in (folder / "README.md").read_text(encoding="utf-8"):
+            rewrite(open_dataset(folder))
     except (InputError, OSError, ValueError) as error:
         print(f"note: the card does not show the plots: {error}", file=sys.stderr)
 

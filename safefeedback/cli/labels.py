@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout, and nothing else.")]
 Dataset = Annotated[Path, typer.Argument(help="A dataset's folder.")]
-SAME = "(default: as the dataset)"
+AS_DATASET = "(default: as the dataset)"
 TEACHER_HELP = f"Who gives preferences: {describe(TEACHERS)}. Settings combine."
 SAFETY_HELP = f"Who gives safety labels: {describe(ANNOTATORS)}; none gives the true ones. Consensus: {', '.join(CONSENSUS)}."
 FILTER_HELP = f"{' or '.join(FILTERS)}; may be given several times."
@@ -34,16 +34,20 @@ labels = typer.Typer(help="Label sets made elsewhere.", no_args_is_help=True)
 
 def relabel(
     folder: Dataset,
-    cost_limit: Annotated[str | None, typer.Option(help=f"Cost limit of a whole episode, or several: 10,20,40. {SAME}")] = None,
-    noise: Annotated[
-        str | None, typer.Option(help=f"Share of the safety labels to flip, or several: 0,0.1,0.2. {SAME}")
+    cost_limit: Annotated[
+        str | None, typer.Option(help=f"Cost limit of a whole episode, or several: 10,20,40. {AS_DATASET}")
     ] = None,
-    horizon: Annotated[str | None, typer.Option(help=f"Steps the limit belongs to: task, longest, or a number. {SAME}")] = None,
-    teacher: Annotated[str | None, typer.Option(help=f"{TEACHER_HELP} {SAME}")] = None,
-    safety_noise: Annotated[str | None, typer.Option(help=f"{SAFETY_HELP} {SAME}")] = None,
-    preference_noise: Annotated[float | None, typer.Option(help=f"Share of the preferences to flip. {SAME}")] = None,
+    noise: Annotated[
+        str | None, typer.Option(help=f"Share of the safety labels to flip, or several: 0,0.1,0.2. {AS_DATASET}")
+    ] = None,
+    horizon: Annotated[
+        str | None, typer.Option(help=f"Steps the limit belongs to: task, longest, or a number. {AS_DATASET}")
+    ] = None,
+    teacher: Annotated[str | None, typer.Option(help=f"{TEACHER_HELP} {AS_DATASET}")] = None,
+    safety_noise: Annotated[str | None, typer.Option(help=f"{SAFETY_HELP} {AS_DATASET}")] = None,
+    preference_noise: Annotated[float | None, typer.Option(help=f"Share of the preferences to flip. {AS_DATASET}")] = None,
     filter: Annotated[list[str] | None, typer.Option(help=f"{FILTER_HELP} (default: none)")] = None,
-    seed: Annotated[int | None, typer.Option(help=f"Seed of every random choice. {SAME}")] = None,
+    seed: Annotated[int | None, typer.Option(help=f"Seed of every random choice. {AS_DATASET}")] = None,
     name: Annotated[
         str | None, typer.Option(help="Name of the label set (default: limit40-noise20 and what else differs).")
     ] = None,
@@ -72,7 +76,7 @@ def relabel(
     there = set() if overwrite else {path.name for path in (folder / "labels").glob("*")}
     with Progress("labelling", quiet=as_json) as progress:
         made = add_sets(folder, choices, name, source, advantages, overwrite, progress)
-    report(folder, made, as_json, there)
+    print_label_sets(folder, made, as_json, there)
 
 
 @labels.command("import")
@@ -81,14 +85,14 @@ def import_(
     file: Annotated[Path, typer.Argument(help="A CSV file: pair_id, annotator, preference, is_safe_0, is_safe_1.")],
     name: Annotated[str, typer.Option(help="Name of the label set.")],
     consensus: Annotated[str, typer.Option(help=f"How several answers become one: {' or '.join(CONSENSUS)}.")] = "majority",
-    cost_limit: Annotated[float | None, typer.Option(help=f"The limit that annotators had in mind. {SAME}")] = None,
+    cost_limit: Annotated[float | None, typer.Option(help=f"The limit that annotators had in mind. {AS_DATASET}")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a label set of the same name.")] = False,
     as_json: Json = False,
 ) -> None:
     """Bring in labels made elsewhere, such as people's answers, as a label set; empty cells are no answer."""
     from safefeedback.dataset.answers import import_answers
 
-    report(folder, [import_answers(folder, file, name, consensus, cost_limit, overwrite)], as_json)
+    print_label_sets(folder, [import_answers(folder, file, name, consensus, cost_limit, overwrite)], as_json)
 
 
 def steps_or_word(text: str) -> str | int:
@@ -106,7 +110,7 @@ def _numbers(text: str | None, option: str) -> list[float]:
     return values
 
 
-def report(folder: Path, made: list[LabelSetManifest], as_json: bool, there: Collection[str] = ()) -> None:
+def print_label_sets(folder: Path, made: list[LabelSetManifest], as_json: bool, there: Collection[str] = ()) -> None:
     """Tells what was made; `there` are the names of the sets that the dataset held before."""
     from safefeedback.dataset.history import contradictions, describe_history
     from safefeedback.dataset.loading import load_line

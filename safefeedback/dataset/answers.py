@@ -9,9 +9,9 @@
 false; an empty cell is no answer. The columns annotator, preference and the two of safety may be left out. Pairs that nobody
 was asked about do not occur in the label set; pairs that were not answered do, and are null.
 
-More columns say how an answer came about (`MORE`): whether it was "can't tell", which segment stood left, how many pairs the
-annotator had been given before, in which order pairs came and how likely this one was, the seconds it took and the day. They
-are stored where they are given.
+Further columns (`EXTRA_COLUMNS`) describe how an answer was given: whether it was "can't tell", which segment was on the left,
+how many pairs the annotator had seen before, the order in which pairs were assigned, the probability of this one, how many
+seconds it took, and the day. They are stored if the file has them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from safefeedback.dataset.label_sets import add, check_name, labelled, open_folder, renewed_card
+from safefeedback.dataset.label_sets import card_rewritten, check_set_name, label_again, open_local, write_label_set
 from safefeedback.dataset.manifest import LabelSetManifest, Manifest
 from safefeedback.dataset.store import recipe_hash
 from safefeedback.errors import InputError
@@ -38,7 +38,7 @@ from safefeedback.feedback.recipe import Labelling
 from safefeedback.types import Feedback
 
 COLUMNS = ("pair_id", "annotator", "preference", "is_safe_0", "is_safe_1")
-MORE = {
+EXTRA_COLUMNS = {
     "preference_cannot_tell": pa.bool_(),
     "is_safe_0_cannot_tell": pa.bool_(),
     "is_safe_1_cannot_tell": pa.bool_(),
@@ -62,7 +62,7 @@ class Answers:
         pair_id: int64 [R].
         annotator: [R] names.
         values: float32 [R, 3]: preference, is_safe_0, is_safe_1; NaN where not answered.
-        more: some of the columns of `MORE`, [R] each.
+        more: some of the columns of `EXTRA_COLUMNS`, [R] each.
     """
 
     pair_id: np.ndarray
@@ -89,7 +89,7 @@ class Answers:
         """
         columns = [table[name].to_numpy() for name in COLUMNS[2:]]
         values = np.stack([column.astype(np.float32) for column in columns], axis=1)
-        more = {name: table[name].combine_chunks() for name in MORE if name in table.column_names}
+        more = {name: table[name].combine_chunks() for name in EXTRA_COLUMNS if name in table.column_names}
         return Answers(table["pair_id"].to_numpy(), tuple(map(str, table["annotator"].to_pylist())), values, more)
 
 
@@ -121,13 +121,13 @@ def import_answers(
     """
     if consensus not in CONSENSUS:
         raise InputError(f"--consensus has no '{consensus}': choose from {', '.join(CONSENSUS)}")
-    check_name(folder, name, overwrite)
-    opened, content = open_folder(folder), _bytes_of(file)
+    check_set_name(folder, name, overwrite)
+    opened, content = open_local(folder), _bytes_of(file)
     base, manifest = opened.feedback(), opened.manifest
     answers, sha256 = read_answers(content, str(file), base.pairs.pair_id), hashlib.sha256(content).hexdigest()
     limit = manifest.recipe.limit if cost_limit is None else cost_limit
     truth = Labelling(manifest.task, cost_limit=limit, horizon=manifest.recipe.horizon)
-    feedback = answered(base, answers, truth, consensus, manifest)
+    feedback = label_by_answers(base, answers, truth, consensus, manifest)
     how = {
         "cost_limit": float(limit),
         "horizon": truth.horizon,
@@ -136,17 +136,17 @@ def import_answers(
         "consensus": consensus,
         **({"study": study} if study is not None else {}),
     }
-    made = {"recipe": how, "recipe_sha256": recipe_hash(truth, origin_of(manifest, sha256, consensus))}
-    with renewed_card(folder, [name]):
-        return add(folder, name, manifest, feedback, made, answers.table(), overwrite)
+    made = {"recipe": how, "recipe_sha256": recipe_hash(truth, hash_origin(manifest, sha256, consensus))}
+    with card_rewritten(folder, [name]):
+        return write_label_set(folder, name, manifest, feedback, made, answers.table(), overwrite)
 
 
-def origin_of(manifest: Manifest, sha256: str, consensus: str) -> str:
+def hash_origin(manifest: Manifest, sha256: str, consensus: str) -> str:
     """What enters the recipe's hash of imported labels besides limit and horizon: the dataset, the file, the consensus."""
     return f"{manifest.content_sha256} {sha256} {consensus}"
 
 
-def answered(base: Feedback, answers: Answers, truth: Labelling, consensus: str, manifest: Manifest) -> Feedback:
+def label_by_answers(base: Feedback, answers: Answers, truth: Labelling, consensus: str, manifest: Manifest) -> Feedback:
     """The pairs that annotators were asked about, labelled by the consensus of their answers.
 
     Args:
@@ -162,7 +162,7 @@ def answered(base: Feedback, answers: Answers, truth: Labelling, consensus: str,
     votes[row, person] = answers.values
     preference, *safe = (CONSENSUS[consensus](votes[..., column]) for column in range(3))
     base = base.take(np.isin(base.pairs.pair_id, asked))
-    clean = labelled(base, truth, manifest)
+    clean = label_again(base, truth, manifest)
     entry = {
         "stage": "answers",
         "answers": len(answers.pair_id),
@@ -203,13 +203,18 @@ def read_answers(content: bytes, file: str, known: np.ndarray) -> Answers:
     header = [name.strip() for name in rows[0][1]] if rows else []
     if header[:1] == [""]:
         raise InputError(f"{file}: the first column has no name: leave it out (with pandas, to_csv(..., index=False))")
-    if len(set(header)) < len(header) or "pair_id" not in header or not set(header) <= {*COLUMNS, *MORE} or len(header) < 2:
+    if (
+        len(set(header)) < len(header)
+        or "pair_id" not in header
+        or not set(header) <= {*COLUMNS, *EXTRA_COLUMNS}
+        or len(header) < 2
+    ):
         raise InputError(
             f"{file}: the first line must name the columns pair_id and some of {', '.join(COLUMNS[1:])}, not {header}"
         )
     ids = set(known.tolist())
     seen: dict[tuple[int, str], tuple[list[float], list[Any]]] = {}
-    more = [name for name in MORE if name in header]
+    more = [name for name in EXTRA_COLUMNS if name in header]
     for line, cells in rows[1:]:
         if not any(cell.strip() for cell in cells):
             continue
@@ -232,13 +237,13 @@ def read_answers(content: bytes, file: str, known: np.ndarray) -> Answers:
         np.array([pair_id for pair_id, _ in order], np.int64),
         tuple(annotator for _, annotator in order),
         np.array([seen[key][0] for key in order], np.float32),
-        {name: pa.array([seen[key][1][at] for key in order], MORE[name]) for at, name in enumerate(more)},
+        {name: pa.array([seen[key][1][at] for key in order], EXTRA_COLUMNS[name]) for at, name in enumerate(more)},
     )
 
 
 def _more(text: str, column: str, where: str) -> Any:
     """A value of one of the columns that say how an answer came about."""
-    kind = MORE[column]
+    kind = EXTRA_COLUMNS[column]
     try:
         if pa.types.is_string(kind):
             return text

@@ -10,10 +10,10 @@ from typing import Any
 
 from safefeedback import sources
 from safefeedback.dataset import card, store
-from safefeedback.dataset.loading import check_out
+from safefeedback.dataset.loading import check_loadable
 from safefeedback.errors import InputError
 from safefeedback.feedback.recipe import Recipe, build
-from safefeedback.files import check_new, new_folder
+from safefeedback.files import check_target, new_folder
 from safefeedback.sources.kinds import KINDS
 from safefeedback.types import Source
 
@@ -47,8 +47,8 @@ def build_dataset(
         InputError: if anything given cannot be used; nothing is left behind.
     """
     if out is not None:
-        check_out(out)
-        check_new(out, overwrite)
+        check_loadable(out)
+        check_target(out, overwrite)
     on_progress("read", 0, None)
     episodes = sources.load(source, recipe.task)
     episodes = replace(episodes, source=with_terms(episodes.source, terms or {}))
@@ -62,7 +62,7 @@ def build_dataset(
             raise InputError(f"{pairs_from} (sha256 {found[:12]}...) is not the file that the recipe names")
         sources.check_inside(given, episodes)
     out = out or Path(folder_name(recipe, episodes.source))
-    check_new(out, overwrite)
+    check_target(out, overwrite)
     on_progress("label", 0, None)
     feedback = build(episodes, recipe, given)
     done, total = 0, 2 * len(feedback)  # both tables

@@ -12,7 +12,7 @@ from safefeedback.dataset.history import contradictions, describe_history
 from safefeedback.dataset.manifest import LabelSetManifest, Manifest
 from safefeedback.dataset.people import describe_study
 from safefeedback.dataset.reading import Folder
-from safefeedback.dataset.reproduce import command, label_set_command
+from safefeedback.dataset.reproduce import build_command, label_set_command
 from safefeedback.errors import InputError
 from safefeedback.feedback.recipe import Labelling
 from safefeedback.files import replacing, write_text
@@ -32,7 +32,7 @@ LENGTH_ROW = (
 )
 
 
-HERE = "<this folder or repository>"
+UNKNOWN_PLACE = "<this folder or repository>"
 # what `safefeedback inspect` draws, best first, in words that hold for every task
 PICTURES = {
     "return-cost.png": "Segments by cost and return, coloured by their safety labels; crosses mark labels that are not true.",
@@ -41,14 +41,14 @@ PICTURES = {
     "safe-share.png": "The share of segments that are safe, at every cost limit of an episode.",
 }
 MOST_PICTURES = 3
-YOURS = "<!-- What stands below this line is kept when the card is written anew. -->\n"
+NOTES_MARKER = "<!-- What stands below this line is kept when the card is written anew. -->\n"
 
 
 def render(
     manifest: Manifest,
     sets: dict[str, LabelSetManifest] | None = None,
     pictures: Sequence[str] = (),
-    place: str = HERE,
+    place: str = UNKNOWN_PLACE,
 ) -> str:
     """README.md of the dataset that the manifest (recipe.json) describes: Hub metadata, numbers, pictures, history, terms.
 
@@ -70,10 +70,10 @@ def render(
         domain=manifest.task.domain,
         origin=KINDS[source.kind].words,
         **manifest.recipe.shape,
-        length_row=LENGTH_ROW if manifest.tells_lengths else "",
+        length_row=LENGTH_ROW if manifest.has_episode_lengths else "",
         numbers="\n".join(f"| {name} | {value} |" for name, value in _numbers(manifest)),
-        pictures="".join(f"\n![{PICTURES[name]}](plots/{name})\n\n*{PICTURES[name]}*\n" for name in shown_of(pictures)),
-        command=command(manifest),
+        pictures="".join(f"\n![{PICTURES[name]}](plots/{name})\n\n*{PICTURES[name]}*\n" for name in best_pictures(pictures)),
+        command=build_command(manifest),
         steps="\n".join(f"- {line}" for line in describe_history(manifest.history)),
         label_sets=_label_sets(sets),
         source_file=source.file,
@@ -82,7 +82,7 @@ def render(
         limitations="\n".join(f"- {line}" for line in limitations(manifest, sets)),
         attribution=attribution(source),
         citation="\n\n".join(text for text in (PRESA_CITATION, source.citation.strip()) if text),
-        yours=YOURS,
+        yours=NOTES_MARKER,
     )
 
 
@@ -95,7 +95,7 @@ def describe(manifest: Manifest) -> str:
     )
 
 
-def answered(sets: dict[str, LabelSetManifest]) -> list[str]:
+def sets_by_people(sets: dict[str, LabelSetManifest]) -> list[str]:
     """The names of the label sets that people gave."""
     return [name for name, labels in sets.items() if labels.by_people]
 
@@ -104,7 +104,7 @@ def limitations(manifest: Manifest, sets: dict[str, LabelSetManifest]) -> list[s
     """What the dataset and its label sets cannot show, a sentence each, in Markdown."""
     recipe = manifest.recipe
     rule = f"{recipe.limit:g} * {recipe.length} / {manifest.horizon} = {manifest.segment_cost_limit:g}"
-    noise, people = _noise_sentence(recipe), answered(sets)
+    noise, people = _noise_sentence(recipe), sets_by_people(sets)
     gave = (
         f"People gave those of the label set{'s' * (len(people) > 1)} {', '.join(people)}" if people else "No person gave them"
     )
@@ -117,10 +117,10 @@ def limitations(manifest: Manifest, sets: dict[str, LabelSetManifest]) -> list[s
     ]
 
 
-def place_of(text: str) -> str:
+def stated_place(text: str) -> str:
     """Where a card says that its dataset is loaded from."""
     found = re.search(r'load_dataset\("([^"]+)"', text)
-    return found[1] if found else HERE
+    return found[1] if found else UNKNOWN_PLACE
 
 
 def pictures_in(folder: Path) -> list[str]:
@@ -128,12 +128,12 @@ def pictures_in(folder: Path) -> list[str]:
     return [name for name in PICTURES if (folder / "plots" / name).is_file()]
 
 
-def shown_of(pictures: Sequence[str]) -> list[str]:
+def best_pictures(pictures: Sequence[str]) -> list[str]:
     """The best of some pictures, in the order in which they are shown."""
     return [name for name in PICTURES if name in pictures][:MOST_PICTURES]
 
 
-def refresh(folder: Folder, without: Collection[str] = ()) -> None:
+def rewrite(folder: Folder, without: Collection[str] = ()) -> None:
     """Writes the card of a dataset's folder anew; what somebody wrote below its last line stays.
 
     Args:
@@ -147,7 +147,7 @@ def refresh(folder: Folder, without: Collection[str] = ()) -> None:
     old = path.read_text(encoding="utf-8") if path.is_file() else ""
     try:
         with replacing(path) as partial:
-            write_text(partial, render(folder.manifest, sets, pictures_in(folder.path)) + old.partition(YOURS)[2])
+            write_text(partial, render(folder.manifest, sets, pictures_in(folder.path)) + old.partition(NOTES_MARKER)[2])
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror}") from None
 
@@ -208,7 +208,7 @@ def metadata(manifest: Manifest, sets: dict[str, LabelSetManifest]) -> dict[str,
         "task_categories": ["reinforcement-learning"],
         "tags": ["safe-rl", "offline-rl", "preference-learning", "rlhf", "safety", "safefeedback"]
         + (["dsrl"] if source.kind == "dsrl" else []),
-        "annotations_creators": ["machine-generated", *(["other"] if answered(sets) else [])],
+        "annotations_creators": ["machine-generated", *(["other"] if sets_by_people(sets) else [])],
         **({"source_datasets": origins} if origins else {}),
         "size_categories": [size_category(manifest.pairs)],
         "configs": configs,
@@ -221,7 +221,7 @@ def _info(manifest: Manifest) -> dict[str, Any]:
     """How many rows the segments and labels have, and bytes in memory; datasets wants both, or warns at every load."""
     shape = manifest.recipe.shape
     segments = 2 * shape["length"] * (shape["observation_dim"] + shape["action_dim"])
-    places = 3 if manifest.tells_lengths else 2  # of each segment: episode, start, and since then episode_length
+    places = 3 if manifest.has_episode_lengths else 2  # of each segment: episode, start, and since then episode_length
     row = 8 + 4 * (2 * places + segments + 1)  # pair_id; places, segments, preference; is_safe takes two bits more
     counts = manifest.splits.items()
     splits = [{"name": split, "num_bytes": rows * row + -(-2 * rows // 8), "num_examples": rows} for split, rows in counts]

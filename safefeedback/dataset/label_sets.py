@@ -56,7 +56,7 @@ def relabel(
     """
     if name is not None and len(choices) > 1:
         raise InputError(f"--name {name} is for one label set, but these choices make {len(choices)}: leave it out")
-    opened = open_folder(folder)
+    opened = open_local(folder)
     base, manifest = opened.feedback(), opened.manifest
     given = {"advantages": file_sha256(advantages)} if advantages is not None else {}
     own = manifest.recipe.to_dict()
@@ -66,44 +66,44 @@ def relabel(
     before = {} if overwrite else opened.label_sets
     there = {one for one, sha256 in zip(names, hashes, strict=True) if one in before and before[one].recipe_sha256 == sha256}
     for one in names:
-        check_name(folder, one, overwrite or one in there)
+        check_set_name(folder, one, overwrite or one in there)
     episodes: Episodes | None = None
     made = []
-    with renewed_card(folder, [one for one in names if one not in there]):
+    with card_rewritten(folder, [one for one in names if one not in there]):
         for done, (one, labelling, recipe_sha256) in enumerate(zip(names, labellings, hashes, strict=True)):
             on_progress(done, len(names))
             if one in there:
                 made.append(before[one])
                 continue
-            if labelling.teaching.needs_steps and episodes is None:
+            if labelling.teacher_settings.needs_steps and episodes is None:
                 episodes = recordings(manifest, source, advantages, given.get("advantages", ""))
-            feedback = labelled(base, labelling, manifest, episodes)
+            feedback = label_again(base, labelling, manifest, episodes)
             how = {"recipe": labelling.to_dict(), "recipe_sha256": recipe_sha256}
-            made.append(add(folder, one, manifest, feedback, how, overwrite=overwrite))
+            made.append(write_label_set(folder, one, manifest, feedback, how, overwrite=overwrite))
     on_progress(len(names), len(names))
     return made
 
 
-def labelled(base: Feedback, labelling: Labelling, manifest: Manifest, episodes: Episodes | None = None) -> Feedback:
+def label_again(base: Feedback, labelling: Labelling, manifest: Manifest, episodes: Episodes | None = None) -> Feedback:
     """The pairs of a dataset labelled anew; `episodes` are its recordings, for teachers who need them."""
-    scores = labelling.teaching.scores(episodes, base.pairs) if episodes is not None else None
+    scores = labelling.teacher_settings.scores(episodes, base.pairs) if episodes is not None else None
     return label(base.pairs, base.returns, base.costs, labelling, manifest.longest_episode, scores)
 
 
 @contextmanager
-def renewed_card(folder: Path, names: Sequence[str]) -> Iterator[None]:
+def card_rewritten(folder: Path, names: Sequence[str]) -> Iterator[None]:
     """Around the writing of label sets: the dataset's card has them when the block ends, and none of them before, so that
     whenever the process is killed, the card says nothing that is not so."""
     before = open_dataset(folder)
     if set(before.label_set_names()) & set(names):
-        card.refresh(before, without=names)
+        card.rewrite(before, without=names)
     try:
         yield
     finally:
-        card.refresh(open_dataset(folder))
+        card.rewrite(open_dataset(folder))
 
 
-def add(
+def write_label_set(
     folder: Path,
     name: str,
     manifest: Manifest,
@@ -112,12 +112,12 @@ def add(
     answers: pa.Table | None = None,
     overwrite: bool = False,
 ) -> LabelSetManifest:
-    """Writes one label set into its dataset's folder, within `renewed_card`; returns the set's manifest."""
+    """Writes one label set into its dataset's folder, within `card_rewritten`; returns the set's manifest."""
     with new_folder(folder / "labels" / name, overwrite, "--name") as partial:
         return store.write_labels(partial, name, manifest, feedback, how, answers)
 
 
-def open_folder(folder: Path) -> Folder:
+def open_local(folder: Path) -> Folder:
     """The dataset in a folder, to which label sets are added.
 
     Raises:
@@ -166,7 +166,7 @@ def set_name(labelling: Labelling, seed: int) -> str:
     return f"{name[: LONGEST_NAME - 9]}-{store.recipe_hash(labelling, '')[:8]}"
 
 
-def check_name(folder: Path, name: str, overwrite: bool) -> None:
+def check_set_name(folder: Path, name: str, overwrite: bool) -> None:
     """Raises InputError if a label set cannot have that name, or has it already and is not to be replaced."""
     if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name) or len(name) > LONGEST_NAME:
         raise InputError(

@@ -9,7 +9,7 @@ from pathlib import Path
 from safefeedback.errors import InputError
 
 # folders of these names it takes for the formats it knows
-FORMATS = (
+FORMAT_NAMES = (
     *("arrow", "audiofolder", "cache", "conll", "csv", "eval", "fasta", "fastq", "genbank", "generator", "harbor", "hdf5"),
     *("iceberg", "imagefolder", "json", "lance", "meshfolder", "mmcif", "niftifolder", "pandas", "parquet", "pdb"),
     *("pdffolder", "spark", "sql", "text", "tsfile", "videofolder", "vortex", "webdataset", "xml"),
@@ -21,7 +21,7 @@ _MISREAD = (
 )
 
 
-def misread(path: str) -> str | None:
+def misread_by_datasets(path: str) -> str | None:
     """What in a path `load_dataset` takes for something else, in words; None if it opens what lies there."""
     for pattern, what in _MISREAD:
         if (found := re.search(pattern, path)) is not None:
@@ -29,17 +29,17 @@ def misread(path: str) -> str | None:
     return None
 
 
-def check_out(folder: Path) -> None:
+def check_loadable(folder: Path) -> None:
     """Raises InputError if a new dataset's folder is given a name that `load_dataset` cannot open."""
-    if (why := misread(str(folder))) is not None:
+    if (why := misread_by_datasets(str(folder))) is not None:
         raise InputError(f"--out {folder} holds {why}: choose another name")
 
 
 def load_line(folder: Path, labels: str | None = None) -> str:
     """The Python that opens a dataset's folder, from wherever the process stands; of a label set, its labels."""
     text, full = str(folder), os.path.abspath(folder)
-    if (why := misread(full)) is not None:
+    if (why := misread_by_datasets(full)) is not None:
         words = [repr(text), *([f"labels={labels!r}"] if labels is not None else [])]
         return f"safefeedback.read({', '.join(words)})   (its path holds {why})"
-    plain = re.fullmatch(r"[\w. /-]+", text) and not {".", ".."} & set(text.split("/")) and text not in FORMATS
+    plain = re.fullmatch(r"[\w. /-]+", text) and not {".", ".."} & set(text.split("/")) and text not in FORMAT_NAMES
     return f"datasets.load_dataset({', '.join(map(repr, [text if plain else full, *([labels] if labels else [])]))})"

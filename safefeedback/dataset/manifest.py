@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from safefeedback.dataset.structure import ANSWERS, DATASET, LABEL_SET, SOURCE_ENTRY, STUDY, misfits, structure_problems
+from safefeedback.dataset.structure import ANSWERS, DATASET, LABEL_SET, SOURCE_ENTRY, STUDY, mismatches, structure_problems
 from safefeedback.errors import InputError
 from safefeedback.feedback.consensus import CONSENSUS
 from safefeedback.feedback.labels import segment_cost_limit
@@ -14,7 +14,7 @@ from safefeedback.feedback.recipe import Labelling, Recipe
 from safefeedback.sources.kinds import KINDS
 from safefeedback.tasks import Task, tasks
 from safefeedback.types import Source
-from safefeedback.values import described
+from safefeedback.values import format_repr
 
 
 class ManifestError(InputError):
@@ -37,7 +37,7 @@ class StoredFile(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Answers:
+class AnswersOrigin:
     """Where the labels of people came from: the CSV file, its sha256, how several answers became one label, and how they were
     asked, if `safefeedback annotate` asked them (see `safefeedback.dataset.structure.STUDY`)."""
 
@@ -85,7 +85,7 @@ class _Described:
         return False
 
     @property
-    def asked_limit(self) -> bool:
+    def uses_cost_limit(self) -> bool:
         """Whether the safety labels belong to the cost limit, and not to people's own idea of what is safe."""
         return True
 
@@ -127,7 +127,7 @@ class Manifest(_Described):
         made = {key: value for key, value in self.recipe.to_dict().items() if key != "task"}
         choices = ", ".join(f"{key}={value}" for key, value in made.items() if value not in ("", [], 0.0))
         parts = {"splits": splits, "recipe": choices, "source": f"{self.source.file} ({self.source.kind})"}
-        return described(f"Manifest: {self.pairs:,} pairs of {self.task.name}", {**parts, "content": self.content_sha256})
+        return format_repr(f"Manifest: {self.pairs:,} pairs of {self.task.name}", {**parts, "content": self.content_sha256})
 
     @property
     def task(self) -> Task:
@@ -150,7 +150,7 @@ class Manifest(_Described):
         return int(self.source_entry["longest_episode"])
 
     @property
-    def tells_lengths(self) -> bool:
+    def has_episode_lengths(self) -> bool:
         """Whether its pairs say how long each segment's episode is; those of older builds do not."""
         return any(name.startswith("pairs/") and name.endswith("/episode_length_0") for name in self.columns)
 
@@ -175,7 +175,7 @@ class Manifest(_Described):
         problems = structure_problems(values, DATASET, place)
         if not problems:
             first = values["history"][0] if values["history"] else {}
-            problems = misfits(first, SOURCE_ENTRY, "recipe.json: history[0]")
+            problems = mismatches(first, SOURCE_ENTRY, "recipe.json: history[0]")
             if not problems and (first["stage"] != "source" or first["longest_episode"] < 1):
                 problems = ["recipe.json: history does not begin with the source, or tells of no episode"]
             if values["source"]["kind"] not in KINDS:
@@ -206,11 +206,11 @@ class LabelSetManifest(_Described):
     name: str
     base_content_sha256: str
     base_recipe_sha256: str
-    answers: Answers | None
+    answers: AnswersOrigin | None
 
     def __repr__(self) -> str:
         splits = ", ".join(f"{name} {rows:,}" for name, rows in self.splits.items())
-        return described(
+        return format_repr(
             f"LabelSetManifest: {self.name}, {self.pairs:,} pairs", {"splits": splits, "statistics": self.statistics}
         )
 
@@ -220,7 +220,7 @@ class LabelSetManifest(_Described):
         return self.answers is not None
 
     @property
-    def asked_limit(self) -> bool:
+    def uses_cost_limit(self) -> bool:
         """Whether the safety labels belong to the cost limit, and not to people's own idea of what is safe."""
         return self.answers is None or self.answers.study is None or self.answers.study["safety_question"] == "limit"
 
@@ -241,11 +241,11 @@ class LabelSetManifest(_Described):
             chosen = values["recipe"]
             if "answers_sha256" in chosen:
                 structure = {**ANSWERS, **({"study": STUDY} if "study" in chosen else {})}
-                problems = misfits(chosen, structure, "recipe.json: recipe")
+                problems = mismatches(chosen, structure, "recipe.json: recipe")
                 if not problems and chosen["consensus"] not in CONSENSUS:
                     problems = [f"recipe.json: recipe: there is no consensus '{chosen['consensus']}'"]
                 if not problems:
-                    answers = Answers(chosen["file"], chosen["answers_sha256"], chosen["consensus"], chosen.get("study"))
+                    answers = AnswersOrigin(chosen["file"], chosen["answers_sha256"], chosen["consensus"], chosen.get("study"))
         if not problems:
             labelling, problems = _choices(Labelling, chosen, lambda: base.task)
         if labelling is None:

@@ -100,7 +100,7 @@ class Folder:
             raise InputError(f"{self.path} has no label set '{name}'; it has {', '.join(self.label_set_names()) or 'none'}")
         return LabelSetManifest.parse(read_json(place, "label set"), self.manifest, str(place))
 
-    def labelled_by(self, labels: str | None) -> AnyManifest:
+    def labels_manifest(self, labels: str | None) -> AnyManifest:
         """The manifest of a label set, or of the dataset for the published labels, and for a set that has none."""
         if labels is None or not (self.path / "labels" / labels / "recipe.json").is_file():
             return self.manifest

@@ -9,19 +9,19 @@ from safefeedback.feedback.recipe import Labelling, Recipe
 from safefeedback.sources.kinds import KINDS
 
 
-def command(manifest: Manifest) -> str:
+def build_command(manifest: Manifest) -> str:
     """The command that builds the same content again."""
     recipe, source = manifest.recipe, manifest.source
     own = KINDS[source.kind].own
     task = "recipe.json" if manifest.own_task else recipe.task.name
-    words = ["safefeedback", "build", *build_words(recipe, task, source.file if own else source.kind)]
+    words = ["safefeedback", "build", *build_options(recipe, task, source.file if own else source.kind)]
     if own:
         terms = (("license", source.license), ("author", source.author), ("citation", source.citation))
         words += [word for name, text in terms if text for word in (f"--{name}", text)]
     return shlex.join(words)
 
 
-def build_words(recipe: Recipe, task: str, source: str) -> list[str]:
+def build_options(recipe: Recipe, task: str, source: str) -> list[str]:
     """The options of `safefeedback build` for a recipe."""
     words = ["--task", task, "--pairs", str(recipe.pairs), "--length", str(recipe.length)]
     words += ["--test-fraction", repr(float(recipe.test_fraction))]

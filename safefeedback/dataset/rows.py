@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from safefeedback.values import attributes, described
+from safefeedback.values import format_repr, pick
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,8 @@ class Dataset:
 
     def __repr__(self) -> str:
         task = self.recipe.get("recipe", {}).get("task", "")
-        arrays = attributes(self, ("pair_id", "episode", "start", "observations", "actions", "preference", "safe"))
-        return described(f"Dataset: {len(self):,} pairs{f' of {task}' if task else ''}", arrays)
+        arrays = pick(self, ("pair_id", "episode", "start", "observations", "actions", "preference", "safe"))
+        return format_repr(f"Dataset: {len(self):,} pairs{f' of {task}' if task else ''}", arrays)
 
     def take(self, keep: np.ndarray) -> Dataset:
         """The pairs selected by a mask or by indices, in their order."""
@@ -76,7 +76,7 @@ class Oracle:
 
     def __repr__(self) -> str:
         names = ("returns", "costs", "clean_preference", "clean_safe", "preference_flipped", "safe_flipped")
-        return described(f"Oracle: the truth about {len(self.pair_id):,} pairs", attributes(self, ("pair_id", *names)))
+        return format_repr(f"Oracle: the truth about {len(self.pair_id):,} pairs", pick(self, ("pair_id", *names)))
 
     def take(self, keep: np.ndarray) -> Oracle:
         """The rows selected by a mask or by indices, in their order."""

@@ -133,13 +133,13 @@ def write_labels(
 
 def _facts(feedback: Feedback, episodes_in_source: int) -> dict[str, Any]:
     return {
-        "splits": {split: len(part) for split, part in parts(feedback).items()},
+        "splits": {split: len(part) for split, part in by_split(feedback).items()},
         "history": list(feedback.history),
         "statistics": statistics(feedback, episodes_in_source),
     }
 
 
-def parts(feedback: Feedback) -> dict[str, Feedback]:
+def by_split(feedback: Feedback) -> dict[str, Feedback]:
     """The rows of each split that has any."""
     split = {name: feedback.take(feedback.pairs.test == (name == "test")) for name in SPLITS}
     return {name: part for name, part in split.items() if len(part)}
@@ -154,7 +154,7 @@ def _write_tables(
 ) -> dict[str, Any]:
     """Writes every table, a split after the other; returns the hashes of their content."""
     columns: dict[str, str] = {}
-    split_rows = parts(feedback)
+    split_rows = by_split(feedback)
     for name, (table, bytes_per_row) in tables.items():
         for split, part in split_rows.items():
             digests = _write_split(folder / name, split, part, table, bytes_per_row, shape, advance)

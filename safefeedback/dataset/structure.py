@@ -52,17 +52,17 @@ SOURCE_ENTRY = {
     "converted": [str],
 }
 ANSWERS = {"cost_limit": float, "horizon": (str, int), "file": str, "answers_sha256": str, "consensus": str}
-SOME = (float, type(None))
+OPTIONAL_NUMBER = (float, type(None))
 STUDY = {  # how people were asked, in the recipe of a label set that `safefeedback annotate` made
     **dict.fromkeys(("annotators", "left_out", "withdrawn", "overlap", "practice"), int),
     **dict.fromkeys(("ask", "safety_question", "order", "first_day", "last_day"), str),
     **dict.fromkeys(("gold", "repeat"), float),
     **dict.fromkeys(("reads_truth", "practice_feedback", "cost_cues", "quick", "consent", "frames"), bool),
-    "median_seconds": SOME,
-    "agreement": {key: {"alpha": SOME, "raw": SOME} for key in ("preference", "safety")},
-    "gold_accuracy": SOME,
-    "consistency": SOME,
-    "explaining_cost_limit": SOME,
+    "median_seconds": OPTIONAL_NUMBER,
+    "agreement": {key: {"alpha": OPTIONAL_NUMBER, "raw": OPTIONAL_NUMBER} for key in ("preference", "safety")},
+    "gold_accuracy": OPTIONAL_NUMBER,
+    "consistency": OPTIONAL_NUMBER,
+    "explaining_cost_limit": OPTIONAL_NUMBER,
     "read": [dict],
 }
 
@@ -72,7 +72,7 @@ def structure_problems(values: Any, structure: dict[str, Any], place: str) -> li
     version = values.get("format_version") if isinstance(values, dict) else None
     if isinstance(version, int) and version != FORMAT_VERSION:
         raise InputError(f"{place} has format version {version}; this version of safefeedback reads {FORMAT_VERSION}")
-    problems = misfits(values, structure, "recipe.json")
+    problems = mismatches(values, structure, "recipe.json")
     if problems:
         return problems
     problems = [f"recipe.json names the file {name}" for name in values["files"] if not SHARD.fullmatch(name)]
@@ -85,7 +85,7 @@ def structure_problems(values: Any, structure: dict[str, Any], place: str) -> li
     return problems
 
 
-def misfits(value: Any, wanted: Any, where: str) -> list[str]:
+def mismatches(value: Any, wanted: Any, where: str) -> list[str]:
     """Where a JSON value has another structure than is wanted: a type, a list, or a table with these and no other keys."""
     if isinstance(wanted, (type, tuple)):
         fits = isinstance(value, wanted) and isinstance(value, bool) == (wanted is bool)
@@ -93,12 +93,12 @@ def misfits(value: Any, wanted: Any, where: str) -> list[str]:
     if isinstance(wanted, list):
         if not isinstance(value, list):
             return [f"{where} is not a list"]
-        return [problem for index, item in enumerate(value) for problem in misfits(item, wanted[0], f"{where}[{index}]")]
+        return [problem for index, item in enumerate(value) for problem in mismatches(item, wanted[0], f"{where}[{index}]")]
     if not isinstance(value, dict):
         return [f"{where} is not a table"]
     if ANY in wanted:
-        return [problem for key, item in value.items() for problem in misfits(item, wanted[ANY], f"{where}: {key}")]
+        return [problem for key, item in value.items() for problem in mismatches(item, wanted[ANY], f"{where}: {key}")]
     problems = [f"{where} has no field '{key}'" for key in wanted if key not in value]
     problems += [f"{where} has the field '{key}', which this format does not know" for key in value if key not in wanted]
     shared = [key for key in wanted if key in value]
-    return problems + [problem for key in shared for problem in misfits(value[key], wanted[key], f"{where}: {key}")]
+    return problems + [problem for key in shared for problem in mismatches(value[key], wanted[key], f"{where}: {key}")]

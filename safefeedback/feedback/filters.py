@@ -33,7 +33,7 @@ FILTERS: dict[str, Callable[[Feedback], np.ndarray]] = {
 }
 
 
-def keep(feedback: Feedback, names: Sequence[str]) -> Feedback:
+def apply_filters(feedback: Feedback, names: Sequence[str]) -> Feedback:
     """Applies filters one after the other and records what each removed, and would have removed alone.
 
     Raises:

@@ -63,7 +63,7 @@ def safe_by_cost(costs: np.ndarray, segment_limit: float) -> np.ndarray:
     return (costs <= segment_limit).astype(np.float32)
 
 
-def one_sided(preference: np.ndarray) -> str | None:
+def one_sided_warning(preference: np.ndarray) -> str | None:
     """What is wrong with preferences that say nothing, as a sentence: all ties, or all in one direction; else None.
 
     Fewer than eight are let pass: which segment of a pair comes first is drawn, so that a few agree by chance.

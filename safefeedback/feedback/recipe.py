@@ -9,7 +9,7 @@ import numpy as np
 
 from safefeedback.errors import InputError
 from safefeedback.feedback.annotators import ANNOTATORS
-from safefeedback.feedback.filters import FILTERS, keep
+from safefeedback.feedback.filters import FILTERS, apply_filters
 from safefeedback.feedback.labels import prefer_by_return, safe_by_cost, segment_cost_limit, window_sum
 from safefeedback.feedback.noise import flip
 from safefeedback.feedback.sampling import SAMPLERS, sample
@@ -18,7 +18,7 @@ from safefeedback.feedback.variants import canonical, parse
 from safefeedback.randomness import stream
 from safefeedback.tasks import Task
 from safefeedback.types import Episodes, Feedback, Pairs
-from safefeedback.values import make_plain
+from safefeedback.values import convert_fields
 
 Chosen = TypeVar("Chosen", bound="Labelling")
 
@@ -56,7 +56,7 @@ class Labelling:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        make_plain(self)
+        convert_fields(self)
         if self.cost_limit is None:
             object.__setattr__(self, "cost_limit", self.task.default_cost_limit)
         if not 0 <= self.limit <= 1e100:
@@ -68,7 +68,7 @@ class Labelling:
             raise InputError(f"--horizon must be task, longest or a positive number of steps, not {self.horizon}")
         object.__setattr__(self, "teacher", canonical(self.teacher, TEACHERS, "--teacher"))
         object.__setattr__(self, "safety_noise", canonical(self.safety_noise, ANNOTATORS, "--safety-noise"))
-        if self.teaching.needs_advantages != bool(self.advantages):
+        if self.teacher_settings.needs_advantages != bool(self.advantages):
             raise InputError("--teacher regret and --advantages FILE need one another: it judges by the advantages in the file")
         for name in self.filters:
             if name not in FILTERS:
@@ -85,7 +85,7 @@ class Labelling:
         return float(self.cost_limit)
 
     @property
-    def teaching(self) -> Teacher:
+    def teacher_settings(self) -> Teacher:
         """The teacher's settings."""
         return parse(self.teacher, TEACHERS, "--teacher")
 
@@ -202,7 +202,7 @@ def build(episodes: Episodes, recipe: Recipe, given: Pairs | None = None) -> Fee
             raise InputError(f"{episodes.source.file}: {name} are so large that the sum over a segment is infinite")
     drawn = {"stage": "sample", "sampler": recipe.sampler, "pairs": len(pairs), "pairs_test": int(pairs.test.sum())}
     history = (_source_entry(episodes, recipe), drawn)
-    return label(pairs, returns, costs, recipe, longest, recipe.teaching.scores(episodes, pairs), history)
+    return label(pairs, returns, costs, recipe, longest, recipe.teacher_settings.scores(episodes, pairs), history)
 
 
 def label(
@@ -227,7 +227,7 @@ def label(
     Raises:
         InputError: if the teacher needs scores and has none, or the filters leave nothing.
     """
-    teacher, seed, horizon = labelling.teaching, labelling.seed, labelling.horizon_steps(longest)
+    teacher, seed, horizon = labelling.teacher_settings, labelling.seed, labelling.horizon_steps(longest)
     segment_limit = segment_cost_limit(labelling.limit, pairs.length, horizon)
     clean_preference, clean_safe = prefer_by_return(returns), safe_by_cost(costs, segment_limit)
     entry = {
@@ -272,7 +272,7 @@ def label(
     feedback = Feedback(
         pairs, returns, costs, clean_preference, clean_safe, preference, safe, history=(*history, flips), marks=marks
     )
-    return keep(feedback, labelling.filters)
+    return apply_filters(feedback, labelling.filters)
 
 
 def _source_entry(episodes: Episodes, recipe: Recipe) -> dict[str, Any]:

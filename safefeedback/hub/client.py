@@ -20,7 +20,7 @@ TRIES = 3
 CONNECT_SECONDS = 5.0
 SILENCE_SECONDS = 60.0  # how long the server may say nothing
 LONGEST_WAIT = 120  # seconds, when it asks for patience
-PASSING = (408, 429, 500, 502, 503, 504)
+TRANSIENT_STATUS = (408, 429, 500, 502, 503, 504)
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -61,7 +61,9 @@ def retry(failure: str, call: Callable[[], Result], writes: bool = False) -> Res
             raise HubError(f"{failure}: there is no token: {_HOW_TO_LOG_IN}") from None
         except failures as error:
             root, status = _root(error)
-            passing = status in PASSING if status is not None else _is_network(root) or isinstance(root, JSONDecodeError)
+            passing = (
+                status in TRANSIENT_STATUS if status is not None else _is_network(root) or isinstance(root, JSONDecodeError)
+            )
             if attempt + 1 == TRIES or not passing:
                 raise _explained(failure, root, status, writes) from None
             time.sleep(_wait(root, attempt))
@@ -84,7 +86,7 @@ def snapshot(failure: str, kind: str, repo: str, revision: str | None, patterns:
     return Path(retry(failure, download))
 
 
-def reason_of(error: BaseException) -> str:
+def failure_reason(error: BaseException) -> str:
     """Why a call to the Hub to read something failed, in one line, and what to do."""
     root, status = _root(error)
     return _without_token(_reason(root, status, _missing(root), writes=False))

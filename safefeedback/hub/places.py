@@ -76,7 +76,7 @@ def open_place(source: str | Path, revision: str | None, patterns: Sequence[str]
     if place is None:
         raise InputError(f"there is no folder {source}, and it does not name a Hub repository like user/name")
     found = _snapshot(place, patterns, f"{source} is not a folder here and cannot be fetched from the Hub")
-    return one_of(found, place), replace(place, revision=found.name)  # the cache names folders after commits
+    return dataset_folder(found, place), replace(place, revision=found.name)  # the cache names folders after commits
 
 
 def fetch_files(place: Place, patterns: Sequence[str]) -> None:
@@ -103,7 +103,7 @@ def whole_dataset(source: str | Path) -> Path:
     return folder if folder.exists() or place is None else open_place(source, None, ["*"])[0]
 
 
-def one_of(found: Path, place: Place) -> Path:
+def dataset_folder(found: Path, place: Place) -> Path:
     """The folder of the dataset that a place names, in that of its repository.
 
     Raises:
@@ -111,7 +111,7 @@ def one_of(found: Path, place: Place) -> Path:
     """
     if (found / BASE).is_file():
         raise InputError(f"{place.repo} holds labels alone: `safefeedback fetch {place.repo}` joins them with their dataset")
-    names = indexed(found, place.repo)
+    names = indexed_datasets(found, place.repo)
     if not place.dataset and names:
         raise _several(place.repo, names)
     if place.dataset and place.dataset not in names:
@@ -125,7 +125,7 @@ def datasets_in(folder: Path) -> list[str]:
     return sorted(path.parent.name for path in folder.glob("*/recipe.json") if not path.parent.name.startswith("."))
 
 
-def indexed(folder: Path, name: str) -> list[str]:
+def indexed_datasets(folder: Path, name: str) -> list[str]:
     """The names of a repository's datasets, [] where it is a single one; `name` is the repository's, for errors."""
     try:
         found = json.loads((folder / INDEX).read_text(encoding="utf-8"))

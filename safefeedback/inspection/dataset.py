@@ -128,7 +128,7 @@ def _context(folder: Folder, labels: str | None) -> dict[str, Any]:
         "cost_limits": tuple(float(limit) for limit in base.task.cost_limits),
         "in_source": base.episodes,
     }
-    made = folder.labelled_by(labels)
+    made = folder.labels_manifest(labels)
     if labels is None or made is not base:
         limits = {"cost_limit": made.labelling.limit, "segment_cost_limit": made.segment_cost_limit}
         context |= {"horizon": made.horizon, **limits}

@@ -8,7 +8,7 @@ from pathlib import Path
 from safefeedback.errors import InputError
 from safefeedback.files import replacing
 from safefeedback.plots import distributions, lidar, road, strips
-from safefeedback.plots.style import plain, save
+from safefeedback.plots.style import default_style, save
 from safefeedback.plots.view import View
 
 __all__ = ["available", "draw_all"]
@@ -50,7 +50,7 @@ def draw_all(view: View, folder: Path) -> list[tuple[str, str]]:
 
 def _draw_all(view: View, folder: Path) -> list[tuple[str, str]]:
     drawn = []
-    with plain():
+    with default_style():
         for name, draw in PICTURES.items():
             picture = draw(view)
             if picture is None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from safefeedback.plots.style import ACCENT, OTHER, SAFE, UNSAFE, bare, new_figure
+from safefeedback.plots.style import ACCENT, OTHER, SAFE, UNSAFE, new_figure, without_frame
 from safefeedback.plots.view import View
 from safefeedback.randomness import choose, stream, uniforms
 
@@ -24,8 +24,11 @@ def return_cost(view: View) -> tuple[Figure, str] | None:
         return None
     figure = new_figure(8.4, 4.6)
     grid = figure.add_gridspec(2, 2, width_ratios=(5, 1), height_ratios=(1, 4))
-    axes = bare(figure.add_subplot(grid[1, 0]))
-    above, beside = bare(figure.add_subplot(grid[0, 0], sharex=axes)), bare(figure.add_subplot(grid[1, 1], sharey=axes))
+    axes = without_frame(figure.add_subplot(grid[1, 0]))
+    above, beside = (
+        without_frame(figure.add_subplot(grid[0, 0], sharex=axes)),
+        without_frame(figure.add_subplot(grid[1, 1], sharey=axes)),
+    )
     drawn = choose(stream(0, "points"), len(view.costs), min(POINTS, len(view.costs)))
     whole = bool((view.costs == np.round(view.costs)).all())
     spread = (uniforms(stream(0, "jitter"), len(drawn)) - 0.5) * (0.7 if whole else 0.0)
@@ -93,7 +96,7 @@ def margins(view: View) -> tuple[Figure, str] | None:
     if not len(view.margins):
         return None
     figure = new_figure(6.4, 3.6)
-    axes = bare(figure.add_subplot())
+    axes = without_frame(figure.add_subplot())
     largest = float(view.margins.max())
     scale = largest * float(np.sqrt(np.mean((view.margins / largest) ** 2))) if largest else 0.0
     edges = _edges(np.r_[0.0, view.margins], False)
@@ -129,7 +132,7 @@ def safe_share(view: View) -> tuple[Figure, str] | None:
     if not len(view.costs) or view.horizon is None or not view.cost_limits:
         return None
     figure = new_figure(6.4, 3.4)
-    axes = bare(figure.add_subplot())
+    axes = without_frame(figure.add_subplot())
     highest = max(2 * view.cost_limits[-1], 1.2 * (view.cost_limit or 0.0), 1.0)
     limits, ordered = np.linspace(0, highest, CURVE), np.sort(view.costs)
 

@@ -22,7 +22,7 @@ FREE_SPEED = 10.0  # each kilometre an hour above it costs 0.01 a step
 
 
 @dataclass(frozen=True)
-class Drive:
+class DrivingState:
     """What observations tell of the car, float64 [...] each.
 
     Attributes:
@@ -49,16 +49,16 @@ class Drive:
         return self.lidar.min(axis=-1)
 
 
-def drives(task: str, observation_dim: int) -> bool:
+def is_driving_task(task: str, observation_dim: int) -> bool:
     """Whether the task's observations are those of MetaDrive's car."""
     known = tasks().get(task)
     return known is not None and known.domain == "MetaDrive" and observation_dim == DIMS
 
 
-def drive(observations: np.ndarray) -> Drive:
+def decode_driving(observations: np.ndarray) -> DrivingState:
     """What the observations [..., 259] of MetaDrive's tasks tell."""
     values = observations.astype(np.float64)
-    return Drive(
+    return DrivingState(
         speed=values[..., 3] * (TOP_SPEED + 1) - 1,
         lane_offset=(values[..., 8] - 0.5) * LANE,
         left=values[..., 0] * ROAD,

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from safefeedback.plots.driving import FREE_SPEED, LASERS, REACH, drive, drives
-from safefeedback.plots.style import ACCENT, OTHER, SAFE, UNSAFE, bare, new_figure
+from safefeedback.plots.driving import FREE_SPEED, LASERS, REACH, decode_driving, is_driving_task
+from safefeedback.plots.style import ACCENT, OTHER, SAFE, UNSAFE, new_figure, without_frame
 from safefeedback.plots.titles import title
 from safefeedback.plots.view import View
 
@@ -19,7 +19,7 @@ CLIPS, INSTANTS = 2, 5
 
 def fans(view: View) -> tuple[Figure, str] | None:
     """A row a segment, a column a step: how far each laser reaches, and the edges of the road beside the car."""
-    if not view.clips or not drives(view.task, view.clips[0].observations.shape[-1]):
+    if not view.clips or not is_driving_task(view.task, view.clips[0].observations.shape[-1]):
         return None
     rows = [(clip, side) for clip in view.clips[:CLIPS] for side in (0, 1)]
     steps = np.linspace(0, view.length - 1, min(INSTANTS, view.length)).astype(int)
@@ -27,7 +27,7 @@ def fans(view: View) -> tuple[Figure, str] | None:
     panels = figure.subplots(len(rows), len(steps), squeeze=False)
     turn = np.arange(LASERS + 1) * 2 * np.pi / LASERS
     for row, (clip, side) in enumerate(rows):
-        seen = drive(clip.observations[side])
+        seen = decode_driving(clip.observations[side])
         for column, step in enumerate(steps):
             axes = panels[row, column]
             reach = np.append(seen.lidar[step], seen.lidar[step, 0])
@@ -60,7 +60,7 @@ def curves(view: View) -> Figure:
     panels = figure.subplots(2, count, squeeze=False, sharex=True, sharey=True)
     for column, clip in enumerate(view.clips):
         for side in (0, 1):
-            axes, seen = bare(panels[side, column]), drive(clip.observations[side])
+            axes, seen = without_frame(panels[side, column]), decode_driving(clip.observations[side])
             axes.axhline(FREE_SPEED, color=OTHER, linestyle="--", linewidth=0.8, label="faster than this costs")
             axes.plot(np.maximum(seen.speed, 0), color="#0072B2", linewidth=1.2, label="speed in km/h")
             axes.plot(seen.nearest, color="#E69F00", linestyle="--", linewidth=1, label="nearest thing in m")

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from safefeedback.plots import geometry, road
-from safefeedback.plots.driving import drives
-from safefeedback.plots.style import ACCENT, CIRCLE, OTHER, OUTSIDE, TIME, UNSAFE, bare, new_figure
+from safefeedback.plots.driving import is_driving_task
+from safefeedback.plots.style import ACCENT, CIRCLE, OTHER, OUTSIDE, TIME, UNSAFE, new_figure, without_frame
 from safefeedback.plots.titles import title
 from safefeedback.plots.view import View
 
@@ -26,7 +26,7 @@ def pairs(view: View) -> tuple[Figure, str] | None:
         return None
     dims = view.clips[0].observations.shape[-1]
     world = geometry.arena(view.task, dims)
-    if drives(view.task, dims):
+    if is_driving_task(view.task, dims):
         figure = road.curves(view)
         caption = "A few pairs of segments: the car's speed, its place in the lane and the nearest thing it sees, over time."
     elif world is None:
@@ -140,7 +140,7 @@ def _curves(view: View) -> Figure:
     mean = shown.mean(axis=(0, 1, 2))
     for column, clip in enumerate(view.clips):
         for side in (0, 1):
-            axes = bare(panels[side, column])
+            axes = without_frame(panels[side, column])
             for dim, colour, dash in zip(dims, CURVES, DASHES, strict=False):
                 values = (shown[column, side, :, dim] - mean[dim]) / (whole[dim] or 1.0)
                 axes.plot(values, color=colour, linestyle=dash, linewidth=1, label=f"observation {dim}")

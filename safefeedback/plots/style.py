@@ -19,7 +19,7 @@ DPI = 150
 
 
 @contextmanager
-def plain() -> Iterator[None]:
+def default_style() -> Iterator[None]:
     """Matplotlib's own defaults, whatever the user has set, and ours on top."""
     import matplotlib
 
@@ -44,7 +44,7 @@ def save(figure: Figure, file: Path) -> None:
     figure.savefig(file, format="png", dpi=DPI, metadata={"Software": None})
 
 
-def bare(axes: Axes) -> Any:
+def without_frame(axes: Axes) -> Any:
     """Without the frame's upper and right line."""
     axes.spines[["top", "right"]].set_visible(False)
     return axes

@@ -12,16 +12,16 @@ from safefeedback.dataset import card
 from safefeedback.dataset.label_sets import RESERVED
 from safefeedback.dataset.manifest import Manifest
 from safefeedback.errors import InputError, command_line
-from safefeedback.files import is_litter
+from safefeedback.files import is_system_file
 from safefeedback.hub.places import INDEX, datasets_in, is_dataset_name
 from safefeedback.publish import croissant
 from safefeedback.publish.dataset import Contents, address, contents, json_bytes, notes_in
 from safefeedback.publish.release import Release, json_object
 
-ITS_OWN = ("README.md", "croissant.json", INDEX)  # what a fetched folder of datasets holds beside them
+OWN_FILES = ("README.md", "croissant.json", INDEX)  # what a fetched folder of datasets holds beside them
 
 
-def members(folder: Path) -> list[str]:
+def dataset_names(folder: Path) -> list[str]:
     """The names of the datasets in a folder; [""] if the folder is itself a dataset, or holds none.
 
     Raises:
@@ -31,7 +31,7 @@ def members(folder: Path) -> list[str]:
     if not names or (folder / "recipe.json").is_file():
         return [""]
     for path in sorted(folder.iterdir()):
-        if path.name not in (*names, *ITS_OWN) and not path.name.startswith(".") and not is_litter(path.name):
+        if path.name not in (*names, *OWN_FILES) and not path.name.startswith(".") and not is_system_file(path.name):
             raise InputError(f"{folder} holds {path.name}, which is not a dataset: a folder of datasets must hold nothing else")
     for name in names:
         if not is_dataset_name(name) or name in RESERVED or name.endswith(("-oracle", "-answers")):
@@ -50,7 +50,7 @@ def collection_release(folder: Path, repo: str, anonymous: bool = False) -> Rele
     Raises:
         InputError: if one of them cannot be published, or two would have the same name for the Hub.
     """
-    datasets = {name: contents(folder / name, anonymous) for name in members(folder)}
+    datasets = {name: contents(folder / name, anonymous) for name in dataset_names(folder)}
     index = {
         name: {
             "task": found.manifest.task.name,
@@ -75,7 +75,7 @@ def collection_release(folder: Path, repo: str, anonymous: bool = False) -> Rele
         files |= {f"{name}/{path}": content for path, content in found.files.items()}
         text = card.render(found.manifest, found.sets, found.pictures)
         files[f"{name}/README.md"] = (text + (f"\n{found.notes}\n" if found.notes else "")).encode()
-    described = croissant.together(
+    described = croissant.merge_metadata(
         [croissant.metadata(found.manifest, found.sets, repo, address(repo), name) for name, found in datasets.items()]
     )
     files["croissant.json"] = json_bytes(croissant.anonymous(described) if anonymous else described)
@@ -127,7 +127,7 @@ data = safefeedback.read("{repo}/{first}")
 {cited}
 ```
 
-{card.YOURS}"""
+{card.NOTES_MARKER}"""
 
 
 def _row(name: str, found: Contents) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from safefeedback.dataset.card import PRESA_CITATION, answered, describe, limitations
+from safefeedback.dataset.card import PRESA_CITATION, describe, limitations, sets_by_people
 from safefeedback.dataset.history import describe_history
 from safefeedback.dataset.manifest import LabelSetManifest, Manifest
 from safefeedback.dataset.people import describe_study
@@ -93,7 +93,7 @@ def metadata(manifest: Manifest, sets: dict[str, LabelSetManifest], place: str, 
     files = {f"{inside}{path}": facts for path, facts in manifest.files.items()}
     for name, labels in sets.items():
         files |= {f"{inside}labels/{name}/{path}": facts for path, facts in labels.files.items()}
-    pairs = tuple(column for column in PAIRS if column != "episode_length" or manifest.tells_lengths)
+    pairs = tuple(column for column in PAIRS if column != "episode_length" or manifest.has_episode_lengths)
     tables = [("pairs", "pairs", pairs), ("oracle", "oracle", ORACLE)]
     tables += [(name, f"labels/{name}", ("pair_id", "preference", "is_safe")) for name in sets]
     return {
@@ -135,7 +135,7 @@ def metadata(manifest: Manifest, sets: dict[str, LabelSetManifest], place: str, 
     }
 
 
-def together(parts: list[dict[str, Any]]) -> dict[str, Any]:
+def merge_metadata(parts: list[dict[str, Any]]) -> dict[str, Any]:
     """The metadata of several datasets of one repository as one: what they have in common once, all else side by side."""
     return {key: _merged([part[key] for part in parts]) for key in parts[0]}
 
@@ -173,7 +173,7 @@ def _records(name: str, path: str, columns: tuple[str, ...], shape: dict[str, in
 
 def _responsible(manifest: Manifest, sets: dict[str, LabelSetManifest]) -> dict[str, Any]:
     """The fields of the RAI vocabulary, from what the manifests say."""
-    recipe, people = manifest.recipe, answered(sets)
+    recipe, people = manifest.recipe, sets_by_people(sets)
     protocol = (
         "Preferences are computed from the recorded rewards of the two segments, safety labels from their recorded costs, and "
         f"altered as the recipe says: teacher {recipe.teacher}, safety noise {recipe.safety_noise}, safety labels "

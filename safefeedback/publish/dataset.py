@@ -51,7 +51,7 @@ def contents(folder: Path, anonymous: bool = False) -> Contents:
     opened = open_dataset(folder)
     manifest, sets = opened.manifest, opened.label_sets
     if anonymous:
-        named = card.answered(sets)
+        named = card.sets_by_people(sets)
         if named:
             raise InputError(
                 f"--anonymous: the label set {named[0]} names its annotators: move {folder}/labels/{named[0]} away"

@@ -6,11 +6,11 @@ import shutil
 from pathlib import Path
 
 from safefeedback.dataset import card
-from safefeedback.dataset.loading import check_out
+from safefeedback.dataset.loading import check_loadable
 from safefeedback.dataset.manifest import Manifest, ManifestError
 from safefeedback.dataset.reading import open_dataset
 from safefeedback.errors import InputError
-from safefeedback.files import check_new, file_sha256, new_folder
+from safefeedback.files import check_target, file_sha256, new_folder
 from safefeedback.hub import places
 from safefeedback.hub.client import retry, snapshot
 from safefeedback.publish.release import json_object
@@ -40,7 +40,7 @@ def fetch(
     if place is None:
         raise InputError(f"'{source}' does not name a repository of the Hub: it must read user/name")
     out = out or Path(place.dataset or place.repo.split("/")[1])
-    check_out(out)
+    check_loadable(out)
     named = f"{place.repo}{f' at {place.revision}' if place.revision else ''}"
     failure = f"cannot fetch {named}"
     info = retry(failure, lambda: HfApi().repo_info(place.repo, repo_type="dataset", revision=place.revision))
@@ -51,15 +51,15 @@ def fetch(
             names = _join(cached, named, partial)
         else:
             names = _copy(cached, place, named, partial)
-        check_new(out, overwrite, several=names != [""], new=partial)
+        check_target(out, overwrite, several=names != [""], new=partial)
         manifests = {name: open_dataset(partial / name).manifest for name in names}
     return out, manifests, str(info.sha)
 
 
 def _copy(cached: Path, place: places.Place, named: str, target: Path) -> list[str]:
     """Copies what a place names out of its repository's files into an empty folder; returns the names of the datasets."""
-    names = [""] if place.dataset else places.indexed(cached, place.repo) or [""]
-    folder = cached if names != [""] else places.one_of(cached, place)
+    names = [""] if place.dataset else places.indexed_datasets(cached, place.repo) or [""]
+    folder = cached if names != [""] else places.dataset_folder(cached, place)
     for name in names:
         if not (folder / name / "recipe.json").is_file():
             within = f", {place.dataset or name}," if place.dataset or name else ""
@@ -94,13 +94,13 @@ def _join(cached: Path, named: str, target: Path) -> list[str]:
     labelled = joined.label_set(name).base_content_sha256
     if not joined.manifest.content_sha256 == content_sha256 == labelled:
         raise InputError(f"{named} does not fit: {base} is not the dataset that was labelled, whose content is {labelled}")
-    card.refresh(joined)
+    card.rewrite(joined)
     return [""]
 
 
 def _check_arrived(folder: Path, cached: Path, named: str) -> None:
     try:
-        bad = damaged(folder)
+        bad = damaged_files(folder)
     except ManifestError as error:
         raise InputError(f"{named} is not a dataset that can be used: {error.problems[0]}") from None
     if bad:
@@ -109,7 +109,7 @@ def _check_arrived(folder: Path, cached: Path, named: str) -> None:
         raise InputError(f"{named} arrived damaged ({bad[0]} is not the file that its recipe.json names): fetch it again")
 
 
-def damaged(folder: Path) -> list[str]:
+def damaged_files(folder: Path) -> list[str]:
     """The files of a dataset's folder that are missing, or are not those that its manifests name by sha256.
 
     Raises:

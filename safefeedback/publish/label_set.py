@@ -121,4 +121,4 @@ oracle = load_dataset("{repo}", "oracle", split="train")  # the truth about them
 {card.PRESA_CITATION}
 ```
 
-{card.YOURS}"""
+{card.NOTES_MARKER}"""

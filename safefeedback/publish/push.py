@@ -11,7 +11,17 @@ from typing import Any
 from safefeedback.errors import InputError
 from safefeedback.hub import client as network
 from safefeedback.hub.client import HubError, retry
-from safefeedback.publish.release import Change, Release, Remote, changelog, check_tag, compare, foreign, holds, unfinished
+from safefeedback.publish.release import (
+    Change,
+    Release,
+    Remote,
+    changelog,
+    check_tag,
+    plan_change,
+    reason_not_ours,
+    shows_change,
+    untagged_version,
+)
 
 
 def publish(
@@ -40,14 +50,14 @@ def publish(
     if dry_run:
         return _plan(release, repo, public, tag, message)
     network.token()
-    remote = look(release, repo)
+    remote = read_remote(release, repo)
     if remote is None:
         remote = _create(release, repo, public)
     _check_ours(release, remote, repo)
-    if (version := unfinished(remote)) is not None and (own := _commit_of(release, repo, version)) is not None:
+    if (version := untagged_version(remote)) is not None and (own := _commit_of(release, repo, version)) is not None:
         _tag(release, repo, version, own, "")
-        remote = look(release, repo) or remote
-    change = compare(release, remote, tag, message)
+        remote = read_remote(release, repo) or remote
+    change = plan_change(release, remote, tag, message)
     commit = None
     if change is not None:
         commit = _commit(release, repo, remote, change)
@@ -60,7 +70,7 @@ def publish(
     return _result(release.kind, repo, change, remote, commit, private, note)
 
 
-def look(release: Release, repo: str) -> Remote | None:
+def read_remote(release: Release, repo: str) -> Remote | None:
     """What a repository holds now; None if there is none.
 
     Raises:
@@ -93,13 +103,13 @@ def _plan(release: Release, repo: str, public: bool, tag: str | None, message: s
     """What `publish` would do."""
     note, remote = "", None
     try:
-        remote = look(release, repo)
+        remote = read_remote(release, repo)
     except HubError as error:
         note = f"not compared with the server: {error}"
     if remote is not None:
         _check_ours(release, remote, repo)
     private = not public and (remote is None or remote.private)
-    return _result(release.kind, repo, compare(release, remote, tag, message), remote, None, private, note)
+    return _result(release.kind, repo, plan_change(release, remote, tag, message), remote, None, private, note)
 
 
 def _create(release: Release, repo: str, public: bool) -> Remote:
@@ -114,7 +124,7 @@ def _create(release: Release, repo: str, public: bool) -> Remote:
         refused: HubError | None = error
     else:
         refused = None
-    made = look(release, repo)
+    made = read_remote(release, repo)
     if made is None:
         raise refused or HubError(f"{failure}: the server says that it was made, and does not show it: try again")
     return made
@@ -142,7 +152,7 @@ def _commit(release: Release, repo: str, remote: Remote, change: Change) -> str:
             writes=True,
         ).oid
     except HubError as error:
-        if error.status == 412 and (now := look(release, repo)) is not None and holds(now, change):
+        if error.status == 412 and (now := read_remote(release, repo)) is not None and shows_change(now, change):
             return now.head  # it was our own commit, whose answer was lost
         raise
 
@@ -202,7 +212,7 @@ def _check_repo_name(repo: str) -> None:
 
 
 def _check_ours(release: Release, remote: Remote, repo: str) -> None:
-    if (reason := foreign(release, remote)) is not None:
+    if (reason := reason_not_ours(release, remote)) is not None:
         raise InputError(f"{repo} is not to be overwritten: {reason}; choose another name")
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safefeedback.dataset.card import YOURS
+from safefeedback.dataset.card import NOTES_MARKER
 from safefeedback.errors import InputError
 from safefeedback.files import file_sha256
 
@@ -97,7 +97,7 @@ class Change:
 
 def changelog(card: str) -> tuple[list[tuple[str, str]], str]:
     """The versions of a published card, newest first, as (name, line), and what people wrote below them."""
-    tail = card.partition(YOURS)[2].strip()
+    tail = card.partition(NOTES_MARKER)[2].strip()
     versions: list[tuple[str, str]] = []
     if tail.startswith("## Versions"):
         lines = tail.splitlines()[1:]
@@ -108,13 +108,13 @@ def changelog(card: str) -> tuple[list[tuple[str, str]], str]:
     return versions, tail
 
 
-def unfinished(remote: Remote) -> str | None:
+def untagged_version(remote: Remote) -> str | None:
     """The version whose tag is missing, because a publish was interrupted between its commit and its tag."""
     versions, _ = changelog(remote.card)
     return versions[0][0] if versions and versions[0][0] not in remote.tags else None
 
 
-def foreign(release: Release, remote: Remote) -> str | None:
+def reason_not_ours(release: Release, remote: Remote) -> str | None:
     """Why a repository is not to be written to: it holds something else; None if it is empty or holds the same thing."""
     if remote.marker is not None:
         return release.differs(remote.marker)
@@ -122,7 +122,7 @@ def foreign(release: Release, remote: Remote) -> str | None:
     return f"it holds other files ({', '.join(others[:3])}{', ...' if len(others) > 3 else ''})" if others else None
 
 
-def compare(release: Release, remote: Remote | None, tag: str | None = None, message: str = "") -> Change | None:
+def plan_change(release: Release, remote: Remote | None, tag: str | None = None, message: str = "") -> Change | None:
     """What is to be done so that a repository holds a release; None if it does already, under that name.
 
     The version is `tag`, or else the next after the highest: the first number grows where something that was there changes or
@@ -151,7 +151,7 @@ def compare(release: Release, remote: Remote | None, tag: str | None = None, mes
     return Change(version, line, {**sent, "README.md": text.encode()}, removed, len(release.files) - len(sent))
 
 
-def holds(remote: Remote, change: Change) -> bool:
+def shows_change(remote: Remote, change: Change) -> bool:
     """Whether a repository shows what a change was to bring about."""
     return not set(change.removed) & set(remote.files) and all(
         remote.files.get(path) in _hashes(content) for path, content in change.files.items()

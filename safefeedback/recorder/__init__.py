@@ -6,7 +6,7 @@ ppo_lagrangian.py  how a policy learns; every episode it plays is handed over
 script.py          which tasks are played by a script instead
 driver.py          the scripted driver of MetaDrive's tasks, and an episode by it
 walker.py          the scripted ant of AntCircle, and an episode by it; gait.py how it walks, gait_search.py how that was found
-driving.py         a collection of such episodes
+scripted.py        a collection of such episodes
 thinning.py        which episodes stay
 recording.py       episodes in memory and in HDF5
 bundle.py          the small files that are shipped in the package

@@ -16,7 +16,7 @@ import numpy as np
 
 from safefeedback import simulators as simulator
 from safefeedback.errors import InputError
-from safefeedback.imports import install
+from safefeedback.imports import install_command
 from safefeedback.recorder.plan import CollectConfig, Unit, attributes, file_name, fingerprint, highest_cost, stem, units
 from safefeedback.recorder.ppo_lagrangian import Report, learn
 from safefeedback.recorder.recording import Episode, read_recording, sums, write_recording
@@ -25,7 +25,7 @@ from safefeedback.sources.hdf5 import read_hdf5
 from safefeedback.tasks import Task, tasks
 from safefeedback.types import Episodes, Source
 
-__all__ = ["CollectConfig", "Collected", "Unit", "collect", "why_not"]
+__all__ = ["CollectConfig", "Collected", "Unit", "collect", "reason_not_collectable"]
 
 SAFETY_GYM = (
     "PointCircle1",
@@ -53,18 +53,18 @@ class Collected:
 OnProgress = Callable[[Unit, Report], None]
 
 
-def why_not(task: Task) -> str | None:
+def reason_not_collectable(task: Task) -> str | None:
     """Why the collector refuses the task, as one line, or None."""
     reason = simulator.can_simulate(task)
     if reason is not None:
         return reason
     if task.domain == "MetaDrive":
-        return f"{task.name} is recorded with DSRL's scripted driver, by safefeedback.recorder.driving, not by training"
+        return f"{task.name} is recorded with DSRL's scripted driver, by safefeedback.recorder.scripted, not by training"
     if task.domain == "SafetyGym" and task.name not in SAFETY_GYM:
         return f"collecting {task.name} is not supported: PPO has not been seen to learn it; {', '.join(SAFETY_GYM)} are"
     for package in ("stable_baselines3", "torch"):
         if find_spec(package) is None:
-            return f"collecting needs the package {package}: {install('collect')}"
+            return f"collecting needs the package {package}: {install_command('collect')}"
     return None
 
 
@@ -80,10 +80,10 @@ def collect(task: Task, out: Path, config: CollectConfig, on_progress: OnProgres
     Raises:
         InputError: if the task cannot be collected, the warm start is not a recording of it, or the file exists already.
     """
-    reason = why_not(task)
+    reason = reason_not_collectable(task)
     if reason is not None:
         raise InputError(reason)
-    place = Place(task, out)
+    place = OutputPaths(task, out)
     cloned = None if config.warm_start is None else _demonstrations(config.warm_start, task)
     place.make()
     episodes: list[Episode] = []
@@ -105,7 +105,7 @@ def collect(task: Task, out: Path, config: CollectConfig, on_progress: OnProgres
     return Collected(path, counts["recorded"], counts["too_costly"], len(kept), counts["reused"], place.parts)
 
 
-class Place:
+class OutputPaths:
     """Where a collection goes: `out`, a file that must not exist yet, or a folder; and its parts beside it."""
 
     def __init__(self, task: Task, out: Path) -> None:

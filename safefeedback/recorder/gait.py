@@ -155,14 +155,14 @@ class Gait:
 
 
 @cache
-def found() -> np.ndarray:
+def gait_numbers() -> np.ndarray:
     """The numbers of the gait that is recorded, float64 [34]."""
     with Path(__file__).with_name("gait.toml").open("rb") as file:
         return np.array(tomllib.load(file)["numbers"], dtype=np.float64)
 
 
 @cache
-def learnt() -> dict[str, np.ndarray]:
+def correction_network() -> dict[str, np.ndarray]:
     """The network that corrects it."""
     with np.load(Path(__file__).with_name("gait_correction.npz"), allow_pickle=False) as file:
         return {name: file[name].astype(np.float64) for name in file.files}

@@ -16,7 +16,7 @@ import argparse
 
 import numpy as np
 
-from safefeedback.recorder.gait import NUMBERS, Gait, found
+from safefeedback.recorder.gait import NUMBERS, Gait, gait_numbers
 from safefeedback.simulators import make
 from safefeedback.tasks import find_task
 
@@ -53,7 +53,7 @@ def main() -> None:
     parser.add_argument("--generations", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    print(np.round(search(found(), options.generations, options.seed), 4).tolist())
+    print(np.round(search(gait_numbers(), options.generations, options.seed), 4).tolist())
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from safefeedback.recorder.ppo_lagrangian import LearnerConfig
 from safefeedback.sources.dsrl import CITATION
 from safefeedback.tasks import Task
 from safefeedback.types import Source
-from safefeedback.values import make_plain
+from safefeedback.values import convert_fields
 
 DSRL_CREDIT = (
     "Warm-started by cloning episodes of DSRL: Z. Liu et al., Datasets and Benchmarks for Offline Safe Reinforcement "
@@ -65,7 +65,7 @@ class CollectConfig:
     learner: LearnerConfig = field(default_factory=LearnerConfig)
 
     def __post_init__(self) -> None:
-        make_plain(self)
+        convert_fields(self)
         for name in ("episodes", "steps", "seeds"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} must be at least 1, not {getattr(self, name)}")

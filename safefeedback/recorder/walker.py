@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from safefeedback.recorder.gait import Gait, found, learnt
+from safefeedback.recorder.gait import Gait, correction_network, gait_numbers
 from safefeedback.recorder.recording import Episode
 from safefeedback.recorder.script import Script, play_out
 from safefeedback.simulators import make
@@ -29,7 +29,7 @@ def walk(task: Task, collection: int, index: int) -> Episode:
     setting = units()[unit]
     seed = int(np.random.default_rng([collection, index]).integers(2**31))
     rng = np.random.default_rng([seed, 1])
-    gait = Gait(found(), setting["bound"], setting["stride"], learnt())
+    gait = Gait(gait_numbers(), setting["bound"], setting["stride"], correction_network())
     env = make(task)
     try:
         observation, _ = env.reset(seed=seed)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from safefeedback.imports import install
+from safefeedback.imports import install_command
 from safefeedback.simulators import bullet_sums
 from safefeedback.simulators.repeatable import make_registered, repeatable
 from safefeedback.tasks import Task
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     import gymnasium
 
 PACKAGES = ("gymnasium", "bullet_safety_gym")
-INSTALL = install("sim")
+INSTALL = install_command("sim")
 
 
 def make(task: Task) -> gymnasium.Env:
     """The task's environment; `reset(seed=n)` starts the same episode, whatever was played before it."""
     import bullet_safety_gym  # noqa: F401  (registers its environments with gymnasium)
 
-    bullet_sums.apply()
+    bullet_sums.patch_package()
     env = make_registered(task, (task.env_id or "").replace("Offline", "Safety", 1))
     return repeatable(env, _BulletStart(env.unwrapped).restore)
 

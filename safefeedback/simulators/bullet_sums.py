@@ -37,7 +37,7 @@ def _upper_half(value: float) -> float:
     return scaled - (scaled - value)
 
 
-def apply() -> None:
+def patch_package() -> None:
     """Put them in the places of the package's own, for every environment of this process; again changes nothing."""
     from bullet_safety_gym.envs import agents, tasks
 

@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from safefeedback.errors import InputError
-from safefeedback.imports import install
+from safefeedback.imports import install_command
 from safefeedback.tasks import Task
 
 if TYPE_CHECKING:
     import gymnasium
 
 PACKAGES = ("gymnasium", "metadrive", "panda3d", "gltf", "simplepbr", "pygame", "seaborn", "tqdm")
-INSTALL = install("metadrive")
+INSTALL = install_command("metadrive")
 
 ROADS = {"easy": (0, "SCS"), "medium": (100, "XST"), "hard": (200, "TRO")}  # seed of the road's map, and its blocks
 TRAFFIC = {"sparse": 0.1, "mean": 0.15, "dense": 0.2}

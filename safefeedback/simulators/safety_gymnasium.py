@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from safefeedback.errors import InputError
-from safefeedback.imports import install
+from safefeedback.imports import install_command
 from safefeedback.simulators.repeatable import make_registered, repeatable
 from safefeedback.tasks import Task
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 TRY_ANOTHER = "unset it, or set it to egl, osmesa or glfw, whichever this machine has"
 PACKAGES = ("gymnasium", "safety_gymnasium")
-INSTALL = install("sim")
+INSTALL = install_command("sim")
 
 
 def make(task: Task) -> gymnasium.Env:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from safefeedback.errors import InputError
 from safefeedback.files import file_sha256
-from safefeedback.hub.client import CONNECT_SECONDS, reason_of, silence_client
+from safefeedback.hub.client import CONNECT_SECONDS, failure_reason, silence_client
 from safefeedback.tasks import Task
 
 LICENSE = "cc-by-4.0"
@@ -73,7 +73,7 @@ def _download(repo: str, file: str, task: Task) -> Path:
         _reach(huggingface_hub.constants.ENDPOINT)
         path = Path(huggingface_hub.hf_hub_download(repo, file, repo_type="dataset", etag_timeout=CONNECT_SECONDS))
     except Exception as error:  # every failure of the network or the server ends in the same three ways on
-        reason = reason_of(error)
+        reason = failure_reason(error)
         raise UnreachableError(
             f"the recordings of {task.name} are not on this machine and cannot be downloaded ({reason}): (1) connect to the "
             f"network or set HF_ENDPOINT to a mirror, (2) put {file} from {task.url} into {cache_folder()}, or "

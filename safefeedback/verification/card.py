@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from safefeedback.dataset.card import PICTURES, YOURS, pictures_in, place_of, render, shown_of
+from safefeedback.dataset.card import NOTES_MARKER, PICTURES, best_pictures, pictures_in, render, stated_place
 from safefeedback.dataset.manifest import LabelSetManifest, Manifest
 from safefeedback.verification.check import Check
 from safefeedback.version import __version__
@@ -18,13 +18,17 @@ def card_check(folder: Path, manifest: Manifest, sets: dict[str, LabelSetManifes
         text = (folder / "README.md").read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         return Check("card", (f"README.md cannot be read: {error}",), note)
-    above, line, _ = text.partition(YOURS)
+    above, line, _ = text.partition(NOTES_MARKER)
     if not line:
         return Check("card", ("README.md has lost the line that says where its own text ends",), note)
     named = {name: made for name, made in sets.items() if f"\n- config_name: {name}\n" in above}
     pictures, shown = pictures_in(folder), [name for name in PICTURES if f"(plots/{name})" in above]
-    wanted = render(manifest, named, [name for name in shown if name in pictures], place_of(above)).partition(YOURS)[0]
-    late = [name for name in sets if name not in named] + [f"plots/{name}" for name in shown_of(pictures) if name not in shown]
+    wanted = render(manifest, named, [name for name in shown if name in pictures], stated_place(above)).partition(NOTES_MARKER)[
+        0
+    ]
+    late = [name for name in sets if name not in named] + [
+        f"plots/{name}" for name in best_pictures(pictures) if name not in shown
+    ]
     note += f"; {', '.join(late)} came later: inspect, relabel and labels import write the card anew" if late else ""
     ours, theirs = above.splitlines(), wanted.splitlines()
     rows = [row for row in range(max(len(ours), len(theirs))) if ours[row : row + 1] != theirs[row : row + 1]]

@@ -9,11 +9,11 @@ from safefeedback.dataset.reading import Folder
 from safefeedback.dataset.tables import LIGHT_BYTES, Table, labels_table, oracle_table, tables
 from safefeedback.feedback.recipe import build, label
 from safefeedback.types import Episodes, Feedback
-from safefeedback.verification import contents
 from safefeedback.verification.check import Check
-from safefeedback.verification.labels import Claim, examine, read_stored
-from safefeedback.verification.origin import with_advantages
+from safefeedback.verification.labels import StoredLabels, check_labels, read_stored
+from safefeedback.verification.recordings import with_advantages
 from safefeedback.verification.rows import row_problems
+from safefeedback.verification.tables import dataset_schemas
 
 
 def dataset_checks(
@@ -38,11 +38,11 @@ def dataset_checks(
     stored, rows = read_stored(folder, None)
     if stored is not None:
         rows += row_problems(stored, manifest, episodes)
-    episodes, why_not = with_advantages(episodes, recipe, advantages)
-    if episodes is None and recipe.filters and not why_not:
-        why_not = "noise was not, because filters removed pairs and the recordings are not at hand"
+    episodes, not_recomputed = with_advantages(episodes, recipe, advantages)
+    if episodes is None and recipe.filters and not not_recomputed:
+        not_recomputed = "noise was not, because filters removed pairs and the recordings are not at hand"
 
-    def remake() -> Feedback:
+    def recompute() -> Feedback:
         if episodes is not None:
             return build(episodes, recipe, stored.pairs if recipe.pairs_from and stored is not None else None)
         assert stored is not None
@@ -52,20 +52,20 @@ def dataset_checks(
         return label(stored.pairs, stored.returns, stored.costs, recipe, longest, history=done)
 
     light: dict[str, tuple[Table, int]] = {"pairs": (labels_table, LIGHT_BYTES), "oracle": (oracle_table, LIGHT_BYTES)}
-    windows = episodes is not None and not (why_not and rows)  # a window that is not in the recordings cannot be cut out
-    claim = Claim(
+    windows = episodes is not None and not (not_recomputed and rows)  # a window that is not in the recordings cannot be cut out
+    claim = StoredLabels(
         folder=folder.path,
         manifest=manifest,
         base=manifest,
         stored=stored,
         drawn=recipe.pairs,
-        columns=contents.dataset_schemas(recipe, manifest.tells_lengths),
-        tables=tables(episodes, recipe, manifest.tells_lengths) if episodes is not None and windows else light,
-        remake=remake if stored is not None or (episodes is not None and not recipe.pairs_from) else None,
-        why_not=why_not,
+        columns=dataset_schemas(recipe, manifest.has_episode_lengths),
+        tables=tables(episodes, recipe, manifest.has_episode_lengths) if episodes is not None and windows else light,
+        recompute=recompute if stored is not None or (episodes is not None and not recipe.pairs_from) else None,
+        not_recomputed=not_recomputed,
     )
-    problems, differences, numbers = examine(claim, advance)
-    labels = f"labels recomputed; {why_not}" if why_not else "every label, flip and mark made again"
+    problems, differences, numbers = check_labels(claim, advance)
+    labels = f"labels recomputed; {not_recomputed}" if not_recomputed else "every label, flip and mark made again"
     again = "every window bit for bit, " if windows else ""
     again += "which pairs they are taken from the rows, as a file gave them, " if recipe.pairs_from else ""
     return stored, [

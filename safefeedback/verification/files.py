@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from safefeedback.dataset.manifest import AnyManifest, StoredFile
-from safefeedback.files import file_sha256, is_litter
+from safefeedback.files import file_sha256, is_system_file
 from safefeedback.verification.check import Check
 
 OURS = re.compile(r"(README\.md|recipe\.json|croissant\.json|plots/.*\.png|\.git(/.*|ignore|attributes)?|\.cache/.*)")
@@ -36,7 +36,9 @@ def files_check(folder: Path, manifests: Mapping[str, AnyManifest], advance: Cal
         advance(1)
     ours = {*named, *(f"{prefix}/recipe.json" for prefix in manifests)}
     others = [
-        path for path in _all_files(folder) if path not in ours and not OURS.fullmatch(path) and not is_litter(Path(path).name)
+        path
+        for path in _all_files(folder)
+        if path not in ours and not OURS.fullmatch(path) and not is_system_file(Path(path).name)
     ]
     left = [path for path in others if LEFTOVER.fullmatch(path)]
     problems += [f"{path} does not belong to the dataset" for path in others if path not in left]

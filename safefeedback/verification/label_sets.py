@@ -9,17 +9,17 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from safefeedback.dataset.answers import Answers, answered
-from safefeedback.dataset.label_sets import labelled
+from safefeedback.dataset.answers import Answers, label_by_answers
+from safefeedback.dataset.label_sets import label_again
 from safefeedback.dataset.manifest import LabelSetManifest
 from safefeedback.dataset.reading import Folder
 from safefeedback.dataset.tables import label_tables
 from safefeedback.errors import InputError
 from safefeedback.types import Episodes, Feedback
-from safefeedback.verification import contents
 from safefeedback.verification.check import Check
-from safefeedback.verification.labels import Claim, examine, read_stored
-from safefeedback.verification.origin import with_advantages
+from safefeedback.verification.labels import StoredLabels, check_labels, read_stored
+from safefeedback.verification.recordings import with_advantages
+from safefeedback.verification.tables import schemas
 
 
 @dataclass(frozen=True)
@@ -47,11 +47,11 @@ def label_set_check(
         lost = ["the dataset's own rows cannot be read"] if manifest is not None else []
         return Check(f"labels/{name}", (*problems, *lost), "its recipe.json")
     try:
-        why_not, *found = _found(base, name, manifest, advance)
+        not_recomputed, *found = _found(base, name, manifest, advance)
     except (ValueError, OSError, pa.ArrowException) as error:
         return Check(f"labels/{name}", (*problems, str(error).splitlines()[0]), "its tables")
     wrong = [*problems, *(problem for kind in found for problem in kind)]
-    said = f"labels recomputed; {why_not}" if why_not else "every label, flip, mark and statistic made again"
+    said = f"labels recomputed; {not_recomputed}" if not_recomputed else "every label, flip, mark and statistic made again"
     return Check(f"labels/{name}", tuple(wrong), said)
 
 
@@ -62,27 +62,27 @@ def _found(
     folder, rows = base.folder.path / "labels" / name, base.stored
     assert rows is not None
     answers, labelling = _answers(folder, manifest) if manifest.by_people else None, manifest.labelling
-    episodes, why_not = with_advantages(base.episodes, labelling, base.advantages)
+    episodes, not_recomputed = with_advantages(base.episodes, labelling, base.advantages)
 
-    def remake() -> Feedback:
+    def recompute() -> Feedback:
         if answers is not None and manifest.answers is not None:
-            return answered(rows, answers, labelling, manifest.answers.consensus, base.folder.manifest)
-        return labelled(rows, labelling, base.folder.manifest, episodes)
+            return label_by_answers(rows, answers, labelling, manifest.answers.consensus, base.folder.manifest)
+        return label_again(rows, labelling, base.folder.manifest, episodes)
 
     stored, unreadable = read_stored(base.folder, name)
     made = label_tables(answers.table() if answers is not None else None)
-    claim = Claim(
+    claim = StoredLabels(
         folder=folder,
         manifest=manifest,
         base=base.folder.manifest,
         stored=stored,
         drawn=len(rows),
-        columns=contents.schemas(made, labelling, rows.pairs.length),
+        columns=schemas(made, labelling, rows.pairs.length),
         tables=made,
-        remake=remake,
-        why_not=why_not,
+        recompute=recompute,
+        not_recomputed=not_recomputed,
     )
-    return why_not, unreadable, *examine(claim, advance)
+    return not_recomputed, unreadable, *check_labels(claim, advance)
 
 
 def _answers(folder: Path, manifest: LabelSetManifest) -> Answers:

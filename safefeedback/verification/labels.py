@@ -17,11 +17,11 @@ from safefeedback.errors import InputError
 from safefeedback.feedback.filters import FILTERS
 from safefeedback.feedback.labels import prefer_by_return, safe_by_cost
 from safefeedback.types import Feedback
-from safefeedback.verification.contents import compare
+from safefeedback.verification.tables import compare
 
 
 @dataclass(frozen=True)
-class Claim:
+class StoredLabels:
     """Labels as they are stored, and what they are said to follow from.
 
     Attributes:
@@ -43,11 +43,11 @@ class Claim:
     drawn: int
     columns: dict[str, pa.Schema]
     tables: dict[str, tuple[Table, int]]
-    remake: Callable[[], Feedback] | None
-    why_not: str
+    recompute: Callable[[], Feedback] | None
+    not_recomputed: str
 
 
-def examine(claim: Claim, advance: Callable[[int], None]) -> tuple[list[str], list[str], list[str]]:
+def check_labels(claim: StoredLabels, advance: Callable[[int], None]) -> tuple[list[str], list[str], list[str]]:
     """What is wrong with the tables themselves, with their rows, and with statistics and history.
 
     Args:
@@ -59,8 +59,8 @@ def examine(claim: Claim, advance: Callable[[int], None]) -> tuple[list[str], li
     if stored is not None:
         numbers += _unequal("statistics", manifest.statistics, statistics(stored, claim.base.episodes))
     try:
-        if claim.remake is not None and not claim.why_not:
-            again = claim.remake()
+        if claim.recompute is not None and not claim.not_recomputed:
+            again = claim.recompute()
             numbers += _history_problems(again, told)
         elif stored is not None:
             again = _truth_again(stored, manifest)

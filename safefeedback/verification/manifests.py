@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from safefeedback.dataset.answers import origin_of
+from safefeedback.dataset.answers import hash_origin
 from safefeedback.dataset.content import content_hash
 from safefeedback.dataset.manifest import LabelSetManifest, Manifest, ManifestError
 from safefeedback.dataset.reading import Folder
@@ -48,7 +48,7 @@ def _load_label_set(folder: Folder, name: str) -> tuple[LabelSetManifest | None,
         return None, problems
     base = folder.manifest
     if made.answers is not None:
-        origin = origin_of(base, made.answers.sha256, made.answers.consensus)
+        origin = hash_origin(base, made.answers.sha256, made.answers.consensus)
     else:
         origin = base.content_sha256
         problems += _rewritten(made.raw["recipe"], made.labelling.to_dict())

@@ -8,7 +8,7 @@ from pathlib import Path
 from safefeedback.dataset.manifest import AnyManifest
 from safefeedback.dataset.reading import open_dataset
 from safefeedback.errors import InputError
-from safefeedback.verification import dataset, files, label_sets, origin
+from safefeedback.verification import dataset, files, label_sets, recordings
 from safefeedback.verification.card import card_check
 from safefeedback.verification.check import Check
 from safefeedback.verification.manifests import load_dataset_manifest, load_label_sets
@@ -40,7 +40,7 @@ def verify(
         raise InputError(f"there is no folder {folder}: give a dataset's folder, or a Hub repository user/name")
     if not (folder / "recipe.json").is_file():
         raise InputError(f"{folder} is not a dataset of safefeedback: it holds no recipe.json")
-    given = {origin.sha256(advantages): advantages} if advantages is not None else {}
+    given = {recordings.sha256(advantages): advantages} if advantages is not None else {}
     opened = open_dataset(folder)
     manifest, problems = load_dataset_manifest(opened)
     checks = [Check("manifest", tuple(problems), "recipe.json: structure, recipe, hashes")]
@@ -52,7 +52,7 @@ def verify(
     named |= {f"labels/{name}": made for name, made in usable.items()}
     weighed = _counter(on_progress, sum(len(made.files) for made in named.values()), "checking files")
     checks.append(files.files_check(folder, named, weighed))
-    episodes, wrong, note = origin.recordings(manifest, source)
+    episodes, wrong, note = recordings.recordings(manifest, source)
     checks.append(Check("source", tuple(wrong), note))
     rows = 2 * sum(made.pairs for made in named.values()) + sum(made.pairs for made in usable.values() if made.by_people)
     compared = _counter(on_progress, rows, "comparing rows")

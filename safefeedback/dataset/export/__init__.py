@@ -20,17 +20,17 @@ import numpy as np
 
 from safefeedback.dataset.export.cpl import write_cpl
 from safefeedback.dataset.export.d4rl import write_d4rl
+from safefeedback.dataset.export.interface import ExportedPairs, ExportResult, TextOptions
 from safefeedback.dataset.export.minari import write_minari
 from safefeedback.dataset.export.trl import write_trl_paired, write_trl_unpaired
-from safefeedback.dataset.export.work import Text, Work, Written
 from safefeedback.dataset.reading import Folder, open_dataset
 from safefeedback.errors import InputError
-from safefeedback.feedback.labels import one_sided
+from safefeedback.feedback.labels import one_sided_warning
 from safefeedback.files import new_folder
 
 TIES = ("keep", "drop")
 REWARDS = ("none", "return")
-FORMATS: dict[str, Callable[[Path, Work], Written]] = {
+FORMATS: dict[str, Callable[[Path, ExportedPairs], ExportResult]] = {
     "cpl": write_cpl,
     "d4rl": write_d4rl,
     "minari": write_minari,
@@ -48,7 +48,7 @@ def export(
     split: str = "train",
     ties: str | None = None,
     rewards: str | None = None,
-    text: Text | None = None,
+    text: TextOptions | None = None,
 ) -> dict[str, Any]:
     """Writes a split of a dataset into a new folder.
 
@@ -102,12 +102,12 @@ def export(
     if not keep.any():
         raise InputError(f"{dataset.source} has no pair that could be exported: all are tied or without an answer")
     returns, costs = _truth(dataset, labels, split, rewards, len(data))
-    work = Work(split, dataset.manifest.task, data.take(keep), returns[keep], costs[keep], text or Text())
+    work = ExportedPairs(split, dataset.manifest.task, data.take(keep), returns[keep], costs[keep], text or TextOptions())
     with new_folder(out) as folder:
         written = FORMATS[kind](folder, work)
         (folder / "recipe.json").write_text(json.dumps({**data.recipe, "exported": kind}, indent=2) + "\n", encoding="utf-8")
         (folder / "README.md").write_text(_readme(kind, work, written), encoding="utf-8")
-    lopsided = one_sided(work.data.preference) if kind in COMPARED else None
+    lopsided = one_sided_warning(work.data.preference) if kind in COMPARED else None
     return {
         "format": kind,
         "folder": str(out),
@@ -132,7 +132,7 @@ def _truth(dataset: Folder, labels: str | None, split: str, rewards: str | None,
     return truth.returns, truth.costs
 
 
-def _readme(kind: str, work: Work, written: Written) -> str:
+def _readme(kind: str, work: ExportedPairs, written: ExportResult) -> str:
     """What lies in the folder, and how it is loaded."""
     notes = "".join(f"\n> {note}.\n" for note in written.notes)
     return (

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from safefeedback.dataset.export.work import Work, Written
+from safefeedback.dataset.export.interface import ExportedPairs, ExportResult
 from safefeedback.dataset.parquet import SIDES
 
 README = """
@@ -39,7 +39,7 @@ dataset_kwargs:
 """
 
 
-def write_cpl(folder: Path, work: Work) -> Written:
+def write_cpl(folder: Path, work: ExportedPairs) -> ExportResult:
     """All first segments, then all second ones; the label grows with how much a segment is preferred."""
     data, length = work.data, work.length
     arrays = {
@@ -50,7 +50,7 @@ def write_cpl(folder: Path, work: Work) -> Written:
     }
     np.savez_compressed(folder / f"{work.split}.npz", **arrays)
     note = f"in CPL, use mode: comparison with capacity: null (or {len(data)}); its rank mode is not served"
-    return Written(len(arrays["label"]), README.format(split=work.split, pairs=len(data)), (note,))
+    return ExportResult(len(arrays["label"]), README.format(split=work.split, pairs=len(data)), (note,))
 
 
 def _sides_in_turn(values: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from safefeedback.dataset.export.work import Work, Written
+from safefeedback.dataset.export.interface import ExportedPairs, ExportResult
 from safefeedback.errors import InputError
 
 README = """
@@ -42,7 +42,7 @@ with h5py.File("{split}.hdf5") as file:
 """
 
 
-def write_d4rl(folder: Path, work: Work) -> Written:
+def write_d4rl(folder: Path, work: ExportedPairs) -> ExportResult:
     """Every segment an episode that ends by a timeout, one step earlier: its last observation is the last one's next."""
     data, steps = work.data, work.length - 1
     if steps < 1:
@@ -66,4 +66,4 @@ def write_d4rl(folder: Path, work: Work) -> Written:
         env_id=work.task.env_id, split=work.split
     )
     readme = README.format(split=work.split, episodes=2 * len(data), steps=steps, loading=loading)
-    return Written(ends.size, readme)
+    return ExportResult(ends.size, readme)

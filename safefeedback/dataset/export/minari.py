@@ -8,7 +8,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from safefeedback.dataset.export.work import Work, Written
+from safefeedback.dataset.export.interface import ExportedPairs, ExportResult
 from safefeedback.errors import InputError
 
 README = """
@@ -31,7 +31,7 @@ dataset = minari.load_dataset("{name}")
 """
 
 
-def write_minari(folder: Path, work: Work) -> Written:
+def write_minari(folder: Path, work: ExportedPairs) -> ExportResult:
     """Every segment an episode; Minari wants an observation after the last action, so the last action is left out."""
     data = work.data
     place, steps = folder / "data", work.length - 1
@@ -60,7 +60,7 @@ def write_minari(folder: Path, work: Work) -> Written:
         "minari_version": "0.5.0",
     }
     (place / "metadata.json").write_text(json.dumps(metadata, indent=2) + "\n", encoding="utf-8")
-    return Written(2 * len(data), README.format(episodes=2 * len(data), steps=steps, name=name))
+    return ExportResult(2 * len(data), README.format(episodes=2 * len(data), steps=steps, name=name))
 
 
 def _box(dim: int, bound: float) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from safefeedback.dataset.export.work import Text, Work, Written
+from safefeedback.dataset.export.interface import ExportedPairs, ExportResult, TextOptions
 from safefeedback.dataset.parquet import SIDES
 
 Row = dict[str, Any]
@@ -36,7 +36,7 @@ as JSON, with {digits}{stride}. It is about {characters:,} characters long, roug
 """
 
 
-def write_trl_paired(folder: Path, work: Work) -> Written:
+def write_trl_paired(folder: Path, work: ExportedPairs) -> ExportResult:
     """A row a pair: the better segment is chosen, the other one rejected."""
     better = (work.data.preference > 0.5).astype(int)
     template = _Template(work)
@@ -48,7 +48,7 @@ def write_trl_paired(folder: Path, work: Work) -> Written:
     return _write(folder, work, rows, "preference", ("prompt", "chosen", "rejected"), template)
 
 
-def write_trl_unpaired(folder: Path, work: Work) -> Written:
+def write_trl_unpaired(folder: Path, work: ExportedPairs) -> ExportResult:
     """A row a segment whose safety is known: true is safe."""
     safe = work.data.safe
     template = _Template(work)
@@ -69,7 +69,7 @@ def write_trl_unpaired(folder: Path, work: Work) -> Written:
 class _Template:
     """Writes segments out: a text with a place for each number, filled from the observations and actions of its steps."""
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: ExportedPairs) -> None:
         self.data, self.text = work.data, work.text
         self.steps = range(0, work.length, work.text.stride)
         number = "%s" if work.text.digits is None else f"%.{work.text.digits}g"
@@ -85,19 +85,19 @@ class _Template:
         return self.whole % tuple((values.astype(str) if self.text.digits is None else values).tolist())
 
 
-def _prompt(work: Work) -> str:
+def _prompt(work: ExportedPairs) -> str:
     return f"{work.task.name}, {work.length} steps" + (f", every {work.text.stride}th" if work.text.stride > 1 else "")
 
 
 def _write(
     folder: Path,
-    work: Work,
+    work: ExportedPairs,
     rows: Iterator[Row],
     kind: str,
     columns: tuple[str, ...],
     template: _Template,
     warning: str | None = None,
-) -> Written:
+) -> ExportResult:
     text = work.text
     file = f"{work.split}.{'jsonl' if text.jsonl else 'parquet'}"
     count = (_write_lines if text.jsonl else _write_parquet)(folder / file, rows)
@@ -113,10 +113,10 @@ def _write(
         characters=characters,
         tokens=int(tokens),
     )
-    return Written(count, readme, tuple(filter(None, (_length_note(text, characters, int(tokens)), warning))))
+    return ExportResult(count, readme, tuple(filter(None, (_length_note(text, characters, int(tokens)), warning))))
 
 
-def _length_note(text: Text, characters: int, tokens: int) -> str:
+def _length_note(text: TextOptions, characters: int, tokens: int) -> str:
     shorter = "" if text.digits and text.stride > 1 else "; --digits and --stride make them shorter"
     return f"a segment is about {characters:,} characters, roughly {tokens:,} tokens (TRL keeps 1,024 unless told){shorter}"
 

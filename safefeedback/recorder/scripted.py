@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from safefeedback.errors import InputError
-from safefeedback.recorder.collect import Collected, Place
+from safefeedback.recorder.collect import Collected, OutputPaths
 from safefeedback.recorder.plan import versions
 from safefeedback.recorder.recording import Episode, read_recording, sums, write_recording
 from safefeedback.recorder.script import Script, find_script
@@ -22,7 +22,7 @@ MOST_EPISODES = 60_000
 
 
 @dataclass(frozen=True)
-class DriveConfig:
+class ScriptedConfig:
     """What is collected.
 
     Attributes:
@@ -43,12 +43,12 @@ class DriveConfig:
             raise InputError(f"seed must lie between 0 and 2^62 - 1, not {self.seed}")
 
 
-def parts(config: DriveConfig) -> list[range]:
+def parts(config: ScriptedConfig) -> list[range]:
     """The episodes of each part."""
     return [range(first, min(first + PART, config.episodes)) for first in range(0, config.episodes, PART)]
 
 
-def fingerprint(task: Task, script: Script, config: DriveConfig, part: range) -> str:
+def fingerprint(task: Task, script: Script, config: ScriptedConfig, part: range) -> str:
     """What the content of a part follows from, as a sha256."""
     what = {
         "task": task.name,
@@ -61,7 +61,7 @@ def fingerprint(task: Task, script: Script, config: DriveConfig, part: range) ->
 
 
 def record(
-    task: Task, script: Script, config: DriveConfig, folder: Path, on_episode: Callable[[int, Episode], None]
+    task: Task, script: Script, config: ScriptedConfig, folder: Path, on_episode: Callable[[int, Episode], None]
 ) -> tuple[list[Episode], int]:
     """The collection's episodes, part after part; a part that lies in `folder` already is taken from there.
 
@@ -90,7 +90,7 @@ def record(
     return episodes, reused
 
 
-def attributes(task: Task, script: Script, config: DriveConfig) -> dict[str, Any]:
+def attributes(task: Task, script: Script, config: ScriptedConfig) -> dict[str, Any]:
     """How the file was made, as HDF5 attributes: texts, numbers, and JSON for what has parts."""
     values: dict[str, Any] = {
         "made_by": "safefeedback collect",
@@ -109,7 +109,7 @@ def attributes(task: Task, script: Script, config: DriveConfig) -> dict[str, Any
 
 
 def collect(
-    task: Task, out: Path, config: DriveConfig, on_episode: Callable[[int, Episode], None] = lambda index, episode: None
+    task: Task, out: Path, config: ScriptedConfig, on_episode: Callable[[int, Episode], None] = lambda index, episode: None
 ) -> Collected:
     """Play the collection's episodes and write one file; what `out` means is as in `recorder.collect.collect`.
 
@@ -120,7 +120,7 @@ def collect(
         raise InputError(reason)
     if (script := find_script(task)) is None:
         raise InputError(f"{task.name} has no script to be recorded by: policies learn it")
-    place = Place(task, out)
+    place = OutputPaths(task, out)
     place.make()
     episodes, reused = record(task, script, config, place.parts, on_episode)
     path = place.file(sums(episodes)[1])

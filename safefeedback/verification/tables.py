@@ -12,7 +12,7 @@ import pyarrow as pa
 from safefeedback.dataset.content import ColumnHashes, column_values
 from safefeedback.dataset.manifest import AnyManifest
 from safefeedback.dataset.parquet import BATCH, open_parquet
-from safefeedback.dataset.store import parts, schema_metadata
+from safefeedback.dataset.store import by_split, schema_metadata
 from safefeedback.dataset.tables import Table, tables
 from safefeedback.errors import InputError
 from safefeedback.feedback.recipe import Labelling, Recipe, label
@@ -65,7 +65,7 @@ def compare(
     problems: list[str] = []
     differences: list[str] = []
     columns_told = dict(manifest.columns)
-    rows_again = parts(again) if again is not None else {}
+    rows_again = by_split(again) if again is not None else {}
     differences += [f"there is no split {split}" for split in rows_again if split not in manifest.splits]
     for name, schema in columns.items():
         for split, count in manifest.splits.items():

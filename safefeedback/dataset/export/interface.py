@@ -12,7 +12,7 @@ from safefeedback.tasks import Task
 
 
 @dataclass(frozen=True)
-class Text:
+class TextOptions:
     """How a segment is written out for a language model.
 
     Attributes:
@@ -36,7 +36,7 @@ class Text:
 
 
 @dataclass(frozen=True)
-class Work:
+class ExportedPairs:
     """The N pairs of a split that are exported.
 
     Attributes:
@@ -52,7 +52,7 @@ class Work:
     data: Dataset
     returns: np.ndarray
     costs: np.ndarray
-    text: Text
+    text: TextOptions
 
     @property
     def length(self) -> int:
@@ -61,7 +61,7 @@ class Work:
 
 
 @dataclass(frozen=True)
-class Written:
+class ExportResult:
     """How many rows, how they are loaded (Markdown), and sentences that a person must read."""
 
     rows: int

@@ -47,11 +47,11 @@ def with_advantages(
         labelling: of the labels.
         advantages: the file of advantages that was given, by its sha256.
     """
-    if not labelling.teaching.needs_steps:
+    if not labelling.teacher_settings.needs_steps:
         return episodes, ""
     if episodes is None:
         return None, f"what the teacher {labelling.teacher} said was not, which needs the recordings"
-    if not labelling.teaching.needs_advantages:
+    if not labelling.teacher_settings.needs_advantages:
         return episodes, ""
     if labelling.advantages not in advantages:
         return episodes, f"what the teacher {labelling.teacher} said was not, which needs its --advantages FILE"
