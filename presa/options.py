@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from safefeedback.errors import InputError
@@ -36,6 +37,17 @@ def parse_cost_limits(text: str, wanted: str = "numbers with commas") -> tuple[f
         limits = tuple(float(part) for part in text.split(","))
     except ValueError:
         raise InputError(f"--cost-limits takes {wanted}, not '{text}'") from None
-    if len(set(limits)) < len(limits) or not all(0 <= limit <= 1e100 for limit in limits):
-        raise InputError(f"--cost-limits takes different numbers, 0 or more, not '{text}'")
-    return limits
+    return check_cost_limits(limits, text)
+
+
+def check_cost_limits(limits: Sequence[float], text: str | None = None) -> tuple[float, ...]:
+    """The limits as numbers; `text` is how they were given.
+
+    Raises:
+        InputError: if there is none, or one is given twice or impossible.
+    """
+    given = tuple(map(float, limits))
+    if not given or len(set(given)) < len(given) or not all(0 <= limit <= 1e100 for limit in given):
+        shown = ",".join(map(str, limits)) if text is None else text
+        raise InputError(f"--cost-limits takes different numbers, 0 or more, not '{shown}'")
+    return given

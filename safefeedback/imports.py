@@ -25,6 +25,9 @@ PACKAGES = {
     "stable_baselines3": "collect",
     "filelock": "train",
     "jinja2": "train",
+    "tensorboard": "train",
+    "wandb": "trackers",
+    "trackio": "trackers",
     "ray": "ray",
 }
 OLD_PYTHON = ("sim", "collect")  # whose wheels end with Python 3.11

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import signal
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,14 +18,22 @@ from safefeedback.errors import InputError
 from safefeedback.imports import missing_extra
 from safefeedback.version import __version__
 
+NOTEBOOK_WIDE = 30  # characters of a bar
+NOTEBOOK_SECONDS = 0.2  # between two pictures of it
+
 
 class Progress:
-    """A progress bar on stderr; nothing in a pipe. Call it with how much is done, of how much, and what is being done."""
+    """A progress bar on stderr, or below a notebook's cell; nothing in a pipe.
+
+    Call it with how much is done, of how much, and what is being done.
+    """
 
     def __init__(self, title: str, quiet: bool = False, unit: str = "") -> None:
         """`unit` is what is counted, such as "steps": then the bar shows how many a second."""
         self.bar: Any = None
-        if not quiet and sys.stderr.isatty():
+        if not quiet and in_notebook():
+            self.bar, self.line = NotebookBar(title, unit), 0
+        elif not quiet and sys.stderr.isatty():
             from rich import progress
             from rich.console import Console
 
@@ -55,6 +64,57 @@ class Progress:
         print(text, flush=True)
         if self.bar is not None:
             self.bar.start()
+
+
+class NotebookBar:
+    """A bar below a notebook's cell: one line that is written anew, by the methods of rich's Progress; it needs no widgets."""
+
+    def __init__(self, title: str, unit: str = "") -> None:
+        self.title, self.unit, self.done = title, unit, 0
+        self.total: int | None = None
+        self.began = time.perf_counter()
+        self.drawn = 0.0
+        self.shown: Any = None
+
+    def start(self) -> None:
+        """Shows the bar, below what was printed before."""
+        from IPython.display import Pretty, display
+
+        if self.shown is None:
+            self.shown = display(Pretty(self.text()), display_id=True)
+
+    def stop(self) -> None:
+        """Leaves the bar as it stands."""
+        self.draw()
+
+    def update(self, line: int, completed: int, total: int | None, description: str | None = None) -> None:
+        """Moves the bar; it is drawn at most five times a second."""
+        self.done, self.total, self.title = completed, total, description or self.title
+        if time.perf_counter() - self.drawn >= NOTEBOOK_SECONDS or completed == total:
+            self.draw()
+
+    def draw(self) -> None:
+        """Writes the line anew."""
+        from IPython.display import Pretty
+
+        self.drawn = time.perf_counter()
+        if self.shown is not None:
+            self.shown.update(Pretty(self.text()))
+
+    def text(self) -> str:
+        """training presa ###############---------------  50/100  12 steps/s"""
+        if not self.total:
+            return self.title
+        full = NOTEBOOK_WIDE * self.done // self.total
+        speed = self.done / max(1e-9, time.perf_counter() - self.began)
+        rate = f"  {speed:,.0f} {self.unit}/s" if self.unit else ""
+        return f"{self.title} {'#' * full}{'-' * (NOTEBOOK_WIDE - full)}  {self.done:,}/{self.total:,}{rate}"
+
+
+def in_notebook() -> bool:
+    """Whether this process is the kernel of a notebook."""
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    return shell is not None and "IPKernelApp" in shell.config
 
 
 def _speed(unit: str) -> Any:

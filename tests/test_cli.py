@@ -301,3 +301,22 @@ def test_readme_commands_run(hub: Hub, tmp_path: Path):
     made = {path.parent.name for path in (tmp_path / "work").glob("*/recipe.json")}
     trained = {path.parent.name for path in (tmp_path / "work").glob("*/config.json")}
     assert {"drone", "drone-v1", "asked"} <= made and {"first", "limit40"} <= trained
+
+
+def test_a_progress_bar_in_a_notebook(tmp_path: Path):
+    """In a real kernel: one line below the cell that is written anew, beside what is said on stdout."""
+    nbformat = pytest.importorskip("nbformat", reason="nbclient is not installed")
+    client = pytest.importorskip("nbclient")
+    pytest.importorskip("ipykernel")
+    code = (
+        "from safefeedback.terminal import Progress\n"
+        "with Progress('playing', unit='steps') as bar:\n"
+        "    bar(1, 4)\n    bar.say('said')\n    bar(4, 4)\n"
+        "with Progress('hidden', quiet=True) as bar:\n    bar(1, 2)\n"
+    )
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
+    client.NotebookClient(notebook, kernel_name="python3", timeout=300, resources={"metadata": {"path": tmp_path}}).execute()
+    outputs = notebook.cells[0].outputs
+    shown = [one["data"]["text/plain"] for one in outputs if one["output_type"] == "display_data"]
+    assert len(shown) == 1 and shown[0].startswith("playing ##############################  4/4  ")
+    assert [one["text"] for one in outputs if one["output_type"] == "stream"] == ["said\n"]

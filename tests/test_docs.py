@@ -23,6 +23,7 @@ FENCE = re.compile(r"(?:<!-- in the tests: (?P<extra>.*?) -->\n)?```(?P<kind>sh|
 # pages in an order in which each finds what an earlier one made
 RUN = (
     "tutorial",
+    "how-to/python",
     "how-to/recordings",
     "how-to/noise",
     "how-to/label-sets",
@@ -93,6 +94,16 @@ def test_the_reference_has_every_option_and_setting() -> None:
             field.name for field in dataclasses.fields(algorithm) if not re.search(rf"\| `{field.name}` \| .* \| \S", section)
         ]
         assert not missing, f"{name}: {missing} have no description"
+
+
+def test_the_reference_has_every_public_function() -> None:
+    import presa
+    import safefeedback
+
+    text = (PAGES / "reference" / "python.md").read_text()
+    for package in (presa, safefeedback):
+        for name in set(package.__all__) - {"__version__"}:
+            assert re.search(rf"^::: {package.__name__}\.[\w.]+\.{name}$", text, re.M), name
 
 
 def test_the_blocks_run(hub: Hub, online: list[float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

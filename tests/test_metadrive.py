@@ -191,14 +191,14 @@ class Careful:
 
 def test_evaluation_and_film_over_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each process has an engine of its own, and the numbers do not tell how many there were."""
-    from presa.rollouts.evaluate import evaluate
+    from presa.rollouts.evaluate import roll_out
     from presa.rollouts.video import film
 
     (tmp_path / "careful.py").write_text(CAREFUL)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     task = replace(find_task("easydense"), horizon=12)
-    one, two = (evaluate("careful:Careful", task, 20, episodes=2, seed=1, processes=count) for count in (1, 2))
+    one, two = (roll_out("careful:Careful", task, 20, episodes=2, seed=1, processes=count) for count in (1, 2))
     assert one == two and all(row["length"] == 12 and row["return"] > 0 for row in one["rows"])
     pytest.importorskip("imageio")
     assert film("careful:Careful", task, 20, 1, 1, tmp_path / "film.gif") == 7  # of 13 pictures, every second

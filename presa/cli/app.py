@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,11 +15,12 @@ from presa.cli.cache import cache
 from presa.cli.report import report
 from presa.cli.runs import runs
 from presa.cli.study import study
+from presa.cli.track import TensorBoard, Trackio, Wandb, track
 from presa.options import parse_cost_limits, parse_setting
 from safefeedback.errors import InputError, command_line
-from safefeedback.imports import require_packages
-from safefeedback.terminal import Progress, on_interrupt, show_version
+from safefeedback.imports import is_object, require_packages
 from safefeedback.terminal import run_program as run_app
+from safefeedback.terminal import show_version
 
 app = typer.Typer(
     help="Learn safe policies from preferences and safety labels, and prove them in the simulator.",
@@ -37,6 +37,7 @@ app.command()(report)
 app.command()(ask)
 app.command()(cache)
 app.command()(runs)
+app.command()(track)
 
 
 @app.callback()
@@ -94,7 +95,9 @@ def train(
     checkpoint_every: Annotated[int, typer.Option(help="Steps between checkpoints.")] = 5_000,
     evaluate_every: Annotated[int, typer.Option(help="Steps between rollouts in the simulator; 0 for none.")] = 0,
     evaluate_episodes: Annotated[int, typer.Option(help="Episodes of each of them.")] = 5,
-    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard events into the run's folder.")] = False,
+    tensorboard: TensorBoard = False,
+    wandb: Wandb = None,
+    trackio: Trackio = None,
     as_json: Json = False,
 ) -> None:
     """Train a policy, or one for each of several seeds and limits of cost, each as if it were alone.
@@ -102,56 +105,42 @@ def train(
     The same command again continues a training that was interrupted, to the same result.
     """
     require_packages("training", "torch", "safetensors")
-    from presa.algorithms import configure
-    from presa.cli.output import TrainingDisplay, interruption_message, log_to_tensorboard
-    from presa.data.limits import describe_labels, load_limits
-    from presa.data.pairs import load_data, resolve_device
-    from presa.data.trajectories import find_episodes, find_unlabelled
-    from presa.runs.card import write_card_and_plots
-    from presa.runs.records import MonitorSettings
-    from presa.runs.run import Job, job_grid, train_all
+    from presa.runs.training import train as train_runs
 
-    if seed < 0:
-        raise InputError(f"--seed must be 0 or more, not {seed}")
-    if seeds is not None and seeds < 1:
-        raise InputError(f"--seeds must be at least 1, not {seeds}")
-    given: dict[str, Any] = dict(parse_setting(text) for text in set_ or ())
-    shortcuts = {"steps": steps, "bc_steps": bc_steps, "precision": precision}
-    given |= {name: value for name, value in shortcuts.items() if value is not None}
-    chosen = configure(algorithm, preset, given)
-    settings = MonitorSettings(report_every, checkpoint_every, evaluate_every, evaluate_episodes)
-    many = seeds is not None or cost_limits is not None
-    where = (labels, pairs, resolve_device(device), chosen.needs_oracle)
-    loaded = [load_data(data, *where)] if cost_limits is None else load_limits(data, parse_cost_limits(cost_limits), *where)
-    if chosen.needs_trajectories:
-        episodes = find_episodes(loaded[0].task, loaded[0].identity["source_sha256"], trajectories)
-        loaded = [one.with_episodes(episodes) for one in loaded]
-    elif trajectories is not None:
-        raise InputError(f"--trajectories is for algorithms that need whole trajectories; {algorithm} learns from pairs alone")
-    if unlabelled is not None:
-        file = None if unlabelled == "own" else Path(unlabelled)
-        seen = find_unlabelled(loaded[0].task, loaded[0].identity["source_sha256"], file)
-        loaded = [one.with_unlabelled(seen) for one in loaded]
-    notes = [*(f"note: {note}" for note in chosen.notes), *(describe_labels(one) for one in loaded if cost_limits is not None)]
-    if not as_json:
-        print(*notes, sep="\n", end="\n" if notes else "")
-    name = f"{Path(data).resolve().name}-{algorithm.replace(':', '.')}"
-    folder = out or Path(name if many else f"{name}-seed{seed}")
-    jobs = job_grid(loaded, range(seed, seed + (seeds or 1)), folder) if many else [Job(loaded[0], seed, folder)]
-    with Progress(f"training {algorithm}", quiet=as_json, unit="steps") as progress, ExitStack() as logs:
-        log = {job.folder: logs.enter_context(log_to_tensorboard(job.folder, tensorboard)) for job in jobs}
-        watch = TrainingDisplay(log, chosen.steps, progress, as_json, str(loaded[0].train.observations.device))
-        logs.enter_context(on_interrupt(lambda: interruption_message([job.folder for job in jobs])))
-        results = train_all(algorithm, chosen, jobs, settings, watch, overwrite, watch.step)
-    for job in jobs:
-        write_card_and_plots(job.folder)
-    failed = [result for result in results if "failed" in result]
-    if failed and not many:
-        raise InputError(failed[0]["failed"])
+    found = train_runs(
+        data,
+        algorithm,
+        preset=preset,
+        settings=dict(parse_setting(text) for text in set_ or ()),
+        steps=steps,
+        bc_steps=bc_steps,
+        precision=precision,
+        pairs=pairs,
+        labels=labels,
+        trajectories=trajectories,
+        unlabelled=unlabelled,
+        seed=seed,
+        seeds=seeds,
+        cost_limits=None if cost_limits is None else parse_cost_limits(cost_limits),
+        device=device,
+        out=out,
+        overwrite=overwrite,
+        report_every=report_every,
+        checkpoint_every=checkpoint_every,
+        evaluate_every=evaluate_every,
+        evaluate_episodes=evaluate_episodes,
+        tensorboard=tensorboard,
+        wandb=wandb,
+        trackio=trackio,
+        quiet=as_json,
+    )
+    results = found if isinstance(found, list) else [found]
     if as_json:
-        print(json.dumps(results if many else results[0]))
+        print(json.dumps(found))
     else:
-        _print_results(results, folder)
+        folder = Path(results[0]["folder"])
+        _print_results(results, folder.parent if isinstance(found, list) else folder)
+    failed = [result for result in results if "failed" in result]
     for result in failed:
         print(f"error: {result['folder']}: {result['failed']}", file=sys.stderr)
     if failed:
@@ -159,7 +148,7 @@ def train(
 
 
 def _print_results(results: list[dict[str, Any]], folder: Path) -> None:
-    from presa.cli.output import print_warning
+    from presa.runs.display import print_warning
 
     took = f" in {results[0]['seconds']:.0f} s" + ("" if len(results) == 1 else ", all runs together")
     for result in results:
@@ -194,51 +183,43 @@ def evaluate(
     Given a folder that holds many runs, it evaluates every one and prints a table.
     """
     from presa.cli.output import print_evaluation, print_evaluations
-    from presa.rollouts.evaluate import evaluate as judge
     from presa.rollouts.policy import load, local_path
     from presa.rollouts.video import check_film, film, require_drawing
-    from presa.runs.evaluation import evaluate_run, evaluate_runs, runs_below
+    from presa.runs.evaluation import evaluate as judge
+    from presa.runs.evaluation import runs_below
     from safefeedback.tasks import Task, find_task
 
     if (run is None) == (policy is None):
         raise InputError("give either the folder of a run, or --policy package.module:function with --task")
     if policy is not None and task is None:
         raise InputError("--policy needs --task: the task to play")
-    if processes is not None and processes < 1:
-        raise InputError(f"--processes must be at least 1, not {processes}")
-    if seed < 0:
-        raise InputError(f"--seed must be 0 or more, not {seed}")
+    if policy is not None and not is_object(policy):
+        raise InputError(f"--policy must read package.module:function, not '{policy}'")
     if video is not None:
         check_film(video, video_episodes)
-    played = find_task(task) if task is not None else None
-    own = run is not None and Path(run).is_dir()
-    run = local_path(run) if run is not None else None
-    below = runs_below(Path(run)) if run is not None else []
-    if below and video is not None:
-        raise InputError(f"--video films one run, and {run} holds {len(below)}: name one of them, such as {below[0]}")
-    seen = played
-    if video is not None:
-        seen = played or Task.from_dict(load(str(run)).facts["task"])
-        require_drawing(seen)
-    lost = "the evaluations that were finished are kept" if below else "nothing of this evaluation is kept"
-    with Progress("playing", quiet=as_json) as progress, on_interrupt(lambda: f"interrupted; {lost}"):
+        below = runs_below(Path(run)) if run is not None and Path(run).is_dir() else []
         if below:
-            results = evaluate_runs(Path(str(run)), below, episodes, seed, cost_limit, played, processes, progress)
-            summaries = {name: one if isinstance(one, str) else one["summary"] for name, one in results.items()}
-        elif run is not None:
-            result = evaluate_run(Path(run), episodes, seed, cost_limit, played, processes, progress, keep=own)
+            raise InputError(f"--video films one run, and {run} holds {len(below)}: name one of them, such as {below[0]}")
+        seen = find_task(task) if task is not None else Task.from_dict(load(str(run)).facts["task"])
+        require_drawing(seen)
+    result = judge(
+        run or policy,
+        task,
+        episodes=episodes,
+        seed=seed,
+        cost_limit=cost_limit,
+        processes=processes,
+        quiet=as_json,
+    )
+    if "summary" not in result:
+        if as_json:
+            print(json.dumps(result))
         else:
-            assert played is not None
-            limit = played.default_cost_limit if cost_limit is None else cost_limit
-            labels = {"algorithm": policy, "seed": None}
-            result = judge(str(policy), played, limit, episodes, seed, processes, labels, progress)
-    if below:
-        print(json.dumps(results)) if as_json else print_evaluations(summaries)
+            print_evaluations({name: one if isinstance(one, str) else one["summary"] for name, one in result.items()})
         return
     if video is not None:
-        assert seen is not None
-        limit = result["summary"]["cost_limit"]
-        frames = film(run or str(policy), seen, limit, seed, min(video_episodes, episodes), video)
+        limit, actor = result["summary"]["cost_limit"], local_path(run) if run is not None else str(policy)
+        frames = film(actor, seen, limit, seed, min(video_episodes, episodes), video)
     if as_json:
         print(json.dumps(result))
         return

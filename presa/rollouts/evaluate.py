@@ -16,10 +16,11 @@ from typing import Any
 
 import numpy as np
 
+from presa.rollouts.play import checked, play
 from safefeedback.errors import InputError
 from safefeedback.parallel import cores
 from safefeedback.randomness import stream
-from safefeedback.simulators import can_simulate
+from safefeedback.simulators import can_simulate, make
 from safefeedback.tasks import Task
 from safefeedback.values import to_python
 
@@ -27,8 +28,8 @@ from safefeedback.values import to_python
 ONE_THREAD = {name: "1" for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")}
 
 
-def evaluate(
-    policy: str,
+def roll_out(
+    policy: Any,
     task: Task,
     cost_limit: float,
     episodes: int = 20,
@@ -42,7 +43,8 @@ def evaluate(
     Episode k starts from a seed made of (seed, k): the same numbers to the bit in any order and any number of processes.
 
     Args:
-        policy: a run's folder, a policy file, or `package.module:function` that returns a policy.
+        policy: a run's folder, a policy file, `package.module:function` that returns a policy, or a policy, which plays in
+            this process.
         task: to play.
         cost_limit: kappa.
         episodes: how many.
@@ -64,9 +66,11 @@ def evaluate(
         raise InputError(f"--cost-limit must be 0 or a positive number, not {cost_limit}")
     if (reason := can_simulate(task)) is not None:
         raise InputError(reason)
-    played = play_episodes(
-        policy, task, episode_seeds(seed, episodes), processes or default_processes(episodes), on_episode, cost_limit
-    )
+    seeds = episode_seeds(seed, episodes)
+    if isinstance(policy, str):
+        played = play_episodes(policy, task, seeds, processes or default_processes(episodes), on_episode, cost_limit)
+    else:
+        played = play_here(policy, task, seeds, on_episode, cost_limit)
     tags = {"algorithm": None, "task": task.name, "cost_limit": cost_limit, "seed": None, **(labels or {})}
     rows = [{**tags, "episode": k, **row, **normalized(row, task, cost_limit)} for k, row in enumerate(played)]
     return {"rows": rows, "summary": {**tags, **summarize(rows, task, cost_limit), "evaluation_seed": seed}}
@@ -166,6 +170,19 @@ def play_episodes(
         for player in players:
             player.close()
     return results
+
+
+def play_here(
+    policy: Any, task: Task, seeds: list[int], on_episode: Callable[[int, int], None], cost_limit: float
+) -> list[dict[str, Any]]:
+    """Plays one episode a seed with a policy of this process, one after another."""
+    policy, env = checked(policy, "the policy", cost_limit), make(task)
+    played = []
+    for done, seed in enumerate(seeds, 1):
+        played.append(play(env, policy, seed))
+        on_episode(done, len(seeds))
+    env.close()
+    return played
 
 
 class EpisodeProcess:

@@ -66,10 +66,18 @@ def find_policy(name: str, cost_limit: float | None = None) -> Any:
 
     if ":" not in name or os.path.exists(name):
         return _aimed(load(name), cost_limit)
-    policy = load_object(name)()
+    return checked(load_object(name)(), f"what {name} returned", cost_limit)
+
+
+def checked(policy: Any, what: str, cost_limit: float | None = None) -> Any:
+    """A policy that has what one needs, told of the cost limit.
+
+    Raises:
+        InputError: if it lacks reset or act.
+    """
     missing = [method for method in ("reset", "act") if not callable(getattr(policy, method, None))]
     if missing:
-        raise InputError(f"what {name} returned has no {' and no '.join(missing)}: a policy needs both reset(n) and act")
+        raise InputError(f"{what} has no {' and no '.join(missing)}: a policy needs both reset(n) and act")
     return _aimed(policy, cost_limit)
 
 

@@ -1,18 +1,75 @@
-"""Judges the runs in a folder: rolls their policies out and keeps the result beside each."""
+"""`presa.evaluate`: rolls policies out in the simulator, and keeps the result beside each run."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from presa.files import POLICY_FILE, read_failure, write_json
-from presa.rollouts.evaluate import evaluate, normalized
-from presa.rollouts.policy import load
+from presa.rollouts.evaluate import normalized, roll_out
+from presa.rollouts.policy import load, local_path
 from presa.runs.card import write_card
 from presa.runs.records import RUN_KEYS, read_config
-from safefeedback.errors import InputError
-from safefeedback.tasks import Task
+from safefeedback.errors import InputError, command_line
+from safefeedback.imports import is_object
+from safefeedback.tasks import Task, find_task
+from safefeedback.terminal import Progress, on_interrupt
+
+
+def evaluate(
+    policy: Any,
+    task: str | Path | Task | None = None,
+    *,
+    episodes: int = 20,
+    seed: int = 0,
+    cost_limit: float | None = None,
+    processes: int | None = None,
+    quiet: bool = False,
+) -> dict[str, Any]:
+    """Rolls a policy out in the simulator, with DSRL's normalised reward and cost; `presa evaluate` calls this.
+
+    Episode k starts from a seed made of (`seed`, k): the same in any order and any number of processes.
+
+    Args:
+        policy: a run's folder, which keeps the result as evaluation.json; a folder that holds runs; "user/name" on the Hub;
+            "package.module:function" that returns a policy; or an object with `reset(n)` and `act(observations)`, which plays
+            in this process.
+        task: to play, by its name or .toml file; None for that of the run.
+        episodes: how many.
+        seed: of the evaluation.
+        cost_limit: kappa; None for the run's, or the task's middle one.
+        processes: how many play at once; None for one a core.
+        quiet: whether to show no bar.
+
+    Returns:
+        {"rows": a dict an episode, "summary": means over them}; of a folder that holds runs {run: that, or why there is none}.
+
+    Raises:
+        InputError: if something that was given cannot be used, or the task cannot be simulated here.
+    """
+    if processes is not None and processes < 1:
+        raise InputError(f"--processes must be at least 1, not {processes}")
+    if seed < 0:
+        raise InputError(f"--seed must be 0 or more, not {seed}")
+    played = task if task is None or isinstance(task, Task) else find_task(str(task))
+    if isinstance(policy, Path):
+        policy = str(policy)
+    run = isinstance(policy, str) and (Path(policy).exists() or not is_object(policy))
+    own = run and Path(policy).is_dir()
+    policy = local_path(policy) if run else policy
+    below = runs_below(Path(policy)) if run else []
+    lost = "the evaluations that were finished are kept" if below else "nothing of this evaluation is kept"
+    with Progress("playing", quiet=quiet) as progress, on_interrupt(lambda: f"interrupted; {lost}"):
+        if below:
+            return evaluate_runs(Path(policy), below, episodes, seed, cost_limit, played, processes, progress)
+        if run:
+            return evaluate_run(Path(policy), episodes, seed, cost_limit, played, processes, progress, keep=own)
+        if played is None:
+            raise InputError("a policy of your own needs --task: the task to play")
+        limit = played.default_cost_limit if cost_limit is None else cost_limit
+        labels = {"algorithm": policy if isinstance(policy, str) else type(policy).__name__, "seed": None}
+        return roll_out(policy, played, limit, episodes, seed, processes, labels, progress)
 
 
 def runs_below(folder: Path) -> list[Path]:
@@ -30,6 +87,21 @@ def runs_below(folder: Path) -> list[Path]:
         if config.keys() >= set(RUN_KEYS):
             runs[place] = (config["algorithm"], config["cost_limit"], config["seed"])
     return sorted(runs, key=lambda place: runs[place])
+
+
+def runs_in(folders: Sequence[Path]) -> list[Path]:
+    """The runs that folders are or hold, each once.
+
+    Raises:
+        InputError: if a folder holds no run.
+    """
+    found: dict[Path, None] = {}
+    for folder in folders:
+        places = runs_below(folder) or ([folder] if (folder / "config.json").is_file() else [])
+        if not places:
+            raise InputError(f"{folder} holds no run: `{command_line('presa', 'train', 'DATA', '--out', folder)}` makes one")
+        found |= dict.fromkeys(places)
+    return list(found)
 
 
 def evaluate_runs(
@@ -93,14 +165,14 @@ def evaluate_run(
     Args:
         run: the folder or the file.
         cost_limit, task: to judge by and to play; None for the run's own.
-        episodes, seed, processes, on_episode: as in `presa.rollouts.evaluate.evaluate`.
+        episodes, seed, processes, on_episode: as in `presa.rollouts.evaluate.roll_out`.
         keep: whether the folder keeps the result; one that was fetched does not.
 
     Returns:
-        What `presa.rollouts.evaluate.evaluate` gives, with the algorithm's notes in the summary.
+        What `presa.rollouts.evaluate.roll_out` gives, with the algorithm's notes in the summary.
 
     Raises:
-        InputError: as `presa.rollouts.evaluate.evaluate` does, and if there is no policy.
+        InputError: as `presa.rollouts.evaluate.roll_out` does, and if there is no policy.
     """
     facts = load(run).facts
     if "task" not in facts:
@@ -113,7 +185,7 @@ def evaluate_run(
         raise InputError(f"{run} learnt {own.name}, whose observations and actions are of other sizes than {played.name}'s")
     limit = cost_limit if cost_limit is not None else facts.get("cost_limit", played.default_cost_limit)
     labels = {"algorithm": facts["algorithm"], "seed": facts["seed"]}
-    result = evaluate(str(run), played, limit, episodes, seed, processes, labels, on_episode)
+    result = roll_out(str(run), played, limit, episodes, seed, processes, labels, on_episode)
     if recorded := facts.get("recorded"):
         result["summary"] |= recorded_pace(recorded, played, limit)
     if notes := facts.get("notes"):

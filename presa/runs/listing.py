@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from presa.files import POLICY_FILE, read_failure
-from presa.runs.evaluation import runs_below
+from presa.runs.evaluation import runs_in
 from presa.runs.records import read_config, read_metrics
-from safefeedback.errors import InputError
 
 
 def list_runs(folders: Sequence[Path]) -> list[dict[str, Any]]:
@@ -24,13 +23,7 @@ def list_runs(folders: Sequence[Path]) -> list[dict[str, Any]]:
     Raises:
         InputError: if a folder holds no run.
     """
-    rows = []
-    for folder in folders:
-        places = runs_below(folder) or ([folder] if (folder / "config.json").is_file() else [])
-        if not places:
-            raise InputError(f"{folder} holds no run: `presa train DATA --out {folder}` makes one")
-        rows += [_row(place) for place in places]
-    return rows
+    return [_row(place) for place in runs_in(folders)]
 
 
 def _row(place: Path) -> dict[str, Any]:

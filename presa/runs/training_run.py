@@ -192,12 +192,12 @@ class TrainingRun:
 
     def _rollouts(self, snapshot: Snapshot) -> dict[str, float | None]:
         """Reward and cost of a few episodes; keeps the policy if it is the best so far and that is asked for."""
-        from presa.rollouts.evaluate import evaluate
+        from presa.rollouts.evaluate import roll_out
 
         candidate = self.folder / "candidate.safetensors"
         self._save_policy(candidate, snapshot.parameters)
         seed = derived_seed(self.seed, "rollouts-while-training") >> 32
-        result = evaluate(str(candidate), self.data.task, self.data.cost_limit, self.settings.evaluate_episodes, seed)
+        result = roll_out(str(candidate), self.data.task, self.data.cost_limit, self.settings.evaluate_episodes, seed)
         summary = result["summary"]
         scores = {"evaluated_reward": summary["normalized_return"], "evaluated_cost": summary["normalized_cost"]}
         scores |= {"evaluated_return": summary["return"], "evaluated_raw_cost": summary["cost"]}

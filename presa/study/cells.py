@@ -26,14 +26,13 @@ from filelock import FileLock, Timeout
 
 from presa.algorithms import configure
 from presa.algorithms.base import Algorithm
-from presa.data.limits import load_limits
 from presa.data.pairs import resolve_device
-from presa.data.trajectories import find_episodes, find_unlabelled
 from presa.files import FAILURE_FILE, write_json
 from presa.runs.card import write_card_and_plots
 from presa.runs.evaluation import evaluate_run
 from presa.runs.records import MonitorSettings, started_elsewhere
 from presa.runs.run import Job, job_grid, train_all
+from presa.runs.training import load_all
 from presa.runs.training_run import run_config
 from presa.study.grid import Cell
 from presa.study.prepare import dataset_folder, label_set_name
@@ -150,13 +149,8 @@ def _work(root: Path, cell: Cell, folder: Path, device: str) -> tuple[dict[str, 
     limits = cell.trained_limits
     dataset, labels = dataset_folder(root, cell), label_set_name(cell, limits[0])
     started = time.perf_counter()
-    data = load_limits(dataset, limits, labels, cell.pairs, resolve_device(device), algorithm.needs_oracle)
-    if algorithm.needs_trajectories:
-        episodes = find_episodes(data[0].task, data[0].identity["source_sha256"])
-        data = [one.with_episodes(episodes) for one in data]
-    if cell.unlabelled:
-        seen = find_unlabelled(data[0].task, data[0].identity["source_sha256"])
-        data = [one.with_unlabelled(seen) for one in data]
+    unlabelled, device = "own" if cell.unlabelled else None, resolve_device(device)
+    data = load_all(dataset, algorithm, cell.algorithm, limits, labels, cell.pairs, device, unlabelled=unlabelled)
     jobs = job_grid(data, cell.seeds, folder)
     every = max(1, algorithm.steps // REPORTS)
     settings = MonitorSettings(report_every=every, checkpoint_every=max(every, 5_000), evaluate_every=cell.evaluate_every)

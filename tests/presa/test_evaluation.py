@@ -11,7 +11,7 @@ import pytest
 from replaying import TOLERANCE
 
 from presa.rollouts import evaluate as evaluation
-from presa.rollouts.evaluate import default_processes, episode_seeds, evaluate, normalized, play_episodes, summarize
+from presa.rollouts.evaluate import default_processes, episode_seeds, normalized, play_episodes, roll_out, summarize
 from presa.rollouts.play import find_policy, play
 from presa.rollouts.policy import MlpPolicy
 from safefeedback import simulators as simulator
@@ -99,7 +99,7 @@ def test_a_policy_that_draws_its_actions_is_told_each_episodes_seed(policies: Pa
 
 def test_rows_and_summary(policies: Path) -> None:
     task = require(find_task("BallRun"))
-    result = evaluate("my_policies:Wobble", task, 20, episodes=3, seed=4, labels={"algorithm": "mine", "seed": 7})
+    result = roll_out("my_policies:Wobble", task, 20, episodes=3, seed=4, labels={"algorithm": "mine", "seed": 7})
     names = [
         "algorithm",
         "task",
@@ -203,7 +203,7 @@ def test_actions_are_clipped_to_the_bounds() -> None:
 def test_a_policy_that_cannot_play_is_named(policy: str, message: str, policies: Path) -> None:
     task = require(find_task("BallRun"))
     with pytest.raises(InputError, match=message) as caught:
-        evaluate(policy, task, 20, episodes=4, processes=2)
+        roll_out(policy, task, 20, episodes=4, processes=2)
     assert "\n" not in str(caught.value)
 
 
@@ -217,7 +217,7 @@ def test_what_cannot_be_asked_for() -> None:
         ((replace(task, env_id=None), 20, 5), "names no simulator"),
     ):
         with pytest.raises(InputError, match=message):
-            evaluate("x", *arguments)
+            roll_out("x", *arguments)
 
 
 def test_processes_are_as_many_as_pay(monkeypatch: pytest.MonkeyPatch) -> None:

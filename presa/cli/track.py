@@ -1,0 +1,32 @@
+"""The command `presa track`; app.py registers it. Its options are those of `presa train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from safefeedback.errors import InputError
+
+TensorBoard = Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard events into the run's folder.")]
+Wandb = Annotated[str | None, typer.Option(help="Tell this project of Weights & Biases; WANDB_MODE=offline keeps it here.")]
+Trackio = Annotated[str | None, typer.Option(help="Tell this project of Trackio, which keeps it on this machine.")]
+
+
+def track(
+    folders: Annotated[list[Path], typer.Argument(help="Folders of runs, or folders that hold runs.")],
+    tensorboard: TensorBoard = False,
+    wandb: Wandb = None,
+    trackio: Trackio = None,
+) -> None:
+    """Show runs in TensorBoard, Weights & Biases or Trackio: tell them all that the runs reported, at any time later."""
+    from presa.runs.evaluation import runs_in
+    from presa.runs.trackers import track as tell
+    from presa.runs.trackers import wanted
+
+    trackers = wanted(tensorboard, wandb, trackio)
+    if not trackers:
+        raise InputError("say where to: --tensorboard, --wandb PROJECT or --trackio PROJECT")
+    for run in runs_in(folders):
+        print(f"{run}: {tell(run, trackers)} reports for {', '.join(trackers)}")

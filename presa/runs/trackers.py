@@ -1,0 +1,137 @@
+"""What shows runs elsewhere: TensorBoard, Weights & Biases, Trackio; each is told what metrics.jsonl holds, live or later."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from presa.runs.records import read_config, read_metrics
+from safefeedback.errors import InputError
+from safefeedback.imports import require_packages
+
+
+class Tracker(NamedTuple):
+    """Where one run's numbers go: `log` takes {stage/name: number} and the step, `close` ends it."""
+
+    log: Callable[[dict[str, float], int], Any]
+    close: Callable[[], Any]
+
+
+def _tensorboard(run: Path, project: str) -> Tracker:
+    from torch.utils.tensorboard import SummaryWriter
+
+    shutil.rmtree(run / "tensorboard", ignore_errors=True)  # an earlier process's events, which are told again
+    writer = SummaryWriter(str(run / "tensorboard"))
+
+    def log(numbers: dict[str, float], step: int) -> None:
+        for name, value in numbers.items():
+            writer.add_scalar(name, value, step)
+
+    return Tracker(log, writer.close)
+
+
+def _wandb(run: Path, project: str) -> Tracker:
+    import wandb
+
+    quiet = wandb.Settings(silent=True)
+    begun = wandb.init(
+        project=project, name=run.name, config=read_config(run), dir=str(run), reinit="create_new", settings=quiet
+    )
+    return Tracker(begun.log, begun.finish)
+
+
+def _trackio(run: Path, project: str) -> Tracker:
+    import trackio
+
+    begun = trackio.init(project=project, name=run.name, config=read_config(run), embed=False)
+    return Tracker(begun.log, begun.finish)
+
+
+TRACKERS: dict[str, Callable[[Path, str], Tracker]] = {"tensorboard": _tensorboard, "wandb": _wandb, "trackio": _trackio}
+
+
+def wanted(tensorboard: bool, wandb: str | None, trackio: str | None) -> dict[str, str]:
+    """The trackers that are asked for, each with its project.
+
+    Raises:
+        InputError: if one is not installed.
+    """
+    asked = {"tensorboard": "" if tensorboard else None, "wandb": wandb, "trackio": trackio}
+    found = {name: project for name, project in asked.items() if project is not None}
+    for name in found:
+        require_packages(f"--{name}", name)
+    return found
+
+
+@contextmanager
+def tracking(run: Path, trackers: Mapping[str, str]) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """Yields a function that takes each line of metrics when it is in the run's folder.
+
+    With the first line a tracker begins, and is told all that the folder holds, so that a run that goes on is whole there.
+    A tracker that fails is named and left out: no training ends because of it.
+    """
+    begun: dict[str, Tracker] = {}
+    left = dict(trackers)
+
+    def attempt(name: str, what: Callable[[], Any]) -> None:
+        try:
+            with redirect_stdout(sys.stderr):  # some print, and stdout is the command's own
+                what()
+        except Exception as error:
+            left.pop(name, None)
+            begun.pop(name, None)
+            again = f"`presa track {run}` tells it everything later"
+            print(f"warning: {name}: {' '.join(str(error).split())}; the run goes on, and {again}", file=sys.stderr)
+
+    def log(line: dict[str, Any]) -> None:
+        for name in list(left):
+            if name in begun:
+                attempt(name, lambda name=name: begun[name].log(*_told(line)))  # type: ignore[misc]
+            else:
+                attempt(name, lambda name=name: begun.update({name: _begin(name, run, left[name])}))  # type: ignore[misc]
+
+    try:
+        yield log
+    finally:
+        for name, tracker in list(begun.items()):
+            attempt(name, tracker.close)
+
+
+def track(run: Path, trackers: Mapping[str, str]) -> int:
+    """Tells trackers everything that a run's folder holds, at any time after its training began.
+
+    Returns:
+        How many reports were told.
+
+    Raises:
+        InputError: if the folder holds no report, or a tracker fails.
+    """
+    read_config(run)
+    lines = read_metrics(run)
+    if not lines:
+        raise InputError(f"{run} holds no report yet: there is nothing to tell")
+    for name, project in trackers.items():
+        try:
+            with redirect_stdout(sys.stderr):
+                _begin(name, run, project).close()
+        except Exception as error:
+            raise InputError(f"{name}: {' '.join(str(error).split())}") from None
+    return len(lines)
+
+
+def _begin(name: str, run: Path, project: str) -> Tracker:
+    """A tracker that knows all that the folder holds."""
+    tracker = TRACKERS[name](run, project)
+    for line in read_metrics(run):
+        tracker.log(*_told(line))
+    return tracker
+
+
+def _told(line: dict[str, Any]) -> tuple[dict[str, float], int]:
+    """The numbers of a line of metrics, each named after its stage, and the step."""
+    numbers = {f"{line['stage']}/{name}": value for name, value in line.items() if isinstance(value, float)}
+    return numbers, line["step"]
