@@ -10,6 +10,8 @@ import typer
 from safefeedback.errors import InputError, command_line
 
 if TYPE_CHECKING:
+    from presa.report.figures import NamedFigure
+    from presa.report.tables import Table
     from presa.study.grid import Cell, Scope, Study
 
 
@@ -39,17 +41,11 @@ def report(
 
 def _report_study(folder: Path, name: str, alone: bool) -> None:
     """The report of one study; where others are reported too, one without a finished cell is only named."""
-    from presa.files import write_bytes
     from presa.report.figures import draw
-    from presa.report.latex import to_latex
-    from presa.report.markdown import to_markdown
-    from presa.report.page import to_page
     from presa.report.tables import make_table
     from presa.study.cells import read_result
     from presa.study.manifest import read_study, source_of
     from presa.study.rows import collect, write_rows
-    from safefeedback.files import replacing
-    from safefeedback.plots.style import save
 
     found, scope, cells = read_study(folder, name)
     rows = collect(folder, cells)
@@ -64,38 +60,45 @@ def _report_study(folder: Path, name: str, alone: bool) -> None:
     table = make_table(found, cells, rows, source_of(folder))
     facts = study_facts(found, scope, cells, results)
     place = folder / name
-    place.mkdir(exist_ok=True)
     figures = draw(table, folder, cells)
-    for title, figure, _ in figures:
-        with replacing(place / f"{title}.png") as partial:
-            save(figure, partial)
-    shown = [(f"{title}.png", caption) for title, _, caption in figures]
-    write_bytes(place / "report.md", to_markdown(table, facts, shown).encode())
-    write_bytes(place / "report.tex", to_latex(table, facts).encode())
-    write_bytes(place / "report.html", to_page(table, facts, figures).encode())
+    write_report(place, table, facts, figures)
     print(f"{place}/report.html, report.md, report.tex: {sum(one is not None for one in results)} of {len(cells)} cells")
 
 
 def _report_runs(folders: list[Path], out: Path) -> None:
     """Any runs beside one another."""
+    from presa.report.comparison import compare, doubts, find_evaluated, train_commands
+    from presa.report.run_figures import draw_runs
+
+    judged, left = find_evaluated(folders)
+    table, figures = compare(judged), draw_runs(judged)
+    facts = [f"{len(judged)} runs in {', '.join(map(str, folders))}", *doubts(judged)]
+    facts += [f"{place} was not evaluated: `presa evaluate {place}`" for place in left]
+    write_report(out, table, facts, figures, train_commands(judged))
+    for doubt in doubts(judged):
+        print(f"note: {doubt}")
+    print(f"{out}/report.html, report.md, report.tex: {len(judged)} runs{f', {len(left)} were not evaluated' * bool(left)}")
+
+
+def write_report(
+    place: Path, table: Table, facts: list[str], figures: list[NamedFigure], commands: list[str] | None = None
+) -> None:
+    """The report's files in a folder; `commands` are the study's own if None."""
     from presa.files import write_bytes
-    from presa.report.comparison import compare, find_evaluated, learning_curves, train_commands
+    from presa.report.latex import to_latex
     from presa.report.markdown import to_markdown
+    from presa.report.page import to_page
     from safefeedback.files import replacing
     from safefeedback.plots.style import save
 
-    judged, left = find_evaluated(folders)
-    table = compare(judged)
-    facts = [f"{len(judged)} runs in {', '.join(map(str, folders))}"]
-    facts += [f"{place} was not evaluated: `presa evaluate {place}`" for place in left]
-    out.mkdir(parents=True, exist_ok=True)
-    shown = []
-    if (figure := learning_curves(judged)) is not None:
-        with replacing(out / "curves.png") as partial:
+    place.mkdir(parents=True, exist_ok=True)
+    for title, figure, _ in figures:
+        with replacing(place / f"{title}.png") as partial:
             save(figure, partial)
-        shown = [("curves.png", "What the runs reported over their steps, after cloning; a colour a method.")]
-    write_bytes(out / "report.md", to_markdown(table, facts, shown, train_commands(judged)).encode())
-    print(f"{out}/report.md: {len(judged)} runs" + (f", {len(left)} were not evaluated" if left else ""))
+    shown = [(f"{title}.png", caption) for title, _, caption in figures]
+    write_bytes(place / "report.md", to_markdown(table, facts, shown, commands).encode())
+    write_bytes(place / "report.tex", to_latex(table, facts).encode())
+    write_bytes(place / "report.html", to_page(table, facts, figures).encode())
 
 
 def study_facts(study: Study, scope: Scope, cells: list[Cell], results: list[dict[str, Any] | None]) -> list[str]:

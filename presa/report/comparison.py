@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from presa.report.figures import COLOURS
 from presa.report.tables import Entry, Line, Run, Table
 from presa.runs.card import train_command
 from presa.runs.evaluation import runs_below
-from presa.runs.plots import PANELS
-from presa.runs.records import read_config, read_metrics
+from presa.runs.records import read_config
 from presa.study.grid import Column, Level, Study
 from safefeedback.errors import InputError
-from safefeedback.plots.style import default_style, new_figure, without_frame
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+WIDE = 12  # characters of a name or hash that tell two of them apart
+LEARNT_FROM = {  # word -> what config.json calls it
+    "labels": "labels",
+    "pairs": "pairs",
+    "data": "content_sha256",
+    "unlabelled": "unlabelled_sha256",
+    "trajectories": "trajectories_sha256",
+    "trained at": "cost_limit",
+}
 
 
 @dataclass(frozen=True)
@@ -32,17 +36,20 @@ class EvaluatedRun:
         folder: of the run.
         config: its config.json.
         rows: of its evaluation.json, one for each episode.
+        summary: of its evaluation.json.
+        name: of the method, with whatever tells it from the other runs; "" until `named` gives it.
     """
 
     folder: Path
     config: dict[str, Any]
     rows: tuple[dict[str, Any], ...]
+    summary: dict[str, Any]
+    name: str = ""
 
     @property
-    def name(self) -> str:
-        """The algorithm, with the settings that differ from its defaults."""
-        changed = ", ".join(f"{name}={value}" for name, value in sorted(self.config.get("changed", {}).items()))
-        return f"{self.config['algorithm']} ({changed})" if changed else str(self.config["algorithm"])
+    def places(self) -> list[tuple[str, float]]:
+        """The tasks and cost limits that it was evaluated at."""
+        return list(dict.fromkeys((row["task"], float(row["cost_limit"])) for row in self.rows))
 
 
 def find_evaluated(folders: Sequence[Path]) -> tuple[list[EvaluatedRun], list[Path]]:
@@ -62,21 +69,67 @@ def find_evaluated(folders: Sequence[Path]) -> tuple[list[EvaluatedRun], list[Pa
             left.append(place)
             continue
         try:
-            rows = json.loads(path.read_text(encoding="utf-8"))["rows"]
-            needed = ("task", "cost_limit", "seed", "normalized_return", "normalized_cost")
+            found = json.loads(path.read_text(encoding="utf-8"))
+            rows, summary = found["rows"], dict(found["summary"])
+            needed = ("task", "cost_limit", "seed", "return", "normalized_return", "normalized_cost")
             assert all(row.keys() >= set(needed) for row in rows)
         except (OSError, ValueError, KeyError, TypeError, AttributeError, AssertionError):
             raise InputError(f"{path} is not an evaluation of presa's: `presa evaluate {place}` writes it anew") from None
-        judged.append(EvaluatedRun(place, config, tuple(rows)))
+        judged.append(EvaluatedRun(place, config, tuple(rows), summary))
     if not judged:
         raise InputError(f"no run in {', '.join(map(str, folders))} was evaluated yet: `presa evaluate {folders[0]}` first")
-    return judged, left
+    return named(judged), left
+
+
+def named(judged: Sequence[EvaluatedRun]) -> list[EvaluatedRun]:
+    """The runs with the names of their methods: the algorithm, the settings that differ from its defaults, and what they learnt
+    from where runs that are the same otherwise differ in it, so that no two methods are taken for two seeds of one."""
+    found = []
+    for one in judged:
+        changed = [f"{name}={value}" for name, value in sorted(one.config.get("changed", {}).items())]
+        found.append((one, one.config["algorithm"], changed))
+    told = []
+    for one, algorithm, changed in found:
+        rivals = [
+            {**other.config["data"], "cost_limit": other.config["cost_limit"]}
+            for other, *same in found
+            if same == [algorithm, changed] and set(other.places) & set(one.places)
+        ]
+        data = [
+            f"{word}={str({**one.config['data'], 'cost_limit': one.config['cost_limit']}.get(key))[:WIDE]}"
+            for word, key in LEARNT_FROM.items()
+            if len({str(rival.get(key)) for rival in rivals}) > 1
+        ]
+        settings = ", ".join([*changed, *data])
+        told.append(replace(one, name=f"{algorithm} ({settings})" if settings else str(algorithm)))
+    return told
+
+
+def doubts(judged: Sequence[EvaluatedRun]) -> list[str]:
+    """What whoever compares the runs must know: how they were evaluated, and which of them are the same."""
+    found = []
+    episodes = {(len(one.rows) // max(1, len(one.places)), one.summary.get("evaluation_seed")) for one in judged}
+    if len(episodes) > 1:
+        shown = ", ".join(f"{count} of seed {seed}" for count, seed in sorted(episodes, key=str))
+        found.append(f"the runs were evaluated on different episodes ({shown}): evaluate them alike")
+    twice: dict[Any, list[str]] = {}
+    for one in judged:
+        for place in one.places:
+            twice.setdefault((one.name, place, one.config["seed"]), []).append(str(one.folder))
+    for (name, (task, limit), seed), folders in twice.items():
+        if len(folders) > 1:
+            where = " and ".join(folders)
+            found.append(f"{where} are both {name} on {task}, limit {limit:g}, seed {seed}: they count as two runs")
+    raw = sorted({row["task"] for one in judged for row in one.rows if row["normalized_return"] is None})
+    if raw:
+        found.append(f"rewards of {', '.join(raw)} are plain returns: the task names no reference returns")
+    return found
 
 
 def compare(judged: Sequence[EvaluatedRun]) -> Table:
     """A table of runs: methods that differ in a setting are columns of their own; no average hides a limit."""
     methods = list(dict.fromkeys(one.name for one in judged))
-    places = sorted({(row["task"], float(row["cost_limit"])) for one in judged for row in one.rows})
+    places = sorted({place for one in judged for place in one.places})
     first = {one.name: one.config for one in reversed(judged)}
     columns = tuple(
         Column(name, str(first[name]["algorithm"]), dict(first[name].get("changed", {})), paper=False) for name in methods
@@ -85,12 +138,8 @@ def compare(judged: Sequence[EvaluatedRun]) -> Table:
     study = Study("comparison", "Runs beside one another", columns, levels)
     found: dict[tuple[str, float, str], list[Run]] = {}
     for one in judged:
-        for task, limit in dict.fromkeys((row["task"], float(row["cost_limit"])) for row in one.rows):
-            rows = [row for row in one.rows if (row["task"], row["cost_limit"]) == (task, limit)]
-            costs = tuple(float(row["normalized_cost"]) for row in rows)
-            reward = float(np.mean([row["normalized_return"] for row in rows]))
-            seed = one.config["seed"]
-            found.setdefault((task, limit, one.name), []).append(Run(limit, seed, reward, float(np.mean(costs)), costs))
+        for task, limit in one.places:
+            found.setdefault((task, limit, one.name), []).append(mean_of(one, task, limit))
     lines = tuple(
         Line(
             task, f"limit {limit:g}", tuple(Entry(tuple(found.get((task, limit, name), ())), 0, None, None) for name in methods)
@@ -100,31 +149,14 @@ def compare(judged: Sequence[EvaluatedRun]) -> Table:
     return Table(study, lines, (), compared=False)
 
 
+def mean_of(run: EvaluatedRun, task: str, limit: float) -> Run:
+    """A run's reward and cost at a limit, means over its episodes; the plain return where nothing normalises it."""
+    rows = [row for row in run.rows if (row["task"], row["cost_limit"]) == (task, limit)]
+    costs = tuple(float(row["normalized_cost"]) for row in rows)
+    rewards = [row["return"] if row["normalized_return"] is None else row["normalized_return"] for row in rows]
+    return Run(limit, run.config["seed"], float(np.mean(rewards)), float(np.mean(costs)), costs)
+
+
 def train_commands(judged: Sequence[EvaluatedRun]) -> list[str]:
     """What trains each run again, one line a run."""
     return [f"{train_command(one.config)}    # {one.folder}" for one in judged]
-
-
-def learning_curves(judged: Sequence[EvaluatedRun]) -> Figure | None:
-    """What the runs reported over their steps, a panel a number, a colour a method; None if they reported nothing."""
-    lines = {one.folder: [line for line in read_metrics(one.folder) if line["stage"] == "main"] for one in judged}
-    keys = [
-        key for _, keys in PANELS for key in keys if any(line.get(key) is not None for some in lines.values() for line in some)
-    ]
-    if not keys:
-        return None
-    methods = list(dict.fromkeys(one.name for one in judged))
-    wide = min(3, len(keys))
-    with default_style():
-        figure = new_figure(3.2 * wide, 2.3 * -(-len(keys) // wide))
-        for place, key in enumerate(keys):
-            axes = without_frame(figure.add_subplot(-(-len(keys) // wide), wide, place + 1))
-            for one in judged:
-                known = [(line["step"], line[key]) for line in lines[one.folder] if line.get(key) is not None]
-                if known:
-                    colour = COLOURS[methods.index(one.name) % len(COLOURS)]
-                    axes.plot(*zip(*known, strict=True), color=colour, linewidth=1, alpha=0.8, label=one.name)
-            axes.set(title=key.replace("_", " "), xlabel="step")
-        handles = {text: line for axes in figure.axes for line, text in zip(*axes.get_legend_handles_labels(), strict=True)}
-        figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=2, fontsize=7, frameon=False)
-    return figure

@@ -11,7 +11,7 @@ import pytest
 
 from presa.cli import main
 from presa.cli.runs import age
-from presa.report.comparison import compare, find_evaluated
+from presa.report.comparison import compare, doubts, find_evaluated
 from presa.runs.listing import list_runs
 from safefeedback.errors import InputError
 
@@ -35,7 +35,14 @@ def make_run(folder: Path, algorithm: str, seed: int, costs: list[float] | None,
     if costs is not None:
         (folder / "policy.safetensors").touch()
         rows = [
-            {"task": "BallRun", "cost_limit": limit, "seed": seed, "normalized_return": 0.5, "normalized_cost": cost}
+            {
+                "task": "BallRun",
+                "cost_limit": limit,
+                "seed": seed,
+                "return": 300.0,
+                "normalized_return": 0.5,
+                "normalized_cost": cost,
+            }
             for cost in costs
         ]
         summary = {"normalized_return": 0.5, "normalized_cost": sum(costs) / len(costs), "safe": sum(costs) <= len(costs)}
@@ -71,10 +78,15 @@ def test_the_report_of_any_runs(runs: Path, monkeypatch: pytest.MonkeyPatch, cap
     with pytest.raises(SystemExit) as ended:
         main(["report", "a", "b", "c"])
     assert ended.value.code in (0, None)
-    assert "comparison/report.md: 4 runs, 1 were not evaluated" in capsys.readouterr().out
+    assert "comparison/report.html, report.md, report.tex: 4 runs, 1 were not evaluated" in capsys.readouterr().out
     text = (runs / "comparison" / "report.md").read_text()
     assert "0.50 / 1.00" in text and "limit 10" in text and "--set nu_maximum=2" in text and "presa evaluate c" in text
-    assert (runs / "comparison" / "curves.png").stat().st_size > 1000
+    assert "| BallRun | limit 20 | presa | 0.50 (0.50 to 0.50) | 1.00 (0.50 to 1.50) | 2 |" in text  # costs 0.5 and 1.5
+    for name in ("curves", "reward-cost"):
+        assert (runs / "comparison" / f"{name}.png").stat().st_size > 1000 and f"({name}.png)" in text
+    page, latex = ((runs / "comparison" / f"report.{kind}").read_text() for kind in ("html", "tex"))
+    assert page.count("<svg") == 2 and "0.50 / 1.00" in page and "paper, same tasks" not in page
+    assert r"presa (nu\_maximum=2)" in latex
 
 
 def test_runs_are_listed_with_their_state(
@@ -110,3 +122,46 @@ def test_what_cannot_be_compared(tmp_path: Path) -> None:
         find_evaluated([run])
     with pytest.raises(InputError, match="holds no run"):
         list_runs([tmp_path / "none"])
+
+
+def with_data(run: Path, **data: object) -> Path:
+    """The run as if it had learnt from something else."""
+    config = json.loads((run / "config.json").read_text())
+    config["data"] |= data
+    (run / "config.json").write_text(json.dumps(config))
+    return run
+
+
+def test_runs_that_learnt_from_different_labels_are_no_seeds_of_one_method(tmp_path: Path) -> None:
+    make_run(tmp_path / "clean", "presa", 0, [0.0])
+    with_data(make_run(tmp_path / "noisy", "presa", 0, [4.0]), labels="noise0.3")
+    with_data(make_run(tmp_path / "alone", "safety", 0, [4.0]), labels="noise0.3")
+    judged, _ = find_evaluated([tmp_path])
+    assert {one.folder.name: one.name for one in judged} == {
+        "clean": "presa (labels=None)",
+        "noisy": "presa (labels=noise0.3)",
+        "alone": "safety",
+    }
+    assert [entry.cost for entry in compare(judged).lines[0].entries] == [0.0, 4.0, 4.0]
+
+
+def test_what_a_comparison_warns_of(tmp_path: Path) -> None:
+    make_run(tmp_path / "a", "presa", 0, [0.0])
+    make_run(tmp_path / "b", "presa", 0, [4.0, 4.0])
+    judged, _ = find_evaluated([tmp_path])
+    different, twice = doubts(judged)
+    assert "different episodes (1 of seed None, 2 of seed None)" in different
+    assert twice == f"{tmp_path / 'a'} and {tmp_path / 'b'} are both presa on BallRun, limit 20, seed 0: they count as two runs"
+
+
+def test_a_task_without_reference_returns_is_compared_by_plain_returns(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    run = make_run(tmp_path / "run", "presa", 0, [0.0])
+    found = json.loads((run / "evaluation.json").read_text())
+    found["rows"] = [{**row, "task": "Maze", "normalized_return": None} for row in found["rows"]]
+    (run / "evaluation.json").write_text(json.dumps(found))
+    with pytest.raises(SystemExit) as ended:
+        main(["report", str(run), "--out", str(tmp_path / "out")])
+    assert ended.value.code in (0, None)
+    text = (tmp_path / "out" / "report.md").read_text()
+    assert "300.00 / 0.00" in text and "rewards of Maze are plain returns" in text

@@ -1,0 +1,85 @@
+"""Figures of a comparison of runs: what they reported over their steps, and reward against cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from presa.report.comparison import EvaluatedRun, mean_of
+from presa.report.figures import COLOURS, STYLES, NamedFigure
+from presa.runs.plots import PANELS
+from presa.runs.records import read_metrics
+from safefeedback.plots.style import ACCENT, default_style, new_figure, without_frame
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MARKERS = "osD^vPX*"
+
+
+def draw_runs(judged: Sequence[EvaluatedRun]) -> list[NamedFigure]:
+    """(name, figure, caption) of every figure that the runs have something for."""
+    with default_style():
+        found = [
+            (
+                "reward-cost",
+                reward_against_cost(judged),
+                "Reward against cost, a dot a run, a panel a task and limit; left of the dotted line is safe.",
+            )
+        ]
+        if (curves := learning_curves(judged)) is not None:
+            caption = "What the runs reported over their steps, after cloning: a colour a method, a style a task and limit."
+            found.append(("curves", curves, caption))
+    return found
+
+
+def reward_against_cost(judged: Sequence[EvaluatedRun]) -> Figure:
+    """A panel for each task and limit, a dot for each run."""
+    methods = list(dict.fromkeys(one.name for one in judged))
+    places = sorted({place for one in judged for place in one.places})
+    wide = min(4, len(places))
+    figure = new_figure(max(4.0, 2.6 * wide), 2.4 * -(-len(places) // wide) + 0.3 * -(-len(methods) // 2))
+    for index, (task, limit) in enumerate(places):
+        axes = without_frame(figure.add_subplot(-(-len(places) // wide), wide, index + 1))
+        for one in judged:
+            if (task, limit) in one.places:
+                run, method = mean_of(one, task, limit), methods.index(one.name)
+                marker = MARKERS[method % len(MARKERS)]
+                axes.scatter(run.cost, run.reward, s=24, color=COLOURS[method % len(COLOURS)], marker=marker, label=one.name)
+        axes.axvline(1, color=ACCENT, linestyle=":", linewidth=1)
+        axes.set(title=f"{task}, limit {limit:g}", xlabel="normalised cost", ylabel="reward" if index % wide == 0 else "")
+        axes.set_xlim(left=min(0, axes.get_xlim()[0]), right=max(1.2, axes.get_xlim()[1]))
+    return with_legend(figure)
+
+
+def learning_curves(judged: Sequence[EvaluatedRun]) -> Figure | None:
+    """A panel for each number that runs reported; None if they reported nothing."""
+    lines = {one.folder: [line for line in read_metrics(one.folder) if line["stage"] == "main"] for one in judged}
+    keys = [
+        key for _, keys in PANELS for key in keys if any(line.get(key) is not None for some in lines.values() for line in some)
+    ]
+    if not keys:
+        return None
+    methods = list(dict.fromkeys(one.name for one in judged))
+    places = sorted({place for one in judged for place in one.places})
+    wide = min(3, len(keys))
+    figure = new_figure(3.2 * wide, 2.3 * -(-len(keys) // wide) + 0.3 * -(-len(methods) * len(places) // 2))
+    for index, key in enumerate(keys):
+        axes = without_frame(figure.add_subplot(-(-len(keys) // wide), wide, index + 1))
+        for one in judged:
+            known = [(line["step"], line[key]) for line in lines[one.folder] if line.get(key) is not None]
+            if known:
+                task, limit = one.places[0]
+                label = f"{one.name}, {task} {limit:g}" if len(places) > 1 else one.name
+                style = STYLES[places.index((task, limit)) % len(STYLES)]
+                colour = COLOURS[methods.index(one.name) % len(COLOURS)]
+                axes.plot(*zip(*known, strict=True), color=colour, linestyle=style, linewidth=1, alpha=0.8, label=label)
+        axes.set(title=key.replace("_", " "), xlabel="step")
+    return with_legend(figure)
+
+
+def with_legend(figure: Figure) -> Figure:
+    """The figure with every name once, below its panels."""
+    handles = {text: line for axes in figure.axes for line, text in zip(*axes.get_legend_handles_labels(), strict=True)}
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=2, fontsize=7, frameon=False)
+    return figure
