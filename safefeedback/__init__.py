@@ -9,7 +9,8 @@ from safefeedback.version import __version__
 if TYPE_CHECKING:
     from safefeedback.dataset.build import build_dataset
     from safefeedback.dataset.reading import read, read_oracle
-    from safefeedback.dataset.rows import Dataset, Oracle
+    from safefeedback.dataset.rows import Dataset, Oracle, Pair
+    from safefeedback.dataset.torch_pairs import torch_dataset
     from safefeedback.errors import InputError
     from safefeedback.feedback.recipe import Recipe
     from safefeedback.tasks import Task, find_task
@@ -18,6 +19,7 @@ __all__ = [
     "Dataset",
     "InputError",
     "Oracle",
+    "Pair",
     "Recipe",
     "Task",
     "__version__",
@@ -25,6 +27,7 @@ __all__ = [
     "find_task",
     "read",
     "read_oracle",
+    "torch_dataset",
 ]
 
 _HOMES = {
@@ -33,8 +36,10 @@ _HOMES = {
     "InputError": "errors",
     "Dataset": "dataset.rows",
     "Oracle": "dataset.rows",
+    "Pair": "dataset.rows",
     "read": "dataset.reading",
     "read_oracle": "dataset.reading",
+    "torch_dataset": "dataset.torch_pairs",
     "Task": "tasks",
     "find_task": "tasks",
 }

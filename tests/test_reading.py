@@ -51,6 +51,28 @@ def test_segments_are_the_recorded_steps(folder: Path, ball_file: Path):
             assert np.array_equal(data.observations[index, side], observations[first : first + 16])
 
 
+def test_pair_by_pair(folder: Path):
+    data = safefeedback.read(folder)
+    pairs = list(data)
+    assert [pair.pair_id for pair in pairs] == data.pair_id.tolist() and isinstance(pairs[0], safefeedback.Pair)
+    last = data[-1]
+    assert last.observations.shape == (2, 16, 8) and np.array_equal(last.actions, data.actions[29])
+    assert (last.preference, last.episode_length.tolist()) == (data.preference[29], data.episode_length[29].tolist())
+    assert data[np.int64(3)].safe.tolist() == data.safe[3].tolist() and "Pair 6" in repr(data[3])
+    for chosen, rows in (
+        (data[5:20:3], range(5, 20, 3)),
+        (data[[4, 2]], [4, 2]),
+        (data[data.safe.all(axis=1)], np.flatnonzero(data.safe.all(axis=1))),
+        (data[[]], []),
+    ):
+        assert isinstance(chosen, safefeedback.Dataset) and chosen.pair_id.tolist() == [data.pair_id[row] for row in rows]
+    for wrong in (30, -31, np.ones(7, bool)):
+        with pytest.raises(IndexError):
+            data[wrong]
+    with pytest.raises(TypeError):
+        data["preference"]
+
+
 def test_lists_without_a_fixed_length_and_without_metadata(folder: Path):
     """What remains when another tool wrote the Parquet files anew: shape from recipe.json, plain lists."""
     before = safefeedback.read(folder)
