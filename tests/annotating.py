@@ -11,12 +11,12 @@ from typing import Any
 from starlette.testclient import TestClient
 
 from safefeedback.annotate.app import application
-from safefeedback.annotate.desk import Desk
 from safefeedback.annotate.guard import Guard
+from safefeedback.annotate.live_study import LiveStudy
 from safefeedback.annotate.material import Material
-from safefeedback.annotate.script import Script
-from safefeedback.annotate.store import Store, place
-from safefeedback.annotate.study import choose
+from safefeedback.annotate.page_content import PageContent
+from safefeedback.annotate.store import Store, answers_file
+from safefeedback.annotate.study import update_study
 
 QUESTIONS = ("preference", "safe_left", "safe_right")
 
@@ -26,19 +26,21 @@ class Server:
 
     def __init__(self, folder: Path, seed: int = 0, tokens: bool = False, name: str = "lab1", **given: Any) -> None:
         self.material = Material(folder)
-        path = place(folder, name)
+        path = answers_file(folder, name)
         self.store = (
             Store.open(path)
             if path.exists()
             else Store.create(path, folder.name, self.material.content_sha256, f"{name}{seed}")
         )
-        study = choose(self.store, given)
+        study = update_study(self.store, given)
         limit = study.cost_limit if study.cost_limit is not None else 20.0
-        script = Script(name, replace(study, cost_limit=limit), self.material, [{"heading": "Aim", "paragraphs": ["Words."]}])
-        self.desk = Desk(self.store, script, random.Random(seed))
+        content = PageContent(
+            name, replace(study, cost_limit=limit), self.material, [{"heading": "Aim", "paragraphs": ["Words."]}]
+        )
+        self.live = LiveStudy(self.store, content, random.Random(seed))
         self.guard = Guard(self.store, frozenset({"testserver"}), tokens, study.annotators)
         self.guard.people.burst = self.guard.people.a_second = 1e9
-        self.client = TestClient(application(self.desk, self.guard), raise_server_exceptions=False)
+        self.client = TestClient(application(self.live, self.guard), raise_server_exceptions=False)
 
     def person(self, name: str = "ann", **headers: str) -> Visitor:
         return Visitor(self.client, headers or {"X-Annotator": name})

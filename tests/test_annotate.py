@@ -243,7 +243,7 @@ def test_a_break_is_due_after_fifty_and_a_session_ends_after_45_minutes(folder: 
         now += SESSION_SECONDS / 3 + 1
         if _ < 2:
             assert ann.state()["stage"] == "questions"
-    server.desk.people["ann"].seen = time.monotonic()
+    server.live.people["ann"].seen = time.monotonic()
     assert ann.get("progress").json()["state"]["stage"] == "session-over"
     assert ann.answer(item).status_code == 200  # an answer that was under way is not lost
     state = ann.post("session").json()["state"]

@@ -13,13 +13,13 @@ from typer.testing import CliRunner
 
 from safefeedback.annotate.backup import Backup, restore
 from safefeedback.annotate.frames import Frames, file_name
-from safefeedback.annotate.measures import at_least
+from safefeedback.annotate.measures import binomial_tail
 from safefeedback.annotate.merge import merge
-from safefeedback.annotate.opening import alone, frames_folder, open_study
+from safefeedback.annotate.opening import exclusive, frames_folder, open_study
 from safefeedback.annotate.refusal import Refusal
 from safefeedback.annotate.space import write_space
 from safefeedback.annotate.store import Store
-from safefeedback.annotate.study import chosen
+from safefeedback.annotate.study import stored_study
 from safefeedback.cli.app import app
 from safefeedback.dataset.build import build_dataset
 from safefeedback.dataset.reading import open_dataset
@@ -82,7 +82,7 @@ def test_uploads_go_on_after_a_moment_without_room(folder: Path, monkeypatch: py
 
 def test_no_file_of_a_space_names_a_person(folder: Path, tmp_path: Path):
     server = Server(folder, quick=True, annotators=("zacharias", "bob"))
-    write_space(server.desk, "", tmp_path / "space", "user/lab", False)
+    write_space(server.live, "", tmp_path / "space", "user/lab", False)
     study = (tmp_path / "space" / "space" / "study.json").read_text()
     assert "zacharias" not in study and json.loads(study)["study"]["quick"]
 
@@ -94,8 +94,8 @@ def test_another_address_needs_tokens_as_another_interface_does(folder: Path):
 
 
 def test_frames_of_another_dataset_are_not_shown(folder: Path, ball_file: Path):
-    desk, _, frames = open_study(folder, "lab1", {"quick": True})
-    place = frames_folder(folder, desk.material.content_sha256)
+    live, _, frames = open_study(folder, "lab1", {"quick": True})
+    place = frames_folder(folder, live.material.content_sha256)
     place.mkdir(parents=True)
     (place / file_name(0, 0)).write_bytes(b"old")
     assert isinstance(open_study(folder, "lab1", {})[2], Frames) and frames is None
@@ -109,7 +109,7 @@ def test_answers_to_other_questions_are_not_joined(folder: Path, tmp_path: Path)
     with pytest.raises(InputError, match="another --safety-question"):
         merge(Server(folder, quick=True).store, there.store.path)
     new = Store.create(tmp_path / "new.sqlite", "ball", there.material.content_sha256)
-    assert merge(new, there.store.path)["answer"] == 2 and chosen(new).safety_question == "any"
+    assert merge(new, there.store.path)["answer"] == 2 and stored_study(new).safety_question == "any"
     same = Server(folder, quick=True, name="same", cost_limit=20.0), Server(folder, quick=True, name="default")
     assert merge(same[0].store, same[1].store.path, cost_limit=20.0)["answer"] == 0
     with pytest.raises(InputError, match="another --cost-limit"):
@@ -128,7 +128,7 @@ def test_a_page_that_is_opened_again_begins_no_session(folder: Path):
     ann = server.person()
     ann.answer_all(3)
     ann.post("leave")
-    assert ann.state()["progress"]["session_answered"] == 3 and server.desk.people["ann"].session == 1
+    assert ann.state()["progress"]["session_answered"] == 3 and server.live.people["ann"].session == 1
     ann.post("leave")  # another window of hers
     assert ann.post("undo", id=str(uuid.uuid4())).json()["state"]["stage"] == "questions"
 
@@ -145,7 +145,7 @@ def test_who_does_not_agree_leaves_no_name(folder: Path):
     assert not server.store.rows("SELECT * FROM person") and not server.store.rows("SELECT * FROM event")
     assert b"zacharias" not in server.store.path.read_bytes() and file.exists()
     assert ann.post("consent", id=str(uuid.uuid4()), agreed=True).json()["state"]["stage"] == "practice"
-    assert server.desk.people["zacharias"].session == 1
+    assert server.live.people["zacharias"].session == 1
 
 
 def test_a_withdrawal_takes_the_answers_that_were_written_as_well(folder: Path):
@@ -175,8 +175,8 @@ def test_the_card_tells_the_agreement_of_the_answers_that_count(folder: Path):
 
 def test_chance_of_many_answers():
     """2,000 tosses: a probability, where the number of ways has 600 digits."""
-    assert at_least(1000, 2000) == pytest.approx(0.508919, abs=1e-5)
-    assert at_least(1200, 2000) < 1e-15
+    assert binomial_tail(1000, 2000) == pytest.approx(0.508919, abs=1e-5)
+    assert binomial_tail(1200, 2000) < 1e-15
 
 
 def test_a_page_version_that_is_no_text(folder: Path):
@@ -202,9 +202,9 @@ def test_an_id_of_somebody_elses_answer_is_refused(folder: Path):
 def test_a_second_server_changes_nothing(folder: Path):
     server = Server(folder, quick=True)
     words = ["annotate", str(folder), "--name", "lab1", "--overlap", "3"]
-    with alone(server.store.path), pytest.raises(InputError, match="is being served by another process"):
+    with exclusive(server.store.path), pytest.raises(InputError, match="is being served by another process"):
         CliRunner().invoke(app, words, catch_exceptions=False)
-    assert chosen(server.store).overlap == 1
+    assert stored_study(server.store).overlap == 1
     with pytest.raises(InputError):
         CliRunner().invoke(app, ["annotate", str(folder.parent / "none")], catch_exceptions=False)
     assert not list(folder.parent.glob("none*"))

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from annotating import Server
 
-from safefeedback.annotate.ask import Asker, ask, missing
 from safefeedback.annotate.assignment import AT_RANDOM, Pools, draw, keys, pools, weights
 from safefeedback.annotate.frames import COLUMNS, HEIGHT, WIDTH, Frames
 from safefeedback.annotate.material import Material
 from safefeedback.annotate.rendering import render
 from safefeedback.annotate.study import Study
+from safefeedback.annotate.uncertainty import UncertaintyRanker, missing_packages, rank_pairs
 from safefeedback.dataset.build import build_dataset
 from safefeedback.errors import InputError
 from safefeedback.feedback.recipe import Recipe
@@ -28,10 +28,10 @@ def test_fuzzed_requests(tmp_path: Path):
     """Three hundred; tests/benchmarks/fuzz_annotate.py sends five thousand."""
     spec = importlib.util.spec_from_file_location("fuzz_annotate", BENCHMARKS / "fuzz_annotate.py")
     assert spec is not None and spec.loader is not None
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
+    content = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(content)
     folder, _ = build_dataset(Recipe(tasks()["BallRun"], pairs=400, length=16), "recordings", tmp_path / "run")
-    codes = script.fuzz(Server(folder, quick=True), 300, seed=1)
+    codes = content.fuzz(Server(folder, quick=True), 300, seed=1)
     assert codes.get(200, 0) > 10 and codes[400] > 20
 
 
@@ -96,22 +96,22 @@ def test_orders(ball_file: Path, tmp_path: Path):
 
 
 def test_the_uncertain_order_asks_presa(tmp_path: Path):
-    if (reason := missing()) is not None:
+    if (reason := missing_packages()) is not None:
         pytest.skip(reason)
     folder, _ = build_dataset(Recipe(tasks()["BallRun"], pairs=60, length=8), "recordings", tmp_path / "run")
     server = Server(folder, quick=True, order="uncertain")
     told: list[dict[int, float]] = []
     failed: list[str] = []
-    asker = Asker(folder, server.store.path, 20.0, told.append, failed.append, ("--members", "2", "--steps", "5"))
-    server.desk.noticed = asker.notice
+    asker = UncertaintyRanker(folder, server.store.path, 20.0, told.append, failed.append, ("--members", "2", "--steps", "5"))
+    server.live.on_answer = asker.notice
     server.person().answer_all(20)
     assert asker._running is not None
     asker._running.join(timeout=300)
     assert not failed and set(told[0]) <= set(range(60)), failed
     answered = {row["pair_id"] for row in server.store.rows("SELECT pair_id FROM answer")}
     assert told[0].keys().isdisjoint(answered) and max(told[0].values()) > 0
-    server.desk.dealer.reweigh(told[0])
+    server.live.assigner.set_order(told[0])
     server.person().answer_all(5)
     assert sorted(path.name for path in folder.iterdir()) == ["README.md", "oracle", "pairs", "recipe.json"]
     with pytest.raises(OSError):  # which Asker tells, and goes on
-        ask(tmp_path, server.store.path, 20.0)
+        rank_pairs(tmp_path, server.store.path, 20.0)

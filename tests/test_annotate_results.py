@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 import safefeedback
 from safefeedback.annotate.finish import finish
-from safefeedback.annotate.measures import agreement_with_others, at_least, best_limit, krippendorff_alpha, raw_agreement
+from safefeedback.annotate.measures import agreement_with_others, best_limit, binomial_tail, krippendorff_alpha, raw_agreement
 from safefeedback.annotate.merge import merge
 from safefeedback.annotate.results import results
 from safefeedback.annotate.store import Store
@@ -96,7 +96,7 @@ def test_krippendorffs_alpha_by_hand():
 def test_the_other_measures_by_hand():
     votes = np.array([[1, 1, 0], [0, 1, 1], [NAN, 1, 1], [1, NAN, NAN], [0, 0, 1]])
     assert agreement_with_others(votes, 0) == (2, 3)  # agrees, does not, and one of two that differ
-    assert [at_least(3, 3), at_least(0, 5), at_least(2, 3)] == pytest.approx([0.125, 1, 0.5])
+    assert [binomial_tail(3, 3), binomial_tail(0, 5), binomial_tail(2, 3)] == pytest.approx([0.125, 1, 0.5])
     costs, safe = np.array([0, 2, 2, 5, 7, 9.0]), np.array([1, 1, 0, 1, 0, 0.0])
     assert best_limit(costs, safe) == (5.0, 5 / 6)
     assert best_limit(costs, np.zeros(6)) == (-1.0, 1.0) and best_limit(costs[:0], safe[:0]) is None
@@ -116,7 +116,7 @@ def test_results_name_the_lazy_and_the_random(folder: Path):
             "safe_right": rng.choice(["safe", "unsafe"]),
         },
     )
-    found = results(server.store, server.desk.study, server.material.truth)
+    found = results(server.store, server.live.study, server.material.truth)
     people = found["people"]
     assert not people["ann"]["doubts"] and not people["bob"]["doubts"]
     assert people["lazy"]["left"] == 1 and people["lazy"]["doubts"][0].startswith("takes the left one in ")
@@ -153,7 +153,7 @@ def test_gold_and_repeat_figures_by_hand(folder: Path):
             first[answer["pair_id"]] = values
         else:
             same += [one == two for one, two in zip(first[answer["pair_id"]], values, strict=True)]
-    found = results(store, server.desk.study, truth)["people"]["ann"]
+    found = results(store, server.live.study, truth)["people"]["ann"]
     assert found["gold"] == {"answers": len(right), "accuracy": round(sum(right) / len(right), 4)}
     assert found["repeats"] == {"answers": len(same), "consistency": round(sum(same) / len(same), 4)}
 
@@ -169,9 +169,9 @@ def test_finish_makes_a_label_set_like_any_other(folder: Path):
         Knower(server, name).answer_all() if name != "eve" else None
     eve = server.person("eve").state()
     assert eve["stage"] == "done"
-    study = server.desk.study
+    study = server.live.study
     made = finish(server.store, study, server.material, "lab1", "majority", overwrite=False)
-    asked = set(server.material.truth.pair_id[server.desk.dealer.pools.ordinary].tolist())
+    asked = set(server.material.truth.pair_id[server.live.assigner.pools.ordinary].tolist())
     for split in ("train", "test"):
         labelled, truth = read(folder, labels="lab1", split=split), read_oracle(folder, labels="lab1", split=split)
         assert set(labelled.pair_id.tolist()) <= asked
@@ -226,7 +226,7 @@ def test_what_came_since_is_named_and_cannot_tell_is_null(folder: Path):
 def test_labels_of_other_safety_questions_carry_no_cost_limit(folder: Path, question: str, limit: float):
     server = Server(folder, quick=True, safety_question=question)
     answer_all(server.person(), lambda item: {}, most=5)
-    made = finish(server.store, server.desk.study, server.material, "lab1", "majority", False)
+    made = finish(server.store, server.live.study, server.material, "lab1", "majority", False)
     assert made.answers is not None and not made.uses_cost_limit and made.labelling.limit == limit
     assert sound(folder)
     assert ("have no cost limit" in (folder / "README.md").read_text()) == (question == "judgement")
@@ -264,9 +264,9 @@ def test_answers_of_two_machines_are_joined_once(folder: Path, tmp_path: Path):
     gained = merge(here.store, file, same_person=True)
     assert gained["answer"] == 10 and gained["person"] == 1
     assert merge(here.store, file, same_person=True) == dict.fromkeys(gained, 0)
-    found = results(here.store, here.desk.study, here.material.truth)
+    found = results(here.store, here.live.study, here.material.truth)
     assert found["people"]["bob"]["answers"] == 6 and found["people"]["ann"]["answers"] <= 7
-    finish(here.store, here.desk.study, here.material, "lab1", "majority", False)
+    finish(here.store, here.live.study, here.material, "lab1", "majority", False)
     assert sound(folder) and safefeedback.read(folder, labels="lab1").labels["recipe"]["study"]["annotators"] == 2
     other = build_dataset(Recipe(tasks()["BallCircle"], pairs=5), "recordings", tmp_path / "other-data")[0]
     with pytest.raises(InputError, match="about another dataset"):

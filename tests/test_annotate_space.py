@@ -22,8 +22,8 @@ from typer.testing import CliRunner
 from safefeedback.annotate.backup import Backup, restore
 from safefeedback.annotate.results import results
 from safefeedback.annotate.space import packages
+from safefeedback.annotate.standing_answers import StandingAnswers
 from safefeedback.annotate.store import Store
-from safefeedback.annotate.tallies import Tallies
 from safefeedback.cli.app import app
 from safefeedback.dataset.build import build_dataset
 from safefeedback.errors import InputError
@@ -41,7 +41,7 @@ def test_batches_hold_no_names_and_bring_every_answer_back(hub: Hub, online: lis
     server = Server(folder, quick=True, repeat=0.3)
     ann = server.person("zacharias")
     backup = Backup("user/lab-answers", server.store.path)
-    server.desk.unsaved = lambda: backup.unsaved(server.store)
+    server.live.unsaved = lambda: backup.unsaved(server.store)
     assert ann.answer_all(5)["progress"]["not_yet_saved_remotely"] == 5
     assert backup.upload() > 5 and backup.upload() == 0
     assert ann.state()["progress"]["not_yet_saved_remotely"] == 0
@@ -57,13 +57,13 @@ def test_batches_hold_no_names_and_bring_every_answer_back(hub: Hub, online: lis
     assert len(files) == 2 and not any(b"zacharias" in content or b"token" in content for content in files.values())
     again = Store.create(tmp_path / "again.sqlite", "ball", server.material.content_sha256)
     assert restore(again, "user/lab-answers") == 16 and restore(again, "user/lab-answers") == 0
-    again.call({row["id"]: row["name"] for row in server.store.rows("SELECT id, name FROM person")})
+    again.set_names({row["id"]: row["name"] for row in server.store.rows("SELECT id, name FROM person")})
     ours, theirs = (
-        [(row["item"], row["preference"], row["kind"]) for row in Tallies.of(one).rows] for one in (server.store, again)
+        [(row["item"], row["preference"], row["kind"]) for row in StandingAnswers.of(one).rows] for one in (server.store, again)
     )
     assert ours == theirs and len(ours) == 14
     truth = server.material.truth
-    assert results(again, server.desk.study, truth)["people"] == results(server.store, server.desk.study, truth)["people"]
+    assert results(again, server.live.study, truth)["people"] == results(server.store, server.live.study, truth)["people"]
     assert Backup("user/lab-answers", again.path, restored=True).upload() == 0
 
 

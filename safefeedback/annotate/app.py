@@ -14,9 +14,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from safefeedback.annotate.desk import Desk
 from safefeedback.annotate.frames import Frames
 from safefeedback.annotate.guard import Guard, read_json
+from safefeedback.annotate.live_study import LiveStudy
 from safefeedback.annotate.messages import read_choice, read_id
 from safefeedback.annotate.refusal import Refusal
 
@@ -26,7 +26,7 @@ FAILED = "The server failed; nothing was lost. Please try again."
 NUMBER = re.compile(r"[0-9]{1,18}", re.ASCII)
 
 
-def application(desk: Desk, guard: Guard, frames: Frames | None = None) -> Starlette:
+def application(live: LiveStudy, guard: Guard, frames: Frames | None = None) -> Starlette:
     """The study as a web application."""
     page = _page()
 
@@ -44,12 +44,12 @@ def application(desk: Desk, guard: Guard, frames: Frames | None = None) -> Starl
             guard.check(request)
             name = guard.who(request)
             body = await read_json(request) if request.method == "POST" else None
-            person = desk.person(name)  # from here on nothing waits: one request after the other changes the study
+            person = live.person(name)  # from here on nothing waits: one request after the other changes the study
             given: Any = body if request.method == "POST" else request
             try:
                 found = call(person, given)
             except Refusal as refusal:
-                extra = {"state": desk.state(person)} if refusal.code == "answered" else {}
+                extra = {"state": live.state(person)} if refusal.code == "answered" else {}
                 return _refused(refusal, extra)
             return Response(found, media_type="application/octet-stream") if isinstance(found, bytes) else JSONResponse(found)
 
@@ -64,10 +64,10 @@ def application(desk: Desk, guard: Guard, frames: Frames | None = None) -> Starl
     def study(request: Request) -> Response:
         names = list(guard.names) or None
         told = {"identity": "token" if guard.tokens else "name", "names": None if guard.tokens else names}
-        return JSONResponse({**told, "study": desk.script.name, "task": desk.material.task.name})
+        return JSONResponse({**told, "study": live.content.name, "task": live.material.task.name})
 
     def pair(person: Any, request: Request) -> bytes:
-        return desk.pair(person, _whole(request.path_params["pair_id"]))
+        return live.pair(person, _whole(request.path_params["pair_id"]))
 
     def frame(person: Any, request: Request) -> Any:
         pair_id, segment = _whole(request.path_params["pair_id"]), _whole(request.path_params["segment"])
@@ -76,27 +76,27 @@ def application(desk: Desk, guard: Guard, frames: Frames | None = None) -> Starl
         return frames.image(pair_id, segment)
 
     def leave(person: Any, body: Any) -> dict[str, Any]:
-        desk.leave(person)
+        live.leave(person)
         return {}
 
     def withdraw(person: Any, body: Any) -> dict[str, Any]:
         read_id(body)
         if read_choice(body, "confirm") != "withdraw":
             raise Refusal("bad-request", "To withdraw, 'confirm' must be 'withdraw'.")
-        return desk.withdraw(person)
+        return live.withdraw(person)
 
     gets: dict[str, Callable[[Any, Any], Any]] = {
-        "/api/session": lambda person, request: desk.session(person),
-        "/api/progress": lambda person, request: {"state": desk.state(person)},
+        "/api/session": lambda person, request: live.session(person),
+        "/api/progress": lambda person, request: {"state": live.state(person)},
         "/api/pair/{pair_id}": pair,
         "/api/frames/{pair_id}/{segment}": frame,
     }
     posts: dict[str, Callable[[Any, Any], Any]] = {
-        "/api/session": lambda person, body: desk.session(person, again=True),
-        "/api/consent": lambda person, body: {"state": desk.consent(person, read_id(body), read_choice(body, "agreed"))},
-        "/api/practice": desk.practice,
-        "/api/answer": desk.answer,
-        "/api/undo": lambda person, body: desk.undo(person, read_id(body)),
+        "/api/session": lambda person, body: live.session(person, again=True),
+        "/api/consent": lambda person, body: {"state": live.consent(person, read_id(body), read_choice(body, "agreed"))},
+        "/api/practice": live.practice,
+        "/api/answer": live.answer,
+        "/api/undo": lambda person, body: live.undo(person, read_id(body)),
         "/api/leave": leave,
         "/api/withdraw": withdraw,
     }

@@ -76,7 +76,7 @@ class Backup:
             if not lines:
                 return 0
             self._send(f"batches/{store.now():014d}-{self.run_id}.jsonl", "\n".join(lines) + "\n")
-            with store.adding():
+            with store.transaction():
                 store.add("upload", upto=json.dumps(upto), time=store.now())
             self._saved = upto
             return len(lines)

@@ -13,14 +13,14 @@ from tempfile import mkdtemp
 
 from safefeedback.annotate.app import application
 from safefeedback.annotate.backup import Backup, restore
-from safefeedback.annotate.desk import Desk
 from safefeedback.annotate.guard import Guard
+from safefeedback.annotate.live_study import LiveStudy
 from safefeedback.annotate.material import Material
-from safefeedback.annotate.script import Script
+from safefeedback.annotate.page_content import PageContent
 from safefeedback.annotate.serve import listen, serve
 from safefeedback.annotate.store import Store
-from safefeedback.annotate.study import Study, choose, person_id
-from safefeedback.annotate.words import parse_information
+from safefeedback.annotate.study import Study, person_id, update_study
+from safefeedback.annotate.wording import parse_information
 from safefeedback.errors import InputError
 from safefeedback.hub.client import snapshot
 
@@ -46,19 +46,19 @@ def run(file: Path, port: int = PORT) -> None:
     Store.create(path, told["dataset"], material.content_sha256, told["id"]).close()
     store = Store.open(path)
     study = Study.from_dict({**told["study"], "annotators": names})
-    choose(store, study.to_dict() | {"annotators": study.annotators})
+    update_study(store, study.to_dict() | {"annotators": study.annotators})
     before = restore(store, repo)
-    store.call({person_id(store, name): name for name in study.annotators})
+    store.set_names({person_id(store, name): name for name in study.annotators})
     sections, _ = parse_information(told["information"])
-    desk = Desk(store, Script(told["name"], study, material, [] if study.quick else sections))
+    live = LiveStudy(store, PageContent(told["name"], study, material, [] if study.quick else sections))
     backup = Backup(repo, path, lambda line: print(f"warning: {line}", file=sys.stderr, flush=True), True)
-    desk.unsaved = lambda: backup.unsaved(store)
+    live.unsaved = lambda: backup.unsaved(store)
     guard = Guard(store, frozenset(), True, study.annotators, ancestors="https://huggingface.co")
     sock = listen("0.0.0.0", port)
     print(f"{before} answers restored; listening at port {sock.getsockname()[1]}; Ctrl-C stops", flush=True)
     backup.start()
     try:
-        serve(application(desk, guard), sock, None)
+        serve(application(live, guard), sock, None)
     finally:
         backup.stop()
 

@@ -12,9 +12,9 @@ from typing import Any
 
 from safefeedback.annotate.material import Material
 from safefeedback.annotate.results import results
+from safefeedback.annotate.standing_answers import ORDINARY, StandingAnswers, withdrawn
 from safefeedback.annotate.store import Store
 from safefeedback.annotate.study import READS_TRUTH, Study
-from safefeedback.annotate.tallies import ORDINARY, Tallies, withdrawn
 from safefeedback.dataset.answers import COLUMNS, EXTRA_COLUMNS, import_answers
 from safefeedback.dataset.manifest import LabelSetManifest
 from safefeedback.dataset.reading import open_dataset
@@ -37,15 +37,15 @@ def finish(store: Store, study: Study, material: Material, name: str, consensus:
     Raises:
         InputError: if there are no answers, or the set is there already, saying what came since.
     """
-    tallies = Tallies.of(store)
-    rows = [row for row in tallies.first().values() if row["person"] not in tallies.excluded]
+    standing = StandingAnswers.of(store)
+    rows = [row for row in standing.first().values() if row["person"] not in standing.excluded]
     if not rows:
         raise InputError(f"{store.path} holds no answers that count")
     _check_new(material.folder, name, len(rows), overwrite)
     file = store.path.with_suffix(".csv")
     with replacing(file) as partial:
-        write_text(partial, answers_csv(rows, tallies.names))
-    about = _about(store, study, material, tallies, rows)
+        write_text(partial, answers_csv(rows, standing.names))
+    about = _about(store, study, material, standing, rows)
     limit = 0.0 if study.safety_question == "any" else study.cost_limit
     return import_answers(material.folder, file, name, consensus, limit, overwrite, about)
 
@@ -54,7 +54,7 @@ def answers_csv(rows: list[dict[str, Any]], names: dict[str, str]) -> str:
     """The answers that count, as `labels import` reads them; people are annotator-1 and so on, and times only days.
 
     Args:
-        rows: see `Tallies`.
+        rows: see `StandingAnswers`.
         names: person id -> name, in the order of coming.
     """
     there = {row["person"] for row in rows}
@@ -89,12 +89,14 @@ def _check_new(folder: Path, name: str, answers: int, overwrite: bool) -> None:
     )
 
 
-def _about(store: Store, study: Study, material: Material, tallies: Tallies, rows: list[dict[str, Any]]) -> dict[str, Any]:
+def _about(
+    store: Store, study: Study, material: Material, standing: StandingAnswers, rows: list[dict[str, Any]]
+) -> dict[str, Any]:
     """How people were asked, for the label set's manifest."""
-    kept = [row for row in tallies.rows if row["person"] not in tallies.excluded]
-    numbers = results(store, study, material.truth, replace(tallies, rows=kept))
+    kept = [row for row in standing.rows if row["person"] not in standing.excluded]
+    numbers = results(store, study, material.truth, replace(standing, rows=kept))
     counted = {row["person"] for row in rows}
-    people = [one for id, name in tallies.names.items() if id in counted for one in [numbers["people"][name]]]
+    people = [one for id, name in standing.names.items() if id in counted for one in [numbers["people"][name]]]
     consented = {row["person"] for row in store.rows("SELECT person FROM event WHERE kind = 'consent'")}
     used = {row["wording"] for row in rows}
     read = [json.loads(row["text"]) for row in store.rows("SELECT sha256, text FROM wording") if row["sha256"] in used]
@@ -103,7 +105,7 @@ def _about(store: Store, study: Study, material: Material, tallies: Tallies, row
     orders = {row["draw"] for row in rows if row["kind"] == ORDINARY}
     return {
         "annotators": len(counted),
-        "left_out": len(tallies.excluded & set(tallies.names)),
+        "left_out": len(standing.excluded & set(standing.names)),
         "withdrawn": len(withdrawn(store)),
         **{key: getattr(study, key) for key in ("overlap", "practice", "ask", "safety_question", "practice_feedback")},
         "order": ", ".join(sorted(orders)),

@@ -51,7 +51,7 @@ def agreement_with_others(answers: np.ndarray, person: int) -> tuple[int, int]:
     return int(agreed), len(shared)
 
 
-def at_least(successes: int, trials: int, chance: float = 0.5) -> float:
+def binomial_tail(successes: int, trials: int, chance: float = 0.5) -> float:
     """The probability of so many successes or more by chance alone (the binomial's upper tail)."""
     ways = (math.lgamma(trials + 1) - math.lgamma(k + 1) - math.lgamma(trials - k + 1) for k in range(successes, trials + 1))
     logs = (way + k * math.log(chance) + (trials - k) * math.log1p(-chance) for k, way in enumerate(ways, start=successes))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from safefeedback.annotate.store import PERSONAL, TABLES, Store
-from safefeedback.annotate.study import MEANING, Study, choose, chosen
+from safefeedback.annotate.study import MEANING, Study, stored_study, update_study
 from safefeedback.errors import InputError
 
 
@@ -34,7 +34,7 @@ def merge(store: Store, file: Path, same_person: bool = False, cost_limit: float
         if other.about["content_sha256"] != store.about["content_sha256"]:
             raise InputError(f"{file} holds answers about another dataset (content {other.about['content_sha256'][:12]})")
         rows = {table: [dict(row) for row in other.rows(f"SELECT * FROM {table} ORDER BY rowid")] for table in TABLES}
-        theirs = chosen(other)
+        theirs = stored_study(other)
     except (sqlite3.Error, KeyError) as error:
         raise InputError(f"{file} cannot be read as a file of answers: {error}") from None
     finally:
@@ -63,7 +63,7 @@ def merge(store: Store, file: Path, same_person: bool = False, cost_limit: float
 def add_rows(store: Store, rows: dict[str, list[dict[str, Any]]], gone: set[str] = frozenset()) -> dict[str, int]:  # type: ignore[assignment]
     """Adds rows of another store whose ids are not there yet, each table's in order; and deletes those of whoever withdrew."""
     gained = dict.fromkeys(rows, 0)
-    with store.adding():
+    with store.transaction():
         for table, found in rows.items():
             key = "sha256" if table == "wording" else "id"
             there = {row[key] for row in store.rows(f"SELECT {key} FROM {table}")}
@@ -82,8 +82,8 @@ def add_rows(store: Store, rows: dict[str, list[dict[str, Any]]], gone: set[str]
 def _check_questions(store: Store, theirs: Study, file: Path, cost_limit: float | None) -> None:
     """Takes the choices of the other study where none were made here; raises InputError if its answers mean something else."""
     if not store.rows("SELECT 1 FROM settings LIMIT 1"):
-        choose(store, theirs.to_dict() | {"annotators": theirs.annotators})
-    one, two = (it if it.cost_limit is not None else replace(it, cost_limit=cost_limit) for it in (chosen(store), theirs))
+        update_study(store, theirs.to_dict() | {"annotators": theirs.annotators})
+    one, two = (it if it.cost_limit is not None else replace(it, cost_limit=cost_limit) for it in (stored_study(store), theirs))
     for field in MEANING:
         if getattr(one, field) != getattr(two, field):
             raise InputError(

@@ -9,13 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from safefeedback.annotate import words
-from safefeedback.annotate.desk import Desk
+from safefeedback.annotate import wording
 from safefeedback.annotate.frames import Frames
+from safefeedback.annotate.live_study import LiveStudy
 from safefeedback.annotate.material import Material
-from safefeedback.annotate.script import Script
-from safefeedback.annotate.store import Store, place
-from safefeedback.annotate.study import Study, choose
+from safefeedback.annotate.page_content import PageContent
+from safefeedback.annotate.store import Store, answers_file
+from safefeedback.annotate.study import Study, update_study
 from safefeedback.errors import InputError
 from safefeedback.files import lock_file
 
@@ -24,7 +24,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 def open_study(
     folder: Path, name: str, given: dict[str, Any], open_to_others: bool = False
-) -> tuple[Desk, Study, Frames | None]:
+) -> tuple[LiveStudy, Study, Frames | None]:
     """The study of that name about a dataset, made where there is none.
 
     Args:
@@ -37,19 +37,19 @@ def open_study(
         InputError: if it cannot be opened, or the information page is not filled in.
     """
     material = Material(folder)
-    path = place(folder, name)
+    path = answers_file(folder, name)
     store = Store.open(path) if path.exists() else Store.create(path, folder.resolve().name, material.content_sha256)
     if store.about["content_sha256"] != material.content_sha256:
         raise InputError(
             f"{path} holds answers about another dataset than {folder} is now (content {store.about['content_sha256'][:12]}, "
             f"not {material.content_sha256[:12]}): bring back that dataset, or choose another --name"
         )
-    study = choose(store, given)
+    study = update_study(store, given)
     information = path.with_suffix(".md")
-    sections: list[words.Section] = []
+    sections: list[wording.Section] = []
     if not study.quick:
-        words.write_template(information)
-        sections, blanks = words.read_information(information)
+        wording.write_template(information)
+        sections, blanks = wording.read_information(information)
         if blanks and open_to_others:
             raise InputError(
                 f"{information} is what people read before they consent: fill in its {blanks} passages in [brackets], or add "
@@ -58,16 +58,16 @@ def open_study(
     frames = Frames.find(frames_folder(folder, material.content_sha256), material.length)
     limit = study.cost_limit if study.cost_limit is not None else material.manifest.recipe.limit
     told = frames.told if frames is not None else None
-    return Desk(store, Script(name, replace(study, cost_limit=limit), material, sections, told)), study, frames
+    return LiveStudy(store, PageContent(name, replace(study, cost_limit=limit), material, sections, told)), study, frames
 
 
 def frames_folder(folder: Path, content_sha256: str) -> Path:
     """Where the frames of a dataset's segments are; another dataset in its place does not get them."""
-    return place(folder, f"frames-{content_sha256[:12]}").with_suffix("")
+    return answers_file(folder, f"frames-{content_sha256[:12]}").with_suffix("")
 
 
 @contextmanager
-def alone(path: Path) -> Iterator[None]:
+def exclusive(path: Path) -> Iterator[None]:
     """Around what only one process may do with a file of answers at a time: making, serving, merging, deleting.
 
     Raises:

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from safefeedback.annotate.material import Truth
-from safefeedback.annotate.measures import agreement_with_others, at_least, best_limit, krippendorff_alpha, raw_agreement
+from safefeedback.annotate.measures import agreement_with_others, best_limit, binomial_tail, krippendorff_alpha, raw_agreement
+from safefeedback.annotate.standing_answers import GOLD, ORDINARY, REPEAT, VALUES, StandingAnswers, withdrawn
 from safefeedback.annotate.store import Store
 from safefeedback.annotate.study import Study
-from safefeedback.annotate.tallies import GOLD, ORDINARY, REPEAT, VALUES, Tallies, withdrawn
 
 FEWEST = 8  # answers, before anything is said against a person
 ONE_SIDED = 0.9  # share of the preferences for one side
@@ -20,20 +20,20 @@ HURRIED = 0.25  # of the others' median time
 PARTS = ((1, 25), (26, 50), (51, None))  # answers of a session
 
 
-def results(store: Store, study: Study, truth: Truth, tallies: Tallies | None = None) -> dict[str, Any]:
+def results(store: Store, study: Study, truth: Truth, standing: StandingAnswers | None = None) -> dict[str, Any]:
     """Numbers about a study, or about some of its answers, JSON-ready; shares are None where there is nothing to count."""
-    tallies = Tallies.of(store) if tallies is None else tallies
+    standing = StandingAnswers.of(store) if standing is None else standing
     row_of = {int(pair): row for row, pair in enumerate(truth.pair_id)}
-    votes = tallies.votes()
+    votes = standing.votes()
     people = {
-        name: _person(tallies, person, column, votes, study, truth, row_of)
-        for column, (person, name) in enumerate(tallies.names.items())
+        name: _person(standing, person, column, votes, study, truth, row_of)
+        for column, (person, name) in enumerate(standing.names.items())
     }
     times = [one["median_seconds"] for one in people.values() if one["median_seconds"] is not None]
     for name, one in people.items():
         others = [two["median_seconds"] for other, two in people.items() if other != name and two["median_seconds"] is not None]
         one["doubts"] += _hurried(one, others)
-    first = tallies.first()
+    first = standing.first()
     judged = [(row, side) for row in first.values() for side in (0, 1) if row[f"safe_{side}"] is not None]
     costs = np.array([truth.costs[row_of[row["pair_id"]], side] for row, side in judged])
     limit = best_limit(costs, np.array([row[f"safe_{side}"] for row, side in judged]))
@@ -59,7 +59,7 @@ def results(store: Store, study: Study, truth: Truth, tallies: Tallies | None = 
 
 
 def _person(
-    tallies: Tallies,
+    standing: StandingAnswers,
     person: str,
     column: int,
     votes: dict[str, np.ndarray],
@@ -67,11 +67,11 @@ def _person(
     truth: Truth,
     row_of: dict[int, int],
 ) -> dict[str, Any]:
-    ordinary, gold = tallies.of_person(person, ORDINARY), tallies.of_person(person, GOLD)
-    rows = tallies.of_person(person, ORDINARY, GOLD, REPEAT)
+    ordinary, gold = standing.of_person(person, ORDINARY), standing.of_person(person, GOLD)
+    rows = standing.of_person(person, ORDINARY, GOLD, REPEAT)
     right = [(row, key, _right(row, key, study, truth, row_of)) for row in gold for key in VALUES if row[key] is not None]
     known = [(row, key, ok) for row, key, ok in right if ok is not None]
-    twice = tallies.repeats(person)
+    twice = standing.repeats(person)
     same = [one[key] == two[key] for one, two in twice for key in VALUES if one[key] is not None and two[key] is not None]
     sides = [row["preference"] != row["swapped"] for row in rows if row["preference"] in (0, 1)]  # True: the right one
     found = {
@@ -86,7 +86,7 @@ def _person(
         "left": _round(_share([not right for right in sides])),
         "median_seconds": statistics.median([row["milliseconds"] / 1000 for row in rows]) if rows else None,
         "quick": bool(rows) and all(row["quick"] for row in rows),
-        "excluded": person in tallies.excluded,
+        "excluded": person in standing.excluded,
     }
     shared = {question: agreement_with_others(values, column) for question, values in votes.items()}
     found["with_others"] = {question: _round(agreed / of) if of else None for question, (agreed, of) in shared.items()}
@@ -126,10 +126,10 @@ def _doubts(sides: list[bool], gold: list[bool], shared: dict[str, tuple[int, in
     if len(sides) >= FEWEST and max(right, len(sides) - right) >= ONE_SIDED * len(sides):
         side = "right" if right * 2 > len(sides) else "left"
         doubts.append(f"takes the {side} one in {max(right, len(sides) - right)} of {len(sides)} decided pairs")
-    if len(gold) >= FEWEST and at_least(sum(gold), len(gold)) > DOUBTFUL:
+    if len(gold) >= FEWEST and binomial_tail(sum(gold), len(gold)) > DOUBTFUL:
         doubts.append(f"is right in {sum(gold)} of {len(gold)} gold answers, which guessing may be as well")
     for question, (agreed, of) in shared.items():
-        if of >= 2 * FEWEST and at_least(agreed, of) > DOUBTFUL:
+        if of >= 2 * FEWEST and binomial_tail(agreed, of) > DOUBTFUL:
             doubts.append(f"agrees with the others in {agreed} of {of} answers about {question}, as one who guesses would")
     return doubts
 

@@ -53,7 +53,7 @@ def undo_row(row: dict[str, Any], id: str) -> dict[str, Any]:
     }
 
 
-def by_side(row: dict[str, Any], ask: str) -> dict[str, str | None]:
+def answers_by_side(row: dict[str, Any], ask: str) -> dict[str, str | None]:
     """What a stored answer said by side."""
     cannot, left = row["cannot_tell"].split(), row["swapped"]
     told: dict[str, str | None] = {"preference": None, "safe_left": None, "safe_right": None}

@@ -7,7 +7,7 @@ import shutil
 from importlib.metadata import requires
 from pathlib import Path
 
-from safefeedback.annotate.desk import Desk
+from safefeedback.annotate.live_study import LiveStudy
 from safefeedback.errors import InputError
 from safefeedback.files import new_folder, write_text
 
@@ -35,11 +35,11 @@ CMD ["python", "-m", "safefeedback.annotate.container", "study.json"]
 LEFT_OUT = ("__pycache__", "recordings", "*.pyc")
 
 
-def write_space(desk: Desk, information: str, folder: Path, space: str, overwrite: bool) -> str:
+def write_space(live: LiveStudy, information: str, folder: Path, space: str, overwrite: bool) -> str:
     """Writes the folder of a Space, and beside it, in `dataset`, what its repository is to hold.
 
     Args:
-        desk: the study.
+        live: the study.
         information: the text of its information page.
         folder: where to.
         space: the Space's name, user/name.
@@ -55,12 +55,12 @@ def write_space(desk: Desk, information: str, folder: Path, space: str, overwrit
 
     repo = f"{space}-answers"
     study = {
-        "name": desk.script.name,
+        "name": live.content.name,
         "repo": repo,
-        "id": desk.store.about["id"],
-        "dataset": desk.store.about["dataset"],
-        "content_sha256": desk.material.content_sha256,
-        "study": {key: value for key, value in desk.study.to_dict().items() if key != "annotators"},  # a Space can be read
+        "id": live.store.about["id"],
+        "dataset": live.store.about["dataset"],
+        "content_sha256": live.material.content_sha256,
+        "study": {key: value for key, value in live.study.to_dict().items() if key != "annotators"},  # a Space can be read
         "information": information,
     }
     if folder.exists() and not overwrite:
@@ -72,16 +72,16 @@ def write_space(desk: Desk, information: str, folder: Path, space: str, overwrit
     with new_folder(folder, option="--space") as partial:
         inside = partial / "space"
         inside.mkdir()
-        write_text(inside / "README.md", README.format(title=desk.script.name, port=PORT, repo=repo))
+        write_text(inside / "README.md", README.format(title=live.content.name, port=PORT, repo=repo))
         write_text(inside / "Dockerfile", DOCKERFILE.format(packages=" ".join(f"'{one}'" for one in packages()), port=PORT))
         write_text(inside / "study.json", json.dumps(study, indent=2) + "\n")
         source = Path(safefeedback.__file__).parent
         shutil.copytree(source, inside / "safefeedback", ignore=shutil.ignore_patterns(*LEFT_OUT))
         for name in ("recipe.json", "README.md"):
             (partial / "dataset").mkdir(exist_ok=True)
-            shutil.copyfile(desk.material.folder / name, partial / "dataset" / name)
+            shutil.copyfile(live.material.folder / name, partial / "dataset" / name)
         for name in ("pairs", "oracle"):
-            shutil.copytree(desk.material.folder / name, partial / "dataset" / name)
+            shutil.copytree(live.material.folder / name, partial / "dataset" / name)
     return repo
 
 

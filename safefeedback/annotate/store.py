@@ -59,7 +59,7 @@ CHOICES = ("answer", "control")
 PERSONAL = ("event", "item", "answer", "control")
 
 
-def place(dataset: Path, name: str) -> Path:
+def answers_file(dataset: Path, name: str) -> Path:
     """The file that holds the answers called `name` about a dataset's folder."""
     dataset = Path(os.path.abspath(dataset))
     return dataset.parent / f"{dataset.name}.answers" / f"{name}.sqlite"
@@ -132,7 +132,7 @@ class Store:
         return self._db.execute(query, values).fetchall()
 
     @contextmanager
-    def adding(self) -> Iterator[Store]:
+    def transaction(self) -> Iterator[Store]:
         """Around additions that are on the disk, all of them, when the block has ended, and none of them if it fails.
 
         Raises:
@@ -173,14 +173,14 @@ class Store:
         self._latest = max(self._latest, int(time.time() * 1000))
         return self._latest
 
-    def call(self, names: dict[str, str]) -> None:
+    def set_names(self, names: dict[str, str]) -> None:
         """Gives persons, by id, their names where rows came without them."""
-        with self.adding():
+        with self.transaction():
             for id, name in names.items():
                 self._db.execute("UPDATE person SET name = ? WHERE id = ? AND name = id", (name, id))
 
     def forget(self, person: str) -> None:
-        """Deletes a person's rows and name, within `adding`."""
+        """Deletes a person's rows and name, within `transaction`."""
         for table in PERSONAL:
             self._db.execute(f"DELETE FROM {table} WHERE person = ?", (person,))
         self._db.execute("DELETE FROM person WHERE id = ?", (person,))

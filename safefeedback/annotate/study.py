@@ -84,8 +84,8 @@ class Study:
     @staticmethod
     def from_dict(values: dict[str, Any]) -> Study:
         known = {field.name for field in fields(Study)}
-        chosen = {key: value for key, value in values.items() if key in known}
-        return Study(**{**chosen, "annotators": tuple(chosen.get("annotators", ()))})
+        stored_study = {key: value for key, value in values.items() if key in known}
+        return Study(**{**stored_study, "annotators": tuple(stored_study.get("annotators", ()))})
 
 
 def check_person(name: str) -> str:
@@ -95,19 +95,19 @@ def check_person(name: str) -> str:
     return name
 
 
-def chosen(store: Store) -> Study:
+def stored_study(store: Store) -> Study:
     """The choices as they were stored last."""
     found = store.rows("SELECT study FROM settings ORDER BY seq DESC LIMIT 1")
     return Study.from_dict(json.loads(found[0]["study"])) if found else Study()
 
 
-def choose(store: Store, given: dict[str, Any]) -> Study:
+def update_study(store: Store, given: dict[str, Any]) -> Study:
     """The stored choices with those that are given anew, stored if they differ.
 
     Raises:
         InputError: if one cannot be used, or would change what the answers that are there mean.
     """
-    before = chosen(store)
+    before = stored_study(store)
     study = replace(before, **given)
     if store.rows("SELECT 1 FROM every_answer LIMIT 1"):
         for field in FIXED:
@@ -117,7 +117,7 @@ def choose(store: Store, given: dict[str, Any]) -> Study:
                     f"({getattr(before, field)}): leave it out, or choose another --name"
                 )
     if study != before or not store.rows("SELECT 1 FROM settings LIMIT 1"):
-        with store.adding():
+        with store.transaction():
             store.add("settings", time=store.now(), study=json.dumps(study.to_dict()))
     return study
 

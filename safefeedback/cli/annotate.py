@@ -14,7 +14,7 @@ from safefeedback.errors import InputError
 from safefeedback.terminal import Interrupted, Progress
 
 if TYPE_CHECKING:
-    from safefeedback.annotate.desk import Desk
+    from safefeedback.annotate.live_study import LiveStudy
 
 SAME = "(default: as before, at first {})"
 INSTALL = "the page needs starlette and uvicorn: uv sync --extra annotate"
@@ -139,17 +139,17 @@ def _serve(
         raise InputError(INSTALL)
     from safefeedback.annotate.app import application
     from safefeedback.annotate.guard import Guard
-    from safefeedback.annotate.opening import LOOPBACK, alone, open_study
+    from safefeedback.annotate.opening import LOOPBACK, exclusive, open_study
     from safefeedback.annotate.serve import listen, serve
-    from safefeedback.annotate.store import place
+    from safefeedback.annotate.store import answers_file
     from safefeedback.annotate.study import token
     from safefeedback.dataset.label_sets import check_set_name, open_local
 
     check_set_name(folder, name, overwrite=True)
     open_local(folder)  # before anything is made beside it
     others = host not in LOOPBACK or address is not None  # by way of a proxy or a tunnel
-    with alone(place(folder, name)):  # before anything is read or chosen
-        desk, study, frames = open_study(folder, name, given, open_to_others=others)
+    with exclusive(answers_file(folder, name)):  # before anything is read or chosen
+        live, study, frames = open_study(folder, name, given, open_to_others=others)
         if others and not study.annotators:
             where = f"--host {host}" if address is None else f"--address {address}"
             raise InputError(f"{where} lets others in: name them with --annotators ann,bob, and each gets a secret link")
@@ -160,21 +160,21 @@ def _serve(
         hosts = {f"{one}:{number}" for one in ("127.0.0.1", "localhost", "[::1]")} if host in LOOPBACK else set()
         if address is not None and hosts:
             hosts.add(base.partition("://")[2].partition("/")[0].lower())
-        guard = Guard(desk.store, frozenset(hosts), others, study.annotators)
+        guard = Guard(live.store, frozenset(hosts), others, study.annotators)
         links = {
-            one: f"{base}/?token={token(desk.store, one)}" if others else f"{base}/?name={one}" for one in study.annotators
+            one: f"{base}/?token={token(live.store, one)}" if others else f"{base}/?name={one}" for one in study.annotators
         }
-        print(f"{folder}, label set {name}: answers go to {desk.store.path}")
+        print(f"{folder}, label set {name}: answers go to {live.store.path}")
         for one, link in links.items():
             print(f"  {one}: {link}")
         first = next(iter(links.values())) if len(links) == 1 else f"{base}/"
         with suppress(Interrupted):  # Ctrl-C before the server hears of it itself
             print(f"open {first if not others else 'a personal link'}; Ctrl-C stops, and nothing is lost", flush=True)
-            _ask_when_uncertain(desk)
-            serve(application(desk, guard, frames), sock, first if browser and not others else None)
-        count = desk.store.rows("SELECT count(*) AS n FROM every_answer WHERE undoes = ''")[0]["n"]
-        desk.store.close()  # what is in the log goes into the file, which may be copied then
-        print(f"stopped; {count:,} answers are in {desk.store.path}")
+            _ask_when_uncertain(live)
+            serve(application(live, guard, frames), sock, first if browser and not others else None)
+        count = live.store.rows("SELECT count(*) AS n FROM every_answer WHERE undoes = ''")[0]["n"]
+        live.store.close()  # what is in the log goes into the file, which may be copied then
+        print(f"stopped; {count:,} answers are in {live.store.path}")
 
 
 def _hostname() -> str:
@@ -194,14 +194,16 @@ def _render(folder: Path) -> None:
     print(f"frames of {made:,} segments made")
 
 
-def _ask_when_uncertain(desk: Desk) -> None:
+def _ask_when_uncertain(live: LiveStudy) -> None:
     """Has `presa ask` say which pairs come next, where that is the order."""
-    if desk.study.order != "uncertain":
+    if live.study.order != "uncertain":
         return
-    from safefeedback.annotate.ask import Asker, missing
+    from safefeedback.annotate.uncertainty import UncertaintyRanker, missing_packages
 
-    if (line := missing()) is not None:
+    if (line := missing_packages()) is not None:
         print(f"note: {line}", file=sys.stderr)
         return
     tell = lambda line: print(f"note: {line}", file=sys.stderr)  # noqa: E731
-    desk.noticed = Asker(desk.material.folder, desk.store.path, desk.cost_limit, desk.dealer.reweigh, tell).notice
+    live.on_answer = UncertaintyRanker(
+        live.material.folder, live.store.path, live.cost_limit, live.assigner.set_order, tell
+    ).notice

@@ -26,18 +26,18 @@ def run_action(folder: Path, name: str, action: str, value: Any, how: dict[str, 
     """
     from safefeedback.annotate.material import Material
     from safefeedback.annotate.refusal import Refusal
-    from safefeedback.annotate.store import Store, place
-    from safefeedback.annotate.study import chosen
+    from safefeedback.annotate.store import Store, answers_file
+    from safefeedback.annotate.study import stored_study
 
     material = Material(folder)
-    path = place(folder, name)
+    path = answers_file(folder, name)
     if action == "merge" and not path.exists():
         store = Store.create(path, folder.resolve().name, material.content_sha256)
     else:
         store = Store.open(path)
     if store.about["content_sha256"] != material.content_sha256:
         raise InputError(f"{path} holds answers about another dataset than {folder} is now: bring back that dataset")
-    study = chosen(store)
+    study = stored_study(store)
     study = replace(study, cost_limit=study.cost_limit if study.cost_limit is not None else material.manifest.recipe.limit)
     if action == "results":
         _results(store, study, material, how["as_json"])
@@ -57,7 +57,7 @@ def _change(store: Store, study: Study, material: Material, name: str, action: s
         _withdraw(store, material.folder, name, value)
     else:
         person = person_by_name(store, value)
-        with store.adding():
+        with store.transaction():
             store.event(person, action)
         print(f"{value} is {'left out of' if action == 'exclude' else 'in'} the label set that --finish makes")
 
@@ -82,15 +82,15 @@ def _finish(store: Store, study: Study, material: Material, name: str, how: dict
 def _merge(store: Store, study: Study, material: Material, source: str, same_person: bool) -> None:
     from safefeedback.annotate.backup import restore
     from safefeedback.annotate.merge import merge
-    from safefeedback.annotate.opening import alone
+    from safefeedback.annotate.opening import exclusive
     from safefeedback.annotate.study import person_id
     from safefeedback.hub.client import is_repo_name
 
     file = Path(source)
-    with alone(store.path):
+    with exclusive(store.path):
         if not file.exists() and file.suffix != ".sqlite" and is_repo_name(source):
             answers = restore(store, source)
-            store.call({person_id(store, name): name for name in study.annotators})
+            store.set_names({person_id(store, name): name for name in study.annotators})
             print(f"{answers:,} answers from {source} are in {store.path}")
             return
         gained = merge(store, file, same_person, material.manifest.recipe.limit)
@@ -99,11 +99,11 @@ def _merge(store: Store, study: Study, material: Material, source: str, same_per
 
 
 def _withdraw(store: Store, folder: Path, name: str, person: str) -> None:
-    from safefeedback.annotate.opening import alone
+    from safefeedback.annotate.opening import exclusive
 
-    with alone(store.path):
+    with exclusive(store.path):
         id = person_by_name(store, person)
-        with store.adding():
+        with store.transaction():
             answers = store.rows("SELECT count(*) AS n FROM every_answer WHERE person = ? AND undoes = ''", id)[0]["n"]
             store.forget(id)
             store.event("", "withdrawn", {"person": id, "answers": answers})

@@ -19,7 +19,7 @@ from safefeedback.annotate.study import Study
 AHEAD = 3  # items given at once: the current one and those to fetch
 
 
-class Dealer:
+class PairAssigner:
     """Which pairs are whose.
 
     Attributes:
@@ -35,9 +35,9 @@ class Dealer:
         self.pools = assignment.pools(study, truth, study.cost_limit, self.seed)
         self.row_of = {int(pair): row for row, pair in enumerate(truth.pair_id)}
         self.answered = np.zeros(len(truth.pair_id), np.int64)
-        self.reweigh(None)
+        self.set_order(None)
 
-    def reweigh(self, asked: dict[int, float] | None) -> None:
+    def set_order(self, asked: dict[int, float] | None) -> None:
         """Puts the pairs in order anew; `asked` is what `presa ask` gives."""
         assert self.study.cost_limit is not None
         self.weight = assignment.weights(self.study.order, self.truth, self.study.cost_limit, asked)

@@ -15,7 +15,7 @@ ORDINARY, GOLD, REPEAT = "ordinary", "gold", "repeat"
 
 
 @dataclass(frozen=True)
-class Tallies:
+class StandingAnswers:
     """Every answer that stands, oldest first.
 
     Attributes:
@@ -29,7 +29,7 @@ class Tallies:
     excluded: set[str]
 
     @staticmethod
-    def of(store: Store) -> Tallies:
+    def of(store: Store) -> StandingAnswers:
         items = {row["id"]: dict(row) for row in store.rows("SELECT * FROM item")}
         found = [dict(row) for row in store.rows("SELECT * FROM every_answer ORDER BY received_at, seq")]
         undone = {row["undoes"] for row in found}
@@ -39,7 +39,7 @@ class Tallies:
             if not row["undoes"] and row["id"] not in undone and row["item"] in items
         ]
         people = store.rows("SELECT id, name FROM person ORDER BY time, rowid")
-        return Tallies(rows, {row["id"]: row["name"] for row in people}, store.excluded())
+        return StandingAnswers(rows, {row["id"]: row["name"] for row in people}, store.excluded())
 
     def first(self) -> dict[tuple[int, str], dict[str, Any]]:
         """The answer that counts for each pair and person: the first to an ordinary item."""

@@ -15,8 +15,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from safefeedback.annotate.finish import answers_csv
+from safefeedback.annotate.standing_answers import StandingAnswers
 from safefeedback.annotate.store import Store
-from safefeedback.annotate.tallies import Tallies
 from safefeedback.dataset.answers import import_answers
 from safefeedback.errors import InputError
 
@@ -27,7 +27,7 @@ SECONDS = 1800  # that it may take
 NEEDED = ("torch", "presa.cli.ask")
 
 
-def missing() -> str | None:
+def missing_packages() -> str | None:
     """Why pairs cannot be asked for, in a line; None if they can."""
     try:
         absent = [name for name in NEEDED if find_spec(name) is None]
@@ -39,7 +39,7 @@ def missing() -> str | None:
 
 
 @dataclass
-class Asker:
+class UncertaintyRanker:
     """Asks `presa ask` in the background.
 
     Attributes:
@@ -71,12 +71,12 @@ class Asker:
 
     def _run(self) -> None:
         try:
-            self.told(ask(self.folder, self.path, self.cost_limit, self.options))
+            self.told(rank_pairs(self.folder, self.path, self.cost_limit, self.options))
         except (InputError, OSError, ValueError, KeyError, subprocess.SubprocessError) as error:
             self.failed(f"presa ask: {str(error).splitlines()[0]}; the order stays as it was")
 
 
-def ask(folder: Path, path: Path, cost_limit: float, options: tuple[str, ...] = ()) -> dict[int, float]:
+def rank_pairs(folder: Path, path: Path, cost_limit: float, options: tuple[str, ...] = ()) -> dict[int, float]:
     """What each of the most uncertain pairs is worth, by pair_id.
 
     The answers so far become a label set of a folder that shares the dataset's tables and is removed afterwards.
@@ -86,10 +86,10 @@ def ask(folder: Path, path: Path, cost_limit: float, options: tuple[str, ...] = 
     """
     store = Store.open(path)
     try:
-        tallies = Tallies.of(store)
+        standing = StandingAnswers.of(store)
     finally:
         store.close()
-    rows = [row for row in tallies.first().values() if row["person"] not in tallies.excluded]
+    rows = [row for row in standing.first().values() if row["person"] not in standing.excluded]
     with tempfile.TemporaryDirectory() as place:
         data = Path(place) / "data"
         data.mkdir()
@@ -98,7 +98,7 @@ def ask(folder: Path, path: Path, cost_limit: float, options: tuple[str, ...] = 
         for name in ("pairs", "oracle"):
             (data / name).symlink_to((folder / name).resolve(), target_is_directory=True)
         file = Path(place) / "answers.csv"
-        file.write_text(answers_csv(rows, tallies.names), encoding="utf-8")
+        file.write_text(answers_csv(rows, standing.names), encoding="utf-8")
         import_answers(data, file, "now", cost_limit=cost_limit)
         out = Path(place) / "pairs.csv"
         words = ["-m", "presa", "ask", str(data), "--labels", "now", "--pairs", str(PAIRS), "--out", str(out), *options]

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from safefeedback.annotate import words
+from safefeedback.annotate import wording
 from safefeedback.annotate.material import Material
 from safefeedback.annotate.person import BREAK_EVERY, SESSION_SECONDS, Person
 from safefeedback.annotate.study import Study
@@ -16,7 +16,7 @@ CONDITIONS = ("ask", "safety_question", "practice", "practice_feedback", "cost_c
 
 
 @dataclass(frozen=True)
-class Script:
+class PageContent:
     """What people read.
 
     Attributes:
@@ -29,13 +29,13 @@ class Script:
     name: str
     study: Study
     material: Material
-    sections: list[words.Section]
+    sections: list[wording.Section]
     frames: dict[str, Any] | None = None
 
     def questions(self, person: Person) -> list[dict[str, Any]]:
         """The questions in the person's order, which is random and the same after a restart."""
         task, truth = self.material.task, self.material.truth
-        return words.questions(self.study, task, truth.length, truth.horizon, safety_first=int(person.id[:8], 16) % 2 == 1)
+        return wording.questions(self.study, task, truth.length, truth.horizon, safety_first=int(person.id[:8], 16) % 2 == 1)
 
     def session(self, person: Person) -> dict[str, Any]:
         """The study, the questions and the drawing."""
@@ -67,6 +67,6 @@ class Script:
 
     def _read(self) -> dict[str, Any]:
         task, truth, study = self.material.task, self.material.truth, self.study
-        aim, limit = words.aim_of(task), words.limit_sentence(study, task, truth.length, truth.horizon)
-        told = {"aim": aim, "limit": limit, "instructions": words.instructions(study, aim, limit)}
-        return {**told, "information": [] if study.quick else self.sections, "consent": "" if study.quick else words.CONSENT}
+        aim, limit = wording.aim_of(task), wording.limit_sentence(study, task, truth.length, truth.horizon)
+        told = {"aim": aim, "limit": limit, "instructions": wording.instructions(study, aim, limit)}
+        return {**told, "information": [] if study.quick else self.sections, "consent": "" if study.quick else wording.CONSENT}

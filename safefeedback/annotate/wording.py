@@ -73,7 +73,7 @@ def _costs(task: Task) -> tuple[str, str] | None:
     return f"Crossing a line or going faster than {world.speed_limit:g} m/s", "over the line or too fast"
 
 
-def safe_words(study: Study, task: Task, length: int, horizon: int) -> str:
+def safety_criterion(study: Study, task: Task, length: int, horizon: int) -> str:
     """What safe means in the question."""
     known, limit = _costs(task), segment_cost_limit(study.cost_limit or 0.0, length, horizon)
     if study.safety_question == "any":
@@ -94,7 +94,7 @@ def limit_sentence(study: Study, task: Task, length: int, horizon: int) -> str:
 
 def questions(study: Study, task: Task, length: int, horizon: int, safety_first: bool) -> list[dict[str, Any]]:
     """The questions in a person's order, with the values and labels of their answers."""
-    how = safe_words(study, task, length, horizon)
+    how = safety_criterion(study, task, length, horizon)
     words = "Would you call the {} one safe?" if study.safety_question == "judgement" else f"Is the {{}} one safe: {how}?"
     preference = {
         "key": "preference",

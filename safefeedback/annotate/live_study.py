@@ -9,38 +9,38 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from safefeedback.annotate.dealer import AHEAD, Dealer
+from safefeedback.annotate.assigner import AHEAD, PairAssigner
 from safefeedback.annotate.feedback import feedback_on
 from safefeedback.annotate.messages import Given, read_answer
+from safefeedback.annotate.page_content import PageContent
 from safefeedback.annotate.person import BREAK_EVERY, Item, Person
 from safefeedback.annotate.refusal import Refusal
-from safefeedback.annotate.rows import answer_row, by_side, undo_row
-from safefeedback.annotate.script import Script
+from safefeedback.annotate.rows import answer_row, answers_by_side, undo_row
 from safefeedback.annotate.store import Store
 from safefeedback.annotate.study import person_id
 
 
-class Desk:
+class LiveStudy:
     """A study that is being answered.
 
     Attributes:
         store, script, study, material: what is stored, read, chosen and shown.
         people: everybody who has come, by name.
-        dealer: gives them their pairs.
+        assigner: gives them their pairs.
         unsaved: how many answers are not yet saved elsewhere; None where they are not to be.
         noticed: told after each answer how many there are.
     """
 
-    def __init__(self, store: Store, script: Script, rng: random.Random | None = None) -> None:
-        self.store, self.script, self.study, self.material = store, script, script.study, script.material
+    def __init__(self, store: Store, content: PageContent, rng: random.Random | None = None) -> None:
+        self.store, self.content, self.study, self.material = store, content, content.study, content.material
         self.unsaved: Callable[[], int] | None = None
-        self.noticed: Callable[[int], None] = lambda answers: None
-        self.dealer = Dealer(store, self.study, self.material.truth, rng or random.SystemRandom())
+        self.on_answer: Callable[[int], None] = lambda answers: None
+        self.assigner = PairAssigner(store, self.study, self.material.truth, rng or random.SystemRandom())
         rows = store.rows("SELECT id, name FROM person")
         self.people = {row["name"]: Person.load(store, row["id"], row["name"]) for row in rows}
         gone = store.rows("SELECT data FROM event WHERE kind = 'withdrawn'")
         self._withdrawn = {json.loads(row["data"])["person"] for row in gone}
-        self.dealer.count(self.people.values())
+        self.assigner.count(self.people.values())
 
     @property
     def cost_limit(self) -> float:
@@ -64,14 +64,14 @@ class Desk:
     def session(self, person: Person, again: bool = False) -> dict[str, Any]:
         """Everything that the page needs at first; `again` begins a new session where one is over."""
         self._arrive(person, again)
-        return {**self.script.session(person), "state": self.state(person)}
+        return {**self.content.session(person), "state": self.state(person)}
 
     def state(self, person: Person) -> dict[str, Any]:
         """Where a person stands, and the items to come."""
         stage = self._stage(person)
         items = {"practice": person.practice, "questions": person.open}.get(stage, [])
         answered, done, each = len(person.standing), person.session_answered, person.seconds_each()
-        left = self.dealer.left(person, len(self.study.annotators) or len(self.people))
+        left = self.assigner.left(person, len(self.study.annotators) or len(self.people))
         return {
             "stage": stage,
             "upcoming": [self._told(person, item) for item in items[:AHEAD]],
@@ -98,7 +98,7 @@ class Desk:
     def consent(self, person: Person, id: str, agreed: Any) -> dict[str, Any]:
         if agreed is False and not person.consented and not self.study.quick:
             state = self.state(person)
-            with self.store.adding():
+            with self.store.transaction():
                 self.store.forget(person.id)
             self.store.compact(answers=False)
             self.people.pop(person.name, None)
@@ -122,7 +122,7 @@ class Desk:
                 self.store.event(person.id, "practice", data, given.id)
                 person.known[given.id] = item.id
                 person.practised.add(item.id)
-        told = feedback_on(self.study, self.material.truth, self.dealer.row_of[item.pair_id], item.swapped, given.values)
+        told = feedback_on(self.study, self.material.truth, self.assigner.row_of[item.pair_id], item.swapped, given.values)
         return {"feedback": told if self.study.practice_feedback else [], "state": self.state(person)}
 
     def answer(self, person: Person, body: Any) -> dict[str, Any]:
@@ -142,9 +142,9 @@ class Desk:
         self._sign(person)
         with self._saved(person):
             self._add(person, item, given)
-            self.dealer.count(self.people.values())
-            self.dealer.fill(person, self.people.values())
-        self.noticed(sum(len(one.standing) for one in self.people.values()))
+            self.assigner.count(self.people.values())
+            self.assigner.fill(person, self.people.values())
+        self.on_answer(sum(len(one.standing) for one in self.people.values()))
         return {"accepted": given.id, "duplicate": False, "state": self.state(person)}
 
     def undo(self, person: Person, id: str) -> dict[str, Any]:
@@ -160,7 +160,7 @@ class Desk:
             self.store.add("answer" if person.items[item].kind == "ordinary" else "control", **undone)
             person.take(undone)
             person.session_answered -= row["session"] == person.session
-            self.dealer.count(self.people.values())
+            self.assigner.count(self.people.values())
         return {"undone": item, "state": self.state(person)}
 
     def leave(self, person: Person) -> None:
@@ -170,12 +170,12 @@ class Desk:
     def withdraw(self, person: Person) -> dict[str, Any]:
         """Deletes a person's rows; says what that changed."""
         answers = len(person.standing)
-        with self.store.adding():
+        with self.store.transaction():
             self.store.forget(person.id)
             self.store.event("", "withdrawn", {"person": person.id, "answers": answers})
         self.people.pop(person.name, None)
         self._withdrawn.add(person.id)
-        self.dealer.count(self.people.values())
+        self.assigner.count(self.people.values())
         self.store.compact()
         nothing = {"answered": 0, "total": 0, "seconds_left": None, "session_answered": 0, "session_seconds_left": 0}
         nothing |= {"break_due": False, "can_undo": False, "not_yet_saved_remotely": None}
@@ -185,7 +185,7 @@ class Desk:
     # How
 
     def _given(self, person: Person, body: Any) -> Given:
-        return read_answer(body, tuple(question["key"] for question in self.script.questions(person)))
+        return read_answer(body, tuple(question["key"] for question in self.content.questions(person)))
 
     def _stage(self, person: Person) -> str:
         if not self.study.quick and not person.consented:
@@ -194,12 +194,12 @@ class Desk:
             return "practice"
         if person.session and person.session_left <= 0:
             return "session-over"
-        return "questions" if person.open or self.dealer.waits(person) else "done"
+        return "questions" if person.open or self.assigner.waits(person) else "done"
 
     def _told(self, person: Person, item: Item) -> dict[str, Any]:
         before = person.undone.get(item.id)
         told = {"item": item.id, "pair_id": item.pair_id, "swapped": item.swapped, "practice": item.kind == "practice"}
-        return {**told, "answers": by_side(before, self.study.ask) if before is not None else None}
+        return {**told, "answers": answers_by_side(before, self.study.ask) if before is not None else None}
 
     def _arrive(self, person: Person, again: bool) -> None:
         """A sign of life; begins a session where there is none, or the person was away for long."""
@@ -210,7 +210,7 @@ class Desk:
                 person.session, person.session_answered, person.began = person.session + 1, 0, time.monotonic()
             self._sign(person)
             if self.study.quick or person.consented:
-                self.dealer.fill(person, self.people.values())
+                self.assigner.fill(person, self.people.values())
 
     def _sign(self, person: Person) -> None:
         """A sign of life."""
@@ -225,7 +225,7 @@ class Desk:
 
     def _wording(self, person: Person) -> str:
         """The sha256 of all that the person read, which is stored once."""
-        digest, text = self.script.wording(person)
+        digest, text = self.content.wording(person)
         if not self.store.rows("SELECT 1 FROM wording WHERE sha256 = ?", digest):
             self.store.add("wording", sha256=digest, text=text)
         return digest
@@ -234,7 +234,7 @@ class Desk:
     def _saved(self, person: Person) -> Iterator[None]:
         """Around a change: it is in the store and in memory, or in neither."""
         try:
-            with self.store.adding():
+            with self.store.transaction():
                 if person.name not in self.people:
                     self.store.add("person", id=person.id, name=person.name, time=self.store.now())
                 yield
@@ -243,5 +243,5 @@ class Desk:
             fresh = Person.load(self.store, person.id, person.name)
             fresh.began, fresh.seen, fresh.left = person.began, person.seen, person.left
             person.__dict__.update(fresh.__dict__)
-            self.dealer.count(self.people.values())
+            self.assigner.count(self.people.values())
             raise
