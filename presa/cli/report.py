@@ -17,14 +17,36 @@ if TYPE_CHECKING:
 
 def report(
     folders: Annotated[
-        list[Path], typer.Argument(help="The folder of `presa study`; or any folders of runs, to compare them.")
+        list[Path],
+        typer.Argument(help="The folder of `presa study`; or any folders of runs, or results files (.zip), to compare them."),
     ],
     study: Annotated[str | None, typer.Option(help="One of the folder's studies. (default: all)")] = None,
     out: Annotated[Path, typer.Option(help="Folder for a comparison of runs.")] = Path("comparison"),
+    submit: Annotated[
+        Path | None, typer.Option(help="Write the runs into this results file (.zip), which anybody can check, and no report.")
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Check results files: compute every number again, and play episodes again.")
+    ] = False,
+    sample: Annotated[str, typer.Option(help="With --check, how many episodes of each file to play again, or all.")] = "10",
 ) -> None:
-    """Set what studies found beside the paper, or any runs beside one another: Markdown, figures, and a page to look at."""
+    """Set what studies found beside the paper, or any runs beside one another: Markdown, figures, and a page to look at.
+
+    With --submit and --check, a results file that anybody can check offline; --check ends with code 1 if one is not as it says.
+    """
+    from presa.cli.results import check_files, submit_runs
     from presa.study.manifest import STUDIES_FILE, source_of, studies_in
 
+    if study is not None and (submit is not None or check):
+        raise InputError("--study is for a report of a study, not for results files")
+    if check and submit is not None:
+        raise InputError("give --submit or --check, not both")
+    if check:
+        check_files(folders, sample)
+        return
+    if submit is not None:
+        submit_runs(folders, submit)
+        return
     if len(folders) > 1 or not (folders[0] / STUDIES_FILE).is_file():
         if study is not None:
             raise InputError(f"--study is for one folder of `presa study`, and {folders[0]} is none")
@@ -67,10 +89,14 @@ def _report_study(folder: Path, name: str, alone: bool) -> None:
 
 def _report_runs(folders: list[Path], out: Path) -> None:
     """Any runs beside one another."""
-    from presa.report.comparison import compare, doubts, find_evaluated, train_commands
+    from presa.report.comparison import compare, doubts, find_evaluated, named, train_commands
+    from presa.report.results import runs_of
     from presa.report.run_figures import draw_runs
 
-    judged, left = find_evaluated(folders)
+    files = [place for place in folders if place.is_file()]
+    places = [place for place in folders if place not in files]
+    judged, left = find_evaluated(places) if places else ([], [])
+    judged = named([*judged, *(run for file in files for run in runs_of(file))])
     table, figures = compare(judged), draw_runs(judged)
     facts = [f"{len(judged)} runs in {', '.join(map(str, folders))}", *doubts(judged)]
     facts += [f"{place} was not evaluated: `presa evaluate {place}`" for place in left]

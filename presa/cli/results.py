@@ -1,0 +1,54 @@
+"""Results files for `presa report --submit` and `--check`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from safefeedback.errors import InputError, command_line
+from safefeedback.terminal import Progress, on_interrupt
+
+SHOWN = 5
+
+
+def submit_runs(folders: list[Path], file: Path) -> None:
+    """Writes the evaluated runs in folders into a results file, and says how they differ from the benchmark's protocol."""
+    from presa.report.comparison import doubts, find_evaluated
+    from presa.report.results import deviations, write_results
+
+    judged, left = find_evaluated(folders)
+    if left:
+        raise InputError(f"{left[0]} was not evaluated: `presa evaluate {left[0]}`, or leave it out")
+    write_results(file, judged)
+    for doubt in doubts(judged):
+        print(f"note: {doubt}")
+    apart = deviations(judged)
+    for one in apart[:SHOWN]:
+        print(f"not by the benchmark's protocol: {one}")
+    if len(apart) > SHOWN:
+        print(f"and {len(apart) - SHOWN} more")
+    size = file.stat().st_size / 1e6
+    print(f"{file}: {len(judged)} runs, {sum(len(one.rows) for one in judged):,} episodes, {size:.1f} MB")
+    print(f"check it with: {command_line('presa', 'report', '--check', file)}")
+
+
+def check_files(files: list[Path], sample: str) -> None:
+    """Checks results files; ends with code 1 if one is not what it says."""
+    from presa.report.checking import check_results
+    from safefeedback.cli.output import print_table
+
+    if sample != "all" and not (sample.isdecimal() and sample.isascii()):
+        raise InputError(f"--sample takes a number of episodes, or all, not '{sample}'")
+    bad = 0
+    for file in files:
+        with Progress(f"checking {file.name}") as progress, on_interrupt(lambda: "interrupted; nothing was changed"):
+            checks = check_results(file, None if sample == "all" else int(sample), on_episode=progress)
+        shown = [(one.name, "FAILED" if one.problems else "ok", "\n".join(one.problems[:SHOWN]) or one.note) for one in checks]
+        print_table(("check", "result", "detail"), shown)
+        failed = [one for one in checks if one.problems]
+        bad += bool(failed)
+        what = ", ".join(one.name for one in failed)
+        print(f"FAILED: {file}: {what}" if failed else f"ok: {file} is what it says")
+    if bad:
+        raise typer.Exit(1)

@@ -1,0 +1,188 @@
+"""Whether a results file is what it says: every number from its rows, every row from its policy, as far as one looks."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import random
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from presa.report.comparison import EvaluatedRun
+from presa.report.results import deviations, member, numbers, read_results, runs_of
+from presa.rollouts.evaluate import episode_seeds, normalized, play_episodes
+from presa.rollouts.policy import load
+from safefeedback.errors import InputError
+from safefeedback.simulators import can_simulate
+from safefeedback.tasks import Task, find_task
+from safefeedback.verification.check import Check
+
+EXACT = 1e-9  # relative, of what is computed from the same rows
+RETURN_TOLERANCE = 0.02  # of the task's range of returns; processors add up differently, and an episode amplifies it
+COST_TOLERANCE = 2.0  # steps that cost, of one episode
+
+
+def check_results(
+    file: Path, sample: int | None = 10, seed: int | None = None, on_episode: Callable[[int, int], None] = lambda done, of: None
+) -> list[Check]:
+    """Checks a results file, offline.
+
+    Args:
+        file: as `presa report --submit` writes it.
+        sample: how many episodes are played again, drawn over all runs; None for every one.
+        seed: of the draw; None for one that nobody can foresee.
+        on_episode: told how many episodes are done, and of how many.
+
+    Returns:
+        The checks, each with what it found wrong: "policies", "rows", "numbers", "episodes" and "protocol"; deviations from the
+        protocol are told in a note, as a file may hold other results than the benchmark's.
+
+    Raises:
+        InputError: if it is not a results file.
+    """
+    found, runs = read_results(file), runs_of(file)
+    try:
+        checks = [_policies(file, found["runs"]), _rows(runs), _numbers(found["numbers"], runs)]
+    except (KeyError, TypeError, AttributeError, IndexError, ZeroDivisionError) as error:
+        raise InputError(f"{file} is not a results file of `presa report --submit`: {error!r}") from None
+    if any(check.problems for check in checks[:2]):
+        checks.append(Check("episodes", (), "not played: what is above comes first"))
+    else:
+        checks.append(_episodes(file, found["runs"], runs, sample, seed, on_episode))
+    apart = deviations(runs)
+    version = found.get("benchmark")
+    note = f"by that of version {version} of the benchmark" if not apart else f"not the benchmark's: {'; '.join(apart[:3])}"
+    return [*checks, Check("protocol", (), note + (f" and {len(apart) - 3} more" if len(apart) > 3 else ""))]
+
+
+def _policies(file: Path, runs: Sequence[dict[str, Any]]) -> Check:
+    """Every policy is there, is the one that is named, and is of the run."""
+    problems = []
+    for run in runs:
+        digest, config = run["policy_sha256"], run["config"]
+        content = member(file, f"policies/{digest}.safetensors")
+        if hashlib.sha256(content).hexdigest() != digest:
+            problems.append(f"{run['folder']}: the policy is another one than its sha256 says")
+            continue
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+        facts = json.loads(header["__metadata__"]["presa"])
+        wanted = {"algorithm": config["algorithm"], "seed": config["seed"], "cost_limit": config["cost_limit"]}
+        differs = [name for name, value in wanted.items() if facts.get(name) != value]
+        if facts["task"]["name"] != config["task"]["name"]:
+            differs.append("task")
+        if differs:
+            problems.append(f"{run['folder']}: the policy is of another {' and '.join(differs)} than config says")
+    return Check("policies", tuple(problems), f"{len(runs)} policies are those of their configurations")
+
+
+def _task(run: EvaluatedRun) -> Task:
+    """The task as this package knows it; one of somebody's own as the file says."""
+    try:
+        return find_task(run.config["task"]["name"])
+    except InputError:
+        return Task.from_dict(run.config["task"])
+
+
+def _rows(runs: Sequence[EvaluatedRun]) -> Check:
+    """Every run has its episodes once, and their scores are those of their returns and costs."""
+    problems, count = [], 0
+    for run in runs:
+        task, name = _task(run), run.folder.name
+        if [row["episode"] for row in run.rows] != list(range(run.summary["episodes"])):
+            problems.append(f"{name}: its rows are not the episodes 0 to {run.summary['episodes'] - 1}, each once")
+        for row in run.rows:
+            count += 1
+            wanted: dict[str, Any] = dict(normalized(row, task, row["cost_limit"]))
+            wanted |= {
+                "cost_limit": run.summary["cost_limit"],
+                "task": task.name,
+                "seed": run.config["seed"],
+                "algorithm": run.config["algorithm"],
+            }
+            wrong = [key for key, value in wanted.items() if not _equal(row[key], value)]
+            if wrong or row["cost"] < 0 or not 0 < row["length"] <= task.horizon:
+                problems.append(f"{name}, episode {row['episode']}: {' and '.join(wrong) or 'cost or length'} cannot be so")
+    return Check("rows", tuple(problems), f"{count:,} episodes, whose scores are those of their returns and costs")
+
+
+def _numbers(told: Sequence[dict[str, Any]], runs: Sequence[EvaluatedRun]) -> Check:
+    """Every number of the table is that of the rows."""
+    problems, mine = [], numbers(runs)
+    keys = [[(cell["task"], cell["cost_limit"], cell["method"]) for cell in cells] for cells in (told, mine)]
+    if keys[0] != keys[1]:
+        problems.append("the table's cells are not those of the rows")
+    else:
+        for theirs, ours in zip(told, mine, strict=True):
+            wrong = [name for name, value in ours.items() if not _equal(theirs.get(name), value)]
+            if wrong:
+                where = f"{ours['method']} on {ours['task']}, limit {ours['cost_limit']:g}"
+                problems.append(f"{where}: {', '.join(wrong)} are not those of the rows")
+    return Check("numbers", tuple(problems), f"{len(mine)} cells, each computed from the rows again")
+
+
+def _episodes(
+    file: Path,
+    described: Sequence[dict[str, Any]],
+    runs: Sequence[EvaluatedRun],
+    sample: int | None,
+    seed: int | None,
+    on_episode: Callable[[int, int], None],
+) -> Check:
+    """A sample of the episodes, played again from their policies."""
+    known: list[tuple[int, int]] = []
+    skipped: dict[str, None] = {}
+    for index, run in enumerate(runs):
+        task = run.config["task"]["name"]
+        try:
+            why = can_simulate(find_task(task))
+        except InputError:
+            why = f"{task} is somebody's own task, whose simulator is not played here"
+        if why is None:
+            known += [(index, row["episode"]) for row in run.rows]
+        else:
+            skipped[why] = None
+    draw = random.Random(seed)
+    chosen = known if sample is None or sample >= len(known) else sorted(draw.sample(known, sample))
+    problems, largest, done = [], [0.0, 0.0], 0
+    with tempfile.TemporaryDirectory() as folder:
+        for index in sorted({one for one, _ in chosen}):
+            run, episodes = runs[index], [episode for one, episode in chosen if one == index]
+            task, path = find_task(run.config["task"]["name"]), Path(folder) / f"{index}.safetensors"
+            path.write_bytes(member(file, f"policies/{described[index]['policy_sha256']}.safetensors"))
+            load(path)
+            seeds = episode_seeds(run.summary["evaluation_seed"], len(run.rows))
+            before = done
+            again = play_episodes(
+                str(path),
+                task,
+                [seeds[episode] for episode in episodes],
+                1,
+                lambda one, of, before=before: on_episode(before + one, len(chosen)),  # type: ignore[misc]
+                run.summary["cost_limit"],
+            )
+            done += len(episodes)
+            low, high = task.reference_returns or (0.0, 1.0)
+            for episode, played in zip(episodes, again, strict=True):
+                row = run.rows[episode]
+                apart = [abs(played["return"] - row["return"]) / (high - low), abs(played["cost"] - row["cost"])]
+                largest = [max(pair) for pair in zip(largest, apart, strict=True)]
+                if apart[0] > RETURN_TOLERANCE or apart[1] > COST_TOLERANCE:
+                    told, seen = (f"{one['return']:.3f} / {one['cost']:g}" for one in (row, played))
+                    problems.append(
+                        f"{run.folder.name}, episode {episode}: return / cost {told} in the file, {seen} played again"
+                    )
+    note = f"{len(chosen)} of {len(known):,} episodes played again; furthest apart {largest[0]:.1e} of the return's range"
+    note += f" and {largest[1]:g} of cost" + "".join(f"; {why}" for why in skipped)
+    return Check("episodes", tuple(problems), note)
+
+
+def _equal(told: Any, value: Any) -> bool:
+    """Whether two numbers are the same but for the last bits; lists and words too."""
+    if isinstance(value, list):
+        return isinstance(told, list) and len(told) == len(value) and all(map(_equal, told, value))
+    if isinstance(value, float) and isinstance(told, (int, float)):
+        return math.isclose(told, value, rel_tol=EXACT, abs_tol=EXACT)
+    return bool(told == value)

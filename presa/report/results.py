@@ -1,0 +1,151 @@
+"""A results file: runs with their configurations, hashes, policies and episodes, in one file that anybody can check offline.
+
+results.json                 format_version, presa, benchmark, runs, numbers
+policies/<sha256>.safetensors   of each run
+
+A run is {folder, config, policy_sha256, summary, rows}; a number is one cell of the table, computed from the rows alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import zipfile
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from presa.files import POLICY_FILE
+from presa.report.comparison import EvaluatedRun, compare, named
+from presa.report.safety import safety
+from presa.report.statistics import mean, stratified_interval
+from safefeedback.dataset.benchmark import benchmark
+from safefeedback.errors import InputError
+from safefeedback.files import replacing
+from safefeedback.version import __version__
+
+FORMAT_VERSION = 1
+NAME = "results.json"
+EPOCH = (1980, 1, 1, 0, 0, 0)  # the date of every member, so that equal results are equal bytes
+MOST = 1 << 30  # bytes of one member
+
+
+def write_results(file: Path, judged: Sequence[EvaluatedRun]) -> None:
+    """Writes the results of runs, whole or not at all.
+
+    Raises:
+        InputError: if a run's policy is not in its folder, or the file's name does not end with .zip.
+    """
+    if file.suffix != ".zip":
+        raise InputError(f"a results file ends with .zip, not '{file.name}'")
+    policies: dict[str, bytes] = {}
+    runs = []
+    for one in judged:
+        path = one.folder / POLICY_FILE
+        if not path.is_file():
+            raise InputError(f"{one.folder} holds no {POLICY_FILE}, so nobody could play its episodes again")
+        content = path.read_bytes()
+        digest = hashlib.sha256(content).hexdigest()
+        policies[digest] = content
+        run = {"folder": one.folder.name, "config": one.config, "policy_sha256": digest}
+        runs.append({**run, "summary": one.summary, "rows": list(one.rows)})
+    told = {"format_version": FORMAT_VERSION, "presa": __version__, "benchmark": benchmark().version}
+    text = json.dumps({**told, "runs": runs, "numbers": numbers(judged)}, indent=1, ensure_ascii=False, allow_nan=False)
+    with replacing(file) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in [
+            (NAME, text.encode()),
+            *((f"policies/{key}.safetensors", policies[key]) for key in sorted(policies)),
+        ]:
+            archive.writestr(zipfile.ZipInfo(name, EPOCH), content, zipfile.ZIP_DEFLATED)
+
+
+def read_results(file: Path) -> dict[str, Any]:
+    """What results.json says.
+
+    Raises:
+        InputError: if it is not a results file.
+    """
+    try:
+        found = json.loads(member(file, NAME))
+        if found["format_version"] != FORMAT_VERSION:
+            raise InputError(f"{file} has format {found['format_version']}, and this version of presa reads {FORMAT_VERSION}")
+        for run in found["runs"]:
+            dict(run["config"]), dict(run["summary"]), str(run["policy_sha256"]), list(run["rows"])
+        list(found["numbers"])
+    except (ValueError, KeyError, TypeError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{file} is not a results file of `presa report --submit`: {error!r}") from None
+    return found
+
+
+def member(file: Path, name: str) -> bytes:
+    """One member's bytes.
+
+    Raises:
+        InputError: if it is not there, or is larger than any that we write.
+    """
+    try:
+        with zipfile.ZipFile(file) as archive:
+            if archive.getinfo(name).file_size > MOST:
+                raise InputError(f"{file}: {name} is larger than {MOST >> 30} GB")
+            return archive.read(name)
+    except (OSError, zipfile.BadZipFile, KeyError, zlib.error, EOFError) as error:
+        raise InputError(f"{file} is not a results file of `presa report --submit`: {error}") from None
+
+
+def runs_of(file: Path) -> list[EvaluatedRun]:
+    """The runs of a results file; their folders are names only."""
+    runs = read_results(file)["runs"]
+    return named([EvaluatedRun(file / str(run["folder"]), run["config"], tuple(run["rows"]), run["summary"]) for run in runs])
+
+
+def numbers(judged: Sequence[EvaluatedRun]) -> list[dict[str, Any]]:
+    """Every number of the table: for each task, limit and method, means over runs, their 95% intervals over seeds, and how
+    sure the safety is. None where one run tells nothing."""
+    table = compare(judged)
+    found = []
+    for line in table.lines:
+        for entry, column in zip(line.entries, table.study.columns, strict=True):
+            if (sure := safety(entry)) is None:
+                continue
+            cell: dict[str, Any] = {
+                "task": line.task,
+                "cost_limit": entry.runs[0].cost_limit,
+                "method": column.name,
+                "runs": len(entry.runs),
+            }
+            for what in ("reward", "cost"):
+                interval = stratified_interval([entry.by_policy(what)], mean)
+                cell[what] = interval.value
+                cell[f"{what}_interval"] = None if math.isnan(interval.low) else [interval.low, interval.high]
+            bound = None if math.isnan(sure.bound) else sure.bound
+            found.append({**cell, "cost_bound": bound, "share_over_limit": sure.over, "worst_tenth": sure.worst})
+    return found
+
+
+def deviations(judged: Sequence[EvaluatedRun]) -> list[str]:
+    """How runs differ from the benchmark's protocol, a sentence each; none if they are by it."""
+    frozen, found = benchmark(), []
+    for one in judged:
+        data, task, summary = one.config["data"], one.config["task"]["name"], one.summary
+        where = f"{one.folder.name}: "
+        if data.get("content_sha256") != frozen.content.get(task):
+            found.append(f"{where}its dataset is not the benchmark's of {task}")
+        if data.get("labels") is not None or data.get("pairs", 0) + data.get("pairs_test", 0) != frozen.pairs:
+            found.append(
+                f"{where}it learnt from {data.get('pairs')} pairs, label set {data.get('labels')}, not from all as published"
+            )
+        if summary.get("evaluation_seed") != frozen.reporting_seed or summary.get("episodes", 0) < frozen.episodes:
+            seen = f"{summary.get('episodes')} episodes of evaluation seed {summary.get('evaluation_seed')}"
+            found.append(f"{where}{seen}, not {frozen.episodes} of {frozen.reporting_seed}")
+    seeds: dict[Any, set[int]] = {}
+    for one in judged:
+        for place in one.places:
+            seeds.setdefault((one.name, *place), set()).add(one.config["seed"])
+    for (name, task, limit), known in seeds.items():
+        if len(known) < frozen.training_seeds:
+            found.append(f"{name} on {task}, limit {limit:g}: {len(known)} seeds, not {frozen.training_seeds}")
+    return found

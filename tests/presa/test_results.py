@@ -1,0 +1,200 @@
+"""Results files: real policies of the real simulator; what is tampered with is found."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("torch")
+from feedback_cases import presa as command
+
+import presa
+from presa.report.checking import check_results
+from presa.report.comparison import find_evaluated
+from presa.report.results import deviations, write_results
+from safefeedback import InputError, Recipe, build_dataset, find_task
+from safefeedback.dataset.benchmark import benchmark
+from safefeedback.simulators import can_simulate
+
+CHECKS = ("policies", "rows", "numbers", "episodes", "protocol")
+
+
+@pytest.fixture(scope="module")
+def submitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A results file of two runs, each judged by three episodes."""
+    if (reason := can_simulate(find_task("BallRun"))) is not None:
+        pytest.skip(reason)
+    root = tmp_path_factory.mktemp("results")
+    recipe = Recipe(find_task("BallRun"), pairs=40, length=16, test_fraction=0.1)
+    data = build_dataset(recipe, source="recordings", out=root / "data")[0]
+    presa.train(data, "bc-all", steps=20, seeds=2, settings={"hidden": (8, 8)}, device="cpu", out=root / "runs", quiet=True)
+    presa.evaluate(root / "runs", episodes=3, seed=2026, processes=1, quiet=True)
+    assert command("report", root / "runs", "--submit", root / "mine.zip", cwd=root).returncode == 0
+    return root / "mine.zip"
+
+
+def changed(file: Path, to: Path, change: Callable[[dict[str, Any]], None]) -> Path:
+    """The file with its results.json changed."""
+    with zipfile.ZipFile(file) as old, zipfile.ZipFile(to, "w") as new:
+        for name in old.namelist():
+            content = old.read(name)
+            if name == "results.json":
+                found = json.loads(content)
+                change(found)
+                content = json.dumps(found).encode()
+            new.writestr(name, content)
+    return to
+
+
+def failed(file: Path, sample: int | None = 0) -> list[str]:
+    checks = check_results(file, sample)
+    assert tuple(check.name for check in checks) == CHECKS
+    return [check.name for check in checks if check.problems]
+
+
+def test_what_was_submitted_is_what_it_says(submitted: Path, tmp_path: Path) -> None:
+    checks = {check.name: check for check in check_results(submitted, None)}
+    assert not [check for check in checks.values() if check.problems]
+    assert checks["episodes"].note.startswith("6 of 6 episodes played again")
+    assert "not the benchmark's: limit20-seed0: its dataset is not the benchmark's" in checks["protocol"].note
+    with zipfile.ZipFile(submitted) as archive:
+        found = json.loads(archive.read("results.json"))
+        assert len(archive.namelist()) == 3
+    (cell,) = found["numbers"]
+    costs = [row["normalized_cost"] for run in found["runs"] for row in run["rows"]]
+    assert cell["method"].startswith("bc-all") and cell["runs"] == 2 and cell["cost"] == pytest.approx(sum(costs) / 6)
+    assert cell["share_over_limit"] == sum(cost > 1 for cost in costs) / 6 and cell["worst_tenth"] == max(costs)
+
+
+def test_equal_results_are_equal_bytes(submitted: Path, tmp_path: Path) -> None:
+    judged, _ = find_evaluated([submitted.parent / "runs"])
+    write_results(tmp_path / "again.zip", judged)
+    assert (tmp_path / "again.zip").read_bytes() == submitted.read_bytes()
+
+
+def other_cost(found: dict[str, Any]) -> None:
+    found["runs"][0]["rows"][1]["normalized_cost"] += 0.5
+
+
+def better_number(found: dict[str, Any]) -> None:
+    found["numbers"][0]["reward"] += 0.01
+
+
+def missing_interval(found: dict[str, Any]) -> None:
+    found["numbers"][0]["cost_interval"] = None
+
+
+def no_worst_episode(found: dict[str, Any]) -> None:
+    del found["runs"][1]["rows"][2]
+
+
+def other_seed(found: dict[str, Any]) -> None:
+    found["runs"][0]["config"]["seed"] = 7
+
+
+def easier_task(found: dict[str, Any]) -> None:
+    """The reference returns are the package's, whatever the file says."""
+    found["runs"][0]["config"]["task"]["reference_returns"] = [0.0, 1.0]
+    for row in found["runs"][0]["rows"]:
+        row["normalized_return"] = row["return"]
+
+
+def exchanged_policies(found: dict[str, Any]) -> None:
+    runs = found["runs"]
+    runs[0]["policy_sha256"], runs[1]["policy_sha256"] = runs[1]["policy_sha256"], runs[0]["policy_sha256"]
+
+
+@pytest.mark.parametrize(
+    ("change", "where"),
+    [
+        (other_cost, ["rows", "numbers"]),
+        (better_number, ["numbers"]),
+        (missing_interval, ["numbers"]),
+        (no_worst_episode, ["rows", "numbers"]),
+        (other_seed, ["policies", "rows"]),
+        (easier_task, ["rows", "numbers"]),
+        (exchanged_policies, ["policies"]),
+    ],
+)
+def test_what_is_changed_is_found(
+    submitted: Path, tmp_path: Path, change: Callable[[dict[str, Any]], None], where: list[str]
+) -> None:
+    assert failed(changed(submitted, tmp_path / "forged.zip", change)) == where
+
+
+def test_a_forger_who_mends_every_number_is_found_by_playing(submitted: Path, tmp_path: Path) -> None:
+    """A return that is higher, with its score and the table mended: only the simulator knows better."""
+    judged, _ = find_evaluated([submitted.parent / "runs"])
+    low, high = find_task("BallRun").reference_returns  # type: ignore[misc]
+    gain = 0.1 * (high - low)
+    rows = [
+        {**row, "return": row["return"] + gain, "normalized_return": row["normalized_return"] + 0.1} for row in judged[0].rows
+    ]
+    write_results(tmp_path / "forged.zip", [replace(judged[0], rows=tuple(rows)), *judged[1:]])
+    assert failed(tmp_path / "forged.zip") == []
+    assert failed(tmp_path / "forged.zip", None) == ["episodes"]
+    done = command("report", "--check", "forged.zip", "--sample", "all", cwd=tmp_path)
+    assert done.returncode == 1 and "FAILED: forged.zip: episodes" in done.stdout and "Traceback" not in done.stderr
+
+
+def test_other_bytes_of_a_policy_are_found(submitted: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(submitted) as old, zipfile.ZipFile(tmp_path / "forged.zip", "w") as new:
+        for name in old.namelist():
+            content = old.read(name)
+            new.writestr(name, content if name == "results.json" else content[:-1] + bytes([content[-1] ^ 1]))
+    assert failed(tmp_path / "forged.zip") == ["policies"]
+
+
+def test_a_table_of_results_files(submitted: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    done = command("report", submitted, submitted.parent / "runs", cwd=tmp_path)
+    assert done.returncode == 0 and "4 runs" in done.stdout and "they count as two runs" in done.stdout
+    assert "bc-all" in (tmp_path / "comparison" / "report.md").read_text()
+
+
+@pytest.mark.parametrize("content", [b"", b"no zip", None])
+def test_what_is_no_results_file(content: bytes | None, tmp_path: Path) -> None:
+    file = tmp_path / "x.zip"
+    if content is None:
+        with zipfile.ZipFile(file, "w") as archive:
+            archive.writestr("results.json", '{"format_version": 1, "runs": [{"config": 3}], "numbers": []}')
+    else:
+        file.write_bytes(content)
+    with pytest.raises(InputError, match="is not a results file"):
+        check_results(file)
+
+
+def test_what_cannot_be_submitted(submitted: Path, tmp_path: Path) -> None:
+    runs = submitted.parent / "runs"
+    for words, message in (
+        ([runs, "--submit", "x.tar"], "ends with .zip"),
+        ([runs, "--submit", "x.zip", "--check"], "not both"),
+        (["--check", submitted, "--sample", "many"], "--sample takes"),
+        ([runs, "--submit", "x.zip", "--study", "table1"], "--study is for"),
+        (["--check", "none.zip"], "is not a results file"),
+    ):
+        done = command("report", *words, cwd=tmp_path)
+        assert done.returncode == 2 and message in done.stderr and len(done.stderr.splitlines()) == 1, done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_runs_by_the_protocol_have_no_deviation(submitted: Path) -> None:
+    """As the two runs would be if they had learnt from the benchmark's pairs, five of them, judged by 100 episodes."""
+    (first, _), frozen = find_evaluated([submitted.parent / "runs"])[0], benchmark()
+    data = {
+        **first.config["data"],
+        "content_sha256": frozen.content["BallRun"],
+        "labels": None,
+        "pairs": 9000,
+        "pairs_test": 1000,
+    }
+    summary = {**first.summary, "episodes": 100, "evaluation_seed": frozen.reporting_seed}
+    runs = [replace(first, config={**first.config, "data": data, "seed": seed}, summary=summary) for seed in range(5)]
+    assert deviations(runs) == []
+    assert deviations(runs[:3]) == [f"{first.name} on BallRun, limit 20: 3 seeds, not 5"]
