@@ -28,6 +28,9 @@ PACKAGES = {
     "tensorboard": "train",
     "wandb": "trackers",
     "trackio": "trackers",
+    "PIL": "plots",
+    "starlette": "annotate",
+    "uvicorn": "annotate",
     "ray": "ray",
 }
 OLD_PYTHON = ("sim", "collect")  # whose wheels end with Python 3.11
@@ -36,16 +39,26 @@ OLD_PYTHON = ("sim", "collect")  # whose wheels end with Python 3.11
 def install_command(extra: str) -> str:
     """The command that adds an extra to this installation: of a clone, by uv; of a package, by what installed it."""
     note = " (Python 3.10 or 3.11)" if extra in OLD_PYTHON else ""
-    try:
-        ours = distribution("safefeedback")
-        origin = json.loads(ours.read_text("direct_url.json") or "{}")
-        by_uv = (ours.read_text("INSTALLER") or "").strip() == "uv"
-    except (PackageNotFoundError, ValueError):
-        origin, by_uv = {"dir_info": {"editable": True}}, True
+    origin, tool = _installation()
     if origin.get("dir_info", {}).get("editable"):
         return f"uv sync --extra {extra}{note}"
     place = f" @ {origin['url']}" if "url" in origin else ""
-    return f'{"uv pip" if by_uv else "pip"} install "safefeedback[{extra}]{place}"{note}'
+    return f'{tool} install "safefeedback[{extra}]{place}"{note}'
+
+
+def install_package_command(requirement: str) -> str:
+    """The command that adds a package that no extra brings, such as "imageio[ffmpeg]", to this installation."""
+    return f'{_installation()[1]} install "{requirement}"'
+
+
+def _installation() -> tuple[dict[str, Any], str]:
+    """Where this package came from (PEP 610), and which tool installed it: "uv pip" or "pip"."""
+    try:
+        ours = distribution("safefeedback")
+        origin = json.loads(ours.read_text("direct_url.json") or "{}")
+        return origin, "uv pip" if (ours.read_text("INSTALLER") or "").strip() == "uv" else "pip"
+    except (PackageNotFoundError, ValueError):
+        return {"dir_info": {"editable": True}}, "uv pip"
 
 
 def require_packages(what: str, *packages: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import signal
 import sys
 import time
@@ -20,37 +21,41 @@ from safefeedback.version import __version__
 
 NOTEBOOK_WIDE = 30  # characters of a bar
 NOTEBOOK_SECONDS = 0.2  # between two pictures of it
+UNBOUNDED = 10_000  # columns, where nobody says how many there are
 
 
 class Progress:
-    """A progress bar on stderr, or below a notebook's cell; nothing in a pipe.
+    """A progress bar on a terminal's stderr, where it leaves nothing behind, or below a notebook's cell; nothing in a pipe.
 
-    Call it with how much is done, of how much, and what is being done.
+    Call it with how much is done, of how much, and what is being done. While one is shown within another, the other rests.
     """
 
+    shown: Progress | None = None  # the one that is on the screen
+
     def __init__(self, title: str, quiet: bool = False, unit: str = "") -> None:
-        """`unit` is what is counted, such as "steps": then the bar shows how many a second."""
+        """`unit` is what is counted, such as "steps": then the bar shows how many a second; "B" are bytes."""
         self.bar: Any = None
+        self.outer: Progress | None = None
         if not quiet and in_notebook():
             self.bar, self.line = NotebookBar(title, unit), 0
         elif not quiet and sys.stderr.isatty():
-            from rich import progress
-            from rich.console import Console
-
-            columns = [progress.TextColumn("{task.description}"), progress.BarColumn(), progress.MofNCompleteColumn()]
-            columns += [_speed(unit)] if unit else []
-            columns.append(progress.TimeRemainingColumn())
-            self.bar = progress.Progress(*columns, console=Console(stderr=True), transient=True)
+            self.bar = _terminal_bar(unit)
             self.line = self.bar.add_task(title, total=None)
 
     def __enter__(self) -> Progress:
         if self.bar is not None:
+            self.outer, Progress.shown = Progress.shown, self
+            if self.outer is not None:
+                self.outer.bar.stop()
             self.bar.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self.bar is not None:
             self.bar.stop()
+            Progress.shown = self.outer
+            if self.outer is not None:
+                self.outer.bar.start()
 
     def __call__(self, done: int, total: int | None, doing: str | None = None) -> None:
         if self.bar is not None:
@@ -61,9 +66,22 @@ class Progress:
         """A line on stdout, above the bar."""
         if self.bar is not None:
             self.bar.stop()
-        print(text, flush=True)
+        say(text)
         if self.bar is not None:
             self.bar.start()
+
+
+def _terminal_bar(unit: str) -> Any:
+    """rich's bar; the counts are empty until the total is known."""
+    from rich import progress
+    from rich.console import Console
+
+    counts: list[Any] = [progress.DownloadColumn() if unit == "B" else progress.MofNCompleteColumn()]
+    if unit:
+        counts.append(progress.TransferSpeedColumn() if unit == "B" else _speed(unit))
+    columns = [progress.TextColumn("{task.description}"), progress.BarColumn(), *map(_if_known, counts)]
+    columns.append(progress.TimeRemainingColumn())
+    return progress.Progress(*columns, console=Console(stderr=True), transient=True)
 
 
 class NotebookBar:
@@ -129,11 +147,39 @@ def _speed(unit: str) -> Any:
     return Speed()
 
 
+def _if_known(column: Any) -> Any:
+    """A column that is empty until the total is known: no "0/?"."""
+    from rich.progress import ProgressColumn, Task
+
+    class Known(ProgressColumn):
+        def render(self, task: Task) -> Any:
+            return column.render(task) if task.total is not None else ""
+
+    return Known()
+
+
 def show_version(wanted: bool) -> None:
     """What `--version` does."""
     if wanted:
         print(__version__)
         raise typer.Exit
+
+
+def screen_width() -> int:
+    """Of the terminal, or as COLUMNS says; without an end in a pipe, so that each row is a line there."""
+    from rich.console import Console
+
+    screen = Console()
+    return screen.width if screen.is_terminal or "COLUMNS" in os.environ else UNBOUNDED
+
+
+def say(text: str) -> None:
+    """A line on stdout, wrapped between words where the screen is narrower."""
+    from textwrap import wrap
+
+    indent = " " * (len(text) - len(text.lstrip()) + 4)
+    lines = wrap(text, screen_width(), subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    print(*lines or [""], sep="\n", flush=True)
 
 
 class Interrupted(BaseException):

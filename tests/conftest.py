@@ -23,6 +23,7 @@ __all__ = ["run_and_interrupt", "run_cli"]
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a suite begun in the background by a shell: Ctrl-C could not be tried
     signal.signal(signal.SIGINT, signal.default_int_handler)
 SHARED = Path(__file__).parents[2] / "shared" / "data"
+os.environ.pop("COLUMNS", None)  # of the terminal that runs the suite
 # no test needs a network: what would reach for one fails at once, here and in every process a test starts
 OFFLINE = {
     "HF_HUB_OFFLINE": "1",

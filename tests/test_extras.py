@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from importlib.metadata import Distribution
@@ -41,6 +42,16 @@ def test_the_way_to_install_is_that_of_the_installation(
     monkeypatch.setattr(extras, "distribution", lambda name: Ours())
     assert extras.install_command("train") == command
     assert extras.install_command("sim").endswith(" (Python 3.10 or 3.11)")
+    assert (
+        extras.install_package_command("minari[hdf5]") == ("uv pip" if installer == "uv" else "pip") + ' install "minari[hdf5]"'
+    )
+
+
+def test_no_command_but_one_place_knows_how_to_install() -> None:
+    root = Path(safefeedback.__file__).parents[1]
+    texts = {path: path.read_text() for package in ("safefeedback", "presa") for path in (root / package).rglob("*.py")}
+    telling = {path.relative_to(root).as_posix() for path, text in texts.items() if re.search("pip install|uv sync", text)}
+    assert telling == {"safefeedback/imports.py", "safefeedback/annotate/space.py"}  # the latter writes a Dockerfile
 
 
 def test_a_command_without_its_extra_is_one_line(tmp_path: Path) -> None:

@@ -85,5 +85,7 @@ def test_what_is_added_to_a_dict_stands_in_the_help_and_can_be_used(added: None,
 
 
 def test_names_that_share_a_class_are_told_by_their_settings():
-    assert describe(TEACHERS).startswith("oracle, boltzmann:beta=1, myopic:gamma=0.9, mistake:eps_mistake=0.1")
-    assert describe(ANNOTATORS).startswith("none, rates:miss=0.1,false_alarm=0.1, boundary:scale=1, panel:miss=0.1/0.2/0.3")
+    assert describe(TEACHERS).startswith("oracle, boltzmann (beta=1), myopic (gamma=0.9), mistake (eps_mistake=0.1)")
+    assert describe(ANNOTATORS).startswith(
+        "none, rates (miss=0.1, false_alarm=0.1), boundary (scale=1), panel (miss=0.1/0.2/0.3,"
+    )

@@ -29,4 +29,4 @@ def cache(
     print(store.cache_folder())
     for kind, sizes in found.items():
         print(f"  {store.KINDS[kind]:<18} {sum(sizes) / 1e6:10,.1f} MB  in {len(sizes)} files")
-    print(f"  {'in all':<18} {total / 1e6:10,.1f} MB  of {most / 1e6:,.0f} MB at most ($PRESA_CACHE_LIMIT, in GB)")
+    print(f"  {'in all':<18} {total / 1e6:10,.1f} MB  of {most / 1e6:,.0f} MB ($PRESA_CACHE_LIMIT, in GB)")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from safefeedback.terminal import say
+
 MANY_EARLY = 0.1  # share of the episodes that end before the time limit from which it is said
 LOW_RETURN = 0.25  # of the normalised return of the recorded segments
 
@@ -24,23 +26,22 @@ def _and_more(count: int) -> str:
 def print_evaluation(summary: dict[str, Any]) -> None:
     """The numbers a person needs after an evaluation."""
     reward, recorded = summary["normalized_return"], summary.get("recorded_return")
-    print(f"{summary['algorithm']} on {summary['task']}, {summary['episodes']} episodes, cost limit {summary['cost_limit']:g}")
+    say(f"{summary['algorithm']} on {summary['task']}, {summary['episodes']} episodes, cost limit {summary['cost_limit']:g}")
     shown = "no reference returns to normalise by" if reward is None else f"{reward:.3f} normalised"
     data = "" if recorded is None else f"; the data's segments earn {recorded:.2f} at that pace"
-    print(f"  reward  {shown} ({summary['return']:.2f} raw{data})")
-    print(f"  cost    {summary['normalized_cost']:.3f} normalised ({summary['cost']:.2f} raw)   {verdict(summary)}")
+    say(f"  reward  {shown} ({summary['return']:.2f} raw{data})")
+    say(f"  cost    {summary['normalized_cost']:.3f} normalised ({summary['cost']:.2f} raw)   {verdict(summary)}")
     early = f"{summary['ended_early']:.0%} of the episodes ended early"
-    print(f"  length  {summary['length']:.1f} of {summary['horizon']} steps; {early}")
+    say(f"  length  {summary['length']:.1f} of {summary['horizon']} steps; {early}")
     for note in summary.get("notes", ()):
-        print(f"  note    {note}")
+        say(f"  note    {note}")
 
 
 def print_evaluations(summaries: dict[str, dict[str, Any] | str]) -> None:
     """The table of many runs: name -> its summary, or why it has none; and their means, a cell of the paper's tables."""
-    wide = max(map(len, summaries))
-    print(f"{'run':<{wide}}  reward    cost  length  early  (reward and cost normalised, means of the episodes)")
-    for name, summary in summaries.items():
-        print(f"{name:<{wide}}  {summary if isinstance(summary, str) else _cells(summary)}")
+    from safefeedback.cli.output import print_table
+
+    rows = [(name, *(("",) * 4 + (one,) if isinstance(one, str) else _cells(one))) for name, one in summaries.items()]
     judged = [summary for summary in summaries.values() if not isinstance(summary, str)]
     if len(judged) > 1:
         rewards = [one["normalized_return"] for one in judged]
@@ -48,14 +49,17 @@ def print_evaluations(summaries: dict[str, dict[str, Any] | str]) -> None:
         reward = None if None in rewards else sum(rewards) / len(rewards)
         mean = {name: sum(one[name] for one in judged) / len(judged) for name in ("length", "ended_early")}
         mean |= {"normalized_return": reward, "normalized_cost": cost, "safe": cost <= 1}
-        print(f"{f'mean of {len(judged)}':<{wide}}  {_cells(mean)}; {sum(one['safe'] for one in judged)} are safe")
+        *numbers, words = _cells(mean)
+        rows.append((f"mean of {len(judged)}", *numbers, f"{words}; {sum(one['safe'] for one in judged)} are safe"))
+    print_table(("run", "reward", "cost", "length", "early", ""), rows)
+    print("means of the episodes; reward and cost normalised; early: ended before its time")
 
 
-def _cells(summary: dict[str, Any]) -> str:
+def _cells(summary: dict[str, Any]) -> tuple[str, ...]:
     reward = summary["normalized_return"]
-    shown = "     -" if reward is None else f"{reward:6.3f}"
-    ended = f"{summary['length']:6.1f}  {summary['ended_early']:5.0%}"
-    return f"{shown}  {summary['normalized_cost']:6.3f}  {ended}  {verdict(summary)}"
+    shown = "-" if reward is None else f"{reward:.3f}"
+    ended = f"{summary['length']:.1f}", f"{summary['ended_early']:.0%}"
+    return shown, f"{summary['normalized_cost']:.3f}", *ended, verdict(summary)
 
 
 def verdict(summary: dict[str, Any]) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 from presa.rollouts.evaluate import episode_seeds
 from presa.rollouts.play import find_policy, play
 from safefeedback.errors import InputError
+from safefeedback.imports import install_package_command
 from safefeedback.simulators import make
 from safefeedback.simulators.drawing import drawer
 from safefeedback.tasks import Task
@@ -91,7 +92,7 @@ def _write(file: Path, frames: list[Any], keep: bool = True) -> None:
     try:
         import imageio.v2 as imageio
     except ImportError:
-        raise InputError('--video needs the package imageio: pip install "imageio[ffmpeg]"') from None
+        raise InputError(f"--video needs the package imageio: {install_package_command('imageio[ffmpeg]')}") from None
     partial = file.with_name(f".{file.stem}.{os.getpid()}.partial{file.suffix}")
     timing: dict[str, Any] = {"fps": FRAMES_PER_SECOND} if file.suffix == ".mp4" else {"duration": 1000 / FRAMES_PER_SECOND}
     try:
@@ -100,7 +101,7 @@ def _write(file: Path, frames: list[Any], keep: bool = True) -> None:
             partial.replace(file)
     except (OSError, ImportError, ValueError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0]
-        hint = '; MP4 needs pip install "imageio[ffmpeg]", GIF does not' if file.suffix == ".mp4" else ""
+        hint = f"; MP4 needs {install_package_command('imageio[ffmpeg]')}, GIF does not" if file.suffix == ".mp4" else ""
         raise InputError(f"{file} cannot be written: {reason}{hint}") from None
     finally:
         partial.unlink(missing_ok=True)

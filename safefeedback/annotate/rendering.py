@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 
 import h5py
@@ -16,6 +15,7 @@ from safefeedback.annotate.material import Material
 from safefeedback.dataset.label_sets import open_local
 from safefeedback.errors import InputError
 from safefeedback.files import file_sha256, replacing
+from safefeedback.imports import require_packages
 from safefeedback.simulators import can_simulate, make
 from safefeedback.simulators.drawing import drawer
 from safefeedback.types import Episodes
@@ -38,8 +38,7 @@ def render(material: Material, folder: Path, on_progress: Callable[[int, int], N
     reason = can_simulate(material.task)
     if reason is not None:
         raise InputError(f"--render: {reason}")
-    if find_spec("PIL") is None:
-        raise InputError("--render needs the package pillow: uv sync --extra plots")
+    require_packages("--render", "PIL")
     pairs = open_local(material.folder).feedback().pairs
     wanted: dict[int, list[tuple[int, Path]]] = {}  # episode -> first step and image of each segment
     for row, pair_id in enumerate(pairs.pair_id.tolist()):

@@ -19,6 +19,7 @@ from safefeedback.annotate.standing_answers import StandingAnswers
 from safefeedback.annotate.store import Store
 from safefeedback.dataset.answers import import_answers
 from safefeedback.errors import InputError
+from safefeedback.imports import install_command
 
 FEWEST = 20  # answers before the first time
 EVERY = 20  # answers between one time and the next
@@ -35,7 +36,9 @@ def missing_packages() -> str | None:
         absent = [NEEDED[1]]
     if not absent:
         return None
-    return f"--order uncertain needs {absent[0].partition('.')[0]} (uv sync --extra train): until then pairs come at random"
+    return (
+        f"--order uncertain needs {absent[0].partition('.')[0]} ({install_command('train')}): until then pairs come at random"
+    )
 
 
 @dataclass

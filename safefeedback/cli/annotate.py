@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import sys
 from contextlib import suppress
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from safefeedback.errors import InputError
+from safefeedback.imports import require_packages
 from safefeedback.terminal import Interrupted, Progress
 
 if TYPE_CHECKING:
     from safefeedback.annotate.live_study import LiveStudy
 
 SAME = "(default: as before, at first {})"
-INSTALL = "the page needs starlette and uvicorn: uv sync --extra annotate"
 
 
 def _first(value: str) -> str:
@@ -50,7 +49,7 @@ def annotate(
     ] = None,
     practice: Annotated[int | None, typer.Option(help=f"Practice pairs before the first. {_first('3')}")] = None,
     practice_feedback: Annotated[
-        bool | None, typer.Option("--practice-feedback/--no-practice-feedback", help="Whether practice tells what was right.")
+        bool | None, typer.Option("--practice-feedback/--no-feedback", help="Whether practice tells what was right.")
     ] = None,
     cost_cues: Annotated[
         bool | None, typer.Option("--cost-cues/--no-cost-cues", help="Whether the drawing marks the steps that cost.")
@@ -65,7 +64,7 @@ def annotate(
     port: Annotated[int | None, typer.Option(help="Port to listen at. (default: 8000, or any that is free)")] = None,
     address: Annotated[
         str | None,
-        typer.Option(help="How others reach the page, for their links: https://lab.example.org; needs --annotators."),
+        typer.Option(help="How others reach the page, for their links: https://lab.org. Needs --annotators."),
     ] = None,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Whether the page is opened here.")] = True,
     render: Annotated[
@@ -135,8 +134,7 @@ def _serve(
     address: str | None,
     browser: bool,
 ) -> None:
-    if find_spec("uvicorn") is None or find_spec("starlette") is None:
-        raise InputError(INSTALL)
+    require_packages("the page", "starlette", "uvicorn")
     from safefeedback.annotate.app import application
     from safefeedback.annotate.guard import Guard
     from safefeedback.annotate.opening import LOOPBACK, exclusive, open_study

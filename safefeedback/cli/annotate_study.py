@@ -116,22 +116,23 @@ def _withdraw(store: Store, folder: Path, name: str, person: str) -> None:
 def _results(store: Store, study: Study, material: Material, as_json: bool) -> None:
     from safefeedback.annotate.results import results
     from safefeedback.cli.output import print_table
+    from safefeedback.terminal import say
 
     found = results(store, study, material.truth)
     if as_json:
         print(json.dumps(found))
         return
-    print(f"{found['pairs_answered']:,} of {found['pairs']:,} pairs answered, {found['answers']:,} answers that count")
+    say(f"{found['pairs_answered']:,} of {found['pairs']:,} pairs answered, {found['answers']:,} answers that count")
     spread = ", ".join(f"{pairs:,} by {people}" for people, pairs in found["pairs_answered_by"].items())
-    print(f"  pairs answered by so many: {spread or 'none'}")
+    say(f"  pairs answered by so many: {spread or 'none'}")
     for question, one in found["agreement"].items():
-        print(f"  agreement about {question}: Krippendorff's alpha {_number(one['alpha'])}, raw {_percent(one['raw'])}")
+        say(f"  agreement about {question}: Krippendorff's alpha {_number(one['alpha'])}, raw {_percent(one['raw'])}")
     if found["explaining_cost_limit"] is not None:
         limit = found["explaining_cost_limit"]
         explained = f"{limit['cost_limit']:.4g} an episode, {limit['segment_cost']:g} a segment"
-        print(f"  the cost limit that explains the safety answers best: {explained} ({_percent(limit['explains'])} of them)")
+        say(f"  the cost limit that explains the safety answers best: {explained} ({_percent(limit['explains'])} of them)")
     if found["withdrawn"]:
-        print(f"  {found['withdrawn']} withdrew; their answers were deleted")
+        say(f"  {found['withdrawn']} withdrew; their answers were deleted")
     header = ("person", "answers", "gold right", "same again", "with others", "left", "can't tell", "seconds")
     rows = []
     for name, one in found["people"].items():
@@ -152,10 +153,10 @@ def _results(store: Store, study: Study, material: Material, as_json: bool) -> N
     for name, one in found["people"].items():
         parts = ", ".join(f"{part} {_percent(share)}" for part, share in one["gold_by_position"].items() if share is not None)
         if parts:
-            print(f"{name}: gold right by answer of the session: {parts}")
+            say(f"{name}: gold right by answer of the session: {parts}")
     for name, one in found["people"].items():
         for doubt in one["doubts"]:
-            print(f"DOUBT about {name}: {doubt}; --exclude {name} leaves these answers out")
+            say(f"DOUBT about {name}: {doubt}; --exclude {name} leaves these answers out")
 
 
 def _percent(share: float | None) -> str:

@@ -15,11 +15,11 @@ from safefeedback.cli.hub import export, fetch, publish
 from safefeedback.cli.inspect import inspect
 from safefeedback.cli.labels import ADVANTAGES_HELP, FILTER_HELP, SAFETY_HELP, TEACHER_HELP, labels, relabel, steps_or_word
 from safefeedback.cli.recordings import recordings
+from safefeedback.cli.tasks import tasks
 from safefeedback.cli.verify import verify
 from safefeedback.errors import InputError
 from safefeedback.feedback.sampling import SAMPLERS
 from safefeedback.feedback.variants import describe
-from safefeedback.simulators import SIMULATORS
 from safefeedback.terminal import Progress, run_program, show_version
 
 if TYPE_CHECKING:
@@ -163,56 +163,7 @@ def build(
         print_built(result, manifest)
 
 
-@app.command()
-def tasks(
-    domain: Annotated[str | None, typer.Option(help=f"Only the tasks of one domain: {', '.join(SIMULATORS)}.")] = None,
-    as_json: Json = False,
-) -> None:
-    """List the 38 tasks of DSRL: dims, limits, the highest possible score, where their data are, whether they run here."""
-    from safefeedback.cli.output import print_table
-    from safefeedback.simulators import can_simulate
-    from safefeedback.simulators.ceilings import ceiling
-    from safefeedback.sources import recordings_file
-    from safefeedback.sources.dsrl import cached
-    from safefeedback.tasks import DOMAINS
-    from safefeedback.tasks import tasks as registry
-
-    domains = {name.lower(): name for name in DOMAINS}
-    if domain is not None and domain.lower() not in domains:
-        raise InputError(f"there is no domain '{domain}': choose from {', '.join(DOMAINS)}")
-    chosen = [task for task in registry().values() if domain is None or task.domain == domains[domain.lower()]]
-    rows = [
-        {
-            **task.to_dict(),
-            "url": task.url,
-            "cached": cached(task) is not None,
-            "recordings": recordings_file(task) is not None,
-            "simulated_here": can_simulate(task) is None,
-            "ceiling": ceiling(task),
-        }
-        for task in chosen
-    ]
-    if as_json:
-        print(json.dumps(rows))
-        return
-    print_table(
-        ("task", "domain", "obs", "act", "horizon", "cost limits", "reference returns", "ceiling", "data", "simulated here"),
-        [
-            (
-                row["name"],
-                row["domain"],
-                str(row["observation_dim"]),
-                str(row["action_dim"]),
-                str(row["horizon"]),
-                "/".join(f"{limit:g}" for limit in row["cost_limits"]),
-                "{:.1f} to {:.1f}".format(*row["reference_returns"]),
-                "1" if row["ceiling"] is None else f"{row['ceiling']:.2f}",
-                "cached" if row["cached"] else "recordings" if row["recordings"] else "-",
-                "yes" if row["simulated_here"] else "-",
-            )
-            for row in rows
-        ],
-    )
+app.command()(tasks)
 
 
 @app.command()

@@ -31,11 +31,13 @@ def inspect(
     from safefeedback.imports import install_command
     from safefeedback.inspection.tables import dataset_table, recordings_table
     from safefeedback.plots import available, draw_all
+    from safefeedback.terminal import say
 
     result, view, folder = _look(source, task, labels, length, quiet=as_json)
     if not as_json:
         print_table(*(recordings_table if "file" in result else dataset_table)(result))
-        print(*result.get("people", ()), sep="\n", end="\n" if result.get("people") else "")
+        for line in result.get("people", ()):
+            say(line)
     drawn: list[dict[str, str]] = []
     if plots and available():
         place = out or folder
@@ -53,7 +55,7 @@ def inspect(
         print(json.dumps({**result, "plots": drawn}, allow_nan=False))
         return
     for picture in drawn:
-        print(f"{picture['file']}: {picture['caption']}")
+        say(f"{picture['file']}: {picture['caption']}")
 
 
 def _show_in_card(folder: Path) -> None:

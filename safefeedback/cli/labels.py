@@ -16,7 +16,7 @@ from safefeedback.feedback.consensus import CONSENSUS
 from safefeedback.feedback.filters import FILTERS
 from safefeedback.feedback.teachers import TEACHERS
 from safefeedback.feedback.variants import describe
-from safefeedback.terminal import Progress
+from safefeedback.terminal import Progress, say
 
 if TYPE_CHECKING:
     from safefeedback.dataset.manifest import LabelSetManifest
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout, and nothing else.")]
 Dataset = Annotated[Path, typer.Argument(help="A dataset's folder.")]
 AS_DATASET = "(default: as the dataset)"
-TEACHER_HELP = f"Who gives preferences: {describe(TEACHERS)}. Settings combine."
+TEACHER_HELP = f"Who gives preferences: {describe(TEACHERS)}. Settings are given as boltzmann:beta=2,gamma=0.9."
 SAFETY_HELP = f"Who gives safety labels: {describe(ANNOTATORS)}; none gives the true ones. Consensus: {', '.join(CONSENSUS)}."
 FILTER_HELP = f"{' or '.join(FILTERS)}; may be given several times."
 ADVANTAGES_HELP = "For --teacher regret: an HDF5 file whose key `advantages` has one number for each recorded step."
@@ -122,11 +122,11 @@ def print_label_sets(folder: Path, made: list[LabelSetManifest], as_json: bool, 
         return
     for one in made:
         kept = ", there already" if one.name in there else ""
-        print(f"{folder}/labels/{one.name}  {one.pairs:,} pairs, {one.bytes / 1e6:,.2f} MB{kept}")
+        say(f"{folder}/labels/{one.name}  {one.pairs:,} pairs, {one.bytes / 1e6:,.2f} MB{kept}")
         for line in describe_history(one.history):
-            print(f"  {line}")
+            say(f"  {line}")
         numbers = one.statistics
-        print(f"  not the truth: {contradictions(numbers['safety_flipped'], numbers['preferences_flipped'])}")
+        say(f"  not the truth: {contradictions(numbers['safety_flipped'], numbers['preferences_flipped'])}")
     last = made[-1].name
     print(f"load it with: {load_line(folder, last)}")
     print(f"train with: {command_line('presa', 'train', folder, '--labels', last)}")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from safefeedback.terminal import screen_width
 
 if TYPE_CHECKING:
     from safefeedback.dataset.manifest import Manifest
@@ -52,25 +54,79 @@ def print_built(result: dict[str, Any], manifest: Manifest) -> None:
         ("size", f"{result['bytes'] / 1e6:,.1f} MB in {result['seconds']:.1f} s"),
         ("content", f"sha256 {result['content_sha256']}"),
     ]
-    print(result["folder"])
-    for name, text in lines:
-        print(f"  {name:<8}{text}")
+    print_record(result["folder"], lines)
     print(f"load it with: {load_line(Path(result['folder']))}")
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table on stdout, as wide as its contents when it is not a terminal."""
+    """A table on stdout that breaks no word: where the columns are too many for the screen, a block of lines for each row.
+
+    On a terminal, or where COLUMNS says so, it is as wide as the screen; in a pipe as wide as its contents.
+    """
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(box=SIMPLE_HEAD)
-    for index, name in enumerate(header):
-        table.add_column(name, no_wrap=index == 0, overflow="fold")
+    width = screen_width()
+    widest = max((len(row[0]) for row in rows), default=0)
+    if len(header[0]) > widest:  # a title, not the name of a column
+        print(header[0])
+        header = ("", *header[1:])
+    columns = list(zip(header, *rows, strict=True))
+    gaps = 2 * (len(columns) - 1)
+    widths = _fit([_longest(column, str.splitlines) for column in columns], _least(columns), width - gaps)
+    if widths is None:
+        for row in rows:
+            named = list(zip(header[1:], row[1:], strict=True))
+            title = "  ".join([row[0], *(text for name, text in named if text and not name)])
+            print_record(title, [pair for pair in named if pair[0]])
+        return
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for name, wide in zip(header, widths, strict=True):
+        table.add_column(Text(name), width=wide)
     for row in rows:
-        table.add_row(*row)
-    console = Console()
-    Console(width=None if console.is_terminal else max(console.width, 160)).print(table)
+        table.add_row(*map(Text, row))
+    Console(width=sum(widths) + gaps).print(table)
+
+
+def print_record(title: str, lines: Sequence[tuple[str, str]]) -> None:
+    """A title and named values below it, wrapped between words; a name "" goes on with what stands above."""
+    from textwrap import wrap
+
+    print(title)
+    margin = 2 + max((len(name) for name, _ in lines), default=0) + 2
+    room = max(20, screen_width() - margin)
+    for name, text in lines:
+        parts = wrap(text, room, break_long_words=False, break_on_hyphens=False) or [""]
+        for index, part in enumerate(parts):
+            print(f"  {'' if index else name:<{margin - 2}}{part}".rstrip())
+
+
+def _least(columns: Sequence[Sequence[str]]) -> list[int]:
+    """How narrow each column may be: its longest word; the first is never wrapped."""
+    return [_longest(columns[0], str.splitlines), *(_longest(column, str.split) for column in columns[1:])]
+
+
+def _longest(texts: Sequence[str], parts: Callable[[str], list[str]]) -> int:
+    from rich.cells import cell_len
+
+    return max(1, *(cell_len(part) for text in texts for part in parts(text) or [""]))
+
+
+def _fit(wanted: list[int], least: list[int], width: int) -> list[int] | None:
+    """The widths of columns that share a width: what is left beyond the least goes evenly to those that want more, and no
+    column gets more than it wants. None if even the least are too wide."""
+    spare = width - sum(least)
+    if spare < 0:
+        return None
+    widths = list(least)
+    order = sorted(range(len(least)), key=lambda index: wanted[index] - least[index])
+    for place, index in enumerate(order):
+        more = min(wanted[index] - least[index], spare // (len(order) - place))
+        widths[index] += more
+        spare -= more
+    return widths
 
 
 def print_published(result: dict[str, Any], dry_run: bool) -> None:

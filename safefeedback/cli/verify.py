@@ -36,7 +36,7 @@ def verify(
         table = []
         for check in checks:
             table.append((check.name, "FAILED" if check.problems else "ok", "\n".join(check.problems) or check.note))
-        print_table(("check", "result", "detail"), table)
+        print_table(("check", "", "detail"), table)
         if failed:
             problems = sum(len(check.problems) for check in failed)
             print(

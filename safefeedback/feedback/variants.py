@@ -62,15 +62,15 @@ def canonical(text: str, table: Mapping[str, Any], option: str) -> str:
 
 
 def describe(table: Mapping[str, Any]) -> str:
-    """The variants of a table for a help text, each with its settings: those that differ from its class, where several
-    names share one, or else all of them."""
+    """The variants of a table for a help text, each with its settings in brackets: those that differ from its class, where
+    several names share one, or else all of them. No word is longer than a narrow column."""
     classes = [type(variant) for variant in table.values()]
     words = []
     for name, variant in table.items():
         shared = classes.count(type(variant)) > 1
         chosen = [field for field in fields(variant) if not (shared and getattr(variant, field.name) == field.default)]
-        settings = ",".join(f"{field.name}={_text(getattr(variant, field.name))}" for field in chosen)
-        words.append(f"{name}:{settings}" if settings else name)
+        settings = ", ".join(f"{field.name}={_text(getattr(variant, field.name))}" for field in chosen)
+        words.append(f"{name} ({settings})" if settings else name)
     return ", ".join(words)
 
 

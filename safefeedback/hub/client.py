@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import re
-import sys
 import time
+import warnings
 from collections.abc import Callable
 from json import JSONDecodeError
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from safefeedback.errors import InputError
+from safefeedback.hub.transfer import receiving
 
 Result = TypeVar("Result")
 TRIES = 3
@@ -80,10 +81,9 @@ def snapshot(failure: str, kind: str, repo: str, revision: str | None, patterns:
     """
     from huggingface_hub import snapshot_download
 
-    def download() -> str:
-        return snapshot_download(repo, repo_type=kind, revision=revision, allow_patterns=patterns, etag_timeout=CONNECT_SECONDS)
-
-    return Path(retry(failure, download))
+    named: dict[str, Any] = {"repo_type": kind, "revision": revision, "allow_patterns": patterns}
+    with receiving(f"fetching {repo}") as counter:
+        return Path(retry(failure, lambda: snapshot_download(repo, **named, etag_timeout=CONNECT_SECONDS, tqdm_class=counter)))
 
 
 def failure_reason(error: BaseException) -> str:
@@ -109,11 +109,12 @@ def token() -> str:
 
 
 def silence_client() -> None:
-    """Silences the client's own warnings, since what is told is how a thing ends, and its bars where nobody sees them."""
+    """Silences the client's own warnings, since what is told is how a thing ends, and its bars, in whose place ours stand."""
     from huggingface_hub.utils import disable_progress_bars, logging
 
     logging.set_verbosity_error()
-    if not sys.stderr.isatty():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it tells that HF_HUB_DISABLE_PROGRESS_BARS=0 has another opinion
         disable_progress_bars()
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from rich.markup import escape
-
 from safefeedback.dataset.history import contradictions
 
 Table = tuple[tuple[str, ...], list[tuple[str, ...]]]
@@ -21,7 +19,7 @@ def dataset_table(result: dict[str, Any]) -> Table:
     readings = _dataset_readings(first)
     title = " ".join([result["dataset"], *([f"({result['labels']})"] if result["labels"] else [])])
     rows = [(name, *(column[name] for column in columns), readings.get(name, "")) for name in columns[0]]
-    return (escape(title), *splits, "what it means"), rows
+    return (title, *splits, "what it means"), rows
 
 
 def _dataset_column(numbers: dict[str, Any]) -> dict[str, str]:
@@ -86,7 +84,7 @@ def recordings_table(result: dict[str, Any]) -> Table:
     """One column."""
     shares = [result["limits"][index]["segments_safe"] for index in range(len(result["limits"]))]
     rows = {
-        "task": escape(result["task"]),
+        "task": result["task"],
         "episodes": f"{result['episodes']:,}",
         "steps": f"{result['steps']:,}",
         "episode length": _range(result["episode_length"]),
@@ -115,7 +113,7 @@ def recordings_table(result: dict[str, Any]) -> Table:
     }
     if jump is not None and jump["episodes_jumping"]:
         readings["first step"] = f"{percent(jump['episodes_jumping'])} of the episodes begin with an observation from elsewhere"
-    return (escape(result["file"]), "recordings", "what it means"), [
+    return (result["file"], "recordings", "what it means"), [
         (name, text, readings.get(name, "")) for name, text in rows.items()
     ]
 

@@ -6,6 +6,7 @@ the server by their sha256, one commit brings all files, and a tag follows it.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from safefeedback.errors import InputError
@@ -22,6 +23,9 @@ from safefeedback.publish.release import (
     shows_change,
     untagged_version,
 )
+from safefeedback.terminal import Progress
+
+PARTS, PART_BYTES = 20, 16_000_000  # in how many parts the large files go up, at most; how large a part is, at least
 
 
 def publish(
@@ -137,7 +141,7 @@ def _commit(release: Release, repo: str, remote: Remote, change: Change) -> str:
     api, failure = HfApi(), f"cannot publish to {repo}"
     additions = [CommitOperationAdd(path, content) for path, content in sorted(change.files.items())]
     operations: list[Any] = [*additions, *(CommitOperationDelete(path) for path in change.removed)]
-    retry(failure, lambda: api.preupload_lfs_files(repo, additions, repo_type=release.kind, free_memory=False), writes=True)
+    _upload(release, repo, additions)
     # not upload_folder: it makes several commits of a large folder, and checks the parent of the first one only
     try:
         return retry(
@@ -155,6 +159,24 @@ def _commit(release: Release, repo: str, remote: Remote, change: Change) -> str:
         if error.status == 412 and (now := read_remote(release, repo)) is not None and shows_change(now, change):
             return now.head  # it was our own commit, whose answer was lost
         raise
+
+
+def _upload(release: Release, repo: str, additions: list[Any]) -> None:
+    """Sends the large files, some at a time, so that a bar can tell how far it is; small ones go with the commit."""
+    from huggingface_hub import HfApi
+
+    api, total, done = HfApi(), sum(one.upload_info.size for one in additions), 0
+    with Progress(f"sending to {repo}", unit="B") as progress:
+        progress(0, total)
+        while additions:
+            count, size = 0, 0
+            while count < len(additions) and size <= max(PART_BYTES, total / PARTS):
+                size += additions[count].upload_info.size
+                count += 1
+            part, additions = additions[:count], additions[count:]
+            send = partial(api.preupload_lfs_files, repo, part, repo_type=release.kind, free_memory=False)
+            retry(f"cannot publish to {repo}", send, writes=True)
+            progress(done := done + size, total)
 
 
 def _commit_of(release: Release, repo: str, version: str) -> str | None:

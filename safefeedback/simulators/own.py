@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from safefeedback.errors import InputError
-from safefeedback.imports import load_module, load_object
+from safefeedback.imports import install_package_command, load_module, load_object
 from safefeedback.simulators.repeatable import make_registered, repeatable
 from safefeedback.tasks import Task
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import gymnasium
 
 PACKAGES = ("gymnasium",)
-INSTALL = 'pip install "gymnasium>=0.28"'
+INSTALL = install_package_command("gymnasium>=0.28")
 TRIAL_STEPS = 10
 _tried: set[Task] = set()  # what was found to repeat in this process
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+from inspect import signature
 from pathlib import Path
+from typing import Any
 
 from safefeedback.errors import InputError
 from safefeedback.files import file_sha256
 from safefeedback.hub.client import CONNECT_SECONDS, failure_reason, silence_client
+from safefeedback.hub.transfer import receiving
 from safefeedback.tasks import Task
 
 LICENSE = "cc-by-4.0"
@@ -71,7 +74,10 @@ def _download(repo: str, file: str, task: Task) -> Path:
     silence_client()
     try:
         _reach(huggingface_hub.constants.ENDPOINT)
-        path = Path(huggingface_hub.hf_hub_download(repo, file, repo_type="dataset", etag_timeout=CONNECT_SECONDS))
+        with receiving(f"downloading {file}") as counter:
+            told = {"tqdm_class": counter} if "tqdm_class" in signature(huggingface_hub.hf_hub_download).parameters else {}
+            named: dict[str, Any] = {"repo_type": "dataset", "etag_timeout": CONNECT_SECONDS, **told}
+            path = Path(huggingface_hub.hf_hub_download(repo, file, **named))
     except Exception as error:  # every failure of the network or the server ends in the same three ways on
         reason = failure_reason(error)
         raise UnreachableError(

@@ -9,11 +9,12 @@ import numpy as np
 
 from safefeedback.errors import InputError
 from safefeedback.files import files_sha256
+from safefeedback.imports import install_package_command
 from safefeedback.sources.checks import check_costs, check_dims, check_finite
 from safefeedback.tasks import Task
 from safefeedback.types import Episodes, Source
 
-INSTALL = 'pip install "minari[hdf5]"'
+INSTALL = install_package_command("minari[hdf5]")
 
 
 def read_minari(name: str, task: Task, cost: str) -> Episodes:

@@ -34,7 +34,7 @@ def recordings(manifest: Manifest, source: Path | None) -> tuple[Episodes | None
     if episodes is None:
         return None, [], "the recordings are not at hand: name their file with --source FILE to compare every window"
     where = f"{source}" if source is not None else f"{episodes.source.file}, found on this machine"
-    return episodes, _terms(manifest.source, episodes), f"{where}: sha256 {fingerprint}"
+    return episodes, _terms(manifest.source, episodes), f"{where}: sha256 {fingerprint[:12]}..."
 
 
 def with_advantages(

@@ -197,7 +197,7 @@ def test_the_table_of_many_runs(tmp_path: Path, capsys: pytest.CaptureFixture) -
     }
     print_evaluations(summaries)
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
-    assert lines[1:] == [
+    assert lines[2:-1] == [
         "a 0.500 0.250 100.0 0% SAFE",
         "b 0.250 1.500 50.0 0% UNSAFE",
         "c not finished",

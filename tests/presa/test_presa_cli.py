@@ -211,7 +211,7 @@ def test_a_film_that_cannot_be_written_is_refused_before_the_episodes(
     monkeypatch.setattr(imageio, "mimwrite", fail)
     monkeypatch.chdir(tmp_path)
     code, _, error = command("evaluate", *NOBODY, "--video", "x.mp4", capsys=capsys)
-    assert code == 2 and 'x.mp4 cannot be written: no ffmpeg; MP4 needs pip install "imageio[ffmpeg]"' in error
+    assert code == 2 and "x.mp4 cannot be written: no ffmpeg; MP4 needs" in error
     assert list(tmp_path.iterdir()) == []
 
 
