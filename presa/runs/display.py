@@ -39,19 +39,19 @@ def estimate(left: int, speed: float, device: str) -> str:
 
 
 def interruption_message(folders: Sequence[Path]) -> str:
-    """What became of runs whose training was interruption_message, and how to go on."""
+    """What became of runs whose training was interrupted, and how to go on."""
     finished = sum((folder / POLICY_FILE).is_file() for folder in folders)
     kept = [int(file.stem.partition("-")[2]) for folder in folders if (file := last_checkpoint(folder)) is not None]
     begun = [(folder / "config.json").is_file() for folder in folders]
     done = f"{finished} of {len(folders)} runs are finished; " if len(folders) > 1 else ""
     if finished == len(folders):
-        return "interruption_message, but the training is finished"
+        return "interrupted, but the training is finished"
     if kept:
         steps = f"{min(kept):,}" + (f" to {max(kept):,}" if min(kept) < max(kept) else "")
         where = "the checkpoint" if len(folders) == 1 else "their checkpoints"
-        return f"interruption_message; {done}the same command goes on from {where} of step {steps}"
+        return f"interrupted; {done}the same command goes on from {where} of step {steps}"
     nothing = "there is no checkpoint yet, so the same command begins anew"
-    return f"interruption_message; {done}{nothing if any(begun) else 'nothing was begun'}"
+    return f"interrupted; {done}{nothing if any(begun) else 'nothing was begun'}"
 
 
 def report_line(line: dict[str, Any], steps: int) -> str:
