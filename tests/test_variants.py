@@ -22,7 +22,7 @@ from safefeedback.feedback.teachers import TEACHERS
 from safefeedback.feedback.variants import describe
 from safefeedback.simulators import SIMULATORS
 
-COMMANDS = ("safefeedback.cli.labels", "safefeedback.cli.app")
+COMMANDS = ("safefeedback.cli.labels", "safefeedback.cli.tasks", "safefeedback.cli.app")
 
 
 @dataclass(frozen=True)
@@ -66,12 +66,14 @@ def added(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_what_is_added_to_a_dict_stands_in_the_help_and_can_be_used(added: None, tmp_path: Path):
     import safefeedback.cli.app as app
     import safefeedback.cli.labels as labels
+    import safefeedback.cli.tasks as tasks
 
     reload(labels)
+    reload(tasks)
     run, wide = CliRunner(), {"COLUMNS": "400", "TERMINAL_WIDTH": "400"}
     app = reload(app)
     texts = {name: run.invoke(app.app, [name, "--help"], env=wide).output for name in ("build", "relabel", "tasks")}
-    for word in ("contrary:strength=1", "afraid", "drop-odd"):
+    for word in ("contrary (strength=1)", "afraid", "drop-odd"):
         assert word in texts["build"] and word in texts["relabel"], word
     assert "uniform-again" in texts["build"] and "Marbles" in texts["tasks"]
 
