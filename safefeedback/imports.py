@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, distribution
 from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
@@ -38,6 +37,8 @@ OLD_PYTHON = ("sim", "collect")  # whose wheels end with Python 3.11
 
 def install_command(extra: str) -> str:
     """The command that adds an extra to this installation: of a clone, by uv; of a package, by what installed it."""
+    from importlib.metadata import PackageNotFoundError, distribution  # which brings all of `email`
+
     note = " (Python 3.10 or 3.11)" if extra in OLD_PYTHON else ""
     origin, tool = _installation()
     if origin.get("dir_info", {}).get("editable"):

@@ -27,6 +27,9 @@ ROOT = Path(__file__).parents[1]
 HEAVY = {
     "torch",
     "datasets",
+    "pandas",
+    "httpx",
+    "httpx2",
     "h5py",
     "pyarrow",
     "gymnasium",
@@ -85,10 +88,19 @@ def test_help_and_import_are_light(code: str):
     assert not HEAVY & imported_by(code)
 
 
-def test_build_needs_neither_torch_nor_datasets_nor_a_simulator(ball_file: Path, tmp_path: Path):
-    words = ["build", "--task", "BallCircle", "--pairs", "10", "--source", str(ball_file), "--out", str(tmp_path / "out")]
-    seen = imported_by(f"from safefeedback.cli import main; main({words!r})")
-    assert "pyarrow" in seen and not (HEAVY - {"h5py", "pyarrow"}) & seen
+def test_a_command_imports_nothing_heavy_that_it_does_not_need(ball_file: Path, tmp_path: Path):
+    """In a process of its own each: these imports are what a person waits for before anything happens."""
+    data, tables = str(tmp_path / "data"), {"h5py", "pyarrow"}
+    build = ("build", "--task", "BallCircle", "--pairs", "20", "--source", str(ball_file), "--out", data)
+    for words, allowed in {
+        ("tasks",): {"h5py"},
+        build: tables,
+        ("inspect", data, "--json", "--no-plots"): tables,
+        ("verify", data): tables,
+        ("relabel", data, "--cost-limit", "40"): tables,
+    }.items():
+        seen = imported_by(f"from safefeedback.cli import main; main({list(words)!r})")
+        assert allowed & seen and not (HEAVY - allowed) & seen, words[0]
 
 
 def modules_imported(path: Path) -> set[str]:
@@ -146,16 +158,29 @@ def test_doctor_tells_what_works(tmp_path: Path):
 
 def test_doctor_knows_missing_from_broken():
     there, absent = ("numpy",), ("numpy", "no-such-package")
-    found = examine(Check("x", absent, "import numpy", "train"))
-    assert found == {"name": "x", "state": "missing", "detail": f"no-such-package: {install_command('train')}"}
-    found = examine(Check("x", there, "raise OSError('no display')"))
-    assert found["state"] == "broken" and found["detail"] == f"OSError: no display (numpy {np.__version__})"
-    assert examine(Check("x", there, "import os; os._exit(3)"))["detail"].startswith("ended with code 3")
-    assert examine(Check("x", there, "import numpy"))["state"] == "works"
+    checks = (
+        Check("absent", absent, "import numpy", "train"),
+        Check("broken", there, "raise OSError('no display')"),
+        Check("dead", there, "import os; os._exit(3)"),
+        Check("works", there, "import numpy; print(1)"),
+        Check("shouts", there, "import os, sys; print('what it says last', file=sys.stderr, flush=True); os._exit(1)"),
+    )
+    found = {row["name"]: (row["state"], row["detail"]) for row in examine(checks)}
+    versions = f"numpy {np.__version__}"
+    assert found == {
+        "absent": ("missing", f"no-such-package: {install_command('train')}"),
+        "broken": ("broken", f"OSError: no display ({versions})"),
+        "dead": ("broken", f"ended with code 3 ({versions})"),
+        "works": ("works", versions),
+        "shouts": ("broken", f"what it says last ({versions})"),
+    }
 
 
 def test_doctor_tells_how_far_it_is_and_looks_at_plots(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("safefeedback.cli.doctor.examine", lambda check: {"name": check.name, "state": "works", "detail": ""})
+    def examined(checks: list[Check]) -> list[dict[str, str]]:
+        return [{"name": check.name, "state": "works", "detail": ""} for check in checks]
+
+    monkeypatch.setattr("safefeedback.cli.doctor.examine", examined)
     told: list[tuple[int, int]] = []
     rows = doctor(lambda done, total: told.append((done, total)))
     assert told == [(done, len(CHECKS)) for done in range(len(CHECKS) + 1)]

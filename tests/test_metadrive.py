@@ -171,7 +171,7 @@ def test_doctor_and_tasks_say_that_it_works() -> None:
     from safefeedback.cli.app import app
 
     check = next(check for check in CHECKS if check.name == "simulate MetaDrive")
-    assert examine(check)["state"] == "works"
+    assert [row["state"] for row in examine([check])] == ["works"]
     listed = CliRunner().invoke(app, ["tasks", "--domain", "metadrive"])
     assert listed.exit_code == 0 and listed.output.count(" yes") == 9
 

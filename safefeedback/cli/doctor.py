@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import platform
+import queue
 import subprocess
 import sys
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, as_completed
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from safefeedback.imports import install_command
 from safefeedback.parallel import cores
 
-# what each check does in a process of its own, so that a crash of a simulator is a result and not the end
+# what each check does, in another process, so that a crash is a result and not the end
 _READ = "import h5py, numpy, pyarrow.parquet"
 _LOAD = "import datasets"
 _SIMULATE = """
@@ -32,12 +35,16 @@ _TRAIN = "import torch, safetensors; assert float(torch.ones(2) @ torch.ones(2))
 
 @dataclass(frozen=True)
 class Check:
-    """One capability: whether its packages are there, and whether it really works; `extra` brings them, "" is always there."""
+    """One capability: whether its packages are there, and whether it really works; `extra` brings them, "" is always there.
+
+    `alone` is for simulators, which do to a process what they like; the others share one, and what several of them import.
+    """
 
     name: str
     packages: tuple[str, ...]
     code: str
     extra: str = ""
+    alone: bool = False
 
 
 CHECKS = (
@@ -47,13 +54,14 @@ CHECKS = (
         _READ,
     ),
     Check("datasets.load_dataset", ("datasets",), _LOAD),
-    Check("simulate BulletGym", ("gymnasium", "bullet-safety-gym"), _SIMULATE.format(task="BallRun"), "sim"),
-    Check("simulate SafetyGym", ("safety-gymnasium", "mujoco"), _SIMULATE.format(task="SwimmerVelocity"), "sim"),
+    Check("simulate BulletGym", ("gymnasium", "bullet-safety-gym"), _SIMULATE.format(task="BallRun"), "sim", alone=True),
+    Check("simulate SafetyGym", ("safety-gymnasium", "mujoco"), _SIMULATE.format(task="SwimmerVelocity"), "sim", alone=True),
     Check(
         "simulate MetaDrive",
         ("gymnasium", "metadrive-simulator", "panda3d", "pygame"),
         _SIMULATE.format(task="easysparse"),
         "metadrive",
+        alone=True,
     ),
     Check("collect", ("stable-baselines3", "torch"), _COLLECT, "collect"),
     Check("train", ("torch", "safetensors"), _TRAIN, "train"),
@@ -62,8 +70,36 @@ CHECKS = (
 )
 
 
-def examine(check: Check) -> dict[str, str]:
-    """The state of one capability: "works", "missing" or "broken", the versions, and what to do."""
+# runs what it is given, one code after another, and says in a line of JSON after each what was wrong, null for nothing
+_RUN = """
+import json, os, sys, traceback
+answers = os.fdopen(os.dup(1), "w")
+os.dup2(2, 1)
+for code in json.loads(sys.argv[1]):
+    wrong = None
+    try:
+        exec(code, {"__name__": "check"})
+    except BaseException as error:
+        wrong = traceback.format_exception_only(type(error), error)[-1].strip()
+    print(json.dumps(wrong), file=answers, flush=True)
+"""
+
+
+def examine(checks: Sequence[Check]) -> Iterator[dict[str, str]]:
+    """The state of capabilities in their order: "works", "missing" or "broken", the versions, and what to do."""
+    found = {check: _installed(check) for check in checks}
+    wrong = _run([check.code for check in checks if found[check][0]])
+    for check, (there, detail) in found.items():
+        if not there:
+            yield {"name": check.name, "state": "missing", "detail": detail}
+        elif (error := next(wrong)) is None:
+            yield {"name": check.name, "state": "works", "detail": detail}
+        else:
+            yield {"name": check.name, "state": "broken", "detail": f"{error} ({detail})"}
+
+
+def _installed(check: Check) -> tuple[bool, str]:
+    """Whether its packages are there; their versions, or else what is missing and how to install it."""
     versions, missing = [], []
     for package in check.packages:
         try:
@@ -71,21 +107,50 @@ def examine(check: Check) -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             missing.append(package)
     if missing:
-        remedy = install_command(check.extra) if check.extra else "install safefeedback again"
-        return {"name": check.name, "state": "missing", "detail": f"{', '.join(missing)}: {remedy}"}
-    result = subprocess.run([sys.executable, "-c", check.code], capture_output=True, text=True, check=False)
-    if result.returncode != 0:
-        last = (result.stderr.strip().splitlines() or [f"ended with code {result.returncode}"])[-1]
-        return {"name": check.name, "state": "broken", "detail": f"{last} ({', '.join(versions)})"}
-    return {"name": check.name, "state": "works", "detail": ", ".join(versions)}
+        return False, f"{', '.join(missing)}: {install_command(check.extra) if check.extra else 'install safefeedback again'}"
+    return True, ", ".join(versions)
+
+
+def _run(codes: list[str]) -> Iterator[str | None]:
+    """What is wrong with each, None for nothing, from one process; where that dies, from another for those that are left."""
+    while codes:
+        with tempfile.TemporaryFile() as printed:
+            words = [sys.executable, "-c", _RUN, json.dumps(codes)]
+            with subprocess.Popen(
+                words, stdout=subprocess.PIPE, stderr=printed, stdin=subprocess.DEVNULL, text=True
+            ) as process:
+                assert process.stdout is not None
+                for line in process.stdout:
+                    codes = codes[1:]
+                    yield json.loads(line)
+            if codes:
+                printed.seek(0)
+                lines = printed.read().decode(errors="replace").strip().splitlines()
+                codes = codes[1:]
+                yield lines[-1] if lines else f"ended with code {process.returncode}"
 
 
 def doctor(on_done: Callable[[int, int], None] = lambda done, total: None) -> list[dict[str, str]]:
     """The state of Python and of every capability, looked at side by side; `on_done` is told how many, of how many."""
     python = {"name": "Python", "state": "works", "detail": f"{platform.python_version()} on {platform.system()}"}
+    groups = [[check for check in CHECKS if not check.alone], *([check] for check in CHECKS if check.alone)]
+    rows: queue.SimpleQueue[dict[str, str] | Exception] = queue.SimpleQueue()
     on_done(0, len(CHECKS))
+
+    def look(checks: list[Check]) -> None:
+        try:
+            for row in examine(checks):
+                rows.put(row)
+        except Exception as error:  # whatever it is, the main thread must hear of it
+            rows.put(error)
+
+    found: dict[str, dict[str, str]] = {}
     with ThreadPoolExecutor(cores()) as threads:
-        running = [threads.submit(examine, check) for check in CHECKS]
-        for done, _ in enumerate(as_completed(running), start=1):
-            on_done(done, len(CHECKS))
-        return [python, *(one.result() for one in running)]
+        for checks in groups:
+            threads.submit(look, checks)
+        while len(found) < len(CHECKS):
+            if isinstance(row := rows.get(), Exception):
+                raise row
+            found[row["name"]] = row
+            on_done(len(found), len(CHECKS))
+    return [python, *(found[check.name] for check in CHECKS)]

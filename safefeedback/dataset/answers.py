@@ -29,6 +29,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from safefeedback.dataset.arrow import column, words
 from safefeedback.dataset.label_sets import card_rewritten, check_set_name, label_again, open_local, write_label_set
 from safefeedback.dataset.manifest import LabelSetManifest, Manifest
 from safefeedback.dataset.store import recipe_hash
@@ -74,10 +75,10 @@ class Answers:
         """As it is stored."""
         missing = np.isnan(self.values)
         filled = np.where(missing, 0, self.values)
-        columns = {"pair_id": pa.array(self.pair_id, pa.int64()), "annotator": pa.array(self.annotator, pa.string())}
-        columns["preference"] = pa.array(filled[:, 0].astype(np.float32), mask=missing[:, 0])
+        columns = {"pair_id": column(self.pair_id.astype(np.int64, copy=False)), "annotator": words(self.annotator)}
+        columns["preference"] = column(filled[:, 0].astype(np.float32), missing[:, 0])
         for side in (0, 1):
-            columns[f"is_safe_{side}"] = pa.array(filled[:, 1 + side].astype(bool), mask=missing[:, 1 + side])
+            columns[f"is_safe_{side}"] = column(filled[:, 1 + side].astype(bool), missing[:, 1 + side])
         return pa.table({**columns, **self.more})
 
     @staticmethod

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from safefeedback.dataset.arrow import numbers, present
+
 
 def content_hash(columns: dict[str, str]) -> str:
     """One sha256 over the lines `config/split/column sha256`, sorted; it does not depend on how Parquet was written."""
@@ -31,8 +33,7 @@ class ColumnHashes:
         """The next rows of a column."""
         digest = self.values.setdefault(name, hashlib.sha256(_type_name(column.type).encode()))
         digest.update(column_values(column))
-        valid = column.is_valid().to_numpy(zero_copy_only=False).astype(np.uint8)
-        self.answered.setdefault(name, bytearray()).extend(valid.tobytes())
+        self.answered.setdefault(name, bytearray()).extend(present(column).tobytes())
 
     def hex(self) -> dict[str, str]:
         """The sha256 of every column so far, by name."""
@@ -49,11 +50,8 @@ def column_values(column: pa.Array) -> bytes | memoryview:
     """A column's values as `ColumnHashes` takes them."""
     if pa.types.is_string(column.type):
         return "".join(json.dumps(value) + "\n" for value in column.to_pylist()).encode()
-    values = column.fill_null(False if pa.types.is_boolean(column.type) else 0) if column.null_count else column
-    if pa.types.is_fixed_size_list(values.type):
-        values = values.flatten()
-    numbers = np.ascontiguousarray(values.to_numpy(zero_copy_only=False))
-    return numbers.astype(numbers.dtype.newbyteorder("<"), copy=False).data.cast("B")
+    values = numbers(column.flatten() if pa.types.is_fixed_size_list(column.type) else column)
+    return np.ascontiguousarray(values.astype(values.dtype.newbyteorder("<"), copy=False)).data.cast("B")
 
 
 def _type_name(kind: pa.DataType) -> str:

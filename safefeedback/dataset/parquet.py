@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from safefeedback.dataset.arrow import numbers, present
 from safefeedback.errors import InputError
 
 SIDES = (0, 1)
@@ -127,13 +128,13 @@ def _copy(column: pa.Array, target: np.ndarray, path: Path, name: str) -> None:
         values = column.flatten()
         if column.null_count or values.null_count or len(values) != target.size or not _even(column):
             raise InputError(f"{path}: the segments in {name} do not all have the shape {target.shape[1:]}")
-        target[...] = values.to_numpy().reshape(target.shape)
+        target[...] = numbers(values).reshape(target.shape)
     elif column.null_count and target.dtype.kind != "f":
         raise InputError(f"{path}: {name} must not be null")
-    elif pa.types.is_boolean(column.type) and column.null_count:
-        target[...] = column.cast(pa.float32()).to_numpy(zero_copy_only=False)
     else:
-        target[...] = column.to_numpy(zero_copy_only=False)
+        target[...] = numbers(column)
+        if column.null_count:
+            target[~present(column)] = np.nan
         if target.dtype.kind == "f" and np.isfinite(target).sum() != len(target) - column.null_count:
             raise InputError(f"{path}: {name} holds NaN or infinity; unanswered is null")
 
@@ -142,5 +143,5 @@ def _even(column: pa.Array) -> bool:
     """Whether every list in a column has the same length."""
     if pa.types.is_fixed_size_list(column.type):
         return True
-    lengths = np.diff(column.offsets.to_numpy())
+    lengths = np.diff(numbers(column.offsets))
     return len(lengths) == 0 or bool((lengths == lengths[0]).all())

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from safefeedback.dataset.arrow import column
 from safefeedback.feedback.recipe import Recipe
 from safefeedback.types import Episodes, Feedback
 
@@ -40,16 +40,16 @@ def _segments_table(episodes: Episodes, recipe: Recipe, lengths: bool) -> Table:
         rows, steps = feedback.pairs.rows(episodes), episodes.lengths[feedback.pairs.episode]
         return pa.table(
             {
-                "pair_id": pa.array(feedback.pairs.pair_id, pa.int64()),
-                "episode_0": pa.array(feedback.pairs.episode[:, 0], pa.int32()),
-                "episode_1": pa.array(feedback.pairs.episode[:, 1], pa.int32()),
-                "start_0": pa.array(feedback.pairs.start[:, 0], pa.int32()),
-                "start_1": pa.array(feedback.pairs.start[:, 1], pa.int32()),
-                **({f"episode_length_{side}": pa.array(steps[:, side], pa.int32()) for side in (0, 1)} if lengths else {}),
-                "observations_0": _lists(observations[rows[:, 0]]),
-                "observations_1": _lists(observations[rows[:, 1]]),
-                "actions_0": _lists(actions[rows[:, 0]]),
-                "actions_1": _lists(actions[rows[:, 1]]),
+                "pair_id": column(feedback.pairs.pair_id.astype(np.int64, copy=False)),
+                "episode_0": column(feedback.pairs.episode[:, 0].astype(np.int32)),
+                "episode_1": column(feedback.pairs.episode[:, 1].astype(np.int32)),
+                "start_0": column(feedback.pairs.start[:, 0].astype(np.int32)),
+                "start_1": column(feedback.pairs.start[:, 1].astype(np.int32)),
+                **({f"episode_length_{side}": column(steps[:, side].astype(np.int32)) for side in (0, 1)} if lengths else {}),
+                "observations_0": column(observations[rows[:, 0]]),
+                "observations_1": column(observations[rows[:, 1]]),
+                "actions_0": column(actions[rows[:, 0]]),
+                "actions_1": column(actions[rows[:, 1]]),
                 **_labels(feedback),
             }
         )
@@ -59,30 +59,29 @@ def _segments_table(episodes: Episodes, recipe: Recipe, lengths: bool) -> Table:
 
 def labels_table(feedback: Feedback) -> pa.Table:
     """The published labels of pairs."""
-    return pa.table({"pair_id": pa.array(feedback.pairs.pair_id, pa.int64()), **_labels(feedback)})
+    return pa.table({"pair_id": column(feedback.pairs.pair_id.astype(np.int64, copy=False)), **_labels(feedback)})
 
 
 def oracle_table(feedback: Feedback) -> pa.Table:
     """The truth about pairs, which labels were flipped, and what teachers and annotators did."""
     columns = {
-        "pair_id": pa.array(feedback.pairs.pair_id, pa.int64()),
-        "return_0": feedback.returns[:, 0],
-        "return_1": feedback.returns[:, 1],
-        "cost_0": feedback.costs[:, 0],
-        "cost_1": feedback.costs[:, 1],
+        "pair_id": column(feedback.pairs.pair_id.astype(np.int64, copy=False)),
+        "return_0": column(feedback.returns[:, 0]),
+        "return_1": column(feedback.returns[:, 1]),
+        "cost_0": column(feedback.costs[:, 0]),
+        "cost_1": column(feedback.costs[:, 1]),
         "clean_preference": _nullable(feedback.clean_preference),
         "clean_is_safe_0": _nullable(feedback.clean_safe[:, 0], bool),
         "clean_is_safe_1": _nullable(feedback.clean_safe[:, 1], bool),
-        "preference_flipped": feedback.preference_flipped,
-        "is_safe_0_flipped": feedback.safe_flipped[:, 0],
-        "is_safe_1_flipped": feedback.safe_flipped[:, 1],
+        "preference_flipped": column(feedback.preference_flipped),
+        "is_safe_0_flipped": column(feedback.safe_flipped[:, 0]),
+        "is_safe_1_flipped": column(feedback.safe_flipped[:, 1]),
     }
     for name, values in feedback.marks.items():
         if values.ndim == 1:
-            columns[name] = values
+            columns[name] = column(values)
         else:
-            sides = {name.replace("is_safe", f"is_safe_{side}"): values[:, side] for side in (0, 1)}
-            columns |= {side: _lists(part) if part.ndim == 2 else part for side, part in sides.items()}
+            columns |= {name.replace("is_safe", f"is_safe_{side}"): column(values[:, side]) for side in (0, 1)}
     return pa.table(columns)
 
 
@@ -96,7 +95,9 @@ def _labels(feedback: Feedback) -> dict[str, pa.Array]:
 
 def _answers_to(answers: pa.Table, pair_id: np.ndarray) -> pa.Table:
     """The answers to the given pairs, in the pairs' order."""
-    return answers.filter(pc.is_in(answers["pair_id"], pa.array(pair_id))).combine_chunks()
+    import pyarrow.compute as pc  # slow to import, and only people's answers need it
+
+    return answers.filter(pc.is_in(answers["pair_id"], column(pair_id))).combine_chunks()
 
 
 def _windows(values: np.ndarray, length: int) -> np.ndarray:
@@ -105,11 +106,7 @@ def _windows(values: np.ndarray, length: int) -> np.ndarray:
     return np.lib.stride_tricks.sliding_window_view(values.reshape(-1), length * dim)[::dim]
 
 
-def _lists(values: np.ndarray) -> pa.Array:
-    return pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), values.shape[1])
-
-
 def _nullable(labels: np.ndarray, kind: type = np.float32) -> pa.Array:
     """Labels with NaN as null."""
     missing = np.isnan(labels)
-    return pa.array(np.where(missing, 0, labels).astype(kind), mask=missing)
+    return column(np.where(missing, 0, labels).astype(kind), missing)

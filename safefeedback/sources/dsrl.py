@@ -47,6 +47,10 @@ def cached(task: Task) -> Path | None:
         return path
     if task.hub_repo is None:
         return None
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    if not Path(HF_HUB_CACHE, f"datasets--{task.hub_repo.replace('/', '--')}").is_dir():
+        return None  # before the client, whose import takes longer than listing all tasks
     from huggingface_hub import try_to_load_from_cache
 
     found = try_to_load_from_cache(task.hub_repo, task.file, repo_type="dataset")

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from safefeedback.dataset.arrow import numbers, present
 from safefeedback.dataset.content import ColumnHashes, column_values
 from safefeedback.dataset.manifest import AnyManifest
 from safefeedback.dataset.parquet import BATCH, open_parquet
@@ -117,7 +118,7 @@ def _scan(
     for file in files:
         try:
             for piece in _read(file, schema, shape):
-                pair_id = piece.column("pair_id").to_numpy(zero_copy_only=False)
+                pair_id = numbers(piece.column("pair_id"))
                 rising = np.diff(pair_id, prepend=last) > (0 if name != "answers" else -1)  # several people answer one pair
                 if not rising.all():
                     scan.problems.append(f"pair_id does not increase at pair {pair_id[~rising][0]}")
@@ -178,5 +179,4 @@ def _rows_differ(one: pa.Array, other: pa.Array) -> np.ndarray:
     if pa.types.is_string(one.type):
         return np.array([a != b for a, b in zip(one.to_pylist(), other.to_pylist(), strict=True)], bool)
     bits = [np.frombuffer(column_values(column), np.uint8).reshape(len(column), -1) for column in (one, other)]
-    null = [column.is_null().to_numpy(zero_copy_only=False) for column in (one, other)]
-    return (bits[0] != bits[1]).any(axis=1) | (null[0] != null[1])
+    return (bits[0] != bits[1]).any(axis=1) | (present(one) != present(other))

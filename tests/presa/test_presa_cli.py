@@ -52,6 +52,19 @@ def command(*words: object, capsys: pytest.CaptureFixture) -> tuple[int, str, st
     return caught.value.code or 0, printed.out, printed.err  # type: ignore[return-value]
 
 
+def test_training_on_a_folder_imports_torch_and_nothing_else_that_is_slow(folder: Path, tmp_path: Path) -> None:
+    """These imports are what a person waits for before the first step."""
+    words = [str(word) for word in ("train", folder, *TINY, "--out", tmp_path / "run")]
+    code = (
+        "import sys, contextlib\nfrom presa.cli import main\n"
+        f"with contextlib.suppress(SystemExit): main({words!r})\nprint(*sys.modules)"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
+    seen = {name.partition(".")[0] for name in result.stdout.split()}
+    assert (tmp_path / "run" / "policy.safetensors").is_file() and "torch" in seen
+    assert not {"datasets", "pandas", "httpx", "httpx2", "gymnasium", "pybullet", "mujoco", "metadrive", "tensorboard"} & seen
+
+
 def test_help_loads_neither_torch_nor_a_simulator_and_tells_every_algorithm(tmp_path: Path) -> None:
     code = (
         "import sys, contextlib\nfrom presa.cli import main\n"

@@ -1,0 +1,41 @@
+"""What the benchmarks share: processor time of whole processes, and medians of ratios.
+
+Processor time (user and system, of a process and its children) does not grow because others use the machine, though it does a
+little where they share a core; so what is compared takes turns, and the ratio is taken turn by turn.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+
+ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+
+
+def run(words: Sequence[str], **environment: str) -> tuple[float, float]:
+    """Processor seconds and peak memory (MB) of `python WORDS`, on one thread."""
+    given = {**os.environ, **ONE_THREAD, **environment}
+    process = subprocess.Popen([sys.executable, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=given)
+    _, status, usage = os.wait4(process.pid, 0)
+    assert status == 0, words
+    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+
+
+def in_turn(repeats: int, *things: Callable[[], float]) -> list[list[float]]:
+    """What each returns, `repeats` times in turn."""
+    rows = [[thing() for thing in things] for _ in range(repeats)]
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+def ratio(ours: Sequence[float], others: Sequence[float]) -> float:
+    """The median of the ratios turn by turn."""
+    return statistics.median(one / other for one, other in zip(ours, others, strict=True))
+
+
+def told(what: str, value: float, aim: float, least: bool = False, how: str = "") -> str:
+    """A line: a ratio beside its aim, which it is to reach (`least`) or not to pass."""
+    met = value >= aim if least else value <= aim
+    return f"{what:<58}{value:7.2f}  {'at least' if least else 'at most'} {aim:<5g}{'' if met else '  MISSED'}{how and f'  ({how})'}"
