@@ -37,8 +37,6 @@ OLD_PYTHON = ("sim", "collect")  # whose wheels end with Python 3.11
 
 def install_command(extra: str) -> str:
     """The command that adds an extra to this installation: of a clone, by uv; of a package, by what installed it."""
-    from importlib.metadata import PackageNotFoundError, distribution  # which brings all of `email`
-
     note = " (Python 3.10 or 3.11)" if extra in OLD_PYTHON else ""
     origin, tool = _installation()
     if origin.get("dir_info", {}).get("editable"):
@@ -54,6 +52,8 @@ def install_package_command(requirement: str) -> str:
 
 def _installation() -> tuple[dict[str, Any], str]:
     """Where this package came from (PEP 610), and which tool installed it: "uv pip" or "pip"."""
+    from importlib.metadata import PackageNotFoundError, distribution  # which brings all of `email`
+
     try:
         ours = distribution("safefeedback")
         origin = json.loads(ours.read_text("direct_url.json") or "{}")
