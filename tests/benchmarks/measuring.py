@@ -38,4 +38,5 @@ def ratio(ours: Sequence[float], others: Sequence[float]) -> float:
 def told(what: str, value: float, aim: float, least: bool = False, how: str = "") -> str:
     """A line: a ratio beside its aim, which it is to reach (`least`) or not to pass."""
     met = value >= aim if least else value <= aim
-    return f"{what:<58}{value:7.2f}  {'at least' if least else 'at most'} {aim:<5g}{'' if met else '  MISSED'}{how and f'  ({how})'}"
+    wanted = f"{'at least' if least else 'at most'} {aim:g}{'' if met else ', MISSED'}"
+    return f"{what:<60}{value:6.2f}  {wanted}{how and f'  ({how})'}"
