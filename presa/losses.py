@@ -80,29 +80,45 @@ def cost_model_loss(cost: Tensor, safe: Tensor, limit: float | Tensor, costlier:
     return loss if costlier is None else loss + preference_loss(cost, costlier)
 
 
-def flipped_cost_loss(cost: Tensor, safe: Tensor, limit: float | Tensor, flips: Tensor) -> tuple[Tensor, Tensor]:
-    """-log of the probability of each safety label where a share of them is flipped, and how likely each is one of those.
+def flipped_cost_loss(cost: Tensor, safe: Tensor, limit: float | Tensor, flips: Tensor) -> Tensor:
+    """-log of the probability of each safety label where a share of them is flipped, summed over the sides, mean over pairs.
 
     A label is what sigmoid(s (C - limit)) says with probability 1 - flips, and the opposite with probability flips; at 0 this
-    is `cost_model_loss`, whose loss a label far from the model dominates. The mean of the second result is the share of flips
-    that the labels tell (the M step of expectation maximisation; Dawid and Skene, 1979).
+    is `cost_model_loss`, whose loss a label far from the model dominates.
 
     Args:
         cost: [..., B, 2], what the model says a segment costs.
         safe: [..., B, 2]; unanswered labels are left out.
         limit: the cost up to which a segment is safe.
         flips: [...], the share of labels that are flipped.
-
-    Returns:
-        The loss [...], summed over the sides and averaged over pairs, and the mean of how likely labels are flipped [...].
     """
-    answered = ~safe.isnan()
     margin = (1 - 2 * safe).nan_to_num(0.0) * (cost - limit)
     share = flips[..., None, None].clamp(1e-6, 1 - 1e-6)
-    true, flipped = (1 - share).log() + logsigmoid(margin), share.log() + logsigmoid(-margin)
-    said = torch.logaddexp(true, flipped)
-    loss = -torch.where(answered, said, 0.0).sum(-1).mean(-1)
-    return loss, _mean((flipped - said).detach().exp(), answered, 2)
+    said = torch.logaddexp((1 - share).log() + logsigmoid(margin), share.log() + logsigmoid(-margin))
+    return -torch.where(safe.isnan(), 0.0, said).sum(-1).mean(-1)
+
+
+def surest_contradicted(cost: Tensor, safe: Tensor, share: float = 0.1) -> Tensor:
+    """The shares of wrong labels where there is least doubt: of the answered labels of the tenth of the segments with the
+    lowest costs, how many say unsafe, and of the tenth with the highest, how many say safe.
+
+    Such segments are the anchor points from which rates of label noise are told (Liu and Tao, arXiv 1411.7718).
+
+    Args:
+        cost: [..., B, 2], what a model says a segment costs.
+        safe: [..., B, 2]; unanswered labels are left out.
+        share: of the answered segments, on each side; at least one.
+
+    Returns:
+        [..., 2], no gradient; NaN where no label is answered.
+    """
+    cost, safe = cost.detach().flatten(-2), safe.flatten(-2)
+    answered = (~safe.isnan()).sum(-1, keepdim=True)
+    order = torch.where(safe.isnan(), torch.inf, cost).argsort(dim=-1, stable=True)
+    ordered, place = safe.gather(-1, order).nan_to_num(0.0), torch.arange(safe.shape[-1], device=safe.device)
+    count = (share * answered).ceil()
+    low, high = place < count, (place >= answered - count) & (place < answered)
+    return torch.stack([((1 - ordered) * low).sum(-1), (ordered * high).sum(-1)], -1) / count
 
 
 def reference_point(psi: Tensor, safe: Tensor, mode: str, previous: Tensor, decay: float = 0.99) -> Tensor:

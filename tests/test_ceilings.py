@@ -56,7 +56,7 @@ def test_a_reports_figure_marks_it() -> None:
     pytest.importorskip("matplotlib")
     from presa.report.figures import scatter
     from presa.report.tables import Entry, Line, Run, Table
-    from presa.study.grid import Column, Study
+    from presa.study.studies import Column, Study
 
     def drawn(*names: str) -> tuple[list[float], str]:
         entry = Entry((Run(20, 0, 0.4, 0.5),), 0, None, None)

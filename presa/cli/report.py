@@ -12,7 +12,8 @@ from safefeedback.errors import InputError, command_line
 if TYPE_CHECKING:
     from presa.report.figures import NamedFigure
     from presa.report.tables import Table
-    from presa.study.grid import Cell, Scope, Study
+    from presa.study.grid import Cell, Scope
+    from presa.study.studies import Study
 
 
 def report(

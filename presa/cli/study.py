@@ -13,7 +13,8 @@ from presa.options import parse_cost_limits, parse_setting
 from safefeedback.errors import InputError, command_line
 
 if TYPE_CHECKING:
-    from presa.study.grid import Cell, Study
+    from presa.study.grid import Cell
+    from presa.study.studies import Study
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -27,6 +28,12 @@ def study(
     name: Annotated[str, typer.Argument(help=f"{NAMES}.")],
     source: Annotated[str, typer.Option(help="dsrl, or recordings for the small ones that are shipped with safefeedback.")],
     tasks: Annotated[str, typer.Option(help="Names with commas; bullet, safetygym, or all for both.")] = "bullet",
+    column: Annotated[
+        list[str] | None, typer.Option(help="Only the column of that name. Repeat for several. (default: all)")
+    ] = None,
+    level: Annotated[
+        list[str] | None, typer.Option(help="Only the level of that name, such as 'near the limit'. Repeat.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the studies of that source. (default: named after it)")] = None,
     quick: Annotated[
         bool, typer.Option("--quick", help="One seed and limit, 200 steps, 2 episodes, 200 pairs: does it all work?")
@@ -65,12 +72,13 @@ def study(
     from presa.cli.output import failure_lines
     from presa.data.pairs import resolve_device
     from presa.study.cells import forget_failure, read_result, record_failure
-    from presa.study.grid import QUICK, Scope, find_study, task_names
+    from presa.study.grid import QUICK, Scope, task_names
     from presa.study.grid import study_cells as all_cells
     from presa.study.manifest import open_root, write_study
     from presa.study.on_ray import run_on_ray
     from presa.study.prepare import prepare
     from presa.study.rows import collect, write_rows
+    from presa.study.studies import find_study
     from presa.study.workers import run_locally
     from safefeedback.parallel import cores, shard
     from safefeedback.terminal import Progress, on_interrupt
@@ -96,6 +104,7 @@ def study(
         chosen["cost_limits"] = limits
     if precision is not None:
         chosen["precision"] = precision
+    chosen |= {"columns": tuple(column or ()), "levels": tuple(level or ())}
     chosen["settings"] = _settings(found, set_ or [], chosen.get("settings", {}))
     scope = Scope(task_names(tasks), source, **chosen)
     root = out or Path(f"studies-{source}")

@@ -68,6 +68,7 @@ class EpisodeWeights:
             "p_safe": float(share @ self.safe),
             "episodes_partly_known": int((self.known < self.length).sum()),
             "episodes_of_supposed_length": self.supposed,
+            "flipped_labels": None if self.held_out is None else contradicted(self.held_out),
             "calibration": [] if self.held_out is None else calibration(self.held_out),
             "episodes": [{k: None if isinstance(v, float) and v != v else v for k, v in row.items()} for row in rows],
         }
@@ -129,6 +130,14 @@ def percentile(returns: np.ndarray) -> np.ndarray:
 def effective_number(weight: np.ndarray) -> float:
     """(sum of weights)^2 / sum of their squares: how many equally weighted episodes vary as little (Kish, 1965)."""
     return float(weight.sum() ** 2 / np.square(weight).sum())
+
+
+def contradicted(held_out: np.ndarray, share: float = 0.1) -> float:
+    """The share of labels [K, 2] that say the opposite where P(safe) is surest: of the tenth with the lowest and of the tenth
+    with the highest, whichever is smaller. About as many of all labels are flipped, if flips hit all alike."""
+    count = max(1, round(share * len(held_out)))
+    label = held_out[np.argsort(held_out[:, 0], kind="stable"), 1]
+    return float(min(label[:count].mean(), 1 - label[-count:].mean()))
 
 
 def calibration(held_out: np.ndarray, bins: int = 10) -> list[dict[str, Any]]:

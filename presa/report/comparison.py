@@ -14,7 +14,7 @@ from presa.report.tables import Entry, Line, Run, Table
 from presa.runs.card import train_command
 from presa.runs.evaluation import runs_below
 from presa.runs.records import read_config
-from presa.study.grid import Column, Level, Study
+from presa.study.studies import Column, Level, Study
 from safefeedback.errors import InputError
 
 WIDE = 12  # characters of a name or hash that tell two of them apart

@@ -11,7 +11,8 @@ import pyarrow as pa
 
 from presa.report.paper import PaperResult, paper_average, paper_result
 from presa.report.statistics import Interval, interquartile_mean, stratified_interval
-from presa.study.grid import Cell, Study
+from presa.study.grid import Cell
+from presa.study.studies import Study
 from safefeedback.tasks import find_task
 
 

@@ -58,12 +58,14 @@ def _rests_on(findings: dict[str, Any]) -> str:
     """What the policy was cloned from, in words; "" if nothing is told."""
     if "effective_episodes" not in findings:
         return ""
+    flipped = findings.get("flipped_labels")  # older runs do not tell
+    wrong = "" if flipped is None else f" About {flipped:.0%} of the safety labels seem to be wrong."
     spread = f" +- {findings['cost_spread']:.2f} between members" if findings.get("cost_spread") is not None else ""
     return (
         f"## What it rests on\n\n{findings['effective_episodes']:.1f} effective episodes of {len(findings['episodes']):,} "
         f"({findings['episodes_partly_known']:,} of them known in part). In proportion to their weights they are estimated to "
         f"cost {findings['estimated_cost']:.2f}{spread}, to be safe with probability {findings['p_safe']:.2f}, and to earn "
-        f"more than {findings['estimated_return_rank']:.0%} of all episodes. `findings.json` has every episode."
+        f"more than {findings['estimated_return_rank']:.0%} of all episodes.{wrong} `findings.json` has every episode."
     )
 
 

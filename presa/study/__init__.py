@@ -1,6 +1,6 @@
 """The paper's experiments, one command each: grids of runs that can be interrupted, spread, and read beside the paper.
 
-studies.toml  the experiments as data
+studies.toml  the experiments as data, which studies.py reads
 grid.py       a study -> its cells
 cells.py      one cell: the runs of a stack, trained and evaluated; the unit of work
 prepare.py    the datasets and label sets that cells need

@@ -4,82 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
-from difflib import get_close_matches
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import safefeedback.tasks
 from presa.algorithms import configure, find_algorithm
 from presa.algorithms.base import Algorithm, FromCloning
+from presa.study.studies import Column, Level, Study
 from safefeedback.errors import InputError
 from safefeedback.tasks import Task, find_task
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 PRESETS = {"BulletGym": "paper-bullet", "SafetyGym": "paper-safetygym"}
 PAIRS = 10_000
 OnCell = Callable[["Cell", dict[str, Any]], None]  # told a cell that is finished, and its result
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column of a study's table.
-
-    Attributes:
-        name: as it is printed.
-        algorithm: as `presa train --algorithm`.
-        set: settings of the algorithm, over the preset of the task's domain.
-        data: fields of the dataset's recipe that differ.
-        labels: fields of the labels' recipe that differ; see `safefeedback.feedback.recipe.Labelling`.
-        pairs: how many of the pairs to train on; None for all.
-        unlabelled: whether the steps of all recordings are cloned, without their rewards and costs.
-        paper: the paper's name of the column; None for the same name, False where the paper has none.
-    """
-
-    name: str
-    algorithm: str
-    set: dict[str, Any] = field(default_factory=dict)
-    data: dict[str, Any] = field(default_factory=dict)
-    labels: dict[str, Any] = field(default_factory=dict)
-    pairs: int | None = None
-    unlabelled: bool = False
-    paper: str | bool | None = None
-
-    @property
-    def paper_name(self) -> str | None:
-        """The paper's name of it, None if it has none."""
-        if self.paper is None:
-            return self.name
-        return self.paper if isinstance(self.paper, str) else None
-
-
-@dataclass(frozen=True)
-class Level:
-    """A change of the labels for every column, such as a share of noise."""
-
-    name: str = ""
-    labels: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Study:
-    """A grid; `paper` names the paper's tables that hold the same cells, `sweep` what its columns or levels sweep over,
-    `compare` the column that every other is tested against."""
-
-    name: str
-    title: str
-    columns: tuple[Column, ...]
-    levels: tuple[Level, ...] = (Level(),)
-    paper: tuple[str, ...] = ()
-    sweep: str | None = None
-    compare: str | None = None
 
 
 @dataclass(frozen=True)
@@ -97,6 +35,7 @@ class Scope:
         pairs: in every dataset.
         episodes: of each run's evaluation.
         evaluate_every: steps between rollouts while training, for learning curves; 0 for none.
+        columns, levels: names of those that are wanted; none for all.
     """
 
     tasks: tuple[str, ...]
@@ -110,6 +49,8 @@ class Scope:
     pairs: int = PAIRS
     episodes: int = 20
     evaluate_every: int = 0
+    columns: tuple[str, ...] = ()
+    levels: tuple[str, ...] = ()
 
 
 QUICK: dict[str, Any] = {
@@ -194,39 +135,6 @@ class Cell:
         )
 
 
-def find_study(name: str) -> Study:
-    """The study of that name.
-
-    Raises:
-        InputError: if there is none.
-    """
-    if name not in studies():
-        close = get_close_matches(name, studies(), n=1)
-        hint = f"did you mean {close[0]}? " if close else ""
-        raise InputError(f"there is no study '{name}': {hint}choose from {', '.join(studies())}")
-    return studies()[name]
-
-
-@cache
-def studies() -> dict[str, Study]:
-    """Every study by name, in the order of studies.toml."""
-    with Path(__file__).with_name("studies.toml").open("rb") as file:
-        return {name: _study(name, entry) for name, entry in tomllib.load(file).items()}
-
-
-def _study(name: str, entry: dict[str, Any]) -> Study:
-    paper = entry.get("paper", ())
-    return Study(
-        name=name,
-        title=entry["title"],
-        columns=tuple(Column(**column) for column in entry["columns"]),
-        levels=tuple(Level(**level) for level in entry.get("levels", [{}])),
-        paper=(paper,) if isinstance(paper, str) else tuple(paper),
-        sweep=entry.get("sweep"),
-        compare=entry.get("compare"),
-    )
-
-
 def task_names(text: str) -> tuple[str, ...]:
     """Names of tasks from a list with commas; `bullet`, `safetygym` and `all` stand for the paper's.
 
@@ -247,10 +155,11 @@ def study_cells(study: Study, scope: Scope) -> list[Cell]:
         InputError: if nothing is left of the study in that scope.
     """
     found = []
+    columns, levels = (_wanted(study, kind, getattr(scope, f"{kind}s")) for kind in ("column", "level"))
     for name in scope.tasks:
         task = find_task(name)
-        for level in study.levels:
-            for column in study.columns:
+        for level in levels:
+            for column in columns:
                 if column.pairs is not None and column.pairs > scope.pairs:
                     continue  # the table has a gap there, which says so
                 if column.data.get("length", 64) <= task.horizon:
@@ -258,6 +167,16 @@ def study_cells(study: Study, scope: Scope) -> list[Cell]:
     if not found:
         raise InputError(f"study {study.name} has no cell within that: more tasks, or more --pairs")
     return found
+
+
+def _wanted(study: Study, kind: str, names: tuple[str, ...]) -> list[Any]:
+    """The columns or the levels of those names, all if there is no name; raises InputError for one that is not there."""
+    known = {one.name: one for one in getattr(study, f"{kind}s")}
+    for name in names:
+        if name not in known:
+            there = ", ".join(f"'{one}'" for one in known if one) or f"no {kind}s"
+            raise InputError(f"study {study.name} has no {kind} '{name}': it has {there}")
+    return [one for name, one in known.items() if not names or name in names]
 
 
 def _cell(task: Task, column: Column, level: Level, scope: Scope) -> Cell:

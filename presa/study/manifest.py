@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from presa.files import write_json
-from presa.study.grid import Cell, Scope, Study, find_study, studies
+from presa.study.grid import Cell, Scope
+from presa.study.studies import Study, find_study, studies
 from safefeedback.errors import InputError, command_line
 from safefeedback.files import is_system_file
 
@@ -52,7 +53,8 @@ def open_root(root: Path, source: str) -> None:
 def write_study(root: Path, study: Study, scope: Scope, cells: Sequence[Cell]) -> bool:
     """Records what is asked for; returns whether it takes the place of another scope, whose cells stay."""
     path = root / f"{study.name}.json"
-    replaces = path.is_file() and _read(path).get("scope") != json.loads(json.dumps(asdict(scope)))
+    before = {**asdict(Scope((), "")), **_read(path).get("scope", {})} if path.is_file() else asdict(scope)
+    replaces = json.loads(json.dumps(before)) != json.loads(json.dumps(asdict(scope)))
     write_json(path, {"study": study.name, "scope": asdict(scope), "cells": [asdict(cell) for cell in cells]})
     return replaces
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 
 from presa.options import setting_text
-from presa.study.grid import Cell, Scope, Study
+from presa.study.grid import Cell, Scope
 from presa.study.prepare import dataset_folder, label_set_name
+from presa.study.studies import Study
 
 
 def cell_command(cell: Cell) -> str:
@@ -33,5 +35,6 @@ def study_command(study: Study, scope: Scope) -> str:
     for name in ("seeds", "cost_limits", "steps", "bc_steps", "precision", "pairs", "episodes", "evaluate_every"):
         value = getattr(scope, name)
         words += [f"--{name.replace('_', '-')} {setting_text(value)}"] if value != getattr(plain, name) else []
+    words += [f"--{kind} {quote(name)}" for kind in ("column", "level") for name in getattr(scope, f"{kind}s")]
     words += [f"--set {one}.{key}={setting_text(value)}" for one, some in scope.settings.items() for key, value in some.items()]
     return " ".join(words)

@@ -18,9 +18,10 @@ from presa.report.paper import PaperResult, footnotes, paper_average, paper_resu
 from presa.report.statistics import interquartile_mean, mean, stratified_interval
 from presa.report.tables import Table, make_table
 from presa.study.cells import RUN_SCHEMA, cell_folder
-from presa.study.grid import Cell, Scope, find_study, studies, study_cells, task_names
+from presa.study.grid import Cell, Scope, study_cells, task_names
 from presa.study.manifest import open_root, write_study
 from presa.study.rows import SCHEMA
+from presa.study.studies import find_study, studies
 from safefeedback.errors import InputError
 
 

@@ -11,8 +11,9 @@ from test_report import rows_of, small
 
 from presa.report.safety import paired_differences, paired_table, safe_already, safe_cells, safety, safety_table, sign_test
 from presa.report.tables import Entry, Run, Table, make_table
-from presa.study.grid import Scope, find_study, study_cells
+from presa.study.grid import Scope, study_cells
 from presa.study.rows import SCHEMA
+from presa.study.studies import find_study
 
 
 def entry(*runs: Run) -> Entry:

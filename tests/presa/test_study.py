@@ -22,11 +22,12 @@ from presa.cli.output import failure_lines
 from presa.cli.study import study as run_study
 from presa.rollouts.evaluate import ONE_THREAD
 from presa.study.cells import cell_folder, forget_failure, read_result, record_failure, run_cell
-from presa.study.grid import QUICK, Scope, find_study, studies, study_cells, task_names
+from presa.study.grid import QUICK, Scope, study_cells, task_names
 from presa.study.manifest import open_root, read_study, write_study
 from presa.study.prepare import label_set_name, prepare
 from presa.study.reproduce import cell_command, study_command
 from presa.study.rows import SCHEMA, collect
+from presa.study.studies import find_study, studies
 from presa.study.workers import run_locally
 from safefeedback.errors import InputError
 from safefeedback.parallel import shard
@@ -116,6 +117,22 @@ def test_settings_of_a_scope_reach_their_algorithms_and_a_column_keeps_its_own()
     assert {cell.hash for cell in same} == {cell.hash for cell in found.values()}
     swept = study_cells(find_study("alpha"), replace(scope, settings={"presa": {"alpha": 0.3}}))
     assert [cell.settings.get("alpha", 0.2) for cell in swept] == [0.2, 0.4, 0.6, 0.8]
+
+
+def test_a_part_of_a_grid_by_name() -> None:
+    study = find_study("errors")
+    scope = Scope(("BallRun",), "recordings", columns=("weighted-bc", "no answers"), levels=("near the limit",))
+    some = study_cells(study, scope)
+    assert [(cell.column, cell.level) for cell in some] == [
+        ("weighted-bc", "near the limit"),
+        ("no answers", "near the limit"),
+    ]
+    assert {cell.hash for cell in some} < {cell.hash for cell in study_cells(study, paper_scope("BallRun"))}
+    assert "--column weighted-bc --column 'no answers' --level 'near the limit'" in study_command(study, scope)
+    with pytest.raises(InputError, match="study errors has no level 'near': it has 'none', "):
+        study_cells(study, replace(scope, levels=("near",)))
+    with pytest.raises(InputError, match="study table2 has no level 'near the limit': it has no levels"):
+        study_cells(find_study("table2"), replace(scope, columns=()))
 
 
 def test_shards_part_the_cells() -> None:

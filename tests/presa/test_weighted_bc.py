@@ -21,6 +21,7 @@ from presa.algorithms.weighted_bc.controls import RULES, EpisodeEstimates
 from presa.algorithms.weighted_bc.members import CostMember, RewardMember
 from presa.data.episode_weights import (
     calibration,
+    contradicted,
     effective_number,
     episode_sums,
     probability_of_safety,
@@ -32,7 +33,7 @@ from presa.data.steps import all_steps, joined, shown_steps
 from presa.data.trajectories import find_episodes, find_unlabelled
 from presa.fitting.batches import WeightedBatches
 from presa.fitting.fit import Snapshot, fit_stack
-from presa.losses import cost_model_loss, flipped_cost_loss
+from presa.losses import cost_model_loss, flipped_cost_loss, surest_contradicted
 from presa.runs.card import write_card_and_plots
 from presa.runs.records import MonitorSettings, findings_warnings
 from presa.runs.run import Job, train_all
@@ -94,6 +95,14 @@ def test_calibration_by_hand() -> None:
     assert told[1]["said"] == pytest.approx(2.94 / 3)
 
 
+def test_labels_contradicted_where_the_models_are_surest_by_hand() -> None:
+    """Of ten, the lowest two say 1 and 0, the highest two 0 and 0: half against one in two, or all against it."""
+    said = np.array([0.3, 0.1, 0.4, 0.5, 0.6, 0.7, 0.75, 0.9, 0.8, 0.2])
+    safe = np.array([1.0, 1.0, 1.0, 1.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0])
+    both = np.stack([said, safe], -1)
+    assert contradicted(both, 0.2) == 0.5 and contradicted(both[:, :], 0.1) == 1.0 and contradicted(both, 0.3) == 2 / 3
+
+
 def test_a_partly_known_episode_is_scaled_to_its_length() -> None:
     values, episode = np.array([1.0, 3.0, 5.0, 2.0]), np.array([0, 0, 1, 1])
     assert episode_sums(values, episode, np.array([2.0, 200.0])).tolist() == [4.0, 700.0]
@@ -130,13 +139,41 @@ def test_weighted_draws_are_in_proportion_and_need_no_step_before() -> None:
 
 def test_a_loss_that_knows_of_flips_by_hand() -> None:
     cost, safe = torch.tensor([[3.0, 7.0], [5.0, 1.0]]), torch.tensor([[1.0, 0.0], [1.0, math.nan]])
-    none, _ = flipped_cost_loss(cost, safe, 4.0, torch.tensor(0.0))
+    none = flipped_cost_loss(cost, safe, 4.0, torch.tensor(0.0))
     assert none.item() == pytest.approx(cost_model_loss(cost, safe, 4.0).item(), abs=1e-4)
-    loss, share = flipped_cost_loss(cost, safe, 4.0, torch.tensor(0.2))
+    loss = flipped_cost_loss(cost, safe, 4.0, torch.tensor(0.2))
     said = [0.8 * sigmoid(x) + 0.2 * sigmoid(-x) for x in (1.0, 3.0, -1.0)]
     assert loss.item() == pytest.approx(-sum(map(math.log, said)) / 2)
-    flipped = [0.2 * sigmoid(-x) / p for x, p in zip((1.0, 3.0, -1.0), said, strict=True)]
-    assert share.item() == pytest.approx(sum(flipped) / 3)
+
+
+def test_the_surest_labels_that_are_contradicted_by_hand() -> None:
+    """Seven answered labels; the lowest three costs are 0, 1, 2 and the highest 4, 5, 9."""
+    cost = torch.tensor([[5.0, 0.0], [2.0, -7.0], [1.0, 9.0], [4.0, 3.0]])
+    safe = torch.tensor([[1.0, 1.0], [0.0, math.nan], [1.0, 0.0], [1.0, 0.0]])
+    assert surest_contradicted(cost, safe, 0.4).tolist() == pytest.approx([1 / 3, 2 / 3])
+    assert surest_contradicted(cost, safe, 0.01).tolist() == [0.0, 0.0]
+    several = surest_contradicted(torch.stack([cost, -cost]), torch.stack([safe, safe]), 0.4)
+    assert several[1].tolist() == pytest.approx([1 / 3, 2 / 3])
+    assert surest_contradicted(cost, torch.full_like(safe, math.nan)).isnan().all()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.2])
+def test_the_share_of_flipped_labels_is_found(data: Data, share: float) -> None:
+    """Costs of a segment are the sum of a feature of its steps, one in five labels is wrong, and the model finds that many."""
+    torch.set_num_threads(1)
+    rng = np.random.default_rng(0)
+    level = torch.from_numpy(rng.uniform(0, 2, (600, 2)).astype(np.float32))
+    seen = level[..., None, None].expand(600, 2, 10, 8).contiguous()
+    wrong = torch.from_numpy(rng.random((600, 2)) < share)
+    safe = ((level <= 1) ^ wrong).float()
+    places = {"episode": np.arange(1200).reshape(600, 2), "start": np.zeros((600, 2), np.int64), "episode_length": None}
+    labels = {"preference": safe[:, 0], "safe": safe}
+    train = replace(data.train, observations=seen, actions=torch.zeros(600, 2, 10, 2), **labels, **places)
+    model = CostMember(steps=400, batch_size=64, hidden=(32,), learning_rate=1e-2)
+    examples = model.examples(replace(data, train=train, segment_limit=10.0))
+    start = Snapshot(0, model.initial_parameters(data, 0), {}, model.state(examples))
+    *_, (end, _) = fit(model, examples, start, 0, "cost", 400)
+    assert end.state["flips"].item() == pytest.approx(share, abs=0.05)
 
 
 def test_members_differ_and_do_without_a_tenth(data: Data) -> None:
