@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -158,8 +158,26 @@ def _if_known(column: Any) -> Any:
     return Known()
 
 
-def show_version(wanted: bool) -> None:
-    """What `--version` does."""
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout, and nothing else.")]
+
+
+def new_app(help: str) -> typer.Typer:
+    """A program without commands yet, with the options --debug and --version."""
+    app = typer.Typer(help=help, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+    @app.callback()
+    def options(
+        debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+        version: Annotated[
+            bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
+        ] = False,
+    ) -> None:
+        """The options of every command."""
+
+    return app
+
+
+def _show_version(wanted: bool) -> None:
     if wanted:
         print(__version__)
         raise typer.Exit

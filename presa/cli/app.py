@@ -19,16 +19,10 @@ from presa.cli.track import TensorBoard, Trackio, Wandb, track
 from presa.options import parse_cost_limits, parse_setting
 from safefeedback.errors import InputError, command_line
 from safefeedback.imports import is_object, require_packages
+from safefeedback.terminal import Json, new_app
 from safefeedback.terminal import run_program as run_app
-from safefeedback.terminal import show_version
 
-app = typer.Typer(
-    help="Learn safe policies from preferences and safety labels, and prove them in the simulator.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout, and nothing else.")]
+app = new_app("Learn safe policies from preferences and safety labels, and prove them in the simulator.")
 ALGORITHM_HELP = f"{', '.join(ALGORITHMS)}, or package.module:Class."
 
 
@@ -38,16 +32,6 @@ app.command()(ask)
 app.command()(cache)
 app.command()(runs)
 app.command()(track)
-
-
-@app.callback()
-def options(
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
-    version: Annotated[
-        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version and exit.")
-    ] = False,
-) -> None:
-    """The options of every command."""
 
 
 @app.command()

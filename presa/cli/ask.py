@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from safefeedback.terminal import Progress
+from safefeedback.terminal import Json, Progress
 
 
 def ask(
@@ -20,7 +20,7 @@ def ask(
     steps: Annotated[int, typer.Option(help="Gradient steps of each model.")] = 600,
     seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, ...")] = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout, and nothing else.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Propose which pairs to ask people about next: those on which models fitted to the answers so far disagree most."""
     from presa.data.pairs import resolve_device

@@ -7,10 +7,12 @@ from typing import Annotated
 
 import typer
 
+from safefeedback.terminal import Json
+
 
 def cache(
     empty: Annotated[bool, typer.Option("--empty", help="Delete all of it; the next trainings make it again.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout, and nothing else.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Show what trainings keep between commands in $PRESA_CACHE: unpacked segments and cloned policies.
 

@@ -8,12 +8,14 @@ from typing import Annotated
 
 import typer
 
+from safefeedback.terminal import Json
+
 UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 
 def runs(
     folders: Annotated[list[Path], typer.Argument(help="Folders of runs, or folders that hold runs.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout, and nothing else.")] = False,
+    as_json: Json = False,
 ) -> None:
     """List runs: how far each has come, what it reached, and when it last changed."""
     from presa.runs.listing import list_runs

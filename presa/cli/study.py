@@ -11,6 +11,7 @@ import typer
 
 from presa.options import parse_cost_limits, parse_setting
 from safefeedback.errors import InputError, command_line
+from safefeedback.terminal import Json
 
 if TYPE_CHECKING:
     from presa.study.grid import Cell
@@ -61,7 +62,7 @@ def study(
     ] = False,
     part: Annotated[str | None, typer.Option("--shard", help="I/N: only the I-th of N parts, for job arrays.")] = None,
     retry: Annotated[bool, typer.Option("--retry", help="Do failed cells again.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout, and nothing else.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Run an experiment, the paper's or ours: build its datasets, train and evaluate its grid, and write a row an episode.
 

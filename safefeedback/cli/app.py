@@ -20,28 +20,12 @@ from safefeedback.cli.verify import verify
 from safefeedback.errors import InputError
 from safefeedback.feedback.sampling import SAMPLERS
 from safefeedback.feedback.variants import describe
-from safefeedback.terminal import Progress, run_program, show_version
+from safefeedback.terminal import Json, Progress, new_app, run_program
 
 if TYPE_CHECKING:
     from safefeedback.feedback.recipe import Recipe
 
-app = typer.Typer(
-    help="Make, check, publish and learn from safe preference feedback over offline safe-RL data.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout, and nothing else.")]
-
-
-@app.callback()
-def options(
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
-    version: Annotated[
-        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version and exit.")
-    ] = False,
-) -> None:
-    """The options of every command."""
+app = new_app("Make, check, publish and learn from safe preference feedback over offline safe-RL data.")
 
 
 @app.command()

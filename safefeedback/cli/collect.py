@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from safefeedback.errors import InputError
+from safefeedback.terminal import Json
 
 if TYPE_CHECKING:
     from safefeedback.recorder.collect import Collected
@@ -41,7 +42,7 @@ def collect(
     warm_start: Annotated[Path | None, typer.Option(help="File in DSRL's schema whose behaviour is cloned first.")] = None,
     license: Annotated[str, typer.Option(help="Licence of the file, for the cards of datasets made from it.")] = "",
     author: Annotated[str, typer.Option(help="Who recorded it.")] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Record episodes of a task in its simulator, from poor to good and from safe to unsafe, as a DSRL file.
 

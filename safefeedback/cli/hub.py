@@ -9,8 +9,7 @@ from typing import Annotated
 import typer
 
 from safefeedback.errors import InputError, command_line
-
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout, and nothing else.")]
+from safefeedback.terminal import Json
 
 
 def publish(

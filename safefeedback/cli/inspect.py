@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from safefeedback.errors import InputError
+from safefeedback.terminal import Json
 
 if TYPE_CHECKING:
     from safefeedback.plots.view import View
@@ -24,7 +25,7 @@ def inspect(
     out: Annotated[
         Path | None, typer.Option(help="Folder of the plots (default: plots in a dataset's folder, or else NAME-plots here).")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout, and nothing else.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Show what decides whether training can work, as numbers and plots: safe share, margins, conflicts, coverage."""
     from safefeedback.cli.output import print_table

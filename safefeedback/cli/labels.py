@@ -16,12 +16,11 @@ from safefeedback.feedback.consensus import CONSENSUS
 from safefeedback.feedback.filters import FILTERS
 from safefeedback.feedback.teachers import TEACHERS
 from safefeedback.feedback.variants import describe
-from safefeedback.terminal import Progress, say
+from safefeedback.terminal import Json, Progress, say
 
 if TYPE_CHECKING:
     from safefeedback.dataset.manifest import LabelSetManifest
 
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout, and nothing else.")]
 Dataset = Annotated[Path, typer.Argument(help="A dataset's folder.")]
 AS_DATASET = "(default: as the dataset)"
 TEACHER_HELP = f"Who gives preferences: {describe(TEACHERS)}. Settings are given as boltzmann:beta=2,gamma=0.9."

@@ -9,12 +9,13 @@ from typing import Annotated
 import typer
 
 from safefeedback.errors import InputError
+from safefeedback.terminal import Json
 
 
 def recordings(
     task: Annotated[str, typer.Option(help="A task whose recordings are shipped with this package, e.g. BallCircle.")],
     out: Annotated[Path | None, typer.Option(help="File to write (.hdf5). (default: named as DSRL names its)")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Write the small recordings that are shipped here as a full file in DSRL's schema, for DSRL's loader, OSRL and others."""
     from safefeedback.recorder.bundle import export

@@ -9,11 +9,12 @@ import typer
 
 from safefeedback.errors import InputError
 from safefeedback.simulators import SIMULATORS
+from safefeedback.terminal import Json
 
 
 def tasks(
     domain: Annotated[str | None, typer.Option(help=f"Only the tasks of one domain: {', '.join(SIMULATORS)}.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout, and nothing else.")] = False,
+    as_json: Json = False,
 ) -> None:
     """List the 38 tasks of DSRL: dims, limits, the highest possible score, where their data are, whether they run here."""
     from safefeedback.cli.output import print_record, print_table

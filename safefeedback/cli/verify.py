@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from safefeedback.terminal import Json
+
 
 def verify(
     folder: Annotated[str, typer.Argument(help="A dataset's folder, or a Hub repository user/name.")],
@@ -15,7 +17,7 @@ def verify(
         Path | None, typer.Option(help="The recordings it was built from (default: found here by their sha256).")
     ] = None,
     advantages: Annotated[Path | None, typer.Option(help="The file of advantages, for labels by the teacher regret.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout, and nothing else.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Check that a dataset is what it says: with its recordings at hand, every window and label; ends with code 1 if not."""
     from safefeedback.cli.output import print_table
