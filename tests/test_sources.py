@@ -19,6 +19,7 @@ from safefeedback import sources
 from safefeedback.errors import InputError
 from safefeedback.files import file_sha256
 from safefeedback.sources import hdf5, load
+from safefeedback.sources.hdf5 import read_advantages
 from safefeedback.tasks import tasks
 
 NAME = "SafetyBallCircle-v0-80-886.hdf5"
@@ -203,8 +204,8 @@ def test_what_is_hashed_is_what_was_read(ball_file: Path, tmp_path: Path, monkey
     with h5py.File(tmp_path / "advantages.hdf5", "w") as file:
         file["advantages"] = np.zeros(5)
     with pytest.raises(InputError, match="is another file than the recipe names"):
-        sources.read_advantages(tmp_path / "advantages.hdf5", 5, "0" * 64)
-    assert len(sources.read_advantages(tmp_path / "advantages.hdf5", 5, file_sha256(tmp_path / "advantages.hdf5"))) == 5
+        read_advantages(tmp_path / "advantages.hdf5", 5, "0" * 64)
+    assert len(read_advantages(tmp_path / "advantages.hdf5", 5, file_sha256(tmp_path / "advantages.hdf5"))) == 5
 
     def and_then_written(path: Path) -> str:
         digest = file_sha256(path)

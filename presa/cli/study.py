@@ -11,6 +11,7 @@ import typer
 
 from presa.options import parse_cost_limits, parse_setting
 from safefeedback.errors import InputError, command_line
+from safefeedback.sources.kinds import BUILT_IN
 from safefeedback.terminal import Json
 
 if TYPE_CHECKING:
@@ -84,8 +85,8 @@ def study(
     from safefeedback.parallel import cores, shard
     from safefeedback.terminal import Progress, on_interrupt
 
-    if source not in ("dsrl", "recordings"):
-        raise InputError(f"--source must be dsrl or recordings, not '{source}': a study never mixes them")
+    if source not in BUILT_IN:
+        raise InputError(f"--source must be {' or '.join(BUILT_IN)}, not '{source}': a study never mixes them")
     if ray is not None and (part is not None or processes is not None or device != "auto"):
         raise InputError(
             "--ray spreads the cells itself, with --gpus for their devices: leave --shard, --processes, --device out"

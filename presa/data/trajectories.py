@@ -9,6 +9,7 @@ from pathlib import Path
 from presa.data.pairs import Data
 from safefeedback import sources
 from safefeedback.errors import InputError
+from safefeedback.sources.hdf5 import read_unlabelled
 from safefeedback.tasks import Task
 from safefeedback.types import Episodes, UnlabelledEpisodes
 
@@ -21,13 +22,9 @@ def find_episodes(task: Task, fingerprint: str, file: Path | None = None) -> Epi
     Raises:
         InputError: if no such file is on this machine, or it cannot be read.
     """
-    episodes = sources.load(str(file), task) if file is not None else sources.find(task, fingerprint)
-    if episodes is None:
-        raise InputError(
-            f"this algorithm learns from whole trajectories, and the recordings of the dataset (sha256 {fingerprint[:12]}...) "
-            f"are neither in DSRL's cache nor bundled: name the file with --trajectories FILE"
-        )
-    return episodes
+    if file is not None:
+        return sources.load(str(file), task)
+    return sources.recover(task, fingerprint, option="--trajectories")
 
 
 def find_unlabelled(task: Task, fingerprint: str, file: Path | None = None) -> UnlabelledEpisodes:
@@ -36,13 +33,8 @@ def find_unlabelled(task: Task, fingerprint: str, file: Path | None = None) -> U
     Raises:
         InputError: if no such file is on this machine, or it cannot be read.
     """
-    found = file if file is not None else sources.find_file(task, fingerprint)
-    if found is None:
-        raise InputError(
-            f"the recordings of the dataset (sha256 {fingerprint[:12]}...) are neither in DSRL's cache nor bundled: name the "
-            "file with --unlabelled FILE"
-        )
-    return sources.read_unlabelled(found, task)
+    found = file if file is not None else sources.recover_file(task, fingerprint, "--unlabelled")
+    return read_unlabelled(found, task)
 
 
 def training_episodes(data: Data, admits: Callable[[int], bool] = lambda episode: True) -> list[int]:

@@ -72,15 +72,15 @@ def render(material: Material, folder: Path, on_progress: Callable[[int, int], N
 def _recorded(material: Material) -> tuple[Episodes, np.ndarray]:
     """The dataset's recordings, and the seed of each episode."""
     source = material.manifest.source
-    episodes = sources.find(material.task, source.fingerprint)
     file = sources.recordings_file(material.task)
-    if episodes is None or file is None or file_sha256(file) != source.fingerprint:
+    if file is None or file_sha256(file) != source.fingerprint:
         raise InputError(
             "--render replays recordings that tell a seed for each episode, such as those shipped with safefeedback; "
             f"{source.file} is not one of them"
         )
     with h5py.File(file, "r") as opened:
-        return episodes, np.asarray(opened.attrs["episode_seeds"])
+        seeds = np.asarray(opened.attrs["episode_seeds"])
+    return sources.recover(material.task, source.fingerprint), seeds
 
 
 def _replay(

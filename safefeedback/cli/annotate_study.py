@@ -116,6 +116,7 @@ def _withdraw(store: Store, folder: Path, name: str, person: str) -> None:
 def _results(store: Store, study: Study, material: Material, as_json: bool) -> None:
     from safefeedback.annotate.results import results
     from safefeedback.cli.output import print_table
+    from safefeedback.dataset.stats import percent
     from safefeedback.terminal import say
 
     found = results(store, study, material.truth)
@@ -126,11 +127,11 @@ def _results(store: Store, study: Study, material: Material, as_json: bool) -> N
     spread = ", ".join(f"{pairs:,} by {people}" for people, pairs in found["pairs_answered_by"].items())
     say(f"  pairs answered by so many: {spread or 'none'}")
     for question, one in found["agreement"].items():
-        say(f"  agreement about {question}: Krippendorff's alpha {_number(one['alpha'])}, raw {_percent(one['raw'])}")
+        say(f"  agreement about {question}: Krippendorff's alpha {_number(one['alpha'])}, raw {percent(one['raw'], 0)}")
     if found["explaining_cost_limit"] is not None:
         limit = found["explaining_cost_limit"]
         explained = f"{limit['cost_limit']:.4g} an episode, {limit['segment_cost']:g} a segment"
-        say(f"  the cost limit that explains the safety answers best: {explained} ({_percent(limit['explains'])} of them)")
+        say(f"  the cost limit that explains the safety answers best: {explained} ({percent(limit['explains'], 0)} of them)")
     if found["withdrawn"]:
         say(f"  {found['withdrawn']} withdrew; their answers were deleted")
     header = ("person", "answers", "gold right", "same again", "with others", "left", "can't tell", "seconds")
@@ -141,26 +142,22 @@ def _results(store: Store, study: Study, material: Material, as_json: bool) -> N
             (
                 name + (" (left out)" if one["excluded"] else ""),
                 f"{one['answers']:,}",
-                f"{_percent(gold['accuracy'])} of {gold['answers']}",
-                f"{_percent(again['consistency'])} of {again['answers']}",
-                " / ".join(_percent(share) for share in one["with_others"].values()),
-                _percent(one["left"]),
-                _percent(one["cannot_tell"]),
+                f"{percent(gold['accuracy'], 0)} of {gold['answers']}",
+                f"{percent(again['consistency'], 0)} of {again['answers']}",
+                " / ".join(percent(share, 0) for share in one["with_others"].values()),
+                percent(one["left"], 0),
+                percent(one["cannot_tell"], 0),
                 _number(one["median_seconds"]),
             )
         )
     print_table(header, rows)
     for name, one in found["people"].items():
-        parts = ", ".join(f"{part} {_percent(share)}" for part, share in one["gold_by_position"].items() if share is not None)
+        parts = ", ".join(f"{part} {percent(share, 0)}" for part, share in one["gold_by_position"].items() if share is not None)
         if parts:
             say(f"{name}: gold right by answer of the session: {parts}")
     for name, one in found["people"].items():
         for doubt in one["doubts"]:
             say(f"DOUBT about {name}: {doubt}; --exclude {name} leaves these answers out")
-
-
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{100 * share:.0f}%"
 
 
 def _number(value: float | None) -> str:

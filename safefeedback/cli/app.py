@@ -20,6 +20,7 @@ from safefeedback.cli.verify import verify
 from safefeedback.errors import InputError
 from safefeedback.feedback.sampling import SAMPLERS
 from safefeedback.feedback.variants import describe
+from safefeedback.sources.kinds import source_help
 from safefeedback.terminal import Json, Progress, new_app, run_program
 
 if TYPE_CHECKING:
@@ -62,9 +63,7 @@ def build(
     filter: Annotated[list[str] | None, typer.Option(help=FILTER_HELP)] = None,
     test_fraction: Annotated[float, typer.Option(help="Share of the episodes held out as the test split.")] = 0.0,
     seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
-    source: Annotated[
-        str, typer.Option(help="auto (DSRL's file, cached or downloaded, or else recordings), dsrl, recordings, or a path.")
-    ] = "auto",
+    source: Annotated[str, typer.Option(help=source_help())] = "auto",
     out: Annotated[
         Path | None,
         typer.Option(

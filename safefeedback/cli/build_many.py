@@ -17,9 +17,10 @@ from safefeedback.errors import InputError
 from safefeedback.feedback.recipe import Recipe
 from safefeedback.files import check_target
 from safefeedback.parallel import run_locally, run_on_cluster
+from safefeedback.sources.kinds import BUILT_IN
 
 Outcome = dict[str, Any]
-SOURCES = ("auto", "dsrl", "recordings")
+SOURCES = ("auto", *BUILT_IN)
 
 
 def unbuilt_recipes(recipes: Sequence[Recipe], source: str, folder: Path, overwrite: bool) -> list[Recipe]:

@@ -14,6 +14,7 @@ from safefeedback.dataset.loading import check_loadable
 from safefeedback.errors import InputError
 from safefeedback.feedback.recipe import Recipe, build
 from safefeedback.files import check_target, new_folder
+from safefeedback.sources.hdf5 import read_advantages
 from safefeedback.sources.kinds import KINDS
 from safefeedback.types import Source
 
@@ -53,7 +54,7 @@ def build_dataset(
     episodes = sources.load(source, recipe.task)
     episodes = replace(episodes, source=with_terms(episodes.source, terms or {}))
     if advantages is not None:
-        values = sources.read_advantages(advantages, len(episodes.observations), recipe.advantages)
+        values = read_advantages(advantages, len(episodes.observations), recipe.advantages)
         episodes = replace(episodes, advantages=values)
     given = None
     if pairs_from is not None:

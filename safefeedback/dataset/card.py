@@ -13,6 +13,7 @@ from safefeedback.dataset.manifest import LabelSetManifest, Manifest
 from safefeedback.dataset.people import describe_study
 from safefeedback.dataset.reading import Folder
 from safefeedback.dataset.reproduce import build_command, label_set_command
+from safefeedback.dataset.stats import percent
 from safefeedback.errors import InputError
 from safefeedback.feedback.recipe import Labelling
 from safefeedback.files import replacing, write_text
@@ -68,7 +69,7 @@ def render(
         place=place,
         task=manifest.task.name,
         domain=manifest.task.domain,
-        origin=KINDS[source.kind].words,
+        origin=KINDS[source.kind].description,
         **manifest.recipe.shape,
         length_row=LENGTH_ROW if manifest.has_episode_lengths else "",
         numbers="\n".join(f"| {name} | {value} |" for name, value in _numbers(manifest)),
@@ -91,7 +92,7 @@ def describe(manifest: Manifest) -> str:
     return (
         f"{manifest.pairs:,} pairs of {manifest.recipe.length}-step trajectory segments of the task {manifest.task.name} "
         f"({manifest.task.domain}), each pair with a preference and each segment with a binary safety label, made with "
-        f"safefeedback from {KINDS[manifest.source.kind].words}."
+        f"safefeedback from {KINDS[manifest.source.kind].description}."
     )
 
 
@@ -259,16 +260,12 @@ def _numbers(manifest: Manifest) -> list[tuple[str, str]]:
         ("decided pairs whose preferred segment is unsafe", percent(numbers["preferred_is_unsafe"])),
         ("ties", f"{numbers['ties']:,}"),
         ("not the truth", contradictions(numbers["safety_flipped"], numbers["preferences_flipped"])),
-        ("return of a segment: lowest, quartiles, highest", _spread(numbers["segment_return"])),
-        ("cost of a segment: lowest, quartiles, highest", _spread(numbers["segment_cost"])),
+        ("return of a segment: lowest, quartiles, highest", _quantiles_text(numbers["segment_return"])),
+        ("cost of a segment: lowest, quartiles, highest", _quantiles_text(numbers["segment_cost"])),
     ]
 
 
-def percent(share: float | None) -> str:
-    return "-" if share is None else f"{100 * share:.1f}%"
-
-
-def _spread(quantiles: dict[str, float]) -> str:
+def _quantiles_text(quantiles: dict[str, float]) -> str:
     return ", ".join(f"{value:.4g}" for value in quantiles.values())
 
 

@@ -22,6 +22,7 @@ from safefeedback.dataset.reading import Folder, open_dataset
 from safefeedback.errors import InputError
 from safefeedback.feedback.recipe import Labelling, label
 from safefeedback.files import file_sha256, new_folder
+from safefeedback.sources.hdf5 import read_advantages
 from safefeedback.types import Episodes, Feedback
 
 LONGEST_NAME = 80
@@ -76,7 +77,10 @@ def relabel(
                 made.append(before[one])
                 continue
             if labelling.teacher_settings.needs_steps and episodes is None:
-                episodes = recordings(manifest, source, advantages, given.get("advantages", ""))
+                episodes = sources.recover(manifest.task, manifest.source.fingerprint, source)
+                if advantages is not None:
+                    values = read_advantages(advantages, len(episodes.observations), given["advantages"])
+                    episodes = replace(episodes, advantages=values)
             feedback = label_again(base, labelling, manifest, episodes)
             how = {"recipe": labelling.to_dict(), "recipe_sha256": recipe_sha256}
             made.append(write_label_set(folder, one, manifest, feedback, how, overwrite=overwrite))
@@ -126,29 +130,6 @@ def open_local(folder: Path) -> Folder:
     if not folder.is_dir():
         raise InputError(f"there is no folder {folder}: label sets are added to a dataset's folder on this machine")
     return open_dataset(folder)
-
-
-def recordings(manifest: Manifest, source: Path | None, advantages: Path | None, sha256: str) -> Episodes:
-    """The recordings a dataset was built from, with advantages where given, whose file has that sha256.
-
-    Raises:
-        InputError: if they are not on this machine, or are others.
-    """
-    task, fingerprint = manifest.task, manifest.source.fingerprint
-    episodes = sources.load(str(source), task) if source is not None else sources.find(task, fingerprint)
-    if episodes is None:
-        raise InputError(
-            f"the recordings of this dataset (sha256 {fingerprint[:12]}...) are needed, and are neither in DSRL's cache nor "
-            "shipped with safefeedback: name the file with --source FILE"
-        )
-    if episodes.source.fingerprint != fingerprint:
-        raise InputError(
-            f"{source} is another file (sha256 {episodes.source.fingerprint[:12]}...) than this dataset was built from "
-            f"({fingerprint[:12]}...)"
-        )
-    if advantages is None:
-        return episodes
-    return replace(episodes, advantages=sources.read_advantages(advantages, len(episodes.observations), sha256))
 
 
 def set_name(labelling: Labelling, seed: int) -> str:

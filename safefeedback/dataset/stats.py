@@ -1,4 +1,4 @@
-"""Numbers about a dataset."""
+"""Numbers about a dataset, and how shares and quantiles are counted and shown."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 
 from safefeedback.types import Feedback
+
+QUARTILES = {"min": 0, "q25": 25, "median": 50, "q75": 75, "max": 100}  # name -> per cent
 
 
 def statistics(feedback: Feedback, episodes_in_source: int) -> dict[str, Any]:
@@ -19,12 +21,12 @@ def statistics(feedback: Feedback, episodes_in_source: int) -> dict[str, Any]:
     used = np.unique(feedback.pairs.episode)
     return {
         "pairs": len(feedback),
-        "segments_safe": _share(safe[~np.isnan(safe)] == 1),
-        "pairs_both_safe": _share((safe == 1).all(axis=1)),
-        "pairs_one_safe": _share((safe == 1).sum(axis=1) == 1),
-        "pairs_both_unsafe": _share((safe == 0).all(axis=1)),
-        "preferred_segment_1": _share(decided > 0.5),
-        "preferred_is_unsafe": _share(_preferred(feedback) == 0),
+        "segments_safe": share(safe[~np.isnan(safe)] == 1),
+        "pairs_both_safe": share((safe == 1).all(axis=1)),
+        "pairs_one_safe": share((safe == 1).sum(axis=1) == 1),
+        "pairs_both_unsafe": share((safe == 0).all(axis=1)),
+        "preferred_segment_1": share(decided > 0.5),
+        "preferred_is_unsafe": share(_preferred(feedback) == 0),
         "ties": int((preference == 0.5).sum()),
         "unanswered_preferences": int(np.isnan(preference).sum()),
         "unanswered_safety": int(np.isnan(safe).sum()),
@@ -32,8 +34,8 @@ def statistics(feedback: Feedback, episodes_in_source: int) -> dict[str, Any]:
         "safety_flipped": int(feedback.safe_flipped.sum()),
         "episodes_used": len(used),
         "episodes_in_source": episodes_in_source,
-        "segment_return": _quantiles(feedback.returns),
-        "segment_cost": _quantiles(feedback.costs),
+        "segment_return": quantiles(feedback.returns),
+        "segment_cost": quantiles(feedback.costs),
     }
 
 
@@ -44,12 +46,17 @@ def _preferred(feedback: Feedback) -> np.ndarray:
     return feedback.safe[decided, side]
 
 
-def _share(mask: np.ndarray) -> float | None:
-    return round(int(mask.sum()) / len(mask), 6) if len(mask) else None
+def share(mask: np.ndarray) -> float | None:
+    """The share of a mask that is true; None of an empty one."""
+    return round(int(mask.sum()) / mask.size, 6) if mask.size else None
 
 
-def _quantiles(values: np.ndarray) -> dict[str, float]:
-    """Lowest, quartiles and highest, each one of the values themselves, and so the same on every machine."""
+def percent(share: float | None, digits: int = 1) -> str:
+    """A share for people to read; "-" where there was nothing to count."""
+    return "-" if share is None else f"{100 * share:.{digits}f}%"
+
+
+def quantiles(values: np.ndarray, parts: dict[str, int] = QUARTILES) -> dict[str, float]:
+    """Quantiles by name, each one of the values themselves, and so the same on every machine; `values` must not be empty."""
     ordered = np.sort(values, axis=None)
-    last = len(ordered) - 1
-    return {name: float(ordered[last * part // 4]) for part, name in enumerate(("min", "q25", "median", "q75", "max"))}
+    return {name: float(ordered[(len(ordered) - 1) * part // 100]) for name, part in parts.items()}

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from safefeedback.dataset.stats import quantiles, share
+
 CLASSES = {
     "preference": {"segment_0": 0.0, "segment_1": 1.0, "tie": 0.5},
     "safety": {"safe": 1.0, "unsafe": 0.0},
@@ -14,17 +16,9 @@ NEAR = 0.1  # of the RMS: margins below it are near-ties
 QUANTILES = {"min": 0, "q05": 5, "q25": 25, "median": 50, "q75": 75, "q95": 95, "max": 100}
 
 
-def share(mask: np.ndarray) -> float | None:
-    """How much of a mask is true."""
-    return round(int(mask.sum()) / mask.size, 6) if mask.size else None
-
-
-def quantiles(values: np.ndarray) -> dict[str, float] | None:
-    """Lowest to highest, each one of the values themselves."""
-    if not values.size:
-        return None
-    ordered = np.sort(values, axis=None)
-    return {name: float(ordered[(len(ordered) - 1) * part // 100]) for name, part in QUANTILES.items()}
+def quantiles_of(values: np.ndarray) -> dict[str, float] | None:
+    """The quantiles of QUANTILES; None where there are no values."""
+    return quantiles(values, QUANTILES) if values.size else None
 
 
 def safety(safe: np.ndarray) -> dict[str, Any]:
@@ -72,11 +66,11 @@ def margins(returns: np.ndarray) -> dict[str, Any]:
     margin = np.abs(returns[:, 1] - returns[:, 0])
     largest = float(margin.max(initial=0.0))
     scale = largest * float(np.sqrt(np.mean((margin / largest) ** 2))) if largest else 0.0  # a square alone may be infinite
-    spread = quantiles(margin)
+    found = quantiles_of(margin)
     return {
         "rms": scale,
-        "quantiles": spread,
-        "quantiles_relative": {name: value / scale for name, value in spread.items()} if spread and scale else None,
+        "quantiles": found,
+        "quantiles_relative": {name: value / scale for name, value in found.items()} if found and scale else None,
         "near_ties": share(margin < NEAR * scale),
     }
 

@@ -9,9 +9,10 @@ import h5py
 import numpy as np
 
 from safefeedback import sources
+from safefeedback.dataset.stats import share
 from safefeedback.errors import InputError
 from safefeedback.feedback.labels import safe_by_cost, segment_cost_limit, window_sum
-from safefeedback.inspection.labels import quantiles, share
+from safefeedback.inspection.labels import quantiles_of
 from safefeedback.inspection.values import report, values_of
 from safefeedback.inspection.windows import around, safe_per_limit
 from safefeedback.plots import geometry
@@ -74,9 +75,9 @@ def inspect_recordings(file: Path, task: str | None = None, length: int = 64) ->
         "steps_after_last_episode": len(episodes.observations) - steps,
         "episodes_too_short": int((lengths < length).sum()),
         "episodes_full_length": share(lengths == known.horizon),
-        "episode_length": quantiles(lengths),
-        "episode_return": quantiles(returns),
-        "episode_cost": quantiles(costs),
+        "episode_length": quantiles_of(lengths),
+        "episode_return": quantiles_of(returns),
+        "episode_cost": quantiles_of(costs),
         "windows": len(windows),
         "limits": [
             {**entry, "episodes_safe": share(costs <= entry["cost_limit"])}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from safefeedback.dataset.history import contradictions
+from safefeedback.dataset.stats import percent
 
 Table = tuple[tuple[str, ...], list[tuple[str, ...]]]
 RARE = 0.05  # share below which a class is too rare to learn
@@ -116,11 +117,6 @@ def recordings_table(result: dict[str, Any]) -> Table:
     return (result["file"], "recordings", "what it means"), [
         (name, text, readings.get(name, "")) for name, text in rows.items()
     ]
-
-
-def percent(share: float | None) -> str:
-    """A share as people read it; "-" where there was nothing to count."""
-    return "-" if share is None else f"{100 * share:.1f}%"
 
 
 def _agreement(numbers: dict[str, Any]) -> str:

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from safefeedback.dataset.stats import share
 from safefeedback.feedback.labels import safe_by_cost, segment_cost_limit
-from safefeedback.inspection.labels import share
 
 
 def coverage(episode: np.ndarray, in_source: int | None) -> dict[str, Any]:

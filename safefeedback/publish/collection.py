@@ -11,6 +11,7 @@ import yaml
 from safefeedback.dataset import card
 from safefeedback.dataset.label_sets import RESERVED
 from safefeedback.dataset.manifest import Manifest
+from safefeedback.dataset.stats import percent
 from safefeedback.errors import InputError, command_line
 from safefeedback.files import is_system_file
 from safefeedback.hub.places import INDEX, datasets_in, is_dataset_name
@@ -133,8 +134,8 @@ data = safefeedback.read("{repo}/{first}")
 def _row(name: str, found: Contents) -> str:
     manifest, numbers = found.manifest, found.manifest.statistics
     words = [f"[{name}]({name}/README.md)", manifest.task.name, f"{manifest.pairs:,}"]
-    words += [str(manifest.recipe.length), card.percent(numbers["segments_safe"])]
-    words += [card.percent(numbers["preferred_is_unsafe"]), ", ".join(f"`{name}-{one}`" for one in found.sets) or "-"]
+    words += [str(manifest.recipe.length), percent(numbers["segments_safe"])]
+    words += [percent(numbers["preferred_is_unsafe"]), ", ".join(f"`{name}-{one}`" for one in found.sets) or "-"]
     return f"| {' | '.join(words)} |\n"
 
 

@@ -10,6 +10,7 @@ from safefeedback.dataset import card
 from safefeedback.dataset.manifest import LabelSetManifest, Manifest
 from safefeedback.dataset.reading import open_dataset
 from safefeedback.dataset.reproduce import label_set_command
+from safefeedback.dataset.stats import percent
 from safefeedback.errors import InputError
 from safefeedback.hub import places
 from safefeedback.publish.dataset import contents, json_bytes
@@ -74,7 +75,7 @@ def render(manifest: Manifest, made: LabelSetManifest, base: str, content_sha256
     name, rows = made.name, made.pairs
     whole = card.metadata(manifest, {name: made})
     names = {name: "labels", f"{name}-oracle": "oracle", f"{name}-answers": "answers"}
-    shares = [card.percent(made.statistics[key]) for key in ("segments_safe", "preferred_is_unsafe")]
+    shares = [percent(made.statistics[key]) for key in ("segments_safe", "preferred_is_unsafe")]
     kept = ("license", "license_name", "task_categories", "tags", "annotations_creators")
     values = {
         **{key: whole[key] for key in kept if key in whole},

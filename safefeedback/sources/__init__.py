@@ -1,16 +1,16 @@
-"""Where recordings come from: a name -> Episodes."""
+"""Where recordings come from: a name -> Episodes. Importing this is light; HDF5 is imported when a file is read."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 from safefeedback.errors import InputError
 from safefeedback.files import file_sha256
-from safefeedback.sources import dsrl, lerobot, minari
-from safefeedback.sources.hdf5 import read_advantages, read_hdf5, read_unlabelled
+from safefeedback.sources import dsrl
 from safefeedback.sources.kinds import KINDS
 from safefeedback.sources.pairs_file import check_inside, read_pairs
 from safefeedback.tasks import Task, tasks
@@ -18,24 +18,21 @@ from safefeedback.types import Episodes, Source
 
 __all__ = [
     "KINDS",
+    "OtherRecordingsError",
     "check_inside",
-    "file_or_name",
-    "find",
     "find_file",
-    "fingerprint",
     "load",
-    "read_advantages",
     "read_pairs",
-    "read_unlabelled",
     "recordings_file",
+    "recover",
+    "recover_file",
 ]
 
 RECORDINGS = Path(__file__).with_name("recordings")
-# how the name of a source begins -> what reads its episodes, and what makes its fingerprint
-READERS: dict[str, tuple[Callable[[str, Task, str], Episodes], Callable[[str], str]]] = {
-    "lerobot": (lerobot.read_lerobot, lerobot.fingerprint),
-    "minari": (minari.read_minari, minari.fingerprint),
-}
+
+
+class OtherRecordingsError(InputError):
+    """Recordings that were given are not those that something was made from."""
 
 
 def load(source: str, task: Task) -> Episodes:
@@ -70,8 +67,8 @@ def load(source: str, task: Task) -> Episodes:
         )
         return _recordings(task)
     if not benchmark:
-        return read_hdf5(path, task, Source("file", "", ""))
-    return read_hdf5(path, task, Source("dsrl", "", "", dsrl.LICENSE, dsrl.AUTHOR, dsrl.CITATION))
+        return _read_file(path, task, Source("file", "", ""))
+    return _read_file(path, task, Source("dsrl", "", "", dsrl.LICENSE, dsrl.AUTHOR, dsrl.CITATION))
 
 
 def fingerprint(source: str) -> str:
@@ -80,30 +77,55 @@ def fingerprint(source: str) -> str:
     Raises:
         InputError: if there are none.
     """
-    kind, name, _ = _parts(source)
-    if kind in READERS:
-        return READERS[kind][1](name)
+    module, name, _ = _parts(source)
+    if module is not None:
+        return str(module.fingerprint(name))
     if not Path(source).is_file():
         raise InputError(f"there is no file {source}")
     return file_sha256(Path(source))
 
 
-def file_or_name(source: str) -> str:
-    """The same recordings of one's own, in words that cannot be taken for "dsrl", "recordings" or "auto"."""
-    return source if _parts(source)[0] in READERS else str(Path(source).absolute())
+def recover(task: Task, sha256: str, source: str | Path | None = None, option: str = "--source") -> Episodes:
+    """The recordings that something was made from.
+
+    Args:
+        task: what was recorded.
+        sha256: their fingerprint.
+        source: a file or dataset of the user's, as in `load`; None searches this machine.
+        option: with which the user names them, for errors.
+
+    Raises:
+        InputError: if they cannot be read, or are not on this machine.
+        OtherRecordingsError: if `source` has another fingerprint.
+    """
+    if source is None:
+        return _read_file(recover_file(task, sha256, option), task, Source("file", "", ""))
+    if (given := fingerprint(str(source))) != sha256:
+        raise OtherRecordingsError(
+            f"{source} (sha256 {given[:12]}...) is not the file that the dataset was built from ({sha256[:12]}...)"
+        )
+    return _own(str(source), task)
 
 
-def find(task: Task, fingerprint: str) -> Episodes | None:
-    """The recordings whose file has the given sha256, if they are on this machine: DSRL's cached file, or one shipped here."""
-    file = find_file(task, fingerprint)
-    return None if file is None else read_hdf5(file, task, Source("file", "", ""))
+def recover_file(task: Task, sha256: str, option: str = "--source") -> Path:
+    """The file that `recover` finds on this machine.
+
+    Raises:
+        InputError: if it is not there.
+    """
+    if (found := find_file(task, sha256)) is None:
+        raise InputError(
+            f"the recordings of the dataset (sha256 {sha256[:12]}...) are needed, and are neither in DSRL's cache nor shipped "
+            f"with safefeedback: name the file with {option} FILE"
+        )
+    return found
 
 
-def find_file(task: Task, fingerprint: str) -> Path | None:
+def find_file(task: Task, sha256: str) -> Path | None:
     """The file with the given sha256, if it is on this machine: DSRL's cached file, or one shipped here."""
     cached = dsrl.cached(task)
     files = [*([cached] if cached is not None else []), *sorted(RECORDINGS.glob(f"{task.name}*.hdf5"))]
-    return next((file for file in files if file_sha256(file) == fingerprint), None)
+    return next((file for file in files if file_sha256(file) == sha256), None)
 
 
 def recordings_file(task: Task) -> Path | None:
@@ -117,21 +139,29 @@ def _recordings(task: Task) -> Episodes:
     if path is None:
         shipped = ", ".join(name for name, known in tasks().items() if recordings_file(known) is not None)
         raise InputError(f"no recordings of {task.name} are shipped with safefeedback; there are {shipped or 'none'}")
-    return read_hdf5(path, task, Source("recordings", "", ""))
+    return _read_file(path, task, Source("recordings", "", ""))
+
+
+def _read_file(path: Path, task: Task, source: Source) -> Episodes:
+    from safefeedback.sources.hdf5 import read_hdf5
+
+    return read_hdf5(path, task, source)
 
 
 def _own(source: str, task: Task) -> Episodes:
-    kind, name, key = _parts(source)
-    if kind not in READERS:
-        return read_hdf5(Path(source), task, Source("file", "", ""))
-    episodes = READERS[kind][0](name, task, key or task.cost_key)
+    """The user's own recordings, even if their file is called "recordings" or "dsrl"."""
+    module, name, key = _parts(source)
+    if module is None:
+        return _read_file(Path(source), task, Source("file", "", ""))
+    episodes: Episodes = module.read(name, task, key or task.cost_key)
     if not key:
         return episodes
     return replace(episodes, source=replace(episodes.source, file=f"{episodes.source.file},cost={key}"))
 
 
-def _parts(source: str) -> tuple[str, str, str]:
-    """Kind, name and key of the costs in "kind:name,cost=key"; a kind that is none of READERS is no kind."""
+def _parts(source: str) -> tuple[ModuleType | None, str, str]:
+    """Of "kind:name,cost=key" the module that reads the kind, the name, and the key; no module for the path of a file."""
     kind, _, rest = source.partition(":")
     name, _, key = rest.partition(",cost=")
-    return kind, name, key
+    known = KINDS.get(kind)
+    return import_module(known.module) if known is not None and known.module is not None else None, name, key

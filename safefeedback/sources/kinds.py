@@ -1,4 +1,4 @@
-"""The kinds of recordings, as they stand in a dataset's manifest, and what is true of each."""
+"""The kinds of sources: one line each."""
 
 from __future__ import annotations
 
@@ -10,18 +10,29 @@ class Kind:
     """What is true of every source of a kind.
 
     Attributes:
-        words: what the recordings are, for the card.
-        own: whether they are the user's: `Source.file` names them for `--source`, and their terms may be given.
+        description: what the recordings are, for the card.
+        own: whether they are the user's own: `Source.file` then names them for `--source`, and the user may state their terms.
+        module: for datasets given as `--source KIND:NAME`, the module that reads them. It has `read(name, task, cost_key)`,
+            which returns Episodes, and `fingerprint(name)`; it is imported when such a source is read.
     """
 
-    words: str
+    description: str
     own: bool = True
+    module: str | None = None
 
 
 KINDS = {
     "dsrl": Kind("the recordings of the DSRL benchmark", own=False),
     "recordings": Kind("recordings made by safefeedback in the real simulator (not DSRL's)", own=False),
     "file": Kind("the recordings in a file given by whoever built it"),
-    "lerobot": Kind("the recordings in a LeRobot dataset given by whoever built it"),
-    "minari": Kind("the recordings in a Minari dataset given by whoever built it"),
+    "lerobot": Kind("the recordings in a LeRobot dataset given by whoever built it", module="safefeedback.sources.lerobot"),
+    "minari": Kind("the recordings in a Minari dataset given by whoever built it", module="safefeedback.sources.minari"),
 }
+BUILT_IN = tuple(name for name, kind in KINDS.items() if not kind.own)  # sources that need no path or name
+PREFIXED = tuple(name for name, kind in KINDS.items() if kind.module is not None)  # named as KIND:NAME
+
+
+def source_help() -> str:
+    """What `--source` takes, for help texts."""
+    names = ", ".join([*BUILT_IN, *(f"{name}:NAME" for name in PREFIXED)])
+    return f"auto (DSRL's file, cached or downloaded, or else recordings), {names}, or the path of a file."

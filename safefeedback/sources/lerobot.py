@@ -26,7 +26,7 @@ OBSERVATION, ACTION, REWARDS = "observation.state", "action", ("next.reward", "r
 PATTERNS = ("meta/info.json", "data/*", "README.md")
 
 
-def read_lerobot(name: str, task: Task, cost: str) -> Episodes:
+def read(name: str, task: Task, cost: str) -> Episodes:
     """The episodes of a LeRobot dataset.
 
     Args:

@@ -17,7 +17,7 @@ from safefeedback.types import Episodes, Source
 INSTALL = install_package_command("minari[hdf5]")
 
 
-def read_minari(name: str, task: Task, cost: str) -> Episodes:
+def read(name: str, task: Task, cost: str) -> Episodes:
     """The episodes of a Minari dataset; spaces of parts (Dict, Tuple) are flattened in gymnasium's order.
 
     Args:

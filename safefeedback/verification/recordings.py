@@ -11,6 +11,7 @@ from safefeedback.errors import InputError
 from safefeedback.feedback.recipe import Labelling
 from safefeedback.files import file_sha256
 from safefeedback.sources import dsrl
+from safefeedback.sources.hdf5 import read_advantages
 from safefeedback.types import Episodes, Source
 
 
@@ -21,18 +22,12 @@ def recordings(manifest: Manifest, source: Path | None) -> tuple[Episodes | None
         InputError: if a file that was given cannot be read.
     """
     task, fingerprint = manifest.task, manifest.source.fingerprint
-    if source is not None:
-        given = sources.fingerprint(str(source))
-        if given != fingerprint:
-            problem = (
-                f"{source} (sha256 {given[:12]}...) is not the file that the dataset was built from ({fingerprint[:12]}...)"
-            )
-            return None, [problem], "other recordings"
-        episodes: Episodes | None = sources.load(sources.file_or_name(str(source)), task)
-    else:
-        episodes = sources.find(task, fingerprint)
-    if episodes is None:
+    if source is None and sources.find_file(task, fingerprint) is None:
         return None, [], "the recordings are not at hand: name their file with --source FILE to compare every window"
+    try:
+        episodes = sources.recover(task, fingerprint, source)
+    except sources.OtherRecordingsError as error:
+        return None, [str(error)], "other recordings"
     where = f"{source}" if source is not None else f"{episodes.source.file}, found on this machine"
     return episodes, _terms(manifest.source, episodes), f"{where}: sha256 {fingerprint[:12]}..."
 
@@ -55,7 +50,7 @@ def with_advantages(
         return episodes, ""
     if labelling.advantages not in advantages:
         return episodes, f"what the teacher {labelling.teacher} said was not, which needs its --advantages FILE"
-    values = sources.read_advantages(advantages[labelling.advantages], len(episodes.observations), labelling.advantages)
+    values = read_advantages(advantages[labelling.advantages], len(episodes.observations), labelling.advantages)
     return replace(episodes, advantages=values), ""
 
 

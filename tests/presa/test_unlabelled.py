@@ -11,6 +11,7 @@ import pytest
 
 from safefeedback import sources
 from safefeedback.errors import InputError
+from safefeedback.sources.hdf5 import read_unlabelled
 from safefeedback.tasks import find_task
 
 
@@ -18,7 +19,7 @@ def test_rewards_and_costs_are_never_opened(ball_file: Path, monkeypatch: pytest
     opened: list[str] = []
     get = h5py.File.__getitem__
     monkeypatch.setattr(h5py.File, "__getitem__", lambda file, key: (opened.append(key), get(file, key))[1])
-    seen = sources.read_unlabelled(ball_file, find_task("BallCircle"))
+    seen = read_unlabelled(ball_file, find_task("BallCircle"))
     assert set(opened) == {"observations", "actions", "terminals", "timeouts"}
     whole = sources.load(str(ball_file), find_task("BallCircle"))
     assert np.array_equal(seen.observations, whole.observations) and np.array_equal(seen.actions, whole.actions)
@@ -28,8 +29,8 @@ def test_rewards_and_costs_are_never_opened(ball_file: Path, monkeypatch: pytest
 
 def test_a_file_without_rewards_and_costs_will_do(edit_hdf5: Callable[..., Path]) -> None:
     file = edit_hdf5(rewards=None, costs=None)
-    assert len(sources.read_unlabelled(file, find_task("BallCircle"))) == 12
+    assert len(read_unlabelled(file, find_task("BallCircle"))) == 12
     with pytest.raises(InputError, match="the key 'rewards' is missing"):
         sources.load(str(file), find_task("BallCircle"))
     with pytest.raises(InputError, match="the key 'actions' is missing"):
-        sources.read_unlabelled(edit_hdf5(actions=None), find_task("BallCircle"))
+        read_unlabelled(edit_hdf5(actions=None), find_task("BallCircle"))
