@@ -15,7 +15,8 @@ from conftest import run_cli, write_hdf5
 
 import safefeedback
 from safefeedback import simulators
-from safefeedback.dataset.export import FORMATS, export
+from safefeedback.dataset.export import FORMATS
+from safefeedback.dataset.export.export import export
 from safefeedback.dataset.export.interface import TextOptions
 from safefeedback.dataset.reading import Folder
 from safefeedback.errors import InputError
@@ -248,7 +249,7 @@ def test_every_folder_says_how_to_load_it_and_that_runs(
     kind: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The Python of each README, but for what does not install here (OSRL, and DSRL's loader where there is none)."""
-    compared = FORMATS[kind] in (FORMATS["cpl"], FORMATS["trl-paired"])
+    compared = FORMATS[kind].preferences
     rewards = None if kind.startswith("trl") else "none"
     export(folder, kind, tmp_path / "out", ties="drop" if compared else None, rewards=rewards)
     readme = (tmp_path / "out" / "README.md").read_text()

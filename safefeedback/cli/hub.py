@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from safefeedback.dataset.export import FORMATS, formats_with
 from safefeedback.errors import InputError, command_line
 from safefeedback.terminal import Json
 
@@ -89,23 +90,30 @@ def fetch(
 
 def export(
     folder: Annotated[str, typer.Argument(help="A dataset's folder, or a Hub repository user/name.")],
-    kind: Annotated[str, typer.Option("--format", help="cpl, d4rl, minari, trl-paired or trl-unpaired.")],
+    kind: Annotated[str, typer.Option("--format", help=f"{', '.join(FORMATS)}.")],
     out: Annotated[Path | None, typer.Option(help="A new folder. (default: one here, named after both)")] = None,
     labels: Annotated[str | None, typer.Option(help="A label set of the dataset. (default: the published labels)")] = None,
     split: Annotated[str, typer.Option(help="train or test.")] = "train",
-    ties: Annotated[str | None, typer.Option(help="keep (as 0.5) or drop; must be given where there are ties.")] = None,
+    ties: Annotated[
+        str | None,
+        typer.Option(help=f"keep (as 0.5) or drop, to be given if there are any; for {formats_with('preferences')}."),
+    ] = None,
     rewards: Annotated[
-        str | None, typer.Option(help="none (zeros) or return (true returns, spread evenly); for cpl, d4rl and minari.")
+        str | None,
+        typer.Option(help=f"none (zeros) or return (true returns, spread evenly); for {formats_with('rewards')}."),
     ] = None,
     digits: Annotated[
-        int | None, typer.Option(help="Significant digits of each number, for trl-*. (default: all there are)")
+        int | None,
+        typer.Option(help=f"Significant digits of each number, for {formats_with('text')}. (default: all there are)"),
     ] = None,
-    stride: Annotated[int | None, typer.Option(help="Write every N-th step only, for trl-*. (default: every step)")] = None,
-    jsonl: Annotated[bool, typer.Option("--jsonl", help="JSON Lines instead of Parquet, for trl-*.")] = False,
+    stride: Annotated[
+        int | None, typer.Option(help=f"Write only every N-th step, for {formats_with('text')}. (default: every step)")
+    ] = None,
+    jsonl: Annotated[bool, typer.Option("--jsonl", help=f"JSON Lines instead of Parquet, for {formats_with('text')}.")] = False,
     as_json: Json = False,
 ) -> None:
     """Write a dataset in a format of another project."""
-    from safefeedback.dataset.export import export as write
+    from safefeedback.dataset.export.export import export as write
     from safefeedback.dataset.export.interface import TextOptions
 
     text = TextOptions(digits, 1 if stride is None else stride, jsonl) if jsonl or (digits, stride) != (None, None) else None
