@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -64,10 +65,13 @@ def report(
 
 def _report_study(folder: Path, name: str, alone: bool) -> None:
     """The report of one study; where others are reported too, one without a finished cell is only named."""
+    from presa.files import POLICY_FILE
     from presa.report.figures import draw
     from presa.report.tables import make_table
-    from presa.study.cells import read_result
+    from presa.report.warnings import table_warnings, unmoved
+    from presa.study.cells import cell_folder, read_result
     from presa.study.manifest import read_study, source_of
+    from presa.study.reproduce import study_command
     from presa.study.rows import collect, write_rows
 
     found, scope, cells = read_study(folder, name)
@@ -84,7 +88,9 @@ def _report_study(folder: Path, name: str, alone: bool) -> None:
     facts = study_facts(found, scope, cells, results)
     place = folder / name
     figures = draw(table, folder, cells)
-    write_report(place, table, facts, figures)
+    runs = [run.parent for cell in cells for run in sorted(cell_folder(folder, cell).glob(f"limit*-seed*/{POLICY_FILE}"))]
+    warnings = [*table_warnings(table), *unmoved(runs)]
+    write_report(place, table, facts, figures, warnings=warnings, made_by=study_command(found, scope))
     print(f"{place}/report.html, report.md, report.tex: {sum(one is not None for one in results)} of {len(cells)} cells")
 
 
@@ -93,6 +99,7 @@ def _report_runs(folders: list[Path], out: Path) -> None:
     from presa.report.comparison import compare, doubts, find_evaluated, named, train_commands
     from presa.report.results import runs_of
     from presa.report.run_figures import draw_runs
+    from presa.report.warnings import table_warnings, unmoved
 
     files = [place for place in folders if place.is_file()]
     places = [place for place in folders if place not in files]
@@ -101,16 +108,24 @@ def _report_runs(folders: list[Path], out: Path) -> None:
     table, figures = compare(judged), draw_runs(judged)
     facts = [f"{len(judged)} runs in {', '.join(map(str, folders))}", *doubts(judged)]
     facts += [f"{place} was not evaluated: `presa evaluate {place}`" for place in left]
-    write_report(out, table, facts, figures, train_commands(judged))
+    warnings = [*table_warnings(table), *unmoved(one.folder for one in judged if one.folder.is_dir())]
+    made_by = command_line("presa", "report", *folders, "--out", out)
+    write_report(out, table, facts, figures, train_commands(judged), warnings, made_by)
     for doubt in doubts(judged):
         print(f"note: {doubt}")
     print(f"{out}/report.html, report.md, report.tex: {len(judged)} runs{f', {len(left)} were not evaluated' * bool(left)}")
 
 
 def write_report(
-    place: Path, table: Table, facts: list[str], figures: list[NamedFigure], commands: list[str] | None = None
+    place: Path,
+    table: Table,
+    facts: list[str],
+    figures: list[NamedFigure],
+    commands: list[str] | None = None,
+    warnings: list[str] | None = None,
+    made_by: str = "",
 ) -> None:
-    """The report's files in a folder; `commands` are the study's own if None."""
+    """The report's files in a folder, from what `to_markdown` takes."""
     from presa.files import write_bytes
     from presa.report.latex import to_latex
     from presa.report.markdown import to_markdown
@@ -118,21 +133,22 @@ def write_report(
     from safefeedback.files import replacing
     from safefeedback.plots.style import save
 
+    for warning in warnings or ():
+        print(f"warning: {warning}", file=sys.stderr)
     place.mkdir(parents=True, exist_ok=True)
     for title, figure, _ in figures:
         with replacing(place / f"{title}.png") as partial:
             save(figure, partial)
     shown = [(f"{title}.png", caption) for title, _, caption in figures]
-    write_bytes(place / "report.md", to_markdown(table, facts, shown, commands).encode())
-    write_bytes(place / "report.tex", to_latex(table, facts).encode())
-    write_bytes(place / "report.html", to_page(table, facts, figures).encode())
+    write_bytes(place / "report.md", to_markdown(table, facts, shown, commands, warnings, made_by).encode())
+    write_bytes(place / "report.tex", to_latex(table, facts, warnings, made_by).encode())
+    write_bytes(place / "report.html", to_page(table, facts, figures, warnings, made_by).encode())
 
 
 def study_facts(study: Study, scope: Scope, cells: list[Cell], results: list[dict[str, Any] | None]) -> list[str]:
-    """What was run, in sentences, what failed, and by which command; a result for each cell."""
+    """What was run, in sentences, and what failed; a result for each cell."""
     from presa.algorithms import find_algorithm
     from presa.cli.output import failure_lines
-    from presa.study.reproduce import study_command
 
     made = "DSRL's recordings" if scope.source == "dsrl" else "the recordings shipped with safefeedback, which are not DSRL's"
     steps = "as many steps as the paper" if scope.steps is None else f"{scope.steps:,} steps"
@@ -152,5 +168,4 @@ def study_facts(study: Study, scope: Scope, cells: list[Cell], results: list[dic
         f"{len(known)} of {len(results)} cells are finished, {sum(bool(why) for _, why in known)} of them with failures",
         *failed,
         *(f"{column.name}: {note}" for column in study.columns for note in find_algorithm(column.algorithm).notes),
-        f"Made by: {study_command(study, scope)}",
     ]

@@ -150,11 +150,23 @@ def compare(judged: Sequence[EvaluatedRun]) -> Table:
 
 
 def mean_of(run: EvaluatedRun, task: str, limit: float) -> Run:
-    """A run's reward and cost at a limit, means over its episodes; the plain return where nothing normalises it."""
+    """What a run did at a limit; the plain return where nothing normalises it."""
     rows = [row for row in run.rows if (row["task"], row["cost_limit"]) == (task, limit)]
     costs = tuple(float(row["normalized_cost"]) for row in rows)
     rewards = [row["return"] if row["normalized_return"] is None else row["normalized_return"] for row in rows]
-    return Run(limit, run.config["seed"], float(np.mean(rewards)), float(np.mean(costs)), costs)
+    horizon, lengths = run.summary.get("horizon"), [row["length"] for row in rows if row.get("length") is not None]
+    known = horizon is not None and len(lengths) == len(rows)
+    return Run(
+        limit,
+        run.config["seed"],
+        float(np.mean(rewards)),
+        float(np.mean(costs)),
+        costs,
+        tuple(map(float, rewards)),
+        float(np.mean(lengths)) if known else None,
+        float(np.mean(np.array(lengths) < horizon)) if known else None,
+        run.summary.get("recorded_normalized_return"),
+    )
 
 
 def train_commands(judged: Sequence[EvaluatedRun]) -> list[str]:

@@ -10,10 +10,12 @@ from presa.study.reproduce import cell_command
 SPECIAL = str.maketrans({"_": r"\_", "%": r"\%", "&": r"\&", "#": r"\#"})
 
 
-def to_latex(table: Table, facts: list[str]) -> str:
-    """A tabular with reward and cost of ours, and the paper's in grey below each line that has any.
+def to_latex(table: Table, facts: list[str], warnings: list[str] | None = None, made_by: str = "") -> str:
+    """A tabular with reward and cost of ours with their standard deviations over runs, and the paper's in grey below each line
+    that has any; a second one with the lengths of the episodes and the share that ended early.
 
-    What was run (`facts`), what the grey numbers are worth, each cell's command and the notes on the paper are comments.
+    What was run (`facts`, `made_by`), the `warnings`, what the grey numbers are worth, each cell's command and the notes on the
+    paper are comments.
     """
     study = table.study
     levels = len(study.levels) > 1
@@ -42,14 +44,36 @@ def to_latex(table: Table, facts: list[str]) -> str:
         *(f"{cell.place}: {cell_command(cell)}" for cell in cells),
     ]
     out += [r"\bottomrule", r"\end{tabular}"]
-    return "\n".join([*(f"% {fact}" for fact in facts), *out, *(f"% {note}" for note in notes), ""])
+    told = [*facts, *([f"Made by: {made_by}"] if made_by else []), *(f"WARNING: {warning}" for warning in warnings or [])]
+    return "\n".join([*(f"% {fact}" for fact in told), *out, "", *_lengths(table), *(f"% {note}" for note in notes), ""])
+
+
+def _lengths(table: Table) -> list[str]:
+    """The same cells' mean lengths, and shares of early endings."""
+    levels = len(table.study.levels) > 1
+    heads = [r"\multicolumn{2}{c}{" + column.name.translate(SPECIAL) + "}" for column in table.study.columns]
+    out = [r"\begin{tabular}{l" + "l" * levels + "rr" * len(table.study.columns) + "}", r"\toprule"]
+    out.append(" & ".join(["", *([""] * levels), *heads]) + r" \\")
+    out.append(" & ".join(["Task", *(["Level"] * levels), *["length", "early"] * len(table.study.columns)]) + r" \\")
+    out.append(r"\midrule")
+    for line in table.lines:
+        place = [line_name(line).translate(SPECIAL), *([line.level] * levels)]
+        cells = []
+        for entry in line.entries:
+            length, early = entry.known("length"), entry.known("early")
+            cells.append("-- & --" if length is None or early is None else rf"{length:.0f} & {100 * early:.0f}\%")
+        out.append(" & ".join([*place, *cells]) + r" \\")
+    return [*out, r"\bottomrule", r"\end{tabular}"]
 
 
 def _ours(entry: Entry) -> str:
     if entry.reward is None or entry.cost is None:
         return "-- & --"
-    shown = (f"{entry.reward:.2f}", f"{entry.cost:.2f}")
-    return " & ".join(rf"\textbf{{{text}}}" if entry.safe else text for text in shown)
+    shown = []
+    for what in ("reward", "cost"):
+        value, spread = f"{getattr(entry, what):.2f}", entry.spread(what)
+        shown.append((rf"\textbf{{{value}}}" if entry.safe else value) + ("" if spread is None else rf" $\pm$ {spread:.2f}"))
+    return " & ".join(shown)
 
 
 def _paper(entry: Entry) -> str:

@@ -6,16 +6,33 @@ from presa.report.paper import footnotes
 from presa.report.safety import paired_table, safety_table
 from presa.report.statistics import Interval, mean, stratified_interval
 from presa.report.tables import Entry, Line, Table
+from presa.report.warnings import IDLE, baseline, is_idle
 from presa.study.reproduce import cell_command
 
 CELL_MEANING = (
-    "normalised reward / normalised cost, means over runs (limits x seeds) of means over episodes; "
-    "**bold** is safe: cost at most 1"
+    "normalised reward / normalised cost, means ± standard deviations over runs (limits x seeds) of means over episodes, in "
+    "lines of means over tasks; **bold** is safe: cost at most 1"
 )
 
 
-def to_markdown(table: Table, facts: list[str], figures: list[tuple[str, str]], commands: list[str] | None = None) -> str:
-    """The whole report; `facts` say what was run, `figures` are (file, caption), `commands` are the study's own if None."""
+def to_markdown(
+    table: Table,
+    facts: list[str],
+    figures: list[tuple[str, str]],
+    commands: list[str] | None = None,
+    warnings: list[str] | None = None,
+    made_by: str = "",
+) -> str:
+    """The whole report.
+
+    Args:
+        table: what was found.
+        facts: what was run.
+        figures: (file, caption) of each.
+        commands: that train each run again; None for those of the study's cells.
+        warnings: what the reader must be told.
+        made_by: the command that made all of it.
+    """
     study = table.study
     head = ["task", *(["level"] if len(study.levels) > 1 else []), *(column.name for column in study.columns)]
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
@@ -33,10 +50,13 @@ def to_markdown(table: Table, facts: list[str], figures: list[tuple[str, str]], 
     parts = [
         f"# {study.title}",
         "\n".join(f"- {fact}" for fact in facts),
+        f"Made by\n\n```sh\n{made_by}\n```" if made_by else "",
+        "\n".join(f"> **Warning:** {warning}\n>" for warning in warnings or []).removesuffix("\n>"),
         f"Each cell: {CELL_MEANING}."
         + (f" In brackets the paper's ({', '.join(study.paper)}), {orientation}." if study.paper else ""),
         "\n".join(lines),
         counts,
+        "## Lengths and early endings\n\n" + lengths_table(table),
         "## How sure the safety is\n\n" + safety_table(table),
         "## Over seeds\n\n" + _over_seeds(table) if study.name == "comparison" else "",
         "## Interquartile means\n\n" + _intervals(table),
@@ -53,6 +73,12 @@ def line_name(line: Line) -> str:
     return f"{line.task}, mean of {line.average}" if line.average else line.task
 
 
+def with_spread(entry: Entry, what: str) -> str:
+    """0.40 ± 0.28"""
+    value, spread = getattr(entry, what), entry.spread(what)
+    return f"{value:.2f}" + ("" if spread is None else f" ± {spread:.2f}")
+
+
 def reward_and_cost(reward: float | None, cost: float | None) -> str:
     """0.22 / 0.03"""
     return "-" if reward is None or cost is None else f"{reward:.2f} / {cost:.2f}"
@@ -65,13 +91,36 @@ def difference(entry: Entry) -> str:
 
 
 def _cell(entry: Entry, compared: bool) -> str:
-    ours = reward_and_cost(entry.reward, entry.cost)
+    ours = f"{with_spread(entry, 'reward')} / {with_spread(entry, 'cost')}" if entry.runs else "-"
     ours = f"**{ours}**" if entry.safe else ours
     ours += f" ({entry.missing} runs missing)" if entry.missing and entry.runs else ""
     if entry.paper is None:
         return ours
     theirs = reward_and_cost(*entry.paper)
     return f"{ours} ({theirs}{f'; {difference(entry)}' if compared and entry.runs else ''})"
+
+
+def lengths_table(table: Table) -> str:
+    """Of every cell the mean length and the share of early endings, beside what cloning or the data earn."""
+    leveled = len(table.study.levels) > 1
+    head = ["task", *(["level"] if leveled else []), "baseline", *(column.name for column in table.study.columns)]
+    rows = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    for line in table.lines:
+        beside = baseline(line, table)
+        first = [line.task, *([line.level] if leveled else []), "-" if beside is None else f"{beside:.2f}"]
+        rows.append("| " + " | ".join([*first, *(length_words(entry, line, table) or "-" for entry in line.entries)]) + " |")
+    told = (
+        "Mean length of the episodes in steps · share of them that ended before the task's time limit; **idle**: it earns less "
+        f"than {IDLE:.0%} of the baseline, the reward of cloning everything, or else of the recorded segments."
+    )
+    return told + "\n\n" + "\n".join(rows)
+
+
+def length_words(entry: Entry, line: Line, table: Table) -> str:
+    """200 · 0% · **idle**"""
+    length, early = entry.known("length"), entry.known("early")
+    words = [] if length is None or early is None else [f"{length:.0f}", f"{early:.0%}"]
+    return " · ".join([*words, *(["**idle**"] if is_idle(entry, line, table) else [])])
 
 
 def _counts(table: Table) -> str:

@@ -7,17 +7,24 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from presa.report.markdown import difference, line_name
+from presa.report.markdown import difference, line_name, with_spread
 from presa.report.paper import footnotes
 from presa.report.tables import Entry, Line, Table
+from presa.report.warnings import is_idle
 from presa.study.reproduce import cell_command
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def to_page(table: Table, facts: list[str], figures: list[tuple[str, Figure, str]]) -> str:
-    """The page; `facts` say what was run, `figures` are (name, figure, caption)."""
+def to_page(
+    table: Table,
+    facts: list[str],
+    figures: list[tuple[str, Figure, str]],
+    warnings: list[str] | None = None,
+    made_by: str = "",
+) -> str:
+    """The page; `facts` say what was run, `made_by` by which command, `figures` are (name, figure, caption)."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     folder = Path(__file__).parent
@@ -25,6 +32,8 @@ def to_page(table: Table, facts: list[str], figures: list[tuple[str, Figure, str
     return environment.get_template("page.html.jinja").render(
         study=table.study,
         facts=facts,
+        warnings=warnings or [],
+        made_by=made_by,
         compared=table.compared,
         leveled=len(table.study.levels) > 1,
         lines=[_line(table, line) for line in (*table.lines, *table.averages)],
@@ -45,15 +54,19 @@ def svg(figure: Figure) -> str:
 
 
 def _line(table: Table, line: Line) -> dict[str, Any]:
-    entries = [_entry(table, entry, column.name) for entry, column in zip(line.entries, table.study.columns, strict=True)]
+    entries = [_entry(table, line, entry, column.name) for entry, column in zip(line.entries, table.study.columns, strict=True)]
     return {"name": line_name(line), "level": line.level, "average": line.average, "entries": entries}
 
 
-def _entry(table: Table, entry: Entry, column: str) -> dict[str, Any]:
+def _entry(table: Table, line: Line, entry: Entry, column: str) -> dict[str, Any]:
     return {
         "column": column,
         "reward": entry.reward,
         "cost": entry.cost,
+        "shown": [with_spread(entry, what) for what in ("reward", "cost")] if entry.runs else [],
+        "length": entry.known("length"),
+        "early": entry.known("early"),
+        "idle": not line.average and is_idle(entry, line, table),
         "safe": entry.safe,
         "missing": entry.missing,
         "paper": entry.paper,

@@ -114,12 +114,18 @@ def paired_table(table: Table) -> str:
         gains = paired_differences(table, first, other, "reward")
         if other != first and len(gains):
             costs = paired_differences(table, first, other, "cost")
-            numbers = [f"{gains.mean():+.2f}", f"{sign_test(gains):.3f}", f"{costs.mean():+.2f}", f"{sign_test(costs):.3f}"]
+            numbers = [text for values in (gains, costs) for text in (_mean_spread(values), f"{sign_test(values):.3f}")]
             rows.append("| " + " | ".join([name, *numbers, str(len(gains))]) + " |")
     told = (
-        "Mean differences over tasks, limits and seeds; p of a permutation of signs, two-sided, not corrected for many tests."
+        "Mean differences ± standard deviations over tasks, limits and seeds; p of a permutation of signs, two-sided, not "
+        "corrected for many tests."
     )
     return told + "\n\n" + "\n".join(rows) if len(rows) > 2 else ""
+
+
+def _mean_spread(values: np.ndarray) -> str:
+    """+0.10 ± 0.02"""
+    return f"{values.mean():+.2f}" + (f" ± {values.std(ddof=1):.2f}" if len(values) > 1 else "")
 
 
 def safe_cells(table: Table, column: int) -> tuple[int, int]:

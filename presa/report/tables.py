@@ -18,13 +18,28 @@ from safefeedback.tasks import find_task
 
 @dataclass(frozen=True)
 class Run:
-    """One trained policy: its normalised reward and cost, means over episodes, and the cost of each episode."""
+    """One trained policy.
+
+    Attributes:
+        cost_limit: that it was evaluated at.
+        seed: of its training.
+        reward, cost: normalised, means over episodes.
+        costs: of each episode, normalised.
+        rewards: of each episode, normalised.
+        length: of its episodes, their mean, None where that is not known.
+        early: share of the episodes that ended before the task's time limit, likewise.
+        recorded: normalised reward of the recorded segments, likewise.
+    """
 
     cost_limit: float
     seed: int
     reward: float
     cost: float
     costs: tuple[float, ...] = ()
+    rewards: tuple[float, ...] = ()
+    length: float | None = None
+    early: float | None = None
+    recorded: float | None = None
 
 
 @dataclass(frozen=True)
@@ -52,6 +67,16 @@ class Entry:
     def cost(self) -> float | None:
         """Mean over runs; at most 1 is safe."""
         return float(np.mean([run.cost for run in self.runs])) if self.runs else None
+
+    def spread(self, what: str) -> float | None:
+        """Standard deviation of "reward" or "cost" over runs (with N - 1); None of a single run."""
+        values = [getattr(run, what) for run in self.runs]
+        return float(np.std(values, ddof=1)) if len(values) > 1 else None
+
+    def known(self, what: str) -> float | None:
+        """Mean over runs of "length", "early" or "recorded"; None if it is not known of each."""
+        values = [getattr(run, what) for run in self.runs]
+        return None if not values or None in values else float(np.mean(values))
 
     def by_policy(self, what: str) -> np.ndarray:
         """ "reward" or "cost" of the runs, [policies, K]: a policy that does not depend on the limit was judged at K limits."""
@@ -140,12 +165,15 @@ def make_table(study: Study, cells: Sequence[Cell], rows: pa.Table, source: str)
 def _runs(rows: pa.Table) -> dict[tuple[str, str, str], tuple[Run, ...]]:
     """The runs by task, level and column, each the mean of its episodes."""
     keys = ["task", "level", "column", "cost_limit", "seed"]
-    asked = [("normalized_return", "mean"), ("normalized_cost", "mean"), ("normalized_cost", "list")]
+    asked = [(f"normalized_{what}", how) for what in ("return", "cost") for how in ("mean", "list")]
+    asked.append(("length", "list"))
     means = rows.group_by(keys, use_threads=False).aggregate(asked)
     found: dict[tuple[str, str, str], list[Run]] = {}
     for row in means.sort_by([(key, "ascending") for key in keys]).to_pylist():
-        reward, cost, costs = (row[f"normalized_{name}"] for name in ("return_mean", "cost_mean", "cost_list"))
-        run = Run(row["cost_limit"], row["seed"], reward, cost, tuple(costs))
+        reward, cost = row["normalized_return_mean"], row["normalized_cost_mean"]
+        rewards, costs, lengths = (tuple(row[f"{name}_list"]) for name in ("normalized_return", "normalized_cost", "length"))
+        early = float(np.mean([length < find_task(row["task"]).horizon for length in lengths]))
+        run = Run(row["cost_limit"], row["seed"], reward, cost, costs, rewards, float(np.mean(lengths)), early)
         found.setdefault((row["task"], row["level"], row["column"]), []).append(run)
     return {place: tuple(runs) for place, runs in found.items()}
 

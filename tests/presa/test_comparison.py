@@ -80,12 +80,17 @@ def test_the_report_of_any_runs(runs: Path, monkeypatch: pytest.MonkeyPatch, cap
     assert ended.value.code in (0, None)
     assert "comparison/report.html, report.md, report.tex: 4 runs, 1 were not evaluated" in capsys.readouterr().out
     text = (runs / "comparison" / "report.md").read_text()
-    assert "0.50 / 1.00" in text and "limit 10" in text and "--set nu_maximum=2" in text and "presa evaluate c" in text
+    assert (
+        "**0.50 ± 0.00 / 1.00 ± 0.71**" in text
+        and "limit 10" in text
+        and "--set nu_maximum=2" in text
+        and "presa evaluate c" in text
+    )
     assert "| BallRun | limit 20 | presa | 0.50 (0.50 to 0.50) | 1.00 (0.50 to 1.50) | 2 |" in text  # costs 0.5 and 1.5
     for name in ("curves", "reward-cost"):
         assert (runs / "comparison" / f"{name}.png").stat().st_size > 1000 and f"({name}.png)" in text
     page, latex = ((runs / "comparison" / f"report.{kind}").read_text() for kind in ("html", "tex"))
-    assert page.count("<svg") == 2 and "0.50 / 1.00" in page and "paper, same tasks" not in page
+    assert page.count("<svg") == 2 and "0.50 ± 0.00 / 1.00 ± 0.71" in page and "paper, same tasks" not in page
     assert r"presa (nu\_maximum=2)" in latex
 
 

@@ -20,6 +20,7 @@ from presa.report.tables import Table, make_table
 from presa.study.cells import RUN_SCHEMA, cell_folder
 from presa.study.grid import Cell, Scope, study_cells, task_names
 from presa.study.manifest import open_root, write_study
+from presa.study.reproduce import study_command
 from presa.study.rows import SCHEMA
 from presa.study.studies import find_study, studies
 from safefeedback.errors import InputError
@@ -131,8 +132,9 @@ def test_what_failed_is_named() -> None:
     assert facts[2:] == [
         "2 of 3 cells are finished, 1 of them with failures",
         "FAILED BallRun safety only limit10-seed0: the loss was not finite",
-        "Made by: presa study modules --source recordings --tasks BallRun --seeds 1 --precision bf16 --set presa.alpha=0.3",
     ]
+    again = "presa study modules --source recordings --tasks BallRun --seeds 1 --precision bf16 --set presa.alpha=0.3"
+    assert study_command(find_study("modules"), scope) == again
     assert "bf16 products (presa with alpha 0.3)" in facts[1]
     study, scope = find_study("table1"), Scope(("BallRun",), "recordings")
     (note,) = [fact for fact in study_facts(study, scope, study_cells(study, scope), [None] * 7) if "oracle" in fact]
@@ -162,8 +164,10 @@ def test_interquartile_means_and_their_intervals() -> None:
 
 def test_text_shows_both_and_compares_only_what_can_be_compared() -> None:
     table, _, _ = small()
-    text = to_markdown(table, ["a fact"], [("x.png", "a figure")])
-    assert "| 0.40 / 1.50 (0.19 / 0.09; +0.21 / +1.41) |" in text  # 0.4 - 0.19, 1.5 - 0.09
+    text = to_markdown(table, ["a fact"], [("x.png", "a figure")], warnings=["one", "two"], made_by="presa study x")
+    # 0.4 - 0.19, 1.5 - 0.09; the deviation of (0.2, 0.6) is 0.4 / sqrt(2), that of (0.5, 2.5) is 2 / sqrt(2)
+    assert "| 0.40 ± 0.28 / 1.50 ± 1.41 (0.19 / 0.09; +0.21 / +1.41) |" in text
+    assert "```sh\npresa study x\n```" in text and "> **Warning:** one\n>\n> **Warning:** two\n" in text
     assert "| **0.95 / 0.30** (1 runs missing) (0.96 / 0.00; -0.01 / +0.30) |" in text
     assert (
         "presa train datasets/BallRun-length64-pairs10000 --algorithm presa --preset paper-bullet --labels limit10-noise0"
@@ -171,15 +175,16 @@ def test_text_shows_both_and_compares_only_what_can_be_compared() -> None:
     )
     assert "- a fact" in text and "![a figure](x.png)" in text and "| PreSa | 1 of 2 | 2 of 2 |" in text
     other = to_markdown(small("recordings")[0], [], [])
-    assert "| 0.40 / 1.50 (0.19 / 0.09) |" in other and "+0.21" not in other and "for orientation" in other
+    assert "| 0.40 ± 0.28 / 1.50 ± 1.41 (0.19 / 0.09) |" in other and "+0.21" not in other and "for orientation" in other
     latex = to_latex(small("recordings")[0], ["a fact"])
     assert (
         latex.startswith("% a fact")
         and "% in grey: the paper's, for orientation only" in latex
         and "% BallRun PreSa: presa train" in latex
     )
-    latex = to_latex(table, [])
-    assert "orientation" not in latex
+    latex = to_latex(table, [], ["one"], "presa study x")
+    assert "orientation" not in latex and "% WARNING: one" in latex and "% Made by: presa study x" in latex
+    assert r"0.40 $\pm$ 0.28 & 1.50 $\pm$ 1.41 \\" in latex and r"BallRun & -- & -- & 100 & 0\% & 100 & 0\% \\" in latex
     assert r"\textbf{0.95} & \textbf{0.30} \\" in latex and r"\textcolor{gray}{0.19} & \textcolor{gray}{0.09}" in latex
     widths = {line.count("&") for line in latex.splitlines() if line.startswith(("BallRun", "CarRun", "BulletGym", "Task"))}
     assert widths == {6}

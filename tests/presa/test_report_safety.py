@@ -63,7 +63,7 @@ def test_pairs_are_of_the_same_task_limit_and_seed() -> None:
     assert paired_differences(table, 2, 1, "reward") == pytest.approx([0.4, 0.2])
     assert paired_differences(table, 2, 0, "reward").size == 0
     text = paired_table(table)
-    assert "| safety only | +0.30 | 0.500 | -1.40 | 0.500 | 2 |" in text and "preference only" not in text
+    assert "| safety only | +0.30 ± 0.14 | 0.500 | -1.40 ± 1.41 | 0.500 | 2 |" in text and "preference only" not in text
     assert paired_table(small()[0]) == ""  # a study that compares nothing
     assert safe_cells(table, 2) == (1, 1) and safe_cells(table, 1) == (0, 1) and safe_cells(table, 0) == (0, 0)
     assert "**0.10** · 0% · 0.20" in safety_table(table) and "2.50 · 50% · 2.50" in safety_table(table)

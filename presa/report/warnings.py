@@ -1,0 +1,110 @@
+"""What whoever reads a report must be told: methods that nothing tells apart, policies that did not move, idle, or fell."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from itertools import combinations
+from pathlib import Path
+
+from presa.report.safety import CLONES_EVERYTHING, paired_differences, sign_test
+from presa.report.tables import Entry, Line, Table
+from presa.runs.records import read_metrics
+
+SIGNIFICANT = 0.05
+FEWEST = 6  # differences whose signs can give p < 0.05: 2 / 2^6
+IDLE = 0.25  # of what cloning, or the data, earn
+MANY_EARLY = 0.1  # share of the episodes
+AT_REFERENCE = {"p_safe": 0.5, "p_unsafe": 0.5, "preference_loss": math.log(2)}  # of a policy that is its reference
+NEAR = 0.005
+SHOWN = 3  # examples of each kind
+
+
+def table_warnings(table: Table) -> list[str]:
+    """What a table's numbers hide, a sentence each."""
+    return [*_same_policies(table), *_not_told_apart(table), *_idle_or_fallen(table)]
+
+
+def unmoved(folders: Iterable[Path]) -> list[str]:
+    """Names the runs whose policy hardly moved from its cloned reference, as their last report shows."""
+    found = []
+    for folder in folders:
+        last = ([line for line in read_metrics(folder) if line["stage"] == "main"] or [{}])[-1]
+        seen = {name: last[name] for name in AT_REFERENCE if last.get(name) is not None}
+        if seen and all(abs(value - AT_REFERENCE[name]) < NEAR for name, value in seen.items()):
+            found.append(f"{folder} ({', '.join(f'{name} {value:.3f}' for name, value in seen.items())})")
+    if not found:
+        return []
+    return [f"hardly moved from the cloned reference, and act as it does (more steps, or a larger rate): {_some(found)}"]
+
+
+def baseline(line: Line, table: Table) -> float | None:
+    """What cloning everything earns in a line, or else what the recorded segments earn; None if neither is known."""
+    for entry, column in zip(line.entries, table.study.columns, strict=True):
+        if column.algorithm in CLONES_EVERYTHING and entry.reward is not None:
+            return entry.reward
+    return next((recorded for entry in line.entries if (recorded := entry.known("recorded")) is not None), None)
+
+
+def is_idle(entry: Entry, line: Line, table: Table) -> bool:
+    """Whether a cell earns next to nothing beside cloning or the data."""
+    beside = baseline(line, table)
+    return beside is not None and entry.reward is not None and beside > 0 and entry.reward < IDLE * beside
+
+
+def _same_policies(table: Table) -> list[str]:
+    """Columns whose runs played the same episodes, step for step as far as rewards and costs tell."""
+    found = []
+    for one, other in combinations(range(len(table.study.columns)), 2):
+        same = count = 0
+        for line in table.lines:
+            runs = [{(run.cost_limit, run.seed): run for run in line.entries[index].runs} for index in (one, other)]
+            for key in runs[0].keys() & runs[1].keys():
+                first, second = runs[0][key], runs[1][key]
+                count += 1
+                same += bool(first.rewards) and (first.rewards, first.costs) == (second.rewards, second.costs)
+        if same:
+            names = " and ".join(table.study.columns[index].name for index in (one, other))
+            found.append(f"{names} played the very same episodes in {same} of {count} runs: there they are one policy")
+    return found
+
+
+def _not_told_apart(table: Table) -> list[str]:
+    pairs, few = [], 0
+    for one, other in combinations(range(len(table.study.columns)), 2):
+        gains, costs = (paired_differences(table, one, other, what) for what in ("reward", "cost"))
+        if not len(gains):
+            continue
+        few = max(few, len(gains))
+        if min(sign_test(gains), sign_test(costs)) >= SIGNIFICANT:
+            pairs.append(" and ".join(table.study.columns[index].name for index in (one, other)))
+    if not pairs:
+        return []
+    if few < FEWEST:
+        return [
+            f"no two methods can be told apart by {few} paired run{'s' * (few > 1)}: no test reaches p < {SIGNIFICANT} with "
+            f"fewer than {FEWEST} of the same task, limit and seed"
+        ]
+    return [f"cannot be told apart, in reward or in cost (p of {SIGNIFICANT} or more): {'; '.join(pairs)}"]
+
+
+def _idle_or_fallen(table: Table) -> list[str]:
+    idle, fallen = [], []
+    for line in table.lines:
+        for entry, column in zip(line.entries, table.study.columns, strict=True):
+            where = ", ".join(part for part in (column.name, line.task, line.level) if part)
+            if is_idle(entry, line, table):
+                idle.append(f"{where} ({entry.reward:.2f} beside {baseline(line, table):.2f})")
+            if (early := entry.known("early")) is not None and early > MANY_EARLY:
+                fallen.append(f"{where} ({early:.0%})")
+    found = []
+    if idle:
+        found.append(f"idle, which is safe for nothing (below {IDLE:.0%} of what cloning or the data earn): {_some(idle)}")
+    if fallen:
+        found.append(f"ended early in more than {MANY_EARLY:.0%} of the episodes, and so cost and earn less: {_some(fallen)}")
+    return found
+
+
+def _some(names: list[str]) -> str:
+    more = len(names) - SHOWN
+    return "; ".join(names[:SHOWN]) + (f"; and {more} more, marked in the tables" if more > 0 else "")
