@@ -24,6 +24,7 @@ def pages() -> dict[str, str]:
         "presa": commands("presa"),
         "algorithms": algorithms(),
         "variants": variants(),
+        "benchmark": frozen(),
     }
 
 
@@ -62,6 +63,21 @@ def algorithms() -> str:
             for name, values in PRESETS.items()
         )
     )
+    return "\n\n".join(parts) + "\n"
+
+
+def frozen() -> str:
+    """The frozen datasets of the benchmark's version 1."""
+    from safefeedback.dataset.benchmark import benchmark
+
+    found = benchmark()
+    parts = [
+        f"# The benchmark's frozen pairs\n\nVersion {found.version}; [the benchmark](../benchmark.md) says how they are used. "
+        "`safefeedback build` prints the content hash, and `safefeedback verify` makes every window and label again."
+    ]
+    for task, content in found.content.items():
+        rows = f"| recordings, sha256 | `{found.recordings[task]}` |\n| content, sha256 | `{content}` |"
+        parts.append(f"## {task}\n\n    {found.command(task)}\n\n| | |\n|---|---|\n{rows}")
     return "\n\n".join(parts) + "\n"
 
 

@@ -24,6 +24,8 @@ FENCE = re.compile(r"(?:<!-- in the tests: (?P<extra>.*?) -->\n)?```(?P<kind>sh|
 RUN = (
     "tutorial",
     "how-to/python",
+    "how-to/compare",
+    "how-to/export",
     "how-to/recordings",
     "how-to/noise",
     "how-to/label-sets",
@@ -64,6 +66,17 @@ def test_it_builds_without_a_warning(tmp_path: Path) -> None:
         assert (tmp_path / "site" / ("" if name.name == "index" else name) / "index.html").is_file(), name
     hosts = set(re.findall(r"""(?:src|href)=["']https?://([^/"']+)""", home))
     assert hosts <= {"squidfunk.github.io", "zensical.org"}, "pages load nothing from elsewhere"  # credits, as links
+
+
+def test_no_link_is_dead() -> None:
+    """Of what is read in the repository; the pages' own links are checked when they are built."""
+    dead = []
+    for page in [*ROOT.glob("*.md"), *(ROOT / "cards").rglob("*.md")]:
+        for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+            target = link.partition("#")[0]
+            if target and "://" not in target and not (page.parent / target).exists():
+                dead.append(f"{page.relative_to(ROOT)}: {link}")
+    assert not dead
 
 
 def test_the_reference_has_every_option_and_setting() -> None:

@@ -61,7 +61,7 @@ def failed(file: Path, sample: int | None = 0) -> list[str]:
 def test_what_was_submitted_is_what_it_says(submitted: Path, tmp_path: Path) -> None:
     checks = {check.name: check for check in check_results(submitted, None)}
     assert not [check for check in checks.values() if check.problems]
-    assert checks["episodes"].note.startswith("6 of 6 episodes played again")
+    assert checks["episodes"].note.startswith("6 of 6 episodes played again, 6 agree")
     assert "not the benchmark's: limit20-seed0: its dataset is not the benchmark's" in checks["protocol"].note
     with zipfile.ZipFile(submitted) as archive:
         found = json.loads(archive.read("results.json"))
