@@ -43,7 +43,7 @@ def main() -> None:
         panel.spines[["top", "right"]].set_visible(False)
     panels[1].axvline(1, color="black", linestyle=":", linewidth=1)
     panels[1].text(1.03, -0.38, "the limit", fontsize=8, va="center")
-    panels[1].set(xlim=(-0.1, 4.15))
+    panels[1].set(xlim=(-0.1, 4.15), xticks=range(5), xticklabels=[0, 1, 2, 3, "4 or more"])
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False, fontsize=8)
     figure.savefig(HERE / "figure.png", dpi=110, metadata={"Software": None})
