@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from safefeedback.errors import InputError
-from safefeedback.feedback.annotators import Boundary, Panel, Rates
+from safefeedback.feedback.annotators import ANNOTATORS, Boundary, Drift, Panel, Rates, Threshold
 from safefeedback.feedback.consensus import dawid_skene, majority
 from safefeedback.feedback.labels import prefer_by_return, window_sum
 from safefeedback.feedback.recipe import Recipe
 from safefeedback.feedback.sampling import SAMPLERS, sample
-from safefeedback.feedback.teachers import TEACHERS, Teacher
+from safefeedback.feedback.teachers import TEACHERS, Teacher, speeds
 from safefeedback.feedback.variants import canonical, parse
 from safefeedback.tasks import tasks
 from safefeedback.types import Episodes, Source
@@ -105,6 +105,51 @@ def test_errors_near_the_limit_follow_the_probit():
     assert within(int((labels[:, 0] == 0).sum()), 0.5, 20_000) and within(int((labels[:, 1] == 1).sum()), 0.02275, 20_000)
 
 
+def test_the_line_drawn_elsewhere_by_hand():
+    costs = np.array([[0.0, 1.0], [2.0, 2.1], [4.0, 8.1]])
+    clean = (costs <= 4).astype(np.float32)
+    said = {name: ANNOTATORS[name](clean, costs, 4.0, rng())[0].tolist() for name in ("any-violation", "strict", "lenient")}
+    assert said == {
+        "any-violation": [[1, 0], [0, 0], [0, 0]],
+        "strict": [[1, 1], [1, 0], [0, 0]],
+        "lenient": [[1, 1], [1, 1], [1, 0]],
+    }
+    assert Threshold(1.0)(clean, costs, 4.0, rng())[0].tolist() == clean.tolist()
+
+
+def test_a_line_that_drifts_by_hand():
+    """From 1 to 0.5 of the limit over four pairs, and then no further: 4, 3.5, 3, 2.5, 2, 2."""
+    costs = np.tile([[2.0, 3.2]], (6, 1))
+    labels, _ = Drift(over=4)(np.ones((6, 2), np.float32), costs, 4.0, rng())
+    assert labels.tolist() == [[1, 1], [1, 1], [1, 0], [1, 0], [1, 0], [1, 0]]
+    few, _ = Drift(over=4)(np.ones((3, 2), np.float32), costs[:3], 4.0, rng())
+    assert few.tolist() == labels[:3].tolist()
+    assert Drift(end=0.0, over=1)(np.ones((6, 2), np.float32), costs, 4.0, rng())[0][1:].sum() == 0
+
+
+def test_halo_prefers_the_safe_side_at_its_rate_and_a_tie_stays_one():
+    returns = np.tile([[1.0, 2.0], [1.0, 2.0], [1.0, 1.0]], (4000, 1))
+    safe = np.tile(np.array([[1.0, 0.0], [1.0, 1.0], [1.0, 0.0]], np.float32), (4000, 1))
+    preference, marks, _ = Teacher(halo=0.25)(returns, returns, rng(), safe)
+    kinds = preference.reshape(-1, 3)
+    assert (kinds[:, 1] == 1).all() and (kinds[:, 2] == 0.5).all() and within(int((kinds[:, 0] == 0).sum()), 0.25, 4000)
+    np.testing.assert_array_equal(marks["preference_halo"].reshape(-1, 3)[:, 0], kinds[:, 0] == 0)
+    few, _, _ = Teacher(halo=0.25)(returns[:9], returns[:9], rng(), safe[:9])
+    np.testing.assert_array_equal(few, preference[:9])
+    always, _, _ = Teacher(halo=1.0, beta=1.0)(returns, returns, rng(), safe)
+    assert (always.reshape(-1, 3)[:, 0] == 0).all()
+
+
+def test_speed_is_how_far_observations_move_by_hand():
+    """Two episodes; the dimensions' largest values are 1 and 10; nothing moves at a first step."""
+    seen = np.array([[0, 0], [3, 4], [3, 4], [0, 10], [0, 0]], np.float32) / np.array([3, 1], np.float32)
+    nothing = np.zeros(5)
+    actions, bounds = np.zeros((5, 2), np.float32), np.array([0, 3, 5])
+    episodes = Episodes(tasks()["BallRun"], seen, actions, nothing, nothing, bounds, Source("file", "", ""))
+    assert speeds(episodes).tolist() == pytest.approx([0, math.hypot(1, 0.4), 0, 0, 1])
+    assert Teacher(score="speed").needs_steps and not Teacher(score="speed").needs_advantages
+
+
 def test_majority_by_hand():
     votes = np.array([[1, 1, 0], [0, 1, NAN], [NAN, NAN, NAN], [0.5, 0.5, 1]], np.float32)
     np.testing.assert_array_equal(majority(votes), [1, NAN, NAN, 0.5])  # a split vote is no answer
@@ -144,6 +189,9 @@ def test_a_choice_is_written_in_one_way(text: str, written: str):
     ("option", "text", "message"),
     [
         ("teacher", "kind", "--teacher has no 'kind': choose from oracle, boltzmann"),
+        ("teacher", "halo:halo=2", r"--teacher halo: halo must lie in \[0, 1\], not 2"),
+        ("safety_noise", "lenient:factor=-1", "lenient: factor must be 0 or a positive share of the limit, not -1"),
+        ("safety_noise", "drift:over=0", "over must be at least 1 pair, not 0"),
         ("teacher", "boltzmann:beta", "takes settings as name=value, not 'beta'"),
         ("teacher", "boltzmann:beta=x", "beta must be a number, not 'x'"),
         ("teacher", "boltzmann:beta=nan", "beta must be a number, not 'nan'"),

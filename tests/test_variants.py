@@ -35,7 +35,9 @@ class Contrary:
     def scores(self, episodes: Any, pairs: Any) -> None:
         return None
 
-    def __call__(self, scores: np.ndarray, returns: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, dict, dict]:
+    def __call__(
+        self, scores: np.ndarray, returns: np.ndarray, rng: np.random.Generator, safe: np.ndarray | None = None
+    ) -> tuple[np.ndarray, dict, dict]:
         preference = np.where(returns[:, 0] == returns[:, 1], 0.5, returns[:, 0] > returns[:, 1]).astype(np.float32)
         return preference, {}, {"mistaken": 0, "skipped": 0, "equal": 0}
 

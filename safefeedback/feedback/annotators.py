@@ -3,6 +3,8 @@
     --safety-noise rates:miss=0.2,false_alarm=0.05
     --safety-noise boundary:scale=1.5
     --safety-noise panel:miss=0.1/0.2/0.3,false_alarm=0.1/0.1/0.1,consensus=dawid-skene
+    --safety-noise lenient:factor=1.5
+    --safety-noise drift:end=0.5,over=10000
 
 A miss calls an unsafe segment safe; a false alarm calls a safe one unsafe. An annotator is a frozen dataclass of its
 settings, called as `annotator(clean, costs, segment_limit, rng) -> labels, marks`.
@@ -18,6 +20,7 @@ import numpy as np
 
 from safefeedback.errors import InputError
 from safefeedback.feedback.consensus import CONSENSUS
+from safefeedback.feedback.labels import safe_by_cost
 from safefeedback.feedback.teachers import DECIMALS
 from safefeedback.feedback.variants import check_share
 from safefeedback.randomness import uniforms
@@ -94,8 +97,58 @@ class Panel:
         return np.where(np.isnan(clean), np.nan, labels).astype(np.float32), {"is_safe_votes": votes}
 
 
+def _check_factor(name: str, value: float) -> None:
+    """Raises InputError unless the value can be a share of the limit."""
+    if not 0 <= value <= 1e6:
+        raise InputError(f"{name} must be 0 or a positive share of the limit, not {value}")
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """One annotator who draws the line elsewhere (severity and leniency of raters): a segment is called safe if its cost is at
+    most `factor` times the limit; at 0 any violation is unsafe."""
+
+    factor: float = 1.0
+
+    def __post_init__(self) -> None:
+        _check_factor("factor", self.factor)
+
+    def __call__(self, clean: np.ndarray, costs: np.ndarray, segment_limit: float, rng: np.random.Generator) -> Judgement:
+        return safe_by_cost(costs, self.factor * segment_limit), {}
+
+
+@dataclass(frozen=True)
+class Drift:
+    """One annotator whose line moves while labelling (rater drift): from `start` times the limit at the first pair to `end`
+    times the limit after `over` pairs, in the order of the draw, and there it stays."""
+
+    start: float = 1.0
+    end: float = 0.5
+    over: int = 10_000
+
+    def __post_init__(self) -> None:
+        _check_factor("start", self.start)
+        _check_factor("end", self.end)
+        if self.over < 1:
+            raise InputError(f"over must be at least 1 pair, not {self.over}")
+
+    def __call__(self, clean: np.ndarray, costs: np.ndarray, segment_limit: float, rng: np.random.Generator) -> Judgement:
+        passed = np.minimum(np.arange(len(costs)) / self.over, 1.0)
+        factor = self.start + (self.end - self.start) * passed
+        return (costs <= factor[:, None] * segment_limit).astype(np.float32), {}
+
+
 Annotator = Callable[[np.ndarray, np.ndarray, float, np.random.Generator], Judgement]
-ANNOTATORS: dict[str, Annotator] = {"none": Exact(), "rates": Rates(), "boundary": Boundary(), "panel": Panel()}
+ANNOTATORS: dict[str, Annotator] = {
+    "none": Exact(),
+    "rates": Rates(),
+    "boundary": Boundary(),
+    "panel": Panel(),
+    "any-violation": Threshold(0.0),
+    "strict": Threshold(0.5),
+    "lenient": Threshold(2.0),
+    "drift": Drift(),
+}
 
 
 def _err(clean: np.ndarray, error: np.ndarray, rng: np.random.Generator) -> Judgement:

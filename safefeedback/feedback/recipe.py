@@ -246,7 +246,7 @@ def label(
                 f"--teacher {labelling.teacher} judges by single steps, so the recordings are needed: --source FILE"
             )
         judged = returns if scores is None else scores
-        preference, marks, facts = teacher(judged, returns, stream(seed, "teacher"))
+        preference, marks, facts = teacher(judged, returns, stream(seed, "teacher"), clean_safe)
         history = (*history, {"stage": "teach", "teacher": labelling.teacher, **facts})
     if labelling.safety_noise != "none":
         annotator = parse(labelling.safety_noise, ANNOTATORS, "--safety-noise")

@@ -1,9 +1,10 @@
 """Simulated teachers who give preferences (B-Pref, arXiv 2111.03026, section 3; same names).
 
-A teacher is a frozen dataclass of its settings, called as `teacher(scores, returns, rng)`.
+A teacher is a frozen dataclass of its settings, called as `teacher(scores, returns, rng, safe)`.
 
 --teacher oracle                        the larger return is preferred (PreSa)
 --teacher boltzmann:beta=2              answers by chance, P = sigmoid(beta * difference)
+--teacher halo:halo=0.5                 prefers the safe side of a pair half of the time, whatever it earns
 --teacher mistake:eps_mistake=0.2       any setting can be added to any of the names: they only differ in defaults
 """
 
@@ -42,8 +43,11 @@ class Teacher:
             equal if |difference| < eps_equal, and skipped if both returns lie more than 1 - eps_skip below the mean.
             "reward": in the task's own reward, as in B-Pref: equal if |difference| < eps_equal * the mean return of a
             segment, skipped if both returns are below eps_skip * that mean.
-        score: "return", or "advantage": the sum of the advantages given for every recorded step, the regret preference
-            model (arXiv 2206.02231).
+        score: "return"; "advantage", the sum of the advantages given for every recorded step, the regret preference model
+            (arXiv 2206.02231); or "speed", how far the observation moves from step to step, summed over the segment: a viewer
+            who takes speed for progress.
+        halo: where one segment of a pair is safe and the other is not, probability that the safe one is preferred whatever
+            the scores (halo effect: Thorndike, 1920).
     """
 
     beta: float = math.inf
@@ -53,6 +57,7 @@ class Teacher:
     eps_equal: float = 0.0
     unit: str = "differences"
     score: str = "return"
+    halo: float = 0.0
 
     def __post_init__(self) -> None:
         if not self.beta >= 0:
@@ -60,17 +65,18 @@ class Teacher:
         if not 0 < self.gamma <= 1:
             raise InputError(f"gamma must be more than 0 and at most 1, not {self.gamma}")
         check_share("eps_mistake", self.eps_mistake)
+        check_share("halo", self.halo)
         for name in ("eps_skip", "eps_equal"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise InputError(f"{name} must be 0 or more, not {getattr(self, name)}")
-        for name, allowed in (("unit", ("differences", "reward")), ("score", ("return", "advantage"))):
+        for name, allowed in (("unit", ("differences", "reward")), ("score", ("return", "advantage", "speed"))):
             if getattr(self, name) not in allowed:
                 raise InputError(f"{name} must be {' or '.join(allowed)}, not '{getattr(self, name)}'")
 
     @property
     def needs_steps(self) -> bool:
         """Whether the score is more than the segment's return, so that the recorded steps are needed."""
-        return self.gamma < 1 or self.needs_advantages
+        return self.gamma < 1 or self.score != "return"
 
     @property
     def needs_advantages(self) -> bool:
@@ -85,12 +91,19 @@ class Teacher:
         """
         if not self.needs_steps:
             return None
-        values = episodes.advantages if self.needs_advantages else episodes.rewards
+        known = {
+            "return": lambda: episodes.rewards,
+            "advantage": lambda: episodes.advantages,
+            "speed": lambda: speeds(episodes),
+        }
+        values = known[self.score]()
         if values is None:
             raise InputError("--teacher regret needs --advantages FILE: the advantage of every recorded step")
         return window_sum(values, pairs.rows(episodes), pairs.length, self.gamma)
 
-    def __call__(self, scores: np.ndarray, returns: np.ndarray, rng: np.random.Generator) -> Answers:
+    def __call__(
+        self, scores: np.ndarray, returns: np.ndarray, rng: np.random.Generator, safe: np.ndarray | None = None
+    ) -> Answers:
         """What the teacher says about pairs.
 
         A tie of scores stays a tie, whatever the teacher; of the rest, a skipped pair is not answered, an equal one is a tie.
@@ -98,21 +111,26 @@ class Teacher:
         Args:
             scores: float64 [N, 2], what it judges by.
             returns: float64 [N, 2], by which it skips and calls equal.
-            rng: the stream to draw from, two numbers a pair.
+            rng: the stream to draw from, two numbers a pair, three with halo.
+            safe: float32 [N, 2], which segments are safe; None where that is not told, and halo does nothing.
 
         Returns:
             The preferences, float32 [N]; row by row, what was done: `preference_probability` float32 (that segment 1 is
-            preferred, before mistakes), `preference_mistaken`, `preference_skipped`, `preference_equal` bool; and counts and
-            scales for the history.
+            preferred, before halo and mistakes), `preference_mistaken`, `preference_skipped`, `preference_equal` and, with
+            halo, `preference_halo` bool; and counts and scales for the history.
 
         Raises:
             InputError: if the unit is "reward" and the mean return is not positive, which leaves B-Pref's margins undefined.
         """
-        drawn = uniforms(rng, len(scores), 2)
+        drawn = uniforms(rng, len(scores), 3 if self.halo else 2)
         difference, scale = _difference(scores, self.unit)
         tie = difference == 0
         probability = np.round(_sigmoid(self.beta, difference / scale), DECIMALS).astype(np.float32)
         preference = np.where(tie, 0.5, drawn[:, 0] < probability) if self.beta < math.inf else prefer_by_return(scores)
+        swayed = np.zeros(len(scores), bool)
+        if self.halo and safe is not None:
+            swayed = ~tie & (safe[:, 0] + safe[:, 1] == 1) & (drawn[:, 2] < self.halo)
+            preference = np.where(swayed, safe[:, 1], preference)
         mistaken = ~tie & (drawn[:, 1] < self.eps_mistake)
         preference = np.where(mistaken, 1 - preference, preference)
         equal, skipped, margin = _margins(self, returns)
@@ -123,6 +141,7 @@ class Teacher:
             "preference_mistaken": mistaken & ~equal & ~skipped,
             "preference_skipped": skipped,
             "preference_equal": equal & ~skipped,
+            **({"preference_halo": swayed & ~equal & ~skipped} if self.halo else {}),
         }
         facts = {name.removeprefix("preference_"): int(marks[name].sum()) for name in list(marks)[1:]}
         return preference, marks, {**facts, "scale": scale, "margin": margin}
@@ -136,6 +155,8 @@ TEACHERS = {
     "skip": Teacher(eps_skip=0.1),
     "equal": Teacher(eps_equal=0.1),
     "regret": Teacher(score="advantage"),
+    "speed": Teacher(score="speed"),
+    "halo": Teacher(halo=0.25),
     # B-Pref's six, with its own parameters and units
     "bpref-oracle": Teacher(unit="reward"),
     "bpref-stochastic": Teacher(beta=1.0, unit="reward"),
@@ -144,6 +165,18 @@ TEACHERS = {
     "bpref-skip": Teacher(eps_skip=0.1, unit="reward"),
     "bpref-equal": Teacher(eps_equal=0.1, unit="reward"),
 }
+
+
+def speeds(episodes: Episodes) -> np.ndarray:
+    """How far the observation of each step lies from the one before, in units of each dimension's largest absolute value; 0 at
+    an episode's first step; float64 [T]."""
+    total = np.zeros(len(episodes.observations))
+    for column in episodes.observations.T.astype(np.float64):  # one after another: the same sum on every processor
+        moved = np.diff(column, prepend=column[:1]) / (np.abs(column).max() or 1.0)
+        total += moved * moved
+    distance = np.sqrt(total)
+    distance[episodes.bounds[:-1]] = 0.0
+    return distance
 
 
 def _difference(values: np.ndarray, unit: str) -> tuple[np.ndarray, float]:
