@@ -1,6 +1,6 @@
 """Croissant metadata of a dataset, with the vocabulary for responsible AI that NeurIPS asks for.
 
-Formats: https://docs.mlcommons.org/croissant/docs/croissant-spec.html (1.0) and croissant-rai-spec.html (1.0).
+Format: https://docs.mlcommons.org/croissant/docs/croissant-spec-1.1.html; the context is the one that mlcroissant writes.
 """
 
 from __future__ import annotations
@@ -8,10 +8,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from safefeedback.dataset.card import PRESA_CITATION, describe, limitations, sets_by_people
-from safefeedback.dataset.history import describe_history
+from safefeedback.dataset.card import PRESA_CITATION, describe
 from safefeedback.dataset.manifest import LabelSetManifest, Manifest
-from safefeedback.dataset.people import describe_study
+from safefeedback.publish.responsible import provenance, responsible
 
 CONTEXT = {
     "@language": "en",
@@ -27,6 +26,7 @@ CONTEXT = {
     "dataCollection": "cr:dataCollection",
     "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
     "dct": "http://purl.org/dc/terms/",
+    "description": {"@container": "@language"},
     "equivalentProperty": "cr:equivalentProperty",
     "examples": {"@id": "cr:examples", "@type": "@json"},
     "extract": "cr:extract",
@@ -41,9 +41,11 @@ CONTEXT = {
     "jsonPath": "cr:jsonPath",
     "key": "cr:key",
     "md5": "cr:md5",
+    "name": {"@container": "@language"},
     "parentField": "cr:parentField",
     "path": "cr:path",
     "personalSensitiveInformation": "cr:personalSensitiveInformation",
+    "prov": "http://www.w3.org/ns/prov#",
     "rai": "http://mlcommons.org/croissant/RAI/",
     "recordSet": "cr:recordSet",
     "references": "cr:references",
@@ -99,7 +101,7 @@ def metadata(manifest: Manifest, sets: dict[str, LabelSetManifest], place: str, 
     return {
         "@context": CONTEXT,
         "@type": "sc:Dataset",
-        "conformsTo": ["http://mlcommons.org/croissant/1.0", "http://mlcommons.org/croissant/RAI/1.0"],
+        "conformsTo": ["http://mlcommons.org/croissant/1.1", "http://mlcommons.org/croissant/RAI/1.0"],
         "name": place.split("/")[-1],
         "description": describe(manifest),
         "url": url,
@@ -113,7 +115,8 @@ def metadata(manifest: Manifest, sets: dict[str, LabelSetManifest], place: str, 
         ],
         "citeAs": "\n\n".join(text for text in (PRESA_CITATION, source.citation.strip()) if text),
         "isLiveDataset": False,
-        **_responsible(manifest, sets),
+        **responsible(manifest, sets),
+        **provenance(manifest, sets),
         "distribution": [
             {
                 "@type": "cr:FileObject",
@@ -166,45 +169,6 @@ def _records(name: str, path: str, columns: tuple[str, ...], shape: dict[str, in
             if column in ("observations", "actions"):
                 dim = shape["observation_dim" if column == "observations" else "action_dim"]
                 field["description"] += f", {shape['length']} steps of {dim} numbers"
-                field |= {"repeated": True}
+                field |= {"isArray": True, "arrayShape": str(shape["length"] * dim)}
             fields.append(field)
     return {"@type": "cr:RecordSet", "@id": name, "name": name, "field": fields}
-
-
-def _responsible(manifest: Manifest, sets: dict[str, LabelSetManifest]) -> dict[str, Any]:
-    """The fields of the RAI vocabulary, from what the manifests say."""
-    recipe, people = manifest.recipe, sets_by_people(sets)
-    protocol = (
-        "Preferences are computed from the recorded rewards of the two segments, safety labels from their recorded costs, and "
-        f"altered as the recipe says: teacher {recipe.teacher}, safety noise {recipe.safety_noise}, safety labels "
-        f"flipped {recipe.noise:g}, of preferences {recipe.preference_noise:g}."
-    )
-    protocol += f" People answered for the label sets {', '.join(people)}." if people else ""
-    studies = {name: one.answers.study for name, one in sets.items() if one.answers is not None and one.answers.study}
-    told = {name: describe_study(study) for name, study in studies.items()}
-    protocol += "".join(f" {name}: {' '.join(sentences)}" for name, sentences in told.items())
-    texts = [json.dumps(one, ensure_ascii=False) for study in studies.values() for one in study["read"]]
-    protocol += f" What people read, and under which conditions: {' '.join(texts)}" if texts else ""
-    file = f"{manifest.source.file}, sha256 {manifest.source.fingerprint}"
-    return {
-        "rai:dataCollection": f"{describe(manifest)} The recordings are the file {file}.",
-        "rai:dataCollectionType": ["Simulations", "Secondary Data analysis"],
-        "rai:dataPreprocessingProtocol": describe_history(manifest.history),
-        "rai:dataAnnotationProtocol": protocol,
-        "rai:dataAnnotationPlatform": [f"safefeedback {manifest.version}"],
-        "rai:annotatorDemographics": ["none: the labels are computed"] if not people else ["not recorded"],
-        **({"rai:dataAnnotationAnalysis": [f"{name}: {' '.join(one[1:])}" for name, one in told.items()]} if told else {}),
-        **({"rai:annotationsPerItem": str(max(one["overlap"] for one in studies.values()))} if studies else {}),
-        "rai:dataLimitations": limitations(manifest, sets),
-        "rai:dataBiases": [
-            "The segments show what the policies that were recorded did, and how often; other behaviour is absent."
-        ],
-        "rai:dataUseCases": [
-            "Learning and comparing safe policies from preferences and binary safety labels, offline, in simulation."
-        ],
-        "rai:dataSocialImpact": "A policy that is safe on this data is not shown to be safe on a real robot.",
-        "rai:personalSensitiveInformation": [
-            "Of people, answers without names, and days for times." if people else "None: simulated robots."
-        ],
-        "rai:dataReleaseMaintenancePlan": "Versions are tags of the repository; README.md lists what each one changed.",
-    }
