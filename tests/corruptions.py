@@ -15,7 +15,9 @@ import pyarrow.parquet as pq
 from safefeedback.dataset import card, stats
 from safefeedback.dataset.content import ColumnHashes, content_hash
 from safefeedback.dataset.reading import open_dataset
-from safefeedback.dataset.store import recipe_hash
+from safefeedback.dataset.store import by_split, recipe_hash
+from safefeedback.dataset.structure import SCALARS
+from safefeedback.dataset.tables import scalars_table
 from safefeedback.feedback.recipe import Recipe
 from safefeedback.files import file_sha256
 from safefeedback.tasks import Task
@@ -53,7 +55,9 @@ def mend(folder: Path) -> None:
         }
         columns: dict[str, str] = {}
         for name in manifest["files"]:
-            table, shard = name.split("/")
+            table, _, shard = name.rpartition("/")
+            if table == SCALARS:
+                continue
             split = shard.split("-")[0]
             content, found = pq.read_table(folder / name), ColumnHashes()
             manifest["splits"][split] = len(content)
@@ -68,6 +72,11 @@ def mend(folder: Path) -> None:
     edit(folder, hashes)
     feedback = open_dataset(folder).feedback()
     edit(folder, lambda manifest: manifest.update(statistics=stats.statistics(feedback, len(LENGTHS))))
+    for split, part in by_split(feedback).items():
+        file = folder / SCALARS / f"{split}-00000-of-00001.parquet"
+        pq.write_table(scalars_table(part).replace_schema_metadata(pq.read_schema(file).metadata), file)
+        path, now = file.relative_to(folder).as_posix(), {"bytes": file.stat().st_size, "sha256": file_sha256(file)}
+        edit(folder, lambda manifest, path=path, now=now: manifest["files"].update({path: now}))
     card.rewrite(open_dataset(folder))
 
 
@@ -146,6 +155,14 @@ def other_limit(folder: Path) -> None:
     edit(folder, lambda manifest: manifest["recipe"].update(cost_limit=40.0))
 
 
+def scalars_that_disagree(folder: Path) -> None:
+    """A cost that the oracle does not know, in a file whose sha256 recipe.json has."""
+    rewrite(folder, SCALARS, lambda table: put(table, cost=[9.0, *table["cost"][1:]]))
+    file = min((folder / SCALARS).iterdir())
+    now = {"bytes": file.stat().st_size, "sha256": file_sha256(file)}
+    edit(folder, lambda manifest: manifest["files"].update({file.relative_to(folder).as_posix(): now}))
+
+
 def truncated_shard(folder: Path) -> None:
     file = min((folder / "pairs").iterdir())
     file.write_bytes(file.read_bytes()[:-200])
@@ -204,6 +221,7 @@ CORRUPTIONS: dict[Callable[[Path], None], tuple[str, str, str]] = {
     edited_statistic: ("statistics card", "", ""),
     edited_history: ("statistics card", "statistics", "statistics"),
     card_that_disagrees: ("card", "", ""),
+    scalars_that_disagree: ("scalars", "", ""),
     oracle_out_of_step: ("files tables content statistics", "content", "content"),
     foreign_file: ("files", "files", "files"),
     foreign_shard: ("files tables rows", "", ""),

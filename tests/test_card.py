@@ -5,10 +5,13 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute
 import pyarrow.parquet as pq
 import pytest
 import yaml
@@ -19,6 +22,7 @@ from safefeedback.dataset import card
 from safefeedback.dataset.answers import import_answers
 from safefeedback.dataset.label_sets import relabel
 from safefeedback.dataset.reading import open_dataset
+from safefeedback.dataset.structure import SCALARS
 from safefeedback.feedback.recipe import Recipe
 from safefeedback.publish import croissant
 from safefeedback.tasks import tasks
@@ -70,6 +74,33 @@ def _bits(column: pa.ChunkedArray) -> int:
     return len(values) * values.type.bit_width
 
 
+def test_the_scalars_are_the_oracles_and_the_cards_queries_run_on_them(folder: Path):
+    """As the Hub runs them: DuckDB, with the split as a view of that name."""
+    duckdb = pytest.importorskip("duckdb", reason="duckdb is not installed")
+    text, stored = (folder / "README.md").read_text(), open_dataset(folder).feedback()
+    scalars = pq.read_table(folder / SCALARS / "train-00000-of-00001.parquet")
+    train = stored.take(~stored.pairs.test)
+    assert scalars["cost"].to_pylist() == train.costs.reshape(-1).tolist() and scalars["length"].to_pylist() == [4] * 20
+    flipped = scalars["is_safe_flipped"].to_numpy().reshape(-1, 2)
+    assert flipped.any() and np.array_equal(flipped, train.safe_flipped)
+    better = scalars.filter(pa.compute.equal(scalars["preferred"], 1.0))
+    assert better["segment"].to_pylist() == train.preference[train.preference != 0.5].astype(int).tolist()
+    queries = re.findall(r"```sql\n(.*?)```", text, re.S)
+    assert len(queries) == 3
+    for where in ("train", "test"):
+        connection = duckdb.connect()
+        connection.execute(f"CREATE VIEW train AS SELECT * FROM '{folder / SCALARS}/{where}-*.parquet'")
+        points, by_cost, dear = (connection.execute(query).fetchall() for query in queries)
+        assert len(points) == 20 and sum(row[1] for row in by_cost) == 20
+        rows = stored.take(stored.pairs.test == (where == "test"))
+        side = (rows.preference > 0.5).astype(int)
+        unsafe = (rows.safe[np.arange(10), side] == 0) & (rows.preference != 0.5)
+        assert {row[0] for row in dear} == set(rows.pairs.pair_id[unsafe].tolist()) and len(dear) > 0
+    shutil.rmtree(shutil.copytree(folder, folder.parent / "withheld") / "oracle")
+    assert not [path for path in (folder.parent / "withheld").rglob("*") if "scalars" in str(path.relative_to(folder.parent))]
+    assert len(safefeedback.read(folder.parent / "withheld")) == 10
+
+
 def test_where_the_segments_come_from_is_named(folder: Path):
     manifest = open_dataset(folder).manifest
 
@@ -96,7 +127,9 @@ def test_croissant_is_valid_and_reads_the_data(folder: Path, tmp_path: Path):
     assert [row["pairs-train/pair_id"] for row in records] == table["pair_id"].to_pylist()
     assert list(records[3]["pairs-train/actions_1"]) == table["actions_1"][3].as_py()
     names = {record_set["@id"] for record_set in found["recordSet"]}
-    assert {"pairs-train", "pairs-test", "oracle-train", "noisy-test", "people-train"} <= names
+    assert {"pairs-train", "pairs-test", "oracle-train", "scalars-test", "noisy-test", "people-train"} <= names
+    rows = [row["scalars-train/cost"] for row in dataset.records(record_set="scalars-train")]
+    assert rows == pq.read_table(folder / SCALARS / "train-00000-of-00001.parquet")["cost"].to_pylist()
     missing = [warning for warning in dataset.metadata.ctx.issues.warnings if "rai" in warning.lower()]
     assert not missing
     for word in ("dataCollection", "dataAnnotationProtocol"):

@@ -137,7 +137,7 @@ def test_every_request_of_a_publish_fails_in_its_turn(built: Path, hub: Hub, onl
     """Success after another try or one line, never half a dataset, and the same command again completes it."""
     requests = requests_of(hub, lambda: publish(built))
     wanted = hub.repos[DATASET].commits[-1][1]
-    assert len(requests) >= 13 and sum("PUT" in request for request in requests) == 8
+    assert len(requests) >= 13 and sum("PUT" in request for request in requests) == 10
     one_put = next(index for index, request in enumerate(requests) if "PUT" in request)
     indices = [index for index, request in enumerate(requests) if "PUT" not in request or index == one_put]
     for index in indices:
@@ -167,8 +167,8 @@ def test_every_request_of_a_publish_fails_in_its_turn(built: Path, hub: Hub, onl
             assert repo.commits[-1][1] == wanted and repo.tags == {"v1.0.0": repo.commits[-1][0]} and len(repo.commits) == 2, (
                 where
             )
-            assert len(set(hub.received)) == 8, where
-            assert fault in ("lost", "stall") or len(hub.received) == 8, where  # not knowing that it arrived, it is sent again
+            assert len(set(hub.received)) == 10, where
+            assert fault in ("lost", "stall") or len(hub.received) == 10, where  # not knowing that it arrived, it is sent again
 
 
 def test_every_request_of_an_update_fails_in_its_turn(built: Path, hub: Hub, online: list[float], tmp_path: Path):
@@ -260,7 +260,7 @@ def test_killed_and_run_again_it_is_complete_and_nothing_is_sent_twice(
     publish(built)
     repo = hub.repos[DATASET]
     assert_whole(repo)
-    assert len(hub.received) == len(set(hub.received)) == 8 and len(repo.commits) == 2
+    assert len(hub.received) == len(set(hub.received)) == 10 and len(repo.commits) == 2
     assert repo.tags == {"v1.0.0": repo.commits[-1][0]}
 
 
@@ -273,7 +273,7 @@ def test_versions_tell_what_changed(built: Path, hub: Hub, online: list[float], 
     relabel(folder, [{"noise": 0.4}], "more")
     result = publish(folder, message="asked for by A. Person")
     assert result["version"] == "v1.1.0" and result["line"] == "adds labels/more; asked for by A. Person"
-    assert {path.split("/")[0] for path in result["sent"]} == {"README.md", "croissant.json", "labels"} and result["kept"] == 10
+    assert {path.split("/")[0] for path in result["sent"]} == {"README.md", "croissant.json", "labels"} and result["kept"] == 12
     shutil.rmtree(folder / "labels" / "noisy")
     result = publish(folder)
     assert result["version"] == "v2.0.0" and len(result["removed"]) == 5
@@ -424,7 +424,7 @@ def test_no_network_is_one_line_within_seconds(built: Path, online: list[float],
 
 def test_a_dry_run_sends_nothing_and_needs_no_server(built: Path, hub: Hub, online: list[float], monkeypatch):
     result = publish(built, dry_run=True)
-    assert result["version"] == "v1.0.0" and len(result["sent"]) == 12 and not hub.repos and not hub.received
+    assert result["version"] == "v1.0.0" and len(result["sent"]) == 14 and not hub.repos and not hub.received
     publish(built)
     assert publish(built, dry_run=True)["sent"] == {}
     from huggingface_hub import constants
@@ -432,7 +432,7 @@ def test_a_dry_run_sends_nothing_and_needs_no_server(built: Path, hub: Hub, onli
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setenv("HF_TOKEN", "")
     result = publish(built, dry_run=True)
-    assert len(result["sent"]) == 12 and result["note"].startswith(
+    assert len(result["sent"]) == 14 and result["note"].startswith(
         "not compared with the server: cannot read user/ball: HF_HUB"
     )
 

@@ -11,9 +11,11 @@ from typing import Any
 from safefeedback.dataset.history import contradictions, describe_history
 from safefeedback.dataset.manifest import LabelSetManifest, Manifest
 from safefeedback.dataset.people import describe_study
+from safefeedback.dataset.queries import describe_scalars
 from safefeedback.dataset.reading import Folder
 from safefeedback.dataset.reproduce import build_command, label_set_command
 from safefeedback.dataset.stats import percent
+from safefeedback.dataset.structure import SCALARS
 from safefeedback.errors import InputError
 from safefeedback.feedback.recipe import Labelling
 from safefeedback.files import replacing, write_text
@@ -72,6 +74,7 @@ def render(
         origin=KINDS[source.kind].description,
         **manifest.recipe.shape,
         length_row=LENGTH_ROW if manifest.has_episode_lengths else "",
+        scalars=describe_scalars(manifest),
         numbers="\n".join(f"| {name} | {value} |" for name, value in _numbers(manifest)),
         pictures="".join(f"\n![{PICTURES[name]}](plots/{name})\n\n*{PICTURES[name]}*\n" for name in best_pictures(pictures)),
         command=build_command(manifest),
@@ -186,6 +189,7 @@ def _label_sets(sets: dict[str, LabelSetManifest]) -> str:
 def _configs(manifest: Manifest, sets: dict[str, LabelSetManifest]) -> list[dict[str, Any]]:
     """The Hub's configs block: what each name opens."""
     tables = [("pairs", "pairs", manifest.splits), ("oracle", "oracle", manifest.splits)]
+    tables += [("scalars", SCALARS, manifest.splits)] if manifest.has_scalars else []
     for name, labels in sets.items():
         tables += [(name, f"labels/{name}", labels.splits), (f"{name}-oracle", f"labels/{name}/oracle", labels.splits)]
         if labels.by_people:

@@ -26,7 +26,7 @@ from safefeedback.sources.hdf5 import read_advantages
 from safefeedback.types import Episodes, Feedback
 
 LONGEST_NAME = 80
-RESERVED = ("pairs", "oracle", "default", "all")
+RESERVED = ("pairs", "oracle", "scalars", "default", "all")
 
 
 def relabel(

@@ -6,7 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from safefeedback.dataset.structure import ANSWERS, DATASET, LABEL_SET, SOURCE_ENTRY, STUDY, mismatches, structure_problems
+from safefeedback.dataset.structure import (
+    ANSWERS,
+    DATASET,
+    LABEL_SET,
+    SCALARS,
+    SOURCE_ENTRY,
+    STUDY,
+    mismatches,
+    structure_problems,
+)
 from safefeedback.errors import InputError
 from safefeedback.feedback.consensus import CONSENSUS
 from safefeedback.feedback.labels import segment_cost_limit
@@ -153,6 +162,11 @@ class Manifest(_Described):
     def has_episode_lengths(self) -> bool:
         """Whether its pairs say how long each segment's episode is; those of older builds do not."""
         return any(name.startswith("pairs/") and name.endswith("/episode_length_0") for name in self.columns)
+
+    @property
+    def has_scalars(self) -> bool:
+        """Whether what is known of each segment is there as a table; older builds have none."""
+        return any(name.startswith(f"{SCALARS}/") for name in self.files)
 
     def anonymous(self) -> Manifest:
         """The same without who made recordings of the user's own; DSRL's authors and ours stay, as their licence asks."""

@@ -3,6 +3,7 @@
     README.md                      the card; its `configs:` block drives `load_dataset`
     pairs/{train,test}-*.parquet   segments and published labels
     oracle/{train,test}-*.parquet  the same rows: returns, costs, clean labels, which labels noise flipped
+    oracle/scalars/...             the same once more, a row a segment, for tables and plots; follows from the other two
     labels/<set>/...               more labels over the same pairs, joined by pair_id: {train,test}-*.parquet, oracle/..., for
                                    labels that people gave answers/..., and a recipe.json of its own
     recipe.json                    how it was made, content hash, sha256 of every file; written last
@@ -26,8 +27,8 @@ import pyarrow.parquet as pq
 from safefeedback.dataset.content import ColumnHashes, content_hash
 from safefeedback.dataset.manifest import LabelSetManifest, Manifest
 from safefeedback.dataset.stats import statistics
-from safefeedback.dataset.structure import FORMAT_VERSION, SPLITS
-from safefeedback.dataset.tables import Table, label_tables, tables
+from safefeedback.dataset.structure import FORMAT_VERSION, SCALARS, SPLITS
+from safefeedback.dataset.tables import LIGHT_BYTES, Table, label_tables, scalars_table, tables
 from safefeedback.feedback.recipe import Labelling, Recipe
 from safefeedback.files import file_sha256, write_text
 from safefeedback.types import Episodes, Feedback
@@ -36,6 +37,10 @@ from safefeedback.version import __version__
 GROUP_ROWS = 1000  # rows in a row group, fewer where that would pass GROUP_BYTES
 GROUP_BYTES = 64 << 20
 SHARD_BYTES = 256 << 20  # of uncompressed segments in one file
+# pages end where the content says so, not after a number of rows: what a later version shares with an earlier one is then the
+# same bytes, and is not uploaded again. Smaller pages share more and pack recordings worse (tests/benchmarks/upload.py).
+PAGES = {"min_chunk_size": 1 << 20, "max_chunk_size": 4 << 20}
+_CHUNKS = int(pa.__version__.split(".")[0]) >= 21
 UNFINISHED = ".unfinished"  # ends the names of tables until the manifest is written: a killed build must not load
 
 
@@ -95,6 +100,8 @@ def write(
         **_write_tables(folder, feedback, tables(episodes, recipe), recipe.shape, advance),
         "not_hashed": {"safefeedback": __version__, "pyarrow": pa.__version__, "source_file": source.file},
     }
+    for split, part in by_split(feedback).items():  # not among the columns that are hashed: it says nothing new
+        _write_split(folder / SCALARS, split, part, scalars_table, LIGHT_BYTES, recipe.shape, lambda rows: None)
     manifest = Manifest.parse(_with_files(folder, values), str(folder))
     write_text(folder / "README.md", card(manifest))
     _finish(folder, manifest.raw)
@@ -217,7 +224,7 @@ def _write_split(
                 if writer is None:
                     schema = piece.schema.with_metadata(metadata)
                     writer = pq.ParquetWriter(file, schema, **_encoding(schema))
-                writer.write_table(piece.replace_schema_metadata(metadata), row_group_size=group)
+                writer.write_table(piece.replace_schema_metadata(metadata), row_group_size=len(piece))
                 advance(len(piece))
             assert writer is not None
             writer.close()
@@ -235,4 +242,6 @@ def _encoding(schema: pa.Schema) -> dict[str, Any]:
         "use_byte_stream_split": [f"{name}.list.element" for name in lists],
         "write_statistics": [field.name for field in schema if field.name not in lists],
         "store_schema": True,
+        "write_page_index": True,
+        **({"use_content_defined_chunking": PAGES, "data_page_size": 2 * PAGES["max_chunk_size"]} if _CHUNKS else {}),
     }

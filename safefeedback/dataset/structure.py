@@ -11,7 +11,8 @@ from safefeedback.errors import InputError
 
 FORMAT_VERSION = 1
 SPLITS = ("train", "test")
-SHARD = re.compile(rf"(\w+/)?({'|'.join(SPLITS)})-\d{{5}}-of-\d{{5}}\.parquet")
+SCALARS = "oracle/scalars"  # the one table within another's folder: where the oracle is not given, it is not there either
+SHARD = re.compile(rf"((?:\w+|{SCALARS})/)?({'|'.join(SPLITS)})-\d{{5}}-of-\d{{5}}\.parquet")
 
 ANY = "*"  # any key
 NUMBER = (int, float)

@@ -85,6 +85,27 @@ def oracle_table(feedback: Feedback) -> pa.Table:
     return pa.table(columns)
 
 
+def scalars_table(feedback: Feedback) -> pa.Table:
+    """What is known of each segment, two rows a pair: it follows from the labels and the truth."""
+    pairs, count = feedback.pairs, len(feedback)
+    preferred = np.stack([1 - feedback.preference, feedback.preference], axis=1)
+    return pa.table(
+        {
+            "pair_id": pa.array(np.repeat(pairs.pair_id, 2), pa.int64()),
+            "segment": pa.array(np.tile([0, 1], count), pa.int8()),
+            "episode": pa.array(pairs.episode.reshape(-1), pa.int32()),
+            "start": pa.array(pairs.start.reshape(-1), pa.int32()),
+            "length": pa.array(np.full(2 * count, pairs.length), pa.int32()),
+            "return": feedback.returns.reshape(-1),
+            "cost": feedback.costs.reshape(-1),
+            "preferred": _nullable(preferred.reshape(-1)),
+            "preference_flipped": np.repeat(feedback.preference_flipped, 2),
+            "is_safe": _nullable(feedback.safe.reshape(-1), bool),
+            "is_safe_flipped": feedback.safe_flipped.reshape(-1),
+        }
+    )
+
+
 def _labels(feedback: Feedback) -> dict[str, pa.Array]:
     return {
         "preference": _nullable(feedback.preference),

@@ -10,6 +10,7 @@ from typing import Any
 
 from safefeedback.dataset.card import PRESA_CITATION, describe
 from safefeedback.dataset.manifest import LabelSetManifest, Manifest
+from safefeedback.dataset.structure import SCALARS
 from safefeedback.publish.responsible import provenance, responsible
 
 CONTEXT = {
@@ -78,6 +79,19 @@ COLUMNS = {
 PAIRS = ("pair_id", "episode", "start", "episode_length", "observations", "actions", "preference", "is_safe")
 ORACLE = ("pair_id", "return", "cost", "clean_preference", "clean_is_safe")
 WHOLE = ("pair_id", "preference", "clean_preference")  # of a pair, not of a segment
+SEGMENT = {  # of `scalars`, whose rows are segments
+    "pair_id": ("int", "index of the draw"),
+    "segment": ("int", "which of the pair's two segments"),
+    "episode": COLUMNS["episode"],
+    "start": COLUMNS["start"],
+    "length": ("int", "how many steps the segment has"),
+    "return": COLUMNS["return"],
+    "cost": COLUMNS["cost"],
+    "preferred": ("float", "1 where the segment is the better one, 0.5 in a tie, null unanswered"),
+    "preference_flipped": ("bool", "whether noise flipped the pair's preference"),
+    "is_safe": COLUMNS["is_safe"],
+    "is_safe_flipped": ("bool", "whether noise flipped the segment's safety label"),
+}
 
 
 def metadata(manifest: Manifest, sets: dict[str, LabelSetManifest], place: str, url: str, under: str = "") -> dict[str, Any]:
@@ -97,6 +111,7 @@ def metadata(manifest: Manifest, sets: dict[str, LabelSetManifest], place: str, 
         files |= {f"{inside}labels/{name}/{path}": facts for path, facts in labels.files.items()}
     pairs = tuple(column for column in PAIRS if column != "episode_length" or manifest.has_episode_lengths)
     tables = [("pairs", "pairs", pairs), ("oracle", "oracle", ORACLE)]
+    tables += [("scalars", SCALARS, tuple(SEGMENT))] if manifest.has_scalars else []
     tables += [(name, f"labels/{name}", ("pair_id", "preference", "is_safe")) for name in sets]
     return {
         "@context": CONTEXT,
@@ -162,8 +177,8 @@ def _records(name: str, path: str, columns: tuple[str, ...], shape: dict[str, in
     """The rows of a table's first file."""
     fields = []
     for column in columns:
-        kind, meaning = COLUMNS[column]
-        for at in [column] if column in WHOLE else [f"{column}_0", f"{column}_1"]:
+        kind, meaning = (SEGMENT if columns == tuple(SEGMENT) else COLUMNS)[column]
+        for at in [column] if column in WHOLE or columns == tuple(SEGMENT) else [f"{column}_0", f"{column}_1"]:
             field: dict[str, Any] = {"@type": "cr:Field", "@id": f"{name}/{at}", "name": at, "description": meaning}
             field |= {"dataType": TYPES[kind], "source": {"fileObject": {"@id": path}, "extract": {"column": at}}}
             if column in ("observations", "actions"):

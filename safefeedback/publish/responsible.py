@@ -1,7 +1,8 @@
 """What responsible use of a dataset needs to know: the fields of Croissant's RAI vocabulary, and its provenance in PROV-O.
 
-NeurIPS 2026 demands eight of them: rai:dataLimitations, dataBiases, personalSensitiveInformation, dataUseCases, dataSocialImpact and
-hasSyntheticData, prov:wasDerivedFrom and prov:wasGeneratedBy (https://neurips.cc/Conferences/2026/EvaluationsDatasetsHosting).
+NeurIPS 2026 demands eight of them (https://neurips.cc/Conferences/2026/EvaluationsDatasetsHosting): rai:dataLimitations,
+dataBiases, personalSensitiveInformation, dataUseCases, dataSocialImpact and hasSyntheticData, prov:wasDerivedFrom and
+prov:wasGeneratedBy.
 Formats: https://docs.mlcommons.org/croissant/docs/croissant-rai-spec.html, and for provenance croissant-spec-1.1.html.
 """
 

@@ -12,6 +12,7 @@ from safefeedback.verification import dataset, files, label_sets, recordings
 from safefeedback.verification.card import card_check
 from safefeedback.verification.check import Check
 from safefeedback.verification.manifests import load_dataset_manifest, load_label_sets
+from safefeedback.verification.scalars import scalars_check
 
 __all__ = ["Check", "verify"]
 
@@ -57,7 +58,7 @@ def verify(
     rows = 2 * sum(made.pairs for made in named.values()) + sum(made.pairs for made in usable.values() if made.by_people)
     compared = _counter(on_progress, rows, "comparing rows")
     stored, found = dataset.dataset_checks(opened, episodes, given, compared)
-    checks += found
+    checks += [*found, *([scalars_check(opened, stored)] if manifest.has_scalars else [])]
     for name, (one, problems) in sets.items():
         base = label_sets.Base(opened, stored, episodes, given)
         checks.append(label_sets.label_set_check(base, name, one, problems, compared))

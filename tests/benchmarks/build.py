@@ -61,7 +61,8 @@ for start in range(0, len(rows), group):
         names = [f"{name}.list.element" for name in columns]
         scalars = [name for name in order if name not in columns]
         writer = pq.ParquetWriter(out, table.schema, compression="zstd", use_dictionary=False, use_byte_stream_split=names,
-                                  write_statistics=scalars)
+                                  write_statistics=scalars, write_page_index=True, data_page_size=8 << 20,
+                                  use_content_defined_chunking={"min_chunk_size": 1 << 20, "max_chunk_size": 4 << 20})
     writer.write_table(table, row_group_size=group)
 writer.close()
 """
