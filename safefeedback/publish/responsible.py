@@ -23,7 +23,12 @@ def provenance(manifest: Manifest, sets: dict[str, LabelSetManifest]) -> dict[st
     """What the dataset was derived from, and what was done: recording, building, and asking people."""
     source = manifest.source
     recordings = {"@id": f"urn:sha256:{source.fingerprint}"}
-    entity = {**recordings, "@type": "prov:Entity", "prov:label": source.file, "sc:description": f"{KINDS[source.kind].words}"}
+    entity = {
+        **recordings,
+        "@type": "prov:Entity",
+        "prov:label": source.file,
+        "sc:description": f"{KINDS[source.kind].description}",
+    }
     if source.kind == "dsrl" and manifest.task.url is not None:
         entity["prov:atLocation"] = manifest.task.url
     software = {"@type": "prov:SoftwareAgent", "prov:label": f"safefeedback {manifest.version}"}
