@@ -82,11 +82,16 @@ def frozen() -> str:
 
 
 def variants() -> str:
-    """Every sampler, teacher, annotator and filter by name."""
+    """Every sampler, teacher, annotator, filter, kind of source, simulator domain and export format by name."""
+    from importlib import import_module
+
+    from safefeedback.dataset.export import FORMATS
     from safefeedback.feedback.annotators import ANNOTATORS
     from safefeedback.feedback.filters import FILTERS
     from safefeedback.feedback.sampling import SAMPLERS
     from safefeedback.feedback.teachers import TEACHERS
+    from safefeedback.simulators import SIMULATORS
+    from safefeedback.sources.kinds import KINDS
 
     kinds = {
         "Samplers": ("--sampler", SAMPLERS),
@@ -94,7 +99,9 @@ def variants() -> str:
         "Annotators": ("--safety-noise", ANNOTATORS),
         "Filters": ("--filter", FILTERS),
     }
-    parts = ["# Samplers, teachers, annotators, filters\n\nGiven as `NAME` or `NAME:SETTING=VALUE,SETTING=VALUE`."]
+    parts = [
+        "# Samplers, teachers and other choices\n\nThe first four are given as `NAME` or `NAME:SETTING=VALUE,SETTING=VALUE`."
+    ]
     for title, (option, known) in kinds.items():
         described = {name: text for one in known.values() if fields_of(one) for name, text in settings(type(one)).items()}
         alike = len({type(one) for one in known.values()}) == 1 and dataclasses.is_dataclass(next(iter(known.values())))
@@ -112,6 +119,17 @@ def variants() -> str:
         parts.append(f"## {title}\n\n`{option}`{about}\n\n{head}" + "\n".join(rows))
         if described:
             parts.append("| setting | |\n|---|---|\n" + "\n".join(f"| `{name}` | {text} |" for name, text in described.items()))
+    listed = {
+        ("Kinds of source", "--source"): {
+            f"{name}:NAME" if kind.module else "a path" if name == "file" else name: kind.description
+            for name, kind in KINDS.items()
+        },
+        ("Simulator domains", "--domain"): {name: summary(import_module(module)) for name, module in SIMULATORS.items()},
+        ("Export formats", "--format"): {name: one.description for name, one in FORMATS.items()},
+    }
+    for (title, option), lines in listed.items():
+        rows = [f"| `{name}` | {text} |" for name, text in lines.items()]
+        parts.append(f"## {title}\n\n`{option}`\n\n| name | |\n|---|---|\n" + "\n".join(rows))
     return "\n\n".join(parts) + "\n"
 
 

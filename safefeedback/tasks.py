@@ -21,8 +21,6 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-DOMAINS = ("BulletGym", "SafetyGym", "MetaDrive")
-
 
 @dataclass(frozen=True)
 class Task:
@@ -30,7 +28,7 @@ class Task:
 
     Attributes:
         name: how the task is called, e.g. "DroneCircle".
-        domain: the benchmark suite it belongs to, one of DOMAINS or a name of your own.
+        domain: the benchmark suite it belongs to, a line of `simulators.SIMULATORS` or a name of your own.
         observation_dim, action_dim: O and A.
         horizon: steps of a full episode (`max_episode_steps`), T in the safety label's `cost <= limit * L / T`.
         cost_limits: episode cost limits of the evaluation protocol, rising; the middle one is the default.
@@ -182,14 +180,17 @@ def find_task(name: str) -> Task:
 
 
 def find_tasks(text: str) -> list[Task]:
-    """The tasks of a list with commas, each once; `bullet`, `safetygym`, `metadrive` and `all` stand for many.
+    """The tasks of a comma-separated list, each once; `all` and the name of a domain, with or without "Gym", stand for many.
 
     Raises:
         InputError: as `find_task`.
     """
     every = list(tasks().values())
-    domains = {"bullet": "BulletGym", "safetygym": "SafetyGym", "metadrive": "MetaDrive"}
-    groups = {word: [task for task in every if task.domain == name] for word, name in domains.items()} | {"all": every}
+    groups = {"all": every}
+    for task in every:
+        domain = task.domain.lower()
+        for name in {domain, domain.removesuffix("gym")}:
+            groups.setdefault(name, []).append(task)
     words = [word.strip() for word in text.split(",")]
     if len(words) > 1 and (own := [word for word in words if word.endswith((".toml", ".json"))]):
         raise InputError(f"a task of your own, such as {own[0]}, stands alone: leave the others out")

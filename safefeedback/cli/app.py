@@ -20,6 +20,7 @@ from safefeedback.cli.verify import verify
 from safefeedback.errors import InputError
 from safefeedback.feedback.sampling import SAMPLERS
 from safefeedback.feedback.variants import describe
+from safefeedback.simulators import SIMULATORS
 from safefeedback.sources.kinds import source_help
 from safefeedback.terminal import Json, Progress, new_app, run_program
 
@@ -34,8 +35,8 @@ def build(
     task: Annotated[
         str,
         typer.Option(
-            help="A DSRL task (see `safefeedback tasks`), or a .toml file that describes one. Several with commas, bullet, "
-            "safetygym, metadrive or all: a dataset of each in --out."
+            help="A DSRL task (see `safefeedback tasks`), or a .toml file that describes one. Several with commas, a domain "
+            f"({', '.join(SIMULATORS)}) or all: a dataset of each in --out."
         ),
     ],
     pairs: Annotated[

@@ -12,9 +12,12 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from importlib import import_module
+from types import ModuleType
 
 from safefeedback.imports import install_command
 from safefeedback.parallel import cores
+from safefeedback.simulators import SIMULATORS
 
 # what each check does, in another process, so that a crash is a result and not the end
 _READ = "import h5py, numpy, pyarrow.parquet"
@@ -47,6 +50,11 @@ class Check:
     alone: bool = False
 
 
+def _simulator_check(domain: str, module: ModuleType) -> Check:
+    code = _SIMULATE.format(task=module.TRIAL_TASK)
+    return Check(f"simulate {domain}", module.DISTRIBUTIONS, code, module.EXTRA, alone=True)
+
+
 CHECKS = (
     Check(
         "build and read datasets",
@@ -54,15 +62,7 @@ CHECKS = (
         _READ,
     ),
     Check("datasets.load_dataset", ("datasets",), _LOAD),
-    Check("simulate BulletGym", ("gymnasium", "bullet-safety-gym"), _SIMULATE.format(task="BallRun"), "sim", alone=True),
-    Check("simulate SafetyGym", ("safety-gymnasium", "mujoco"), _SIMULATE.format(task="SwimmerVelocity"), "sim", alone=True),
-    Check(
-        "simulate MetaDrive",
-        ("gymnasium", "metadrive-simulator", "panda3d", "pygame"),
-        _SIMULATE.format(task="easysparse"),
-        "metadrive",
-        alone=True,
-    ),
+    *(_simulator_check(domain, import_module(name)) for domain, name in SIMULATORS.items()),
     Check("collect", ("stable-baselines3", "torch"), _COLLECT, "collect"),
     Check("train", ("torch", "safetensors"), _TRAIN, "train"),
     Check("plots", ("matplotlib",), _DRAW, "plots"),

@@ -22,12 +22,11 @@ def tasks(
     from safefeedback.simulators.ceilings import ceiling
     from safefeedback.sources import recordings_file
     from safefeedback.sources.dsrl import cached
-    from safefeedback.tasks import DOMAINS
     from safefeedback.tasks import tasks as registry
 
-    domains = {name.lower(): name for name in DOMAINS}
+    domains = {name.lower(): name for name in SIMULATORS}
     if domain is not None and domain.lower() not in domains:
-        raise InputError(f"there is no domain '{domain}': choose from {', '.join(DOMAINS)}")
+        raise InputError(f"there is no domain '{domain}': choose from {', '.join(SIMULATORS)}")
     chosen = [task for task in registry().values() if domain is None or task.domain == domains[domain.lower()]]
     rows = [
         {

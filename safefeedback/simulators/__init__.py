@@ -3,8 +3,10 @@
 The same seed and actions give the same episode, bit for bit on one machine; on another processor, observations and rewards
 within 1e-6, costs, length and ending equal (measured: cards/recordings.md).
 
-Each domain is a module of this folder and a line of SIMULATORS; own.py serves every other domain. A module has PACKAGES (the
-modules that must be installed), INSTALL (how to) and `make(task)`. DSRL's own ids (`OfflineBallCircle-v0`) wrap the same
+Each domain is a module of this folder and a line of SIMULATORS; own.py serves every other domain. A module has `make(task)`,
+PACKAGES (the modules that must be importable) and INSTALL (how to install them). For `safefeedback doctor`, a domain also has
+DISTRIBUTIONS (the packages whose versions are shown), EXTRA (the extra of safefeedback that installs them) and TRIAL_TASK (a
+task that is quick to make). DSRL's own ids (`OfflineBallCircle-v0`) wrap the same
 classes with the same arguments and time limit, but importing dsrl makes a folder in the user's home; so the simulators'
 own ids are used (tests/test_simulator.py holds the two equal).
 

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     import gymnasium
 
 PACKAGES = ("gymnasium", "bullet_safety_gym")
-INSTALL = install_command("sim")
+EXTRA = "sim"
+INSTALL = install_command(EXTRA)
+DISTRIBUTIONS = ("gymnasium", "bullet-safety-gym")
+TRIAL_TASK = "BallRun"
 
 
 def make(task: Task) -> gymnasium.Env:

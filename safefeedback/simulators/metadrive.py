@@ -26,7 +26,10 @@ if TYPE_CHECKING:
     import gymnasium
 
 PACKAGES = ("gymnasium", "metadrive", "panda3d", "gltf", "simplepbr", "pygame", "seaborn", "tqdm")
-INSTALL = install_command("metadrive")
+EXTRA = "metadrive"
+INSTALL = install_command(EXTRA)
+DISTRIBUTIONS = ("gymnasium", "metadrive-simulator", "panda3d", "pygame")
+TRIAL_TASK = "easysparse"
 
 ROADS = {"easy": (0, "SCS"), "medium": (100, "XST"), "hard": (200, "TRO")}  # seed of the road's map, and its blocks
 TRAFFIC = {"sparse": 0.1, "mean": 0.15, "dense": 0.2}

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 TRY_ANOTHER = "unset it, or set it to egl, osmesa or glfw, whichever this machine has"
 PACKAGES = ("gymnasium", "safety_gymnasium")
-INSTALL = install_command("sim")
+EXTRA = "sim"
+INSTALL = install_command(EXTRA)
+DISTRIBUTIONS = ("safety-gymnasium", "mujoco")
+TRIAL_TASK = "SwimmerVelocity"
 
 
 def make(task: Task) -> gymnasium.Env:

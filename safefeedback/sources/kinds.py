@@ -29,10 +29,10 @@ KINDS = {
     "minari": Kind("the recordings in a Minari dataset given by whoever built it", module="safefeedback.sources.minari"),
 }
 BUILT_IN = tuple(name for name, kind in KINDS.items() if not kind.own)  # sources that need no path or name
-PREFIXED = tuple(name for name, kind in KINDS.items() if kind.module is not None)  # named as KIND:NAME
 
 
 def source_help() -> str:
     """What `--source` takes, for help texts."""
-    names = ", ".join([*BUILT_IN, *(f"{name}:NAME" for name in PREFIXED)])
+    prefixed = [f"{name}:NAME" for name, kind in KINDS.items() if kind.module is not None]
+    names = ", ".join([*BUILT_IN, *prefixed])
     return f"auto (DSRL's file, cached or downloaded, or else recordings), {names}, or the path of a file."
