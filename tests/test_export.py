@@ -137,11 +137,13 @@ def test_a_shipped_recording_becomes_a_file_that_dsrls_environment_reads(
     assert none.returncode == 2 and "no recordings of PointGoal1 are shipped; there are those of AntCircle" in none.stderr
 
 
-def test_minari(folder: Path, tmp_path: Path):
+def test_minari(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     minari = pytest.importorskip("minari", reason="minari is not installed")
     export(folder, "minari", tmp_path / "out", rewards="return")
     data, truth = safefeedback.read(folder), safefeedback.read_oracle(folder)
-    found = minari.MinariDataset(tmp_path / "out" / "data")
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "out"))
+    assert minari.namespace.list_local_namespaces() == ["safefeedback", "safefeedback/ballcircle"]
+    found = minari.load_dataset("safefeedback/ballcircle/train-v0")
     assert found.total_episodes == 40 and found.total_steps == 120 and found.observation_space.shape == (8,)
     for episode in found.iterate_episodes():
         row, side = divmod(episode.id, 2)
@@ -149,6 +151,10 @@ def test_minari(folder: Path, tmp_path: Path):
         assert np.array_equal(episode.actions, data.actions[row, side, :-1])
         assert episode.truncations.tolist() == [False, False, True] and not episode.terminations.any()
         assert episode.rewards.sum() == pytest.approx(truth.returns[row, side])
+        assert episode.infos["cost"].shape == (4,) and episode.infos["cost"][0] == 0
+        assert episode.infos["cost"].sum() == pytest.approx(truth.costs[row, side])
+    again = load("minari:safefeedback/ballcircle/train-v0,cost=cost", find_task("BallCircle"))
+    assert len(again) == 40 and again.costs.sum() == pytest.approx(truth.costs.sum())
 
 
 def steps(text: str) -> tuple[np.ndarray, np.ndarray]:
@@ -255,13 +261,14 @@ def test_every_folder_says_how_to_load_it_and_that_runs(
     readme = (tmp_path / "out" / "README.md").read_text()
     assert readme.startswith("# BallCircle, ") and (tmp_path / "out" / "recipe.json").is_file()
     blocks = re.findall(r"```python\n(.*?)```", readme, re.S)
-    blocks = [block for block in blocks if "osrl" not in block and "minari.load_dataset" not in block]
+    blocks = [block for block in blocks if "osrl" not in block]
     assert len(blocks) == (0 if kind == "cpl" else 1)
     if kind == "d4rl" and simulators.can_simulate(find_task("BallCircle")) is not None:
         pytest.skip("BallCircle cannot be simulated here")
     if kind == "minari":
         pytest.importorskip("minari")
     monkeypatch.chdir(tmp_path / "out")
+    monkeypatch.setenv("MINARI_DATASETS_PATH", "set by the README")
     monkeypatch.setenv("DSRL_DATASET_DIR", str(tmp_path))
     monkeypatch.setenv("DSRL_SUPPRESS_IMPORT_ERROR", "1")
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")

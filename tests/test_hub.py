@@ -15,7 +15,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from conftest import write_hdf5
+from conftest import run_cli, write_hdf5
 from hub_server import GUEST, TOKEN, Hub, Repo
 
 import safefeedback
@@ -481,6 +481,17 @@ def test_a_private_dataset_is_not_shown_without_a_token(
     with pytest.raises(InputError, match="cannot fetch user/ball at v9: there is no such revision"):
         fetching.fetch(NAME, tmp_path / "out", "v9")
     assert fetching.fetch(NAME, tmp_path / "out", "v1.0.0")[1][""].splits == {"train": 10, "test": 10}
+
+
+def test_what_is_public_can_have_a_doi(built: Path, hub: Hub, tmp_path: Path):
+    """The last line says how; of what nobody can see, and of a trial, it says nothing."""
+    env = hub.env(tmp_path / "hf")
+    for words, told in (((), False), (("--public", "--dry-run"), False), (("--public",), True)):
+        result = run_cli("publish", built, NAME, *words, cwd=tmp_path, env=env)
+        assert result.returncode == 0, result.stderr
+        last = result.stdout.splitlines()[-1]
+        assert ("DOI" in result.stdout) == told == last.startswith("for a DOI to cite: "), result.stdout
+    assert f"/datasets/{NAME}/settings, Generate DOI" in last
 
 
 def test_anonymous_leaves_out_who_recorded(tmp_path: Path, hub: Hub, online: list[float]):

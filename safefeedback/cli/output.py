@@ -150,3 +150,8 @@ def print_published(result: dict[str, Any], dry_run: bool) -> None:
         print(f"changelog: {result['line']}")
     if not dry_run:
         print(f"see it at {result['url']}")
+        if not result["private"]:
+            print(
+                f"for a DOI to cite: {result['url']}/settings, Generate DOI; your full name then goes to DataCite, and the "
+                "repository can no longer be deleted or renamed (https://huggingface.co/docs/hub/doi)"
+            )

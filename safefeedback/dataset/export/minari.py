@@ -11,21 +11,19 @@ import numpy as np
 from safefeedback.dataset.export.interface import ExportedPairs, ExportResult
 from safefeedback.errors import InputError
 
+NAMESPACE = "safefeedback"
 README = """
-`data/` is a Minari dataset ({episodes} episodes of {steps} steps): every segment is an episode that ends by a truncation,
-pair by pair, the first segment first. Minari wants an observation after the last action, so each segment's last action is
-left out. Rewards are zeros, or an even share of the segment's true return. Minari has no place for preferences and safety
-labels.
+`{name}` is a Minari dataset ({episodes} episodes of {steps} steps): every segment is an episode that ends by a truncation, pair
+by pair, the first segment first. Minari wants an observation after the last action, so each segment's last action is left out.
+Rewards, and the costs in `infos["cost"]`, are zeros, or an even share of the segment's true return and cost; the first cost is
+that of the reset, 0. Minari has no place for preferences and safety labels.
 
 ```python
+import os
+
 import minari
 
-dataset = minari.MinariDataset("data")
-```
-
-or, where `MINARI_DATASETS_PATH` is a folder in which `data/` lies as `{name}/data`:
-
-```python
+os.environ["MINARI_DATASETS_PATH"] = "."  # this folder, as it lies; or copy what is in it to where Minari keeps its datasets
 dataset = minari.load_dataset("{name}")
 ```
 """
@@ -34,10 +32,11 @@ dataset = minari.load_dataset("{name}")
 def write_minari(folder: Path, work: ExportedPairs) -> ExportResult:
     """Every segment an episode; Minari wants an observation after the last action, so the last action is left out."""
     data = work.data
-    place, steps = folder / "data", work.length - 1
+    name, steps = f"{NAMESPACE}/{work.task.name.lower()}/{work.split}-v0", work.length - 1
     if steps < 1:
         raise InputError("the format minari needs segments of two steps or more")
-    place.mkdir()
+    place = folder / name / "data"
+    place.mkdir(parents=True)
     cut = np.zeros(steps, bool)
     cut[-1] = True
     with h5py.File(place / "main_data.hdf5", "w", track_order=True) as file:
@@ -48,8 +47,8 @@ def write_minari(folder: Path, work: ExportedPairs) -> ExportResult:
             group["observations"] = data.observations[row, side]
             group["actions"] = data.actions[row, side, :-1]
             group["rewards"] = np.full(steps, work.returns[row, side] / steps)
+            group["infos/cost"] = np.append(0, np.full(steps, work.costs[row, side] / steps))
             group["terminations"], group["truncations"] = np.zeros(steps, bool), cut
-    name = f"{work.task.name.lower()}/{work.split}-v0"
     metadata = {
         "dataset_id": name,
         "total_episodes": 2 * len(data),
@@ -60,6 +59,9 @@ def write_minari(folder: Path, work: ExportedPairs) -> ExportResult:
         "minari_version": "0.5.0",
     }
     (place / "metadata.json").write_text(json.dumps(metadata, indent=2) + "\n", encoding="utf-8")
+    described = {"description": "Segments of safe preference feedback, each an episode, with costs in infos"}
+    (folder / NAMESPACE / "namespace_metadata.json").write_text(json.dumps(described) + "\n", encoding="utf-8")
+    (folder / NAMESPACE / work.task.name.lower() / "namespace_metadata.json").write_text("{}\n", encoding="utf-8")
     return ExportResult(2 * len(data), README.format(episodes=2 * len(data), steps=steps, name=name))
 
 
