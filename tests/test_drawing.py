@@ -95,3 +95,11 @@ def test_driving_is_seen_by_lidar_and_by_the_road() -> None:
     assert drawn.shape == (2, 8, 85) and len(view["channels"]) == len(view["units"]) == 85
     np.testing.assert_allclose(drawn[0, 0, :5], [39.5, 9.0, 9.0, 0.0, 0.0], atol=1e-5)
     assert drawn[0, 3, 5 + 1] == pytest.approx(10.0) and drawn[0, 3, 5 + 0] == drawn[0, 3, 5 + 2] == 50.0
+
+
+def test_a_large_pair_is_sent_packed_and_a_small_one_as_it_is() -> None:
+    """A pair of MetaDrive, 64 steps x 259 readings: 80 lasers, speed and place as float16."""
+    driven = describe_view("easysparse", np.zeros((2, 64, 259), np.float32))
+    assert driven["packing"] == "float16" and 2 * 64 * len(driven["channels"]) * 2 < 22_000
+    assert describe_view("easysparse", np.zeros((2, 32, 259), np.float32))["packing"] == "float32"
+    assert describe_view("BallRun", segments("BallRun"))["packing"] == "float32"

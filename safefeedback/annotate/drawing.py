@@ -16,6 +16,7 @@ from safefeedback.plots.driving import REACH as LASER_REACH
 
 CURVES = 6  # observation dims drawn where nothing is known about their meaning
 BUNDLE = 3  # lasers of MetaDrive's car drawn as one, by the nearest thing that any of them sees
+PACKED_FROM = 40_000  # bytes of a pair: what would be larger is sent as float16
 REACH = 3.0  # metres at which a lidar of safety-gymnasium reads 0 outside its Circle tasks
 
 
@@ -28,11 +29,13 @@ def describe_view(task: str, observations: np.ndarray) -> dict[str, Any]:
 
     Returns:
         JSON-ready values. `kind` is "top" (seen from above), "lidar", "driving" or "curves"; `channels` and `units` name the
-        numbers that `channels` gives, in its order.
+        numbers that `channels` gives, in its order; `packing` is the type in which they are sent, "float32", or "float16"
+        (three digits) where a pair would be large.
     """
     length, dims = observations.shape[-2:]
     view = _top(task, dims) or _lidar(task, observations) or _driving(task, dims) or _curves(task, observations)
-    return {**view, "task": task, "length": length}
+    packing = "float32" if 2 * length * len(view["channels"]) * 4 <= PACKED_FROM else "float16"
+    return {**view, "task": task, "length": length, "packing": packing}
 
 
 def channels(view: dict[str, Any], observations: np.ndarray) -> np.ndarray:

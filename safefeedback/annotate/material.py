@@ -87,7 +87,7 @@ class Material:
             raise Refusal("dataset-changed", CHANGED)
 
     def pair(self, pair_id: int) -> bytes:
-        """What the page draws of a pair: little-endian float32 [2, L, C].
+        """What the page draws of a pair: little-endian numbers [2, L, C] of the type that the view names as `packing`.
 
         Raises:
             Refusal: if the dataset was changed, or has no such pair.
@@ -106,7 +106,7 @@ class Material:
         raise AssertionError("unreachable")
 
     def _drawn(self, index: int, group: int) -> np.ndarray:
-        """What is drawn of the pairs of a row group, float32 [n, 2, L, C]: a thousand are read as quickly as one."""
+        """What is drawn of the pairs of a row group, [n, 2, L, C]: a thousand are read as quickly as one."""
         if (index, group) in self._kept:
             self._kept.move_to_end((index, group))
             return self._kept[index, group]
@@ -115,7 +115,8 @@ class Material:
         except (OSError, ValueError) as error:
             raise Refusal("dataset-changed", CHANGED) from error
         pieces = (self._shaped(table[at : at + PIECE]) for at in range(0, len(table), PIECE))
-        drawn = np.concatenate([channels(self.view, piece).astype("<f4", copy=False) for piece in pieces])
+        numbers = np.dtype(self.view["packing"]).newbyteorder("<")
+        drawn = np.concatenate([channels(self.view, piece).astype(numbers, copy=False) for piece in pieces])
         self._kept[index, group] = drawn
         while len(self._kept) > 1 and sum(one.nbytes for one in self._kept.values()) > KEPT_BYTES:
             self._kept.popitem(last=False)

@@ -7,17 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from importlib import import_module
 from typing import Any
 
 import numpy as np
 
 from safefeedback.recorder.recording import Episode
+from safefeedback.simulators import make
 from safefeedback.tasks import Task
 
 SCRIPTS = {  # a task or its domain -> the module that holds its SCRIPT
     "MetaDrive": "safefeedback.recorder.driver",
     "AntCircle": "safefeedback.recorder.walker",
+    "PointCircle1": "safefeedback.recorder.point_circle",
+    "PointGoal1": "safefeedback.recorder.point_goal",
 }
 
 
@@ -67,6 +71,41 @@ def play_out(env: Any, observation: np.ndarray, act: Callable[[np.ndarray], np.n
         seed=seed,
         unit=unit,
     )
+
+
+def play_in_turn(
+    task: Task,
+    collection: int,
+    index: int,
+    settings: list[dict[str, float]],
+    behave: Callable[[Task, dict[str, float]], Callable[[np.ndarray], np.ndarray]],
+) -> Episode:
+    """Episode `index` of the collection with that seed; all settings in turn. It depends on nothing else.
+
+    Args:
+        settings: each with `noise`, the standard deviation of what is added to every action.
+        behave: (task, setting) -> what turns observations [O] into actions [A] in one episode.
+    """
+    unit = index % len(settings)
+    seed = int(np.random.default_rng([collection, index]).integers(2**31))
+    rng = np.random.default_rng([seed, 1])
+    chosen = behave(task, settings[unit])
+    env = _environment(task)
+    observation, _ = env.reset(seed=seed)
+
+    def act(seen: np.ndarray) -> np.ndarray:
+        return np.clip(chosen(seen) + settings[unit]["noise"] * rng.standard_normal(env.action_space.shape), -1, 1)
+
+    return play_out(env, observation, act, seed, unit)
+
+
+@lru_cache(maxsize=1)
+def _environment(task: Task) -> Any:
+    """The one environment that a collection is played in: `make` promises that an earlier episode changes no later one.
+
+    A new one for each episode would double the time of SafetyGym's, which build their world twice at first.
+    """
+    return make(task)
 
 
 def find_script(task: Task) -> Script | None:

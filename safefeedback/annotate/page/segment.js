@@ -52,8 +52,18 @@ export function extent(columns) {
 /** What GET /api/pair answers, as [left, right]. */
 export function sidesOf(buffer, view, swapped) {
   const size = view.length * view.channels.length;
-  const values = new Float32Array(buffer);
+  const values = view.packing === "float16" ? unpacked(new Uint16Array(buffer)) : new Float32Array(buffer);
   if (values.length !== 2 * size) throw new Error("the numbers of this pair do not fit the drawing");
   const segments = [0, 1].map((index) => new Segment(values.subarray(index * size, (index + 1) * size), view.channels, view.length));
   return swapped ? segments.reverse() : segments;
+}
+
+/** Half-precision numbers (IEEE 754 binary16), given by their bits, as a Float32Array; not every browser has Float16Array. */
+function unpacked(halves) {
+  return Float32Array.from(halves, (half) => {
+    const sign = half & 0x8000 ? -1 : 1;
+    const exponent = (half >> 10) & 0x1f;
+    const fraction = half & 0x3ff;
+    return sign * (exponent === 0 ? fraction * 2 ** -24 : (1 + fraction / 1024) * 2 ** (exponent - 15));
+  });
 }
