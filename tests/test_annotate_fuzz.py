@@ -19,6 +19,7 @@ from safefeedback.dataset.build import build_dataset
 from safefeedback.errors import InputError
 from safefeedback.feedback.recipe import Recipe
 from safefeedback.simulators import can_simulate
+from safefeedback.sources import recordings_file
 from safefeedback.tasks import tasks
 
 BENCHMARKS = Path(__file__).parent / "benchmarks"
@@ -61,8 +62,26 @@ def test_frames_need_recordings_that_tell_their_seeds(ball_file: Path, tmp_path:
         pytest.skip(reason)
     pytest.importorskip("PIL.Image")
     folder, _ = build_dataset(Recipe(tasks()["BallCircle"], pairs=2, length=5), str(ball_file), tmp_path / "ball")
-    with pytest.raises(InputError, match=r"ball\.hdf5 is not one of them"):
-        render(Material(folder), tmp_path / "frames")
+    material, place = Material(folder), tmp_path / "frames"
+    with pytest.raises(InputError, match="nor shipped with safefeedback: name the file with --source FILE"):
+        render(material, place)
+    with pytest.raises(InputError, match="tell a seed for each episode, as `safefeedback collect` writes them"):
+        render(material, place, source=ball_file)
+    with pytest.raises(InputError, match="is not the file that the dataset was built from"):
+        render(material, place, source=recordings_file(tasks()["BallCircle"]))
+    with pytest.raises(InputError, match="there is no file"):
+        render(material, place, source=tmp_path / "none.hdf5")
+
+
+def test_frames_of_metadrive_are_of_the_map_that_was_driven(tmp_path: Path):
+    """A replay on another map would be refused."""
+    if (reason := can_simulate(tasks()["easysparse"])) is not None:
+        pytest.skip(reason)
+    image = pytest.importorskip("PIL.Image")
+    folder, _ = build_dataset(Recipe(tasks()["easysparse"], pairs=1, length=5, seed=2), "recordings", tmp_path / "drive")
+    assert render(Material(folder), tmp_path / "frames") == 2
+    pixels = np.asarray(image.open(tmp_path / "frames" / "0-1.jpg"))
+    assert pixels.shape == (HEIGHT, COLUMNS * WIDTH, 3) and pixels[:, : 5 * WIDTH].std() > 10
 
 
 def test_orders(ball_file: Path, tmp_path: Path):

@@ -134,7 +134,7 @@ def test_gymnasiums_own_environments_work_as_well(tmp_path: Path) -> None:
     assert "actions must lie in Box(-1, 1), not Discrete(2)" in tells(task)
 
 
-def test_the_maze_from_recording_to_film(tmp_path: Path) -> None:
+def test_the_maze_from_recording_to_film(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the README shows: everything works for an environment of one's own."""
     pytest.importorskip("stable_baselines3", reason="the extra 'collect' is not installed")
     pytest.importorskip("torch")
@@ -153,9 +153,45 @@ def test_the_maze_from_recording_to_film(tmp_path: Path) -> None:
     run("safefeedback", *words)
     run("safefeedback", "verify", "maze", "--source", "maze.hdf5")
     run("presa", "train", "maze", "--steps", 4, "--bc-steps", 2, "--out", "run")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    check_frames(tmp_path)
     film = ("--video", "maze.gif") if _has("imageio") else ()
     assert "no reference returns" in run("presa", "evaluate", "run", "--episodes", 2, *film)
     assert not film or (tmp_path / "maze.gif").stat().st_size > 1000
+
+
+def check_frames(folder: Path) -> None:
+    """What `safefeedback annotate maze --render --source maze.hdf5` makes before it serves: the Maze's own pictures."""
+    image = pytest.importorskip("PIL.Image")
+    from safefeedback import read
+    from safefeedback.annotate.frames import HEIGHT, WIDTH
+    from safefeedback.annotate.material import Material
+    from safefeedback.annotate.rendering import render
+
+    material = Material(folder / "maze")
+    assert render(material, folder / "frames", source=folder / "maze.hdf5") == 2 * 40
+    first = read(folder / "maze").observations[0, 0, 0]
+    tile = np.asarray(image.open(folder / "frames" / "0-0.jpg"))[:HEIGHT, :WIDTH].astype(int)
+    at = [round(float(HEIGHT * (0.5 - 0.5 * first[1]))), round(float(WIDTH * (0.5 + 0.5 * first[0])))]  # where the point is
+    assert tile[min(at[0], HEIGHT - 2), min(at[1], WIDTH - 2)].max() < 110, "the point is black"
+    goal = first[:2] + first[4:6]
+    red, green, blue = tile[round(float(HEIGHT * (0.5 - 0.5 * goal[1]))), round(float(WIDTH * (0.5 + 0.5 * goal[0])))]
+    assert green > red + 50 and green > blue + 50, "the goal is green"
+
+
+def test_an_environment_that_cannot_draw_is_told_in_one_line(tiny: Task) -> None:
+    from safefeedback.simulators.drawing import drawer
+
+    env = simulators.make(tiny)
+    env.reset(seed=0)
+    with pytest.raises(InputError, match="Tiny cannot draw here"):
+        drawer(env, 160, 160)()
+    write("Tiny.render = lambda self: None")
+    env = simulators.make(tiny)
+    env.reset(seed=0)
+    with pytest.raises(InputError, match=r"Tiny.render\(\) must give a picture \[height, width, 3\]"):
+        drawer(env, 160, 160)()
 
 
 def test_recorded_episodes_of_the_maze_replay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

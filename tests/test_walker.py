@@ -19,7 +19,7 @@ from safefeedback.recorder.gait import Gait, correction_network, direction, gait
 from safefeedback.recorder.recording import read_recording
 from safefeedback.recorder.script import find_script
 from safefeedback.recorder.scripted import ScriptedConfig, collect
-from safefeedback.recorder.walker import units, walk
+from safefeedback.recorder.walker import SCRIPT, units
 from safefeedback.tasks import find_task, tasks
 
 ANT = find_task("AntCircle")
@@ -65,9 +65,9 @@ def test_it_walks_round_the_circle() -> None:
 @needs_bullet
 def test_an_episode_follows_from_seed_and_index_alone(tmp_path: Path) -> None:
     task = replace(ANT, horizon=40)
-    first = walk(task, 3, 1)
-    np.testing.assert_array_equal(first.actions, walk(task, 3, 1).actions)
-    assert first.seed != walk(task, 4, 1).seed and first.unit == 1
+    first = SCRIPT.play(task, 3, 1)
+    np.testing.assert_array_equal(first.actions, SCRIPT.play(task, 3, 1).actions)
+    assert first.seed != SCRIPT.play(task, 4, 1).seed and first.unit == 1
     replay(task, first)
     result = collect(task, tmp_path / "walk.hdf5", ScriptedConfig(13))
     episodes, attributes = read_recording(result.path)

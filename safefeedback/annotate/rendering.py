@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import h5py
 import numpy as np
 
 from safefeedback import sources
@@ -14,8 +16,9 @@ from safefeedback.annotate.frames import COLUMNS, HEIGHT, WIDTH, file_name
 from safefeedback.annotate.material import Material
 from safefeedback.dataset.label_sets import open_local
 from safefeedback.errors import InputError
-from safefeedback.files import file_sha256, replacing
+from safefeedback.files import replacing
 from safefeedback.imports import require_packages
+from safefeedback.recorder.recording import read_recording
 from safefeedback.simulators import can_simulate, make
 from safefeedback.simulators.drawing import drawer
 from safefeedback.types import Episodes
@@ -24,13 +27,39 @@ QUALITY = 80  # of the JPEGs
 CLOSE = 1e-3  # that a replayed observation may differ from the recorded one, on another processor
 
 
-def render(material: Material, folder: Path, on_progress: Callable[[int, int], None] = lambda done, total: None) -> int:
+@dataclass(frozen=True)
+class Replayed:
+    """Recordings that can be replayed.
+
+    Attributes:
+        episodes: what was recorded.
+        seeds: int64 [E], of the environment's reset.
+        maps: int64 [E], the map of MetaDrive's episodes, or None.
+    """
+
+    episodes: Episodes
+    seeds: np.ndarray
+    maps: np.ndarray | None
+
+    def reset(self, env: Any, episode: int) -> np.ndarray:
+        """Begins the episode again; its first observation [O]."""
+        options = None if self.maps is None else {"map": int(self.maps[episode])}
+        return env.reset(seed=int(self.seeds[episode]), options=options)[0]
+
+
+def render(
+    material: Material,
+    folder: Path,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    source: Path | None = None,
+) -> int:
     """Makes the frames that are missing; how many segments got theirs.
 
     Args:
         material: the dataset.
         folder: where the images go, one a segment.
         on_progress: told (segments done, segments in all).
+        source: the recordings' file, if it is not one that is found by its sha256.
 
     Raises:
         InputError: if the recordings are not at hand, say no seeds, or the simulator does not repeat them here.
@@ -52,14 +81,14 @@ def render(material: Material, folder: Path, on_progress: Callable[[int, int], N
     on_progress(done, total)
     if done == total:
         return 0
-    episodes, seeds = _recorded(material)
+    recorded = _recorded(material, source)
     env = make(material.task)
     draw = drawer(env, WIDTH, HEIGHT, above=True)
     for episode, found in sorted(missing.items()):
         if not found:
             continue
         steps = {step for start, _ in found for step in range(start, start + material.length)}
-        frames = _replay(env, draw, episodes, episode, int(seeds[episode]), steps)
+        frames = _replay(env, draw, recorded, episode, steps)
         for start, file in found:
             with replacing(file) as partial:
                 partial.write_bytes(_sheet([frames[step] for step in range(start, start + material.length)]))
@@ -69,33 +98,38 @@ def render(material: Material, folder: Path, on_progress: Callable[[int, int], N
     return made
 
 
-def _recorded(material: Material) -> tuple[Episodes, np.ndarray]:
-    """The dataset's recordings, and the seed of each episode."""
+def _recorded(material: Material, given: Path | None) -> Replayed:
+    """The dataset's recordings, and how each episode is begun again."""
     source = material.manifest.source
-    file = sources.recordings_file(material.task)
-    if file is None or file_sha256(file) != source.fingerprint:
+    episodes = sources.recover(material.task, source.fingerprint, given)
+    file = given or sources.recover_file(material.task, source.fingerprint)
+    try:
+        found, attributes = read_recording(file)
+    except InputError:
         raise InputError(
-            "--render replays recordings that tell a seed for each episode, such as those shipped with safefeedback; "
-            f"{source.file} is not one of them"
-        )
-    with h5py.File(file, "r") as opened:
-        seeds = np.asarray(opened.attrs["episode_seeds"])
-    return sources.recover(material.task, source.fingerprint), seeds
+            f"--render needs recordings that tell a seed for each episode, as `safefeedback collect` writes them; {file} "
+            "does not"
+        ) from None
+    units = json.loads(attributes.get("units", "[]"))
+    settings = [units[one.unit] if one.unit < len(units) else {} for one in found]
+    maps = np.array([setting["map"] for setting in settings]) if all("map" in setting for setting in settings) else None
+    return Replayed(episodes, np.array([one.seed for one in found]), maps)
 
 
 def _replay(
-    env: object, draw: Callable[[], np.ndarray], episodes: Episodes, episode: int, seed: int, steps: set[int]
+    env: Any, draw: Callable[[], np.ndarray], recorded: Replayed, episode: int, steps: set[int]
 ) -> dict[int, np.ndarray]:
     """Frames uint8 [H, W, 3] of some steps of an episode, each before its action."""
+    episodes = recorded.episodes
     first, last = episodes.bounds[episode], episodes.bounds[episode + 1]
-    observation, _ = env.reset(seed=seed)  # type: ignore[attr-defined]
+    observation = recorded.reset(env, episode)
     frames = {}
     for step in range(min(int(last - first), max(steps) + 1)):
         if not np.allclose(observation, episodes.observations[first + step], atol=CLOSE):
             raise InputError(f"--render: the simulator does not repeat episode {episode} here (step {step} differs)")
         if step in steps:
             frames[step] = draw()
-        observation, *_ = env.step(episodes.actions[first + step])  # type: ignore[attr-defined]
+        observation, *_ = env.step(episodes.actions[first + step])
     return frames
 
 
@@ -107,7 +141,20 @@ def _sheet(frames: list[np.ndarray]) -> bytes:
     sheet = np.zeros((rows * HEIGHT, COLUMNS * WIDTH, 3), np.uint8)
     for index, frame in enumerate(frames):
         row, column = divmod(index, COLUMNS)
-        sheet[row * HEIGHT : (row + 1) * HEIGHT, column * WIDTH : (column + 1) * WIDTH] = frame[:HEIGHT, :WIDTH, :3]
+        picture = _fitted(frame)
+        top, left = row * HEIGHT + (HEIGHT - len(picture)) // 2, column * WIDTH + (WIDTH - picture.shape[1]) // 2
+        sheet[top : top + len(picture), left : left + picture.shape[1]] = picture
     out = io.BytesIO()
     Image.fromarray(sheet).save(out, "JPEG", quality=QUALITY)
     return out.getvalue()
+
+
+def _fitted(frame: np.ndarray) -> np.ndarray:
+    """The frame in the size of a tile, whole and in its own proportions: uint8 [at most HEIGHT, at most WIDTH, 3]."""
+    from PIL import Image
+
+    height, width = frame.shape[:2]
+    scale = min(HEIGHT / height, WIDTH / width)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    picture = Image.fromarray(np.ascontiguousarray(frame[..., :3]))
+    return np.asarray(picture if size == (width, height) else picture.resize(size, Image.Resampling.BILINEAR))

@@ -70,6 +70,9 @@ def annotate(
     render: Annotated[
         bool, typer.Option("--render", help="First make frames of the simulator, by replaying the recordings; may take long.")
     ] = False,
+    source: Annotated[
+        Path | None, typer.Option(help="With --render: the recordings' file (default: found here by its sha256).")
+    ] = None,
     space: Annotated[
         str | None, typer.Option(help="Only write the folder of a Docker Space, user/name, beside the answers.")
     ] = None,
@@ -120,8 +123,10 @@ def annotate(
 
         write(folder, name, given, space, overwrite)
         return
+    if source is not None and not render:
+        raise InputError("--source names the recordings that --render replays: give --render as well, or leave it out")
     if render:
-        _render(folder)
+        _render(folder, source)
     _serve(folder, name, given, host, port, address, browser)
 
 
@@ -181,14 +186,14 @@ def _hostname() -> str:
     return socket.gethostname()
 
 
-def _render(folder: Path) -> None:
+def _render(folder: Path, source: Path | None) -> None:
     from safefeedback.annotate.material import Material
     from safefeedback.annotate.opening import frames_folder
     from safefeedback.annotate.rendering import render
 
     with Progress("rendering") as progress:
         material = Material(folder)
-        made = render(material, frames_folder(folder, material.content_sha256), progress)
+        made = render(material, frames_folder(folder, material.content_sha256), progress, source)
     print(f"frames of {made:,} segments made")
 
 

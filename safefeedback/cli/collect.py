@@ -51,8 +51,8 @@ def collect(
     MetaDrive's tasks are driven by DSRL's own scripted driver instead:
     1,000 episodes are its protocol in full, and fewer are the first of them.
 
-    AntCircle is walked by a scripted gait, unless --warm-start names
-    recordings for PPO to begin with.
+    AntCircle, PointCircle1 and PointGoal1 are played by scripts, unless
+    --warm-start names recordings for PPO to begin with.
 
     The same command again goes on after an interruption, and keeps the
     training runs, batches of ten scripted episodes, and files that were finished.

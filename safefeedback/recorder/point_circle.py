@@ -42,8 +42,8 @@ def drive(task: Task, setting: dict[str, float]) -> Callable[[np.ndarray], np.nd
 
 SCRIPT = Script(
     play=lambda task, collection, index: play_in_turn(task, collection, index, units(), drive),
-    words="driven by a script, not by DSRL's policies: 4 speeds by 6 degrees of care for the boundaries by 2 strengths of noise in its "
-    "actions (safefeedback.recorder.point)",
+    words="driven by a script, not by DSRL's policies: 4 speeds by 6 degrees of care for the boundaries by 2 strengths of "
+    "noise in its actions (safefeedback.recorder.point)",
     units=units,
     version=1,
     episodes=480,

@@ -18,6 +18,9 @@ def drawer(env: Any, width: int, height: int, above: bool = False) -> Callable[[
 
     Of bullet-safety-gym the pictures have the size that is asked for, and with `above` show the place of the Circle tasks from
     straight above; of others they are as the simulator makes them.
+
+    Raises:
+        InputError: when a picture is drawn and none comes, or none of that shape.
     """
     bare = env.unwrapped
     if hasattr(bare, "bc"):  # bullet-safety-gym
@@ -40,11 +43,17 @@ def drawer(env: Any, width: int, height: int, above: bool = False) -> Callable[[
 
     def draw() -> np.ndarray:
         try:
-            return np.asarray(bare.render(), np.uint8)
+            picture = bare.render()
         except Exception as error:  # each platform's OpenGL fails in its own way
             _let_viewers_end_in_silence()
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise InputError(f"MuJoCo cannot draw here ({reason}): MUJOCO_GL=egl or osmesa may help") from None
+            hint = ": MUJOCO_GL=egl or osmesa may help" if "mujoco" in sys.modules else ""
+            raise InputError(f"{type(bare).__name__} cannot draw here ({reason}){hint}") from None
+        if np.ndim(picture) != 3 or np.shape(picture)[2] not in (3, 4):
+            raise InputError(
+                f"{type(bare).__name__}.render() must give a picture [height, width, 3] where render_mode is rgb_array"
+            )
+        return np.asarray(picture, np.uint8)
 
     return draw
 

@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fixtures import accessible, ball, chromium, quick, tabs  # noqa: F401
+from fixtures import accessible, ball, chromium, quick, served, tabs  # noqa: F401
 from person import WAIT, Person, judge_circle
 from server import Server
 
-from safefeedback import read
+from safefeedback import Recipe, build_dataset, find_task, read
+from safefeedback.plots.driving import decode_driving
 
 NOW = "document.getElementById('waiting-now').click()"
 THREE = ("Left is better", "Left is safe", "Right is unsafe")
@@ -57,6 +58,22 @@ def test_a_pair_needs_few_bytes(tabs: Callable[..., Any], quick: Server) -> None
     tab.on("response", lambda answer: sizes.append(len(answer.body())) if "/api/pair/" in answer.url else None)
     Person.at(tab, quick.link("bytes"))
     assert sizes and max(sizes) <= 40_000
+
+
+def test_a_pair_of_metadrive_is_sent_packed_and_shown_as_it_is(tabs: Callable[..., Any], tmp_path: Path) -> None:
+    """64 steps x 259 readings a segment: what is drawn of them comes as float16."""
+    folder, _ = build_dataset(Recipe(find_task("easysparse"), pairs=2), "recordings", tmp_path / "drive")
+    data, sizes = read(folder), []
+    for server in served(folder, "--name", "drive", "--quick"):
+        tab = tabs()
+        tab.on("response", lambda answer: sizes.append(len(answer.body())) if "/api/pair/" in answer.url else None)
+        person = Person.at(tab, server.link("packed"))
+        shown = data.observations[data.pair_id.tolist().index(person.pair_id)]
+        for side, seen in enumerate(person.see()):
+            car = decode_driving(shown[1 - side if person.swapped else side])
+            np.testing.assert_allclose(seen["Speed (km/h)"], np.maximum(car.speed, 0), atol=0.02)
+            np.testing.assert_allclose(seen["Nearest thing (m)"], car.lidar.min(axis=-1), atol=0.03)
+    assert sizes and max(sizes) == 2 * 64 * 85 * 2
 
 
 def test_one_clock_moves_both_clips(tabs: Callable[..., Any], quick: Server) -> None:
