@@ -217,6 +217,7 @@ class FromCloning(Algorithm):
     """
 
     uses_reference: ClassVar[bool] = True
+    compares_with_reference: ClassVar[bool] = True  # whether the loss is told `reference`
     choices: ClassVar[dict[str, tuple[str, ...]]] = {
         **Algorithm.choices,
         "cloning": ("steps", "segments"),
@@ -237,6 +238,10 @@ class FromCloning(Algorithm):
     @property
     def own_steps(self) -> int:
         return self.steps - self.bc_steps
+
+    def from_reference(self, reference: Parameters) -> Parameters:
+        """What the algorithm's own steps begin with, given the cloned policy."""
+        return reference
 
 
 @dataclass(frozen=True)
@@ -282,17 +287,6 @@ def step_examples(data: Data, weight: np.ndarray | None = None) -> Examples:
 def pair_examples(data: Data, **labels: Tensor) -> Examples:
     """Every training pair as one example."""
     return Examples(data.train.observations, data.train.actions, labels, per_pair=1, filtered_out=data.filtered_out)
-
-
-def require_both_classes(safe: Tensor, what: str = "segment") -> None:
-    """Refuses labels of one kind only, for which the weights of eq. 9 are undefined.
-
-    Raises:
-        InputError: naming the class that is absent.
-    """
-    for label, name in ((1, "safe"), (0, "unsafe")):
-        if not bool((safe == label).any()):
-            raise InputError(f"the training pairs hold no {name} {what}, so the weights of eq. 9 are undefined")
 
 
 def require_preferences(preference: Tensor) -> None:

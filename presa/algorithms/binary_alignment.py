@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from presa.algorithms.base import Examples, pair_examples, require_both_classes
-from presa.algorithms.safety import Safety
+from presa.algorithms.base import Examples, pair_examples
+from presa.algorithms.safety import Safety, require_both_classes
 from presa.data.pairs import Data
 
 

@@ -16,10 +16,9 @@ from presa.algorithms.base import (
     Range,
     Step,
     pair_examples,
-    require_both_classes,
     require_preferences,
 )
-from presa.algorithms.safety import Safety
+from presa.algorithms.safety import Safety, require_both_classes
 from presa.data.pairs import Data
 from safefeedback.errors import InputError
 

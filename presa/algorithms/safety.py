@@ -18,7 +18,6 @@ from presa.algorithms.base import (
     Range,
     Step,
     pair_examples,
-    require_both_classes,
 )
 from presa.data.pairs import Data
 from safefeedback.errors import InputError
@@ -122,3 +121,14 @@ class Safety(FromReference):
             "z_ref": z_ref,
         }
         return miss, info, {**state, "z_ref": z_ref}
+
+
+def require_both_classes(safe: Tensor, what: str = "segment") -> None:
+    """Refuses labels of one kind only, for which the weights of eq. 9 are undefined.
+
+    Raises:
+        InputError: naming the class that is absent.
+    """
+    for label, name in ((1, "safe"), (0, "unsafe")):
+        if not bool((safe == label).any()):
+            raise InputError(f"the training pairs hold no {name} {what}, so the weights of eq. 9 are undefined")

@@ -69,6 +69,10 @@ def train(
         str | None,
         typer.Option(help="K,K,...: train a run for each limit of cost, and each seed, at once. (default: the labels' own)"),
     ] = None,
+    judge_limits: Annotated[
+        str | None,
+        typer.Option(help="K,K,...: one policy of weighted-bc for all these limits of cost. (default: the labels' own)"),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, ...")] = "auto",
     precision: Annotated[
         str | None, typer.Option(help="Of matrix products: fp32, or bf16 where the processor has them. (default: fp32)")
@@ -95,7 +99,8 @@ def train(
         data,
         algorithm,
         preset=preset,
-        settings=dict(parse_setting(text) for text in set_ or ()),
+        settings=dict(parse_setting(text) for text in set_ or ())
+        | ({} if judge_limits is None else {"judge_limits": judge_limits}),
         steps=steps,
         bc_steps=bc_steps,
         precision=precision,

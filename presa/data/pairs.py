@@ -69,7 +69,8 @@ class Data:
         filtered_out: how many safe and how many unsafe labels of training pairs the labels' filters dropped; None where that
             is not known: in older datasets, and of the first pairs only.
         episodes: the recordings themselves, for algorithms that are given true costs; None otherwise.
-        weighing: how much each episode of `steps` is trusted, once that is known.
+        weights: how much each episode of `steps` is trusted, once that is known.
+        weights_by_limit: the same at other cost limits, where a policy is to know several.
         unlabelled: recordings without rewards and costs, whose steps are known beside those the pairs show; None without.
         segment_return: the median return of the dataset's segments, as its card says: to set a policy's return beside, never to
             learn from.
@@ -86,6 +87,7 @@ class Data:
     episodes: Episodes | None = None
     unlabelled: UnlabelledEpisodes | None = None
     weights: EpisodeWeights | None = None
+    weights_by_limit: dict[float, EpisodeWeights] = field(default_factory=dict)
     segment_return: float | None = None
 
     @property
@@ -112,9 +114,9 @@ class Data:
         others = all_steps(more.observations, more.actions, more.bounds, among, device)
         return others if own else joined(shown(), others)
 
-    def with_weights(self, weights: EpisodeWeights) -> Data:
-        """The same with its episodes weighed."""
-        after = replace(self, weights=weights)
+    def with_weights(self, weights: EpisodeWeights, by_limit: dict[float, EpisodeWeights]) -> Data:
+        """The same with its episodes weighed, at the labels' own limit and at others."""
+        after = replace(self, weights=weights, weights_by_limit=by_limit)
         after.__dict__["steps"] = self.steps  # found once
         return after
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -45,6 +45,36 @@ class MlpPolicy:
             if layer < last:
                 np.maximum(hidden, 0, out=hidden)
         return np.tanh(hidden)
+
+
+class LimitPolicy:
+    """Acts by the mean of a tanh MLP that is told the cost limit it is judged by.
+
+    Attributes:
+        facts: as of `MlpPolicy`; `limit_input` says how a limit enters the first layer.
+    """
+
+    def __init__(self, policy: MlpPolicy, limit_weight: np.ndarray) -> None:
+        """`limit_weight` [H] is what the first layer makes of the limit."""
+        self.own, self.limit_weight, self.facts = policy, limit_weight, policy.facts
+        self.aim(self.facts["cost_limit"])
+
+    def __repr__(self) -> str:
+        limits = ", ".join(f"{limit:g}" for limit in self.facts["judge_limits"])
+        return policy_repr(self.facts, f"the mean of a tanh MLP that knows cost limits {limits}, told {self.limit:g}")
+
+    def aim(self, cost_limit: float) -> None:
+        """Tells it the limit."""
+        told = self.facts["limit_input"]
+        first = self.own.biases[0] + np.float32((cost_limit - told["shift"]) / told["scale"]) * self.limit_weight
+        self.limit, self.policy = cost_limit, replace(self.own, biases=(first, *self.own.biases[1:]))
+
+    def reset(self, n: int) -> None:
+        """Begins n episodes at once."""
+
+    def act(self, observations: np.ndarray) -> np.ndarray:
+        """The action of each of n episodes: [n, O] -> float32 [n, A] in [-1, 1]."""
+        return self.policy.act(observations)
 
 
 def policy_repr(facts: dict[str, Any], acts_by: str) -> str:
@@ -94,10 +124,12 @@ def load(run: str | Path) -> Policy:
 
                 return ContextPolicy({name: file.get_tensor(name) for name in file.keys()}, facts)  # noqa: SIM118
             layers = range(len(list(file.keys())) // 2)
+            limit = file.get_tensor("limit_0") if "limit_input" in facts else None
             weights, biases = (tuple(file.get_tensor(f"{kind}_{layer}") for layer in layers) for kind in ("weight", "bias"))
     except (OSError, SafetensorError, ValueError, KeyError) as error:
         raise InputError(f"{path} is not a policy written by presa: {error}".splitlines()[0]) from None
-    return MlpPolicy(weights, biases, facts)
+    policy = MlpPolicy(weights, biases, facts)
+    return policy if limit is None else LimitPolicy(policy, limit)
 
 
 def local_path(run: str) -> str:

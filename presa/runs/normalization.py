@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from presa.algorithms.base import Algorithm
@@ -28,11 +29,14 @@ class Normalization:
             self.shift, self.scale = flat.mean(0), flat.std(0).clamp(min=1e-3)
 
     def __call__(self, values: Any) -> Any:
-        """Split or Examples with its observations shifted and scaled, if the algorithm asks for it; None stays None."""
+        """Split or Examples with its observations shifted and scaled, if the algorithm asks for it; None stays None. Columns
+        that an algorithm puts after the observations' own stay as they are."""
         if values is None or self.shift is None or self.scale is None:
             return values
         found = next((after for before, after in self.known if before is values.observations), None)
         if found is None:
-            found = (values.observations - self.shift) / self.scale
+            seen, more = values.observations.tensor_split([len(self.shift)], -1)
+            found = (seen - self.shift) / self.scale
+            found = torch.cat([found, more], -1) if more.shape[-1] else found
             self.known.append((values.observations, found))
         return replace(values, observations=found)

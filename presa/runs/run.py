@@ -234,9 +234,12 @@ def _begin(algorithm: Algorithm, run: TrainingRun, first: dict[str, Examples]) -
     if algorithm.uses_reference:
         reference = run.kept("reference")
         assert reference is not None
-        examples = with_reference(examples, reference)
+        assert isinstance(algorithm, FromCloning)
+        if algorithm.compares_with_reference:
+            examples = with_reference(examples, reference)
         if run.test is not None:
             run.test_reference = segment_log_probability(reference, run.test.observations, run.test.actions)
+        reference = algorithm.from_reference(reference)
     return examples, run.start("main", algorithm, examples, reference)
 
 

@@ -17,9 +17,11 @@ from one_run import fit
 
 from presa.algorithms import configure
 from presa.algorithms.cloning import Cloning
+from presa.algorithms.weighted_bc.conditioned import LimitNetwork
 from presa.algorithms.weighted_bc.controls import RULES, EpisodeEstimates
 from presa.algorithms.weighted_bc.members import CostMember, RewardMember
 from presa.data.episode_weights import (
+    EpisodeWeights,
     calibration,
     contradicted,
     effective_number,
@@ -268,6 +270,59 @@ def test_an_older_dataset_says_no_lengths(data: Data, tmp_path: Path) -> None:
     assert findings["episodes_of_supposed_length"] == len(findings["episodes"])
     assert all(row["length"] == find_task("BallCircle").horizon for row in findings["episodes"])
     assert any("as long as the task's horizon" in warning for warning in summary["warnings"])
+
+
+def test_one_policy_knows_several_limits(data: Data, tmp_path: Path) -> None:
+    """The limit is an input: 0 at the labels' own, (30 - 20) / 20 at 30; the policy file's is that of the training network."""
+    own = data.cost_limit
+    changes = {"margin": 0, "edge": 5.0, "width": 1.0, "judge_limits": (own, 1.5 * own), "dropout": 0.0, "learning_rate": 0.1}
+    _, findings = run(data, tmp_path / "run", **changes)
+    assert [one["cost_limit"] for one in findings["limits"]] == [own, 1.5 * own]
+    from presa.rollouts.policy import load
+
+    policy = load(tmp_path / "run")
+    assert f"knows cost limits {own:g}, {1.5 * own:g}, told {own:g}" in repr(policy)
+    seen = np.random.default_rng(0).normal(size=(4, 8)).astype(np.float32)
+    at_own = policy.act(seen)
+    np.testing.assert_allclose(at_own, policy.own.act(seen))
+    policy.aim(1.5 * own)
+    at_more = policy.act(seen)
+    assert np.abs(at_more - at_own).max() > 1e-4
+    first = policy.own.biases[0] + 0.5 * policy.limit_weight
+    hidden = np.maximum(seen @ policy.own.weights[0] + first, 0)
+    np.testing.assert_allclose(at_more, np.tanh(hidden @ policy.own.weights[1] + policy.own.biases[1]), rtol=1e-5)
+
+
+def test_steps_stand_once_for_each_limit_with_the_weight_they_have_there(data: Data) -> None:
+    algorithm = configure("weighted-bc", None, {**TINY, "judge_limits": (data.cost_limit, 3 * data.cost_limit)})
+    episodes = np.unique(data.steps.episode)
+    one = EpisodeWeights(episodes, *([np.ones(len(episodes))] * 2), *([np.ones((1, len(episodes)))] * 2),
+                         *([np.ones(len(episodes))] * 3))  # fmt: skip
+    two = replace(one, weight=np.where(episodes == episodes[0], 8.0, 0.0))
+    examples = algorithm.examples(data.with_weights(one, {data.cost_limit: one, 3 * data.cost_limit: two}))
+    steps, first = len(data.steps), int((data.steps.episode == episodes[0]).sum())
+    assert examples.observations.shape == (2 * steps, 9) and examples.actions.shape == (2 * steps, 2)
+    assert examples.observations[[0, -1], 8].tolist() == [0.0, 2.0]
+    torch.testing.assert_close(examples.observations[steps:, :8], data.steps.observations)
+    np.testing.assert_allclose(examples.weight, [*[1 / steps] * steps, *[1 / first] * first, *[0.0] * (steps - first)])
+    network = algorithm.network(
+        {k: v[None] for k, v in algorithm.from_reference(algorithm.initial_parameters(data, 0)).items()}, 5
+    )
+    assert isinstance(network, LimitNetwork)
+    with pytest.raises(InputError, match="judge_limits must be different numbers"):
+        configure("weighted-bc", None, {"judge_limits": (10.0, 10.0)})
+
+
+def test_the_network_that_reads_a_limit_by_hand() -> None:
+    """One state 2, limit input 3, weights 1 and 10, bias 1: the hidden unit is 33, the action tanh(0.01 * 33)."""
+    one = {"weight_0": [[1.0]], "bias_0": [1.0], "weight_1": [[0.01]], "bias_1": [0.0], "limit_0": [10.0]}
+    parameters = {name: torch.tensor(value)[None].requires_grad_() for name, value in one.items()}
+    scores = LimitNetwork.of(parameters, 1, 0.0, "fp32").scores(parameters, torch.tensor([[[2.0, 3.0]]]), torch.zeros(1, 1, 1))
+    assert scores.item() == pytest.approx(-(math.tanh(0.33) ** 2))
+    scores.sum().backward()
+    slope = -2 * math.tanh(0.33) * (1 - math.tanh(0.33) ** 2) * 0.01
+    assert parameters["limit_0"].grad.item() == pytest.approx(3 * slope, rel=1e-5)
+    assert parameters["weight_0"].grad.item() == pytest.approx(2 * slope, rel=1e-5)
 
 
 def test_too_few_episodes_are_said() -> None:

@@ -12,7 +12,7 @@ them: Brown et al., arXiv 1904.06387.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -25,12 +25,14 @@ from presa.algorithms.base import (
     POSITIVE,
     Examples,
     FromCloning,
+    Network,
     Range,
     Step,
     scheduled_rate,
     step_examples,
 )
 from presa.algorithms.safe_rlhf.step_models import step_inputs
+from presa.algorithms.weighted_bc.conditioned import LimitNetwork, limit_examples, limit_facts, limits_told, with_limit_weight
 from presa.algorithms.weighted_bc.controls import RULES, EpisodeEstimates, WeightRule
 from presa.algorithms.weighted_bc.members import MOST_FLIPS, CostMember, RewardMember, observation_moments
 from presa.data.episode_weights import (
@@ -64,10 +66,13 @@ class WeightedBC(FromCloning):
         edge, width: P(safe) = sigmoid((edge - cost / limit) / width), averaged over the members.
         margin: share of the members that must put an episode's cost within the limit; else its weight is 0.
         temperature: of the rank among the safe.
+        judge_limits: cost limits that one policy is to know, whichever it is told when it is evaluated; none for the limit of
+            the labels alone. Episodes are judged at each of them by the same costs.
         weights: what the weights are made of: "feedback", or one of the controls of `presa.algorithms.weighted_bc.controls`.
     """
 
     takes_presets: ClassVar[bool] = False
+    compares_with_reference: ClassVar[bool] = False
     choices: ClassVar[dict[str, tuple[str, ...]]] = {
         **FromCloning.choices,
         "cloning": ("steps",),
@@ -106,10 +111,13 @@ class WeightedBC(FromCloning):
     width: float = 0.03
     margin: float = 0.5
     temperature: float = 0.3
+    judge_limits: tuple[float, ...] = ()
     weights: str = "feedback"
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if len(set(self.judge_limits)) < len(self.judge_limits) or not all(0 <= one <= 1e100 for one in self.judge_limits):
+            raise InputError(f"judge_limits must be different numbers, 0 or more, not {self.judge_limits}")
         if self.model_steps < self.members:
             raise InputError(f"model_steps are divided among {self.members} members: give at least as many")
         if self.own_steps < 1:
@@ -157,7 +165,8 @@ class WeightedBC(FromCloning):
 
     def prepared(self, data: Data, results: dict[str, Parameters]) -> Data:
         """The data with every episode weighed."""
-        return data.with_weights(self.weigh(data, results))
+        weights = self.weigh(data, results)
+        return data.with_weights(weights, {limit: self._at(limit, weights, data) for limit in self.judge_limits})
 
     def weigh(self, data: Data, results: dict[str, Parameters]) -> EpisodeWeights:
         """How much each episode counts, by the fitted models or, for some controls, by the truth.
@@ -173,20 +182,23 @@ class WeightedBC(FromCloning):
             returns, costs = self._true_sums(data, episode)
         else:
             returns, costs = self._estimates(data, results, index, lengths)
-        safe = probability_of_safety(costs, data.cost_limit, self.edge, self.width, self.margin)
-        score = standardized(returns).mean(0)
-        facts = EpisodeEstimates(
-            score, safe, share_within(costs, data.cost_limit), self.temperature, str(data.identity["labels_sha256"])
-        )
+        supposed = sum(int(one) not in data.steps.lengths for one in episode)
+        nothing, apart = np.zeros(len(episode)), self._held_out(data, results)
+        estimated = EpisodeWeights(episode, lengths, known, returns, costs, nothing, nothing, nothing, supposed, apart)
+        return self._at(data.cost_limit, estimated, data)
+
+    def _at(self, limit: float, estimated: EpisodeWeights, data: Data) -> EpisodeWeights:
+        """The episodes weighed at a cost limit, by the same estimates of their returns and costs."""
+        costs, score = estimated.costs, standardized(estimated.returns).mean(0)
+        safe = probability_of_safety(costs, limit, self.edge, self.width, self.margin)
         if not safe.any():
             raise InputError(
-                f"no recorded episode seems to keep cost limit {data.cost_limit:g} (margin {self.margin:g} of the members): "
+                f"no recorded episode seems to keep cost limit {limit:g} (margin {self.margin:g} of the members): "
                 "there is nothing safe to clone"
             )
-        weight = self.rule.weight(facts)
-        supposed = sum(int(one) not in data.steps.lengths for one in episode)
-        rank, apart = rank_among_safe(score, safe), self._held_out(data, results)
-        return EpisodeWeights(episode, lengths, known, returns, costs, safe, rank, weight, supposed, apart)
+        within, identity = share_within(costs, limit), str(data.identity["labels_sha256"])
+        weight = self.rule.weight(EpisodeEstimates(score, safe, within, self.temperature, identity))
+        return replace(estimated, safe=safe, rank=rank_among_safe(score, safe), weight=weight)
 
     @torch.no_grad()
     def _estimates(
@@ -231,11 +243,24 @@ class WeightedBC(FromCloning):
         return returns, costs
 
     def examples(self, data: Data) -> Examples:
+        if data.weights_by_limit:
+            return limit_examples(data)
         return step_examples(data, None if data.weights is None else data.weights.of_steps(data.steps.episode))
+
+    def from_reference(self, reference: Parameters) -> Parameters:
+        return with_limit_weight(reference) if self.judge_limits else reference
+
+    def network(self, parameters: Parameters, rows: int) -> Network:
+        if self.judge_limits:
+            return LimitNetwork.of(parameters, rows, self.dropout, self.precision)
+        return super().network(parameters, rows)
+
+    def policy_facts(self, data: Data, examples: Examples) -> dict[str, Any]:
+        return {"limit_input": limit_facts(data), "judge_limits": list(self.judge_limits)} if self.judge_limits else {}
 
     def findings(self, data: Data) -> dict[str, Any]:
         assert data.weights is not None
-        return data.weights.facts()
+        return data.weights.facts() | ({"limits": limits_told(data)} if data.weights_by_limit else {})
 
     def loss(self, log_probability: Tensor, batch: dict[str, Tensor], state: dict[str, Tensor]) -> Step:
         loss = -log_probability.mean()
