@@ -76,7 +76,7 @@ def plot(path: Path, task: Task, theirs: Path | None, out: Path) -> None:
         axes.scatter(costs, returns, s=14, alpha=0.8, linewidths=0, color="tab:red", label=f"DSRL, safe ones ({len(returns)})")
     axes.set(xlabel="episode cost", ylabel="episode return", title=task.name)
     axes.set_xlim(left=-2)
-    axes.legend(loc="best", fontsize=8)
+    figure.legend(loc="outside lower center", ncols=2, fontsize=8, frameon=False)
     out.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(out, metadata={"Software": None})
     plt.close(figure)

@@ -54,9 +54,9 @@ def draw_learning_curve(lines: list[dict[str, Any]], title: str, file: Path, tar
         return False
     from safefeedback.plots.style import default_style, new_figure, save, without_frame
 
-    columns, cloned = min(3, len(panels)), max((line["step"] for line in lines if line["stage"] == "bc"), default=None)
+    columns, cloned = min(2, len(panels)), max((line["step"] for line in lines if line["stage"] == "bc"), default=None)
     with default_style():
-        figure = new_figure(3.6 * columns, 2.9 * -(-len(panels) // columns))
+        figure = new_figure(5.2 * columns, 2.6 * -(-len(panels) // columns))
         for index, (name, keys) in enumerate(panels):
             axes = without_frame(figure.add_subplot(-(-len(panels) // columns), columns, index + 1, title=name, xlabel="step"))
             if cloned is not None:
@@ -70,7 +70,7 @@ def draw_learning_curve(lines: list[dict[str, Any]], title: str, file: Path, tar
                 axes.axhline(target, color="black", linestyle="--", linewidth=1, label=f"target delta = {target:g}")
             axes.set_xlim(0, max(line["step"] for line in lines))
             if len(axes.get_legend_handles_labels()[1]) > 1:
-                axes.legend(fontsize="small", frameon=False)
+                axes.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize="small", frameon=False)  # beside the panel
         figure.suptitle(title)
         with replacing(file) as partial:
             save(figure, partial)

@@ -95,7 +95,7 @@ def margins(view: View) -> tuple[Figure, str] | None:
     """How far apart the returns of a pair are, by whether the published preference is right."""
     if not len(view.margins):
         return None
-    figure = new_figure(6.4, 3.6)
+    figure = new_figure(8.4, 3.6)
     axes = without_frame(figure.add_subplot())
     largest = float(view.margins.max())
     scale = largest * float(np.sqrt(np.mean((view.margins / largest) ** 2))) if largest else 0.0
@@ -122,7 +122,7 @@ def margins(view: View) -> tuple[Figure, str] | None:
     axes.set_xlabel("|difference of the two returns| of a pair")
     axes.set_ylabel("pairs")
     axes.yaxis.get_major_locator().set_params(integer=True)
-    axes.legend(frameon=False)
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside right upper", frameon=False)
     figure.suptitle(view.title, fontsize=10)
     return figure, "Preference margins: the difference of a pair's returns, by whether the published preference is right."
 
@@ -131,7 +131,7 @@ def safe_share(view: View) -> tuple[Figure, str] | None:
     """The share of segments that each episode limit calls safe."""
     if not len(view.costs) or view.horizon is None or not view.cost_limits:
         return None
-    figure = new_figure(6.4, 3.4)
+    figure = new_figure(8.0, 3.4)
     axes = without_frame(figure.add_subplot())
     highest = max(2 * view.cost_limits[-1], 1.2 * (view.cost_limit or 0.0), 1.0)
     limits, ordered = np.linspace(0, highest, CURVE), np.sort(view.costs)
@@ -168,7 +168,7 @@ def safe_share(view: View) -> tuple[Figure, str] | None:
     axes.set(xlabel="cost limit of an episode", ylabel="share of safe segments", ylim=(-0.03, 1.06), xlim=(0, highest))
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     axes.grid(alpha=0.25, linewidth=0.5)
-    axes.legend(frameon=False, loc="lower right")
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside right upper", frameon=False)
     figure.suptitle(view.title, fontsize=10)
     return figure, (
         f"Share of segments that are safe under each episode limit (a segment may cost limit * {view.length} / {view.horizon})."

@@ -52,7 +52,7 @@ def rings(view: View) -> tuple[Figure, str] | None:
             axes.plot([0, 0], [0, 0.8], color="black", linewidth=1.5, solid_capstyle="round")  # to the front
             if row == len(rows) - 1:
                 axes.set_xlabel(f"step {step}", fontsize=8)
-        title(panels[row, 0], clip, side)
+        title(panels[row, 0], clip, side, loc="left")
     handles = [Patch(color=COLOURS[kind], label=NAMES.get(kind, kind)) for kind in seen]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)
     figure.suptitle(f"{view.title}: lidar, front upwards", fontsize=10)

@@ -15,15 +15,19 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CLIPS, INSTANTS = 2, 5
+FREE = "#CFE3F1"
 
 
 def fans(view: View) -> tuple[Figure, str] | None:
     """A row a segment, a column a step: how far each laser reaches, and the edges of the road beside the car."""
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
     if not view.clips or not is_driving_task(view.task, view.clips[0].observations.shape[-1]):
         return None
     rows = [(clip, side) for clip in view.clips[:CLIPS] for side in (0, 1)]
     steps = np.linspace(0, view.length - 1, min(INSTANTS, view.length)).astype(int)
-    figure = new_figure(1.45 * len(steps) + 0.4, 1.75 * len(rows) + 0.5)
+    figure = new_figure(1.45 * len(steps) + 0.4, 1.95 * len(rows) + 0.8)
     panels = figure.subplots(len(rows), len(steps), squeeze=False)
     turn = np.arange(LASERS + 1) * 2 * np.pi / LASERS
     for row, (clip, side) in enumerate(rows):
@@ -31,7 +35,7 @@ def fans(view: View) -> tuple[Figure, str] | None:
         for column, step in enumerate(steps):
             axes = panels[row, column]
             reach = np.append(seen.lidar[step], seen.lidar[step, 0])
-            axes.fill(reach * np.sin(turn), reach * np.cos(turn), facecolor="#CFE3F1", edgecolor=SAFE, linewidth=0.6)
+            axes.fill(reach * np.sin(turn), reach * np.cos(turn), facecolor=FREE, edgecolor=SAFE, linewidth=0.6)
             hit = seen.lidar[step] < REACH
             axes.scatter(*(seen.lidar[step][hit] * part(turn[:-1][hit]) for part in (np.sin, np.cos)), s=3, color=UNSAFE)
             direction = -seen.heading[step]  # the road beside the car, drawn along its direction where the car is
@@ -40,12 +44,19 @@ def fans(view: View) -> tuple[Figure, str] | None:
             for edge in (-seen.left[step] * across, seen.right[step] * across):
                 axes.plot(*zip(edge - along, edge + along, strict=True), color=ACCENT, linewidth=1)
             axes.plot([0], [0], marker=(3, 0, 0), color=ACCENT, markersize=5)
-            axes.set(xticks=[], yticks=[], xlim=(-REACH, REACH), ylim=(-REACH, REACH), aspect="equal")
+            axes.set(xticks=[], yticks=[], xlim=(-REACH, REACH), ylim=(-1.25 * REACH, REACH), aspect="equal")
             axes.spines[:].set_visible(False)
-            axes.text(0, -0.98 * REACH, f"{max(seen.speed[step], 0):.0f} km/h", ha="center", va="bottom", fontsize=7)
+            axes.text(0, -1.02 * REACH, f"{max(seen.speed[step], 0):.0f} km/h", ha="center", va="top", fontsize=7)
             if row == len(rows) - 1:
                 axes.set_xlabel(f"step {step}", fontsize=8)
-        title(panels[row, 0], clip, side)
+        title(panels[row, 0], clip, side, loc="left")
+    handles = [
+        Patch(facecolor=FREE, edgecolor=SAFE, label=f"free, up to {REACH:g} m"),
+        Line2D([], [], marker="o", markersize=3, color=UNSAFE, linestyle="none", label="something is there"),
+        Line2D([], [], color=ACCENT, linewidth=1, label="the road's edges"),
+        Line2D([], [], marker=(3, 0, 0), color=ACCENT, markersize=5, linestyle="none", label="the car"),
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)
     figure.suptitle(f"{view.title}: lidar, front upwards", fontsize=10)
     return figure, (
         "What the car's lidar sees at a few steps of two pairs, up to 50 m (orange: something is there), the road's edges "

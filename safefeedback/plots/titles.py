@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,8 +13,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def title(axes: Axes, clip: Clip, side: int) -> None:
-    """Which segment it is and what is said about it; its frame is thick if it is preferred."""
+def title(axes: Axes, clip: Clip, side: int, loc: Any = "center") -> None:
+    """Which segment it is and what is said about it; its frame is thick if it is preferred.
+
+    `loc` is "left" where it stands above a row of panels: it may then be wider than the first.
+    """
     value = clip.safe[side]
     colour = OTHER if np.isnan(value) else SAFE if value == 1 else UNSAFE
     verdict = "unanswered" if np.isnan(value) else "safe" if value == 1 else "unsafe"
@@ -23,7 +26,8 @@ def title(axes: Axes, clip: Clip, side: int) -> None:
     better = not np.isnan(clip.preference) and clip.preference != 0.5 and int(clip.preference > 0.5) == side
     name = f"{clip.name}, {clip.sides[side]}" if clip.name else clip.sides[side]
     words = ("preferred, " if better else "tie, " if clip.preference == 0.5 else "") + verdict
-    axes.set_title(f"{name}\n{words}{_truth(clip, side)}", color=colour, fontsize=8, fontweight="bold" if better else "normal")
+    text = f"{name}\n{words}{_truth(clip, side)}"
+    axes.set_title(text, loc=loc, color=colour, fontsize=8, fontweight="bold" if better else "normal")
     axes.spines[:].set(color=colour, linewidth=2.5 if better else 0.8)
 
 
