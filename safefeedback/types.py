@@ -56,6 +56,7 @@ class Episodes:
         bounds: int64 [E + 1]; episode e is rows bounds[e] to bounds[e + 1].
         source: where they came from.
         advantages: float64 [T], advantage of each step's action, where they were given.
+        observation_names, action_names: what each dim is called, O and A of them, where the source says so; else empty.
 
     Raises:
         InputError: if the arrays do not agree in length, or the bounds do not fit them.
@@ -69,6 +70,8 @@ class Episodes:
     bounds: np.ndarray
     source: Source
     advantages: np.ndarray | None = None
+    observation_names: tuple[str, ...] = ()
+    action_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         steps = len(self.observations)

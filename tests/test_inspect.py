@@ -395,7 +395,7 @@ def test_what_cannot_be_inspected_is_said_in_one_line(folder: Path, ball_file: P
             command.inspect(*words)
     with pytest.raises(InputError, match="--labels is for a dataset"):
         command.inspect(str(ball_file), labels="x")
-    with pytest.raises(InputError, match="--task is for an HDF5 file"):
+    with pytest.raises(InputError, match="--task is for recordings"):
         command.inspect(str(folder), task="BallRun")
     with pytest.raises(InputError, match="the longest has 200"):
         inspect_recordings(ball_file, "BallCircle", 300)

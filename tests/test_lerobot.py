@@ -7,6 +7,7 @@ three data files are read by us to the same bits. `write_lerobot` writes what th
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,28 @@ def test_a_lerobot_dataset_is_what_the_file_is(ball_file: Path, tmp_path: Path) 
     assert load(f"lerobot:{folder},cost=next.cost", BALL).source.license == "apache-2.0"
     (folder / "data" / "chunk-000" / "file-000.parquet").rename(folder / "data" / "chunk-000" / "file-999.parquet")
     assert fingerprint(f"lerobot:{folder}") != episodes.source.fingerprint
+
+
+@pytest.mark.parametrize("style", ["list", "dict"])
+def test_inspect_says_what_the_readings_are_called(ball_file: Path, tmp_path: Path, style: str) -> None:
+    """As LeRobot's info.json has it, a list of names or lists under a kind; without --task it is asked for."""
+    info = write_lerobot(tmp_path / "ball", ball_file) / "meta" / "info.json"
+    (tmp_path / "ball.toml").write_text(TASK)
+    names = ["x", "y", "vx", "vy", "yaw", "rate", "left", "right"]
+    said = json.loads(info.read_text())
+    said["features"]["observation.state"]["names"] = names if style == "list" else {"motors": names[:5], "other": names[5:]}
+    said["features"]["action"]["names"] = ["push"]  # one for two numbers: not believed
+    info.write_text(json.dumps(said))
+    seen = run_cli("inspect", "lerobot:ball", "--task", "ball.toml", "--json", cwd=tmp_path)
+    assert seen.returncode == 0, seen.stderr
+    numbers = json.loads(seen.stdout)
+    assert numbers["observations"]["names"] == names and "names" not in numbers["actions"]
+    assert numbers["episodes"] > 2 and numbers["file"] == "lerobot:ball"
+    table = run_cli("inspect", "lerobot:ball", "--task", "ball.toml", "--no-plots", cwd=tmp_path).stdout
+    assert "readings" in table and "vx, vy, yaw" in table
+    assert (tmp_path / "ball-plots").is_dir() or not importlib.util.find_spec("matplotlib")
+    asked = run_cli("inspect", "lerobot:ball", cwd=tmp_path)
+    assert asked.returncode == 2 and "give it with --task NAME" in asked.stderr
 
 
 @pytest.mark.parametrize(
@@ -190,6 +213,7 @@ def test_a_minari_dataset(minari_home: Any) -> None:
         "minari:mine/maze-v0",
         "A. Person",
     )
+    assert episodes.observation_names == ("goal", "place[0]", "place[1]") and episodes.action_names == ()
     assert episodes.lengths.tolist() == [5, 8] and episodes.costs.tolist() == [*range(1, 6), *range(1, 9)]
     first = next(iter(made.iterate_episodes()))
     np.testing.assert_array_equal(

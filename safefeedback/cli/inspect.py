@@ -17,10 +17,15 @@ if TYPE_CHECKING:
 
 
 def inspect(
-    source: Annotated[str, typer.Argument(help="A dataset's folder or Hub repository (user/name), or an HDF5 file.")],
-    task: Annotated[str | None, typer.Option(help="What an HDF5 file records (default: what the file says).")] = None,
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="A dataset's folder or Hub repository (user/name), or recordings: an HDF5 file, lerobot:NAME or minari:NAME."
+        ),
+    ],
+    task: Annotated[str | None, typer.Option(help="What recordings are of (default: what the file says).")] = None,
     labels: Annotated[str | None, typer.Option(help="A label set of the dataset, instead of the published labels.")] = None,
-    length: Annotated[int | None, typer.Option(help="Steps in a window of an HDF5 file (default: 64).")] = None,
+    length: Annotated[int | None, typer.Option(help="Steps in a window of recordings (default: 64).")] = None,
     plots: Annotated[bool, typer.Option("--plots/--no-plots", help="Whether pictures are drawn.")] = True,
     out: Annotated[
         Path | None, typer.Option(help="Folder of the plots (default: plots in a dataset's folder, or else NAME-plots here).")
@@ -75,18 +80,21 @@ def _look(
     source: str, task: str | None, labels: str | None, length: int | None, quiet: bool
 ) -> tuple[dict[str, Any], View, Path]:
     """The numbers, what the pictures show, and where they go by default."""
+    from safefeedback.sources import is_dataset_name
     from safefeedback.terminal import Progress
 
-    path = Path(source)
-    is_file = path.is_file() or (path.suffix in (".hdf5", ".h5") and not path.is_dir())
+    path, named = Path(source), is_dataset_name(source)
+    is_file = named or path.is_file() or (path.suffix in (".hdf5", ".h5") and not path.is_dir())
     for name, given, fits in (("task", task, is_file), ("length", length, is_file), ("labels", labels, not is_file)):
         if given is not None and not fits:
-            raise InputError(f"--{name} is for {'a dataset' if is_file else 'an HDF5 file'}; {source} is not one")
+            kind = "a dataset" if is_file else "recordings"
+            raise InputError(f"--{name} is for {kind}; {source} {'is not one' if is_file else 'holds none'}")
     with Progress("looking at the recordings" if is_file else "looking at the pairs", quiet) as progress:
         if is_file:
             from safefeedback.inspection.recordings import inspect_recordings
 
-            return *inspect_recordings(path, task, length if length is not None else 64), Path(f"{path.stem}-plots")
+            stem = source.partition(",cost=")[0].rpartition("/")[2].rpartition(":")[2] if named else path.stem
+            return *inspect_recordings(source, task, length if length is not None else 64), Path(f"{stem}-plots")
         from safefeedback.inspection.dataset import inspect_dataset
 
         result, view = inspect_dataset(source, labels, lambda done, total: progress(done, total))

@@ -37,18 +37,19 @@ def task_of(file: Path) -> Task | None:
     return None
 
 
-def inspect_recordings(file: Path, task: str | None = None, length: int = 64) -> tuple[dict[str, Any], View]:
+def inspect_recordings(file: str | Path, task: str | None = None, length: int = 64) -> tuple[dict[str, Any], View]:
     """Numbers about recordings, JSON-ready, and what its pictures show.
 
     Args:
-        file: HDF5 in DSRL's schema.
-        task: what was recorded; None takes it from the file.
+        file: HDF5 in DSRL's schema, or a dataset of another project, as "lerobot:NAME".
+        task: what was recorded, or a task's file; None takes it from the file.
         length: L, steps in a window.
 
     Raises:
         InputError: if the task cannot be told, the file cannot be trusted, or no episode is as long as a window.
     """
-    known = find_task(task) if task is not None else task_of(file)
+    named = sources.is_dataset_name(str(file))
+    known = find_task(task) if task is not None else None if named else task_of(Path(file))
     if known is None:
         raise InputError(f"{file} does not say which task it records: give it with --task NAME")
     if length < 1:
@@ -84,7 +85,11 @@ def inspect_recordings(file: Path, task: str | None = None, length: int = 64) ->
             for entry in safe_per_limit(window_costs, length, known.horizon, limits)
         ],
         "first_step": first_step(known.name, episodes),
-        **report(values_of(episodes.observations[:steps], episodes.actions[:steps])),
+        **report(
+            values_of(episodes.observations[:steps], episodes.actions[:steps]),
+            episodes.observation_names,
+            episodes.action_names,
+        ),
     }
     return result, _view(episodes, windows, window_returns, window_costs, length)
 
@@ -165,4 +170,5 @@ def _view(episodes: Episodes, windows: np.ndarray, returns: np.ndarray, costs: n
         margins=np.empty(0),
         agrees=np.empty(0),
         clips=clips,
+        names=episodes.observation_names,
     )

@@ -135,11 +135,14 @@ def _margin(margin: dict[str, Any]) -> dict[str, str]:
 
 def _values(numbers: dict[str, Any]) -> dict[str, str]:
     actions, constant = numbers["actions"], numbers["observations"]["constant_dims"]
-    by_dim = " ".join(f"{100 * share:.0f}" for share in actions["saturated_by_dim"])
+    named = numbers["observations"].get("names", [])
+    of_action = [f"{name} " for name in actions.get("names", [])] or [""] * len(actions["saturated_by_dim"])
+    by_dim = " ".join(f"{name}{100 * share:.0f}" for name, share in zip(of_action, actions["saturated_by_dim"], strict=True))
     return {
+        **({"readings": ", ".join(named)} if named else {}),
         "saturated actions": f"{percent(actions['saturated'])} (by dim {by_dim})",
         "actions beyond 1": f"{percent(actions['beyond_one'])}, {min(actions['lowest']):.3g} to {max(actions['highest']):.3g}",
-        "constant observations": ", ".join(map(str, constant)) or "none",
+        "constant observations": ", ".join(named[dim] if named else str(dim) for dim in constant) or "none",
         "NaN or infinite values": "none",
     }
 

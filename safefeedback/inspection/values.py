@@ -50,8 +50,8 @@ def values_of(observations: np.ndarray, actions: np.ndarray) -> Values:
     )
 
 
-def report(values: Values) -> dict[str, dict[str, Any]]:
-    """The numbers as JSON-ready values."""
+def report(values: Values, names: tuple[str, ...] = (), action_names: tuple[str, ...] = ()) -> dict[str, dict[str, Any]]:
+    """The numbers as JSON-ready values, with what the dims of observations and actions are called where that is known."""
     steps, (low, high) = values.steps, values.observations
     return {
         "actions": {
@@ -60,12 +60,14 @@ def report(values: Values) -> dict[str, dict[str, Any]]:
             "beyond_one": round(float(values.beyond.mean()) / steps, 6),
             "lowest": [float(value) for value in values.actions[0]],
             "highest": [float(value) for value in values.actions[1]],
+            **({"names": list(action_names)} if action_names else {}),
         },
         "observations": {
             "dims": len(low),
             "constant_dims": [int(dim) for dim in np.flatnonzero(low == high)],
             "lowest": float(low.min()),
             "highest": float(high.max()),
+            **({"names": list(names)} if names else {}),
         },
     }
 

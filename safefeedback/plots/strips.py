@@ -143,7 +143,13 @@ def _curves(view: View) -> Figure:
             axes = without_frame(panels[side, column])
             for dim, colour, dash in zip(dims, CURVES, DASHES, strict=False):
                 values = (shown[column, side, :, dim] - mean[dim]) / (whole[dim] or 1.0)
-                axes.plot(values, color=colour, linestyle=dash, linewidth=1, label=f"observation {dim}")
+                axes.plot(
+                    values,
+                    color=colour,
+                    linestyle=dash,
+                    linewidth=1,
+                    label=view.names[dim] if view.names else f"observation {dim}",
+                )
             axes.tick_params(labelsize=7)
             title(axes, clip, side)
         panels[1, column].set_xlabel("step", fontsize=8)

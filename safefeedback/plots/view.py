@@ -49,6 +49,7 @@ class View:
         margins: float64 [P], |difference of returns| of each pair.
         agrees: [P], whether the published preference is the clean one; NaN if unanswered.
         clips: pairs to draw.
+        names: what each observation dim is called, or empty.
     """
 
     title: str
@@ -64,6 +65,7 @@ class View:
     margins: np.ndarray
     agrees: np.ndarray
     clips: tuple[Clip, ...]
+    names: tuple[str, ...] = ()
 
     @property
     def segment_cost_limit(self) -> float | None:

@@ -21,6 +21,7 @@ __all__ = [
     "OtherRecordingsError",
     "check_inside",
     "find_file",
+    "is_dataset_name",
     "load",
     "read_pairs",
     "recordings_file",
@@ -157,6 +158,12 @@ def _own(source: str, task: Task) -> Episodes:
     if not key:
         return episodes
     return replace(episodes, source=replace(episodes.source, file=f"{episodes.source.file},cost={key}"))
+
+
+def is_dataset_name(source: str) -> bool:
+    """Whether it names a dataset of another project, as "lerobot:NAME" does."""
+    known = KINDS.get(source.partition(":")[0])
+    return ":" in source and known is not None and known.module is not None
 
 
 def _parts(source: str) -> tuple[ModuleType | None, str, str]:

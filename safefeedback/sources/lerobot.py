@@ -56,7 +56,8 @@ def read(name: str, task: Task, cost: str) -> Episodes:
         check_finite(name, key, array)
     check_costs(name, cost, values[cost])
     source = Source("lerobot", f"lerobot:{name if is_hub_name(name) else folder.name}", fingerprint(name), _license(folder))
-    return Episodes(task, values[OBSERVATION], values[ACTION], values[rewards], values[cost], bounds, source)
+    names = [_names(folder, key, values[key].shape[1]) for key in (OBSERVATION, ACTION)]
+    return Episodes(task, values[OBSERVATION], values[ACTION], values[rewards], values[cost], bounds, source, None, *names)
 
 
 def fingerprint(name: str) -> str:
@@ -108,6 +109,13 @@ def _columns(name: str, folder: Path, cost: str) -> str:
             )
             raise InputError(f"{name} has no column '{key}'; it has {', '.join(features)}{hint}")
     return rewards
+
+
+def _names(folder: Path, column: str, count: int) -> tuple[str, ...]:
+    """What meta/info.json calls the numbers of a column: a list, or lists in a dict; nothing where it is silent."""
+    given = json.loads((folder / "meta" / "info.json").read_text(encoding="utf-8"))["features"][column].get("names")
+    found = [one for part in given.values() for one in part] if isinstance(given, dict) else given
+    return tuple(map(str, found)) if isinstance(found, list) and len(found) == count else ()
 
 
 def _data_files(folder: Path) -> list[Path]:

@@ -58,7 +58,10 @@ def read(name: str, task: Task, cost: str) -> Episodes:
         str(about.get("license") or ""),
         ", ".join(sorted(author)) if isinstance(author, (set, list, tuple)) else str(author),
     )
-    return Episodes(task, values["observations"], values["actions"], values["rewards"], values[cost], bounds, source)
+    names = [tuple(_names(space)) for space in (dataset.observation_space, dataset.action_space)]
+    return Episodes(
+        task, values["observations"], values["actions"], values["rewards"], values[cost], bounds, source, None, *names
+    )
 
 
 def fingerprint(name: str) -> str:
@@ -114,3 +117,13 @@ def _flat(space: Any, values: Any) -> np.ndarray:
         return np.concatenate([_flat(one, part) for one, part in zip(spaces, values, strict=True)], axis=1)
     array = np.asarray(values, np.float64)
     return array.reshape(len(array), -1)
+
+
+def _names(space: Any, prefix: str = "") -> list[str]:
+    """What the numbers of a space of parts are called, `part` or `part[i]`, in the order of `_flat`; nothing without parts."""
+    spaces: Any = getattr(space, "spaces", None)
+    if spaces is not None:
+        parts = spaces.items() if hasattr(spaces, "items") else enumerate(spaces)
+        return [name for key, part in parts for name in _names(part, f"{prefix}.{key}" if prefix else str(key))]
+    count = int(np.prod(space.shape)) if prefix else 0
+    return [prefix] if count == 1 else [f"{prefix}[{index}]" for index in range(count)]
