@@ -1,10 +1,10 @@
-"""Judges the table's packed policies in the simulators, and tells what came of it.
+"""Evaluates the packed policies of the table in their simulators, and writes the report.
 
     python cards/table2/judge.py play PACKED ROOT [--processes 2] [--only weighted-bc-feedback-20]
     python cards/table2/judge.py report ROOT
 
-`play` keeps a Parquet file for each run under ROOT/rows and leaves out those that are there; `report` joins them into
-cards/table2/rows.parquet and writes cards/table2/report.md. A run's seed is that of its evaluation too.
+`play` writes a Parquet file for each run under ROOT/rows and skips the runs that have one; `report` joins these files into
+cards/table2/rows.parquet and writes cards/table2/report.md. A run is evaluated with the seed that it was trained with.
 """
 
 from __future__ import annotations
@@ -22,16 +22,19 @@ import plan  # noqa: E402
 import pyarrow as pa  # noqa: E402
 import pyarrow.parquet as pq  # noqa: E402
 
+from presa.report.safety import worst_tenth  # noqa: E402
+from presa.report.statistics import interquartile_mean  # noqa: E402
+
 RESAMPLES = 10_000
 
 
 def unpack(packed: Path, root: Path) -> dict[str, dict]:
-    """Every policy as a file of its own, ROOT/policies/<group>/<run>.safetensors; what is told about each, by name."""
+    """Writes each policy to ROOT/policies/<group>/<run>.safetensors, and returns what is recorded of each run, by its name."""
     from safetensors import safe_open
 
     from presa.tensors import save_tensors
 
-    told: dict[str, dict] = {}
+    runs: dict[str, dict] = {}
     for file in sorted(packed.glob("policies-*.safetensors")):
         with safe_open(file, "pt") as opened:
             facts = json.loads(opened.metadata()["facts"])
@@ -41,24 +44,24 @@ def unpack(packed: Path, root: Path) -> dict[str, dict]:
                     path.parent.mkdir(parents=True, exist_ok=True)
                     parts = [key for key in opened.keys() if key.rpartition("/")[0] == name]  # noqa: SIM118
                     save_tensors(path, {key.rpartition("/")[2]: opened.get_tensor(key).float() for key in parts}, one["policy"])
-            told |= facts
+            runs |= facts
     known = root / "facts.json"
-    known.write_text(json.dumps((json.loads(known.read_text()) if known.is_file() else {}) | told, indent=1))
-    return told
+    known.write_text(json.dumps((json.loads(known.read_text()) if known.is_file() else {}) | runs, indent=1))
+    return runs
 
 
 def play(packed: Path, root: Path, processes: int, only: str, episodes: int | None) -> None:
-    """Plays what has not been played, the most valuable group first; a process plays whole runs, and makes simulators once."""
+    """Evaluates the runs without a result, the most valuable group first; a process makes each simulator once."""
     from concurrent.futures import ProcessPoolExecutor, as_completed
     from multiprocessing import get_context
 
     root.mkdir(parents=True, exist_ok=True)
-    told = unpack(packed, root)
+    runs = unpack(packed, root)
     order = [group.name for group in (*plan.WEIGHTED, *plan.PRESA, *plan.FROM_FEEDBACK)]
-    todo = [name for name in told if name.startswith(only) and not (root / "rows" / f"{name}.parquet").is_file()]
+    todo = [name for name in runs if name.startswith(only) and not (root / "rows" / f"{name}.parquet").is_file()]
     todo.sort(key=lambda name: (order.index(name.split("/")[0]), name.rpartition("seed")[2], name))
     with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
-        jobs = [pool.submit(play_run, root, name, told[name], episodes) for name in todo]
+        jobs = [pool.submit(play_run, root, name, runs[name], episodes) for name in todo]
         for count, job in enumerate(as_completed(jobs)):
             print(f"{count + 1}/{len(todo)} {job.result()}", flush=True)
 
@@ -66,21 +69,21 @@ def play(packed: Path, root: Path, processes: int, only: str, episodes: int | No
 ENVIRONMENTS: dict[str, object] = {}
 
 
-def play_run(root: Path, name: str, told: dict, episodes: int | None) -> str:
-    """Plays one run with the episodes that `presa evaluate` plays, and keeps its rows."""
+def play_run(root: Path, name: str, runs: dict, episodes: int | None) -> str:
+    """Evaluates one run on the episodes of `presa evaluate`, and writes its rows."""
     from presa.rollouts.evaluate import episode_seeds, normalized
     from presa.rollouts.play import find_policy
     from presa.rollouts.play import play as play_episode
     from safefeedback.simulators import make
     from safefeedback.tasks import Task
 
-    facts, group = told["policy"], name.split("/")[0]
+    facts, group = runs["policy"], name.split("/")[0]
     task, limit = Task.from_dict(facts["task"]), facts["cost_limit"]
     if task.name not in ENVIRONMENTS:
         ENVIRONMENTS[task.name] = make(task)
     policy = find_policy(str(root / "policies" / f"{name}.safetensors"), limit)
     rows = []
-    for episode, seed in enumerate(episode_seeds(facts["seed"], episodes or told["group"]["episodes"])):
+    for episode, seed in enumerate(episode_seeds(facts["seed"], episodes or runs["group"]["episodes"])):
         row = play_episode(ENVIRONMENTS[task.name], policy, seed)
         tags = {"algorithm": group, "task": task.name, "cost_limit": limit, "seed": facts["seed"], "episode": episode}
         rows.append({**tags, **row, **normalized(row, task, limit)})
@@ -93,7 +96,7 @@ def play_run(root: Path, name: str, told: dict, episodes: int | None) -> str:
 
 
 def best_recorded(task_name: str, limit: float) -> tuple[float, float]:
-    """The highest normalised return of a shipped episode within the limit, and their share."""
+    """The highest normalised return among the shipped episodes that keep the limit, and the share of these episodes."""
     from safefeedback import sources
     from safefeedback.tasks import find_task
 
@@ -106,19 +109,15 @@ def best_recorded(task_name: str, limit: float) -> tuple[float, float]:
 
 
 def upper_bound(values: np.ndarray, rng: np.random.Generator) -> float:
-    """The upper end of the 95% bootstrap interval of the mean over seeds, [S]."""
+    """The upper end of the 95% bootstrap interval of the mean over seeds, [S]: its 97.5th percentile.
+
+    `presa report` bounds a cost at the 95th percentile; what is safe by the bound here is safe by that one too.
+    """
     return float(np.quantile(rng.choice(values, (RESAMPLES, len(values))).mean(1), 0.975))
 
 
-def interquartile_mean(values: np.ndarray) -> float:
-    """The mean of the middle half (Agarwal et al., 2021)."""
-    ordered = np.sort(values)
-    cut = len(ordered) // 4
-    return float(ordered[cut : len(ordered) - cut].mean())
-
-
 def paired(one: np.ndarray, other: np.ndarray, rng: np.random.Generator) -> float:
-    """P of a mean difference as large by random signs, two-sided; [n] each."""
+    """The two-sided p-value of a sign-flip test of the mean difference, [n] each."""
     difference = one - other
     signs = rng.choice([-1.0, 1.0], (RESAMPLES, len(difference)))
     return float(((np.abs((signs * difference).mean(1)) >= abs(difference.mean()) - 1e-12).sum() + 1) / (RESAMPLES + 1))
@@ -153,7 +152,7 @@ def report(root: Path) -> None:
                                  for name in ("normalized_return", "normalized_cost")])  # fmt: skip
                 bound = upper_bound(each[1], rng)
                 cost = table["normalized_cost"][chosen]
-                means[kind, limit, task] = each[0], each[1], float((cost > 1).mean()), _worst_tenth(cost)
+                means[kind, limit, task] = each[0], each[1], float((cost > 1).mean()), worst_tenth(cost)
                 safe += bound <= 1
                 rewards.append(each[0].mean())
                 costs.append(each[1].mean())
@@ -162,12 +161,12 @@ def report(root: Path) -> None:
             lines.append(f"| {kind} | " + " | ".join(cells) + f" | {np.mean(rewards):.2f} / {np.mean(costs):.2f} "
                          f"| {safe} of {len(rewards)} |")  # fmt: skip
         lines += ["| best safe recorded | " + " | ".join(f"{best[task]:.2f}" for task in tasks) + " | | |", ""]
-        told = [
+        shares = [
             (kind, [(means[kind, limit, t][0].mean() / best[t]) for t in tasks if (kind, limit, t) in means])
             for kind in present
         ]
         lines += ["| share of the best safe recorded return | mean | interquartile mean | least |", "|---|---|---|---|"]
-        lines += [f"| {kind} | {np.mean(r):.2f} | {interquartile_mean(np.array(r)):.2f} | {min(r):.2f} |" for kind, r in told]
+        lines += [f"| {kind} | {np.mean(r):.2f} | {interquartile_mean(np.array(r)):.2f} | {min(r):.2f} |" for kind, r in shares]
         lines += [
             "",
             "| weighted-bc from feedback | episodes over the limit | cost of the worst tenth | effective episodes |",
@@ -191,11 +190,6 @@ def report(root: Path) -> None:
         lines.append("")
     (HERE / "report.md").write_text("\n".join(["# table2: what the answers are worth", "", *lines]) + "\n")
     print((HERE / "report.md").read_text())
-
-
-def _worst_tenth(cost: np.ndarray) -> float:
-    """The mean of the highest tenth."""
-    return float(np.sort(cost)[-max(1, len(cost) // 10) :].mean())
 
 
 def main() -> None:

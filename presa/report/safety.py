@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -43,9 +42,13 @@ def safety(entry: Entry) -> Safety | None:
         return None
     values = entry.by_policy("cost")
     bound = float("nan") if len(values) < 2 else float(np.quantile(resampled([values], mean), CONFIDENCE))
-    costs = np.sort(np.concatenate([run.costs for run in entry.runs]))
-    tenth = max(1, round(len(costs) / 10))
-    return Safety(bound, float(np.mean(costs > 1)), float(costs[-tenth:].mean()))
+    costs = np.concatenate([run.costs for run in entry.runs])
+    return Safety(bound, float(np.mean(costs > 1)), worst_tenth(costs))
+
+
+def worst_tenth(costs: np.ndarray) -> float:
+    """The mean of the highest tenth of some costs, [N], and of one at least."""
+    return float(np.sort(costs)[-max(1, round(len(costs) / 10)) :].mean())
 
 
 def safe_already(line: Line, table: Table) -> bool:
@@ -126,13 +129,6 @@ def paired_table(table: Table) -> str:
 def _mean_spread(values: np.ndarray) -> str:
     """+0.10 ± 0.02"""
     return f"{values.mean():+.2f}" + (f" ± {values.std(ddof=1):.2f}" if len(values) > 1 else "")
-
-
-def safe_cells(table: Table, column: int) -> tuple[int, int]:
-    """How many cells of a column even their bound keeps safe, of how many that have one."""
-    found: Sequence[Safety | None] = [safety(line.entries[column]) for line in table.lines]
-    known = [one.safe for one in found if one is not None and one.safe is not None]
-    return sum(known), len(known)
 
 
 def _shown(found: Safety | None) -> str:

@@ -125,6 +125,25 @@ def endpoint() -> str:
     return constants.ENDPOINT
 
 
+def check_reachable() -> None:
+    """Asks the server once: without a network, a download by huggingface_hub fails after 25 seconds only (*measured*, 2.4.0).
+
+    Raises:
+        OSError: if it does not answer within CONNECT_SECONDS, or HF_HUB_OFFLINE is set.
+    """
+    import urllib.error
+    import urllib.request
+
+    if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
+        raise OSError("HF_HUB_OFFLINE is set")
+    try:
+        urllib.request.urlopen(urllib.request.Request(endpoint(), method="HEAD"), timeout=CONNECT_SECONDS).close()
+    except urllib.error.HTTPError:
+        pass  # it answered
+    except urllib.error.URLError as error:
+        raise OSError(f"{endpoint()}: {error.reason}") from None
+
+
 def is_repo_name(name: str) -> bool:
     """Whether it can be a repository's: user/name."""
     part = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?"

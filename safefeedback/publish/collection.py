@@ -16,7 +16,7 @@ from safefeedback.errors import InputError, command_line
 from safefeedback.files import is_system_file
 from safefeedback.hub.places import INDEX, datasets_in, is_dataset_name
 from safefeedback.publish import croissant
-from safefeedback.publish.dataset import Contents, address, contents, json_bytes, notes_in
+from safefeedback.publish.dataset import PublishedDataset, address, collect_files, json_bytes, notes_in
 from safefeedback.publish.release import Release, json_object
 
 OWN_FILES = ("README.md", "croissant.json", INDEX)  # what a fetched folder of datasets holds beside them
@@ -51,7 +51,7 @@ def collection_release(folder: Path, repo: str, anonymous: bool = False) -> Rele
     Raises:
         InputError: if one of them cannot be published, or two would have the same name for the Hub.
     """
-    datasets = {name: contents(folder / name, anonymous) for name in dataset_names(folder)}
+    datasets = {name: collect_files(folder / name, anonymous) for name in dataset_names(folder)}
     index = {
         name: {
             "task": found.manifest.task.name,
@@ -84,7 +84,7 @@ def collection_release(folder: Path, repo: str, anonymous: bool = False) -> Rele
     return Release("dataset", files, render(datasets, repo), notes, tuple(datasets), INDEX, differs)
 
 
-def render(datasets: dict[str, Contents], repo: str) -> str:
+def render(datasets: dict[str, PublishedDataset], repo: str) -> str:
     """README.md of a repository of several datasets, up to the line below which people write."""
     first, manifests = next(iter(datasets)), [found.manifest for found in datasets.values()]
     rows = [_row(name, found) for name, found in datasets.items()]
@@ -131,7 +131,7 @@ data = safefeedback.read("{repo}/{first}")
 {card.NOTES_MARKER}"""
 
 
-def _row(name: str, found: Contents) -> str:
+def _row(name: str, found: PublishedDataset) -> str:
     manifest, numbers = found.manifest, found.manifest.statistics
     words = [f"[{name}]({name}/README.md)", manifest.task.name, f"{manifest.pairs:,}"]
     words += [str(manifest.recipe.length), percent(numbers["segments_safe"])]
@@ -139,7 +139,7 @@ def _row(name: str, found: Contents) -> str:
     return f"| {' | '.join(words)} |\n"
 
 
-def _metadata(datasets: dict[str, Contents]) -> dict[str, Any]:
+def _metadata(datasets: dict[str, PublishedDataset]) -> dict[str, Any]:
     """The Hub's metadata: what the datasets' own say, with their configs side by side."""
     parts = {name: card.metadata(found.manifest, found.sets) for name, found in datasets.items()}
     manifests = [found.manifest for found in datasets.values()]

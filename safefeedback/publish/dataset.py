@@ -17,15 +17,15 @@ from safefeedback.publish.release import Release, changelog, json_object
 
 
 @dataclass(frozen=True)
-class Contents:
-    """What of a dataset's folder goes up.
+class PublishedDataset:
+    """A dataset as it is uploaded.
 
     Attributes:
-        manifest: of the dataset, as it is published.
+        manifest: of the dataset, without names where the upload is anonymous.
         sets: the manifests of its label sets, by name.
-        pictures: which of the pictures a card can show were drawn.
-        files: path -> file, or its content; without the card.
-        notes: what people wrote below the card.
+        pictures: the names of the drawn plots that the card shows.
+        files: path in the repository -> file, or its content; without the card.
+        notes: the text that people wrote below the generated part of the card.
     """
 
     manifest: Manifest
@@ -35,13 +35,13 @@ class Contents:
     notes: str
 
 
-def contents(folder: Path, anonymous: bool = False) -> Contents:
-    """What the manifests of a dataset's folder name, and plots; nothing else that lies in the folder.
+def collect_files(folder: Path, anonymous: bool = False) -> PublishedDataset:
+    """The files that the manifests of a dataset's folder name, and its plots; nothing else in the folder.
 
     Args:
         folder: of the dataset.
-        anonymous: whether who recorded data of one's own, and the citation, are left out, and what people wrote in the card.
-            DSRL's authors and ours stay, as their licence asks.
+        anonymous: whether to leave out who recorded the user's own data, the citation, and the notes in the card. DSRL's authors and
+            ours are kept, as the licence demands.
 
     Raises:
         InputError: if it is not a dataset's folder, a file is missing, or a label set names its annotators.
@@ -67,7 +67,7 @@ def contents(folder: Path, anonymous: bool = False) -> Contents:
     files: dict[str, Path | bytes] = {path: folder / path for path in paths}
     if anonymous:
         files["recipe.json"] = json_bytes(manifest.raw)
-    return Contents(manifest, sets, card.pictures_in(folder), files, "" if anonymous else notes_in(folder))
+    return PublishedDataset(manifest, sets, card.pictures_in(folder), files, "" if anonymous else notes_in(folder))
 
 
 def dataset_release(folder: Path, repo: str, anonymous: bool = False) -> Release:
@@ -76,12 +76,12 @@ def dataset_release(folder: Path, repo: str, anonymous: bool = False) -> Release
     Args:
         folder: of the dataset.
         repo: user/name.
-        anonymous: as in `contents`.
+        anonymous: as in `collect_files`.
 
     Raises:
-        InputError: as `contents` does.
+        InputError: as `collect_files` does.
     """
-    found = contents(folder, anonymous)
+    found = collect_files(folder, anonymous)
     this = found.manifest.task.name
 
     def differs(content: bytes) -> str | None:

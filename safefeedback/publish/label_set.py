@@ -13,7 +13,7 @@ from safefeedback.dataset.reproduce import label_set_command
 from safefeedback.dataset.stats import percent
 from safefeedback.errors import InputError
 from safefeedback.hub import places
-from safefeedback.publish.dataset import contents, json_bytes
+from safefeedback.publish.dataset import collect_files, json_bytes
 from safefeedback.publish.release import Release, json_object
 
 
@@ -30,7 +30,7 @@ def labels_release(folder: Path, repo: str, labels: str, base: str, anonymous: b
     Raises:
         InputError: if there is no such set, or the published dataset cannot be read or has other content.
     """
-    found = contents(folder, anonymous)
+    found = collect_files(folder, anonymous)
     if labels not in found.sets:
         raise InputError(f"{folder} has no label set '{labels}'; it has {', '.join(found.sets) or 'none'}")
     named = _published(base, found.manifest.content_sha256, folder)

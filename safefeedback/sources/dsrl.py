@@ -10,7 +10,7 @@ from typing import Any
 
 from safefeedback.errors import InputError
 from safefeedback.files import file_sha256
-from safefeedback.hub.client import CONNECT_SECONDS, failure_reason, silence_client
+from safefeedback.hub.client import CONNECT_SECONDS, check_reachable, failure_reason, silence_client
 from safefeedback.hub.transfer import receiving
 from safefeedback.tasks import Task
 
@@ -77,7 +77,7 @@ def _download(repo: str, file: str, task: Task) -> Path:
 
     silence_client()
     try:
-        _reach(huggingface_hub.constants.ENDPOINT)
+        check_reachable()
         with receiving(f"downloading {file}") as counter:
             told = {"tqdm_class": counter} if "tqdm_class" in signature(huggingface_hub.hf_hub_download).parameters else {}
             named: dict[str, Any] = {"repo_type": "dataset", "etag_timeout": CONNECT_SECONDS, **told}
@@ -95,18 +95,3 @@ def _download(repo: str, file: str, task: Task) -> Path:
         path.unlink()
         raise InputError(f"{file} arrived damaged (its sha256 is not the Hub's, {expected}) and was removed: try again")
     return path
-
-
-def _reach(endpoint: str) -> None:
-    """Fails within seconds where there is no network, before a client that would try again and again."""
-    import urllib.error
-    import urllib.request
-
-    if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
-        raise OSError("HF_HUB_OFFLINE is set")
-    try:
-        urllib.request.urlopen(urllib.request.Request(endpoint, method="HEAD"), timeout=CONNECT_SECONDS).close()
-    except urllib.error.HTTPError:
-        pass  # it answered
-    except urllib.error.URLError as error:
-        raise OSError(f"{endpoint}: {error.reason}") from None

@@ -23,8 +23,8 @@ from safefeedback.verification.tables import schemas
 
 
 @dataclass(frozen=True)
-class Base:
-    """The dataset whose pairs are labelled.
+class LabelledDataset:
+    """The dataset that a label set belongs to, and what its rows can be computed from.
 
     Attributes:
         folder: where it is.
@@ -40,7 +40,7 @@ class Base:
 
 
 def label_set_check(
-    base: Base, name: str, manifest: LabelSetManifest | None, problems: list[str], advance: Callable[[int], None]
+    base: LabelledDataset, name: str, manifest: LabelSetManifest | None, problems: list[str], advance: Callable[[int], None]
 ) -> Check:
     """Checks one label set, of whose manifest some problems are known; `advance` is told how many rows were compared."""
     if manifest is None or base.stored is None:
@@ -56,7 +56,7 @@ def label_set_check(
 
 
 def _found(
-    base: Base, name: str, manifest: LabelSetManifest, advance: Callable[[int], None]
+    base: LabelledDataset, name: str, manifest: LabelSetManifest, advance: Callable[[int], None]
 ) -> tuple[str, list[str], list[str], list[str], list[str]]:
     """Why not everything could be made again, and what is wrong with rows, tables, content and statistics."""
     folder, rows = base.folder.path / "labels" / name, base.stored

@@ -60,7 +60,7 @@ def verify(
     stored, found = dataset.dataset_checks(opened, episodes, given, compared)
     checks += [*found, *([scalars_check(opened, stored)] if manifest.has_scalars else [])]
     for name, (one, problems) in sets.items():
-        base = label_sets.Base(opened, stored, episodes, given)
+        base = label_sets.LabelledDataset(opened, stored, episodes, given)
         checks.append(label_sets.label_set_check(base, name, one, problems, compared))
     return [*checks, card_check(folder, manifest, usable)]
 

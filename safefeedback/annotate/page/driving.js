@@ -1,10 +1,10 @@
 // What the car sees on its road: its lidar as a fan with the front upwards, the road's edges, and beside it speed and place.
 
 import { drawBody } from "./bodies.js";
-import { divide, dot, drawChart, drawChartGround, line } from "./chart.js";
+import { dot, drawChart, line } from "./chart.js";
 import { angleBetween, between, extent } from "./segment.js";
+import { drawSurroundings, layout } from "./surroundings.js";
 
-const GAP = 10;
 const ROAD = 14; // metres of the road's edges that are drawn ahead of and behind the car
 
 export function drivingScene(view, sides) {
@@ -15,25 +15,11 @@ export function drivingScene(view, sides) {
   const charts = chartsOf(view, drives);
 
   function ground(context, size, side, colours) {
-    const { map, boxes } = layout(size, charts[side].length);
-    const { x, y, scale } = middle(map, view);
-    context.fillStyle = colours.field;
-    context.beginPath();
-    context.roundRect(map.x, map.y, map.width, map.height, 6);
-    context.fill();
-    context.strokeStyle = colours.line;
-    context.fillStyle = colours.muted;
-    context.font = `11px ${colours.font}`;
-    context.textAlign = "left";
-    context.textBaseline = "middle";
-    context.lineWidth = 1;
-    for (let metres = 10; metres <= view.reach; metres += 20) {
-      context.beginPath();
-      context.arc(x, y, metres * scale, 0, 2 * Math.PI);
-      context.stroke();
-      context.fillText(`${metres} m`, x + metres * scale * Math.SQRT1_2 + 3, y - metres * scale * Math.SQRT1_2 - 5);
-    }
-    boxes.forEach((box, index) => drawChartGround(context, box, charts[side][index], colours));
+    const places = layout(size, charts[side].length);
+    const { x, y, scale } = middle(places.map, view);
+    const radii = [];
+    for (let metres = 10; metres <= view.reach; metres += 20) radii.push([metres, metres * scale]);
+    drawSurroundings(context, places, charts[side], x, y, radii, colours);
   }
 
   function frame(context, size, side, position, colours) {
@@ -82,12 +68,6 @@ function drawRoad(context, drive, position, { x, y, scale }, colours) {
     const [edgeX, edgeY] = [x + away * across[0], y + away * across[1]];
     line(context, edgeX - along[0], edgeY - along[1], edgeX + along[0], edgeY + along[1]);
   }
-}
-
-function layout(size, count) {
-  const wide = Math.round(Math.min(size.width * 0.64, Math.max(size.height, size.width * 0.5)));
-  const beside = { x: wide + GAP, y: 0, width: size.width - wide - GAP, height: size.height };
-  return { map: { x: 0, y: 0, width: wide, height: size.height }, boxes: divide(beside, count, false) };
 }
 
 function middle(map, view) {

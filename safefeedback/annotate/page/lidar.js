@@ -1,10 +1,10 @@
 // What the lidars see, with the body in the middle and its front upwards; beside it the speed and the nearest thing of each kind.
 
 import { drawBody } from "./bodies.js";
-import { divide, drawChart, drawChartGround, line } from "./chart.js";
+import { drawChart, line } from "./chart.js";
 import { between, extent } from "./segment.js";
+import { drawSurroundings, layout } from "./surroundings.js";
 
-const GAP = 10;
 const ONE = { hazards: "hazard", vases: "vase", buttons: "button", gremlins: "gremlin", pillars: "pillar" };
 const SHAPES = { goal: "disc", hazards: "cross", vases: "square", buttons: "diamond", gremlins: "triangle", pillars: "ring", "push box": "square" };
 
@@ -14,28 +14,13 @@ export function lidarScene(view, sides) {
   const charts = chartsOf(view, sides, readings);
 
   function ground(context, size, side, colours) {
-    const { map, boxes } = layout(size, charts[side].length);
-    const { x, y, radius } = middle(map);
-    context.fillStyle = colours.field;
-    context.beginPath();
-    context.roundRect(map.x, map.y, map.width, map.height, 6);
-    context.fill();
+    const places = layout(size, charts[side].length);
+    const { x, y, radius } = middle(places.map);
+    const radii = Array.from({ length: Math.floor(view.reach) }, (_, index) => [index + 1, (radius * (index + 1)) / view.reach]);
+    drawSurroundings(context, places, charts[side], x, y, radii, colours);
     context.strokeStyle = colours.line;
-    context.fillStyle = colours.muted;
-    context.font = `11px ${colours.font}`;
-    context.textAlign = "left";
-    context.textBaseline = "middle";
-    context.lineWidth = 1;
-    for (let metres = 1; metres <= view.reach; metres++) {
-      const far = (radius * metres) / view.reach;
-      context.beginPath();
-      context.arc(x, y, far, 0, 2 * Math.PI);
-      context.stroke();
-      context.fillText(`${metres} m`, x + far * Math.SQRT1_2 + 3, y - far * Math.SQRT1_2 - 5);
-    }
     line(context, x, y - radius, x, y - radius - 6);
-    drawLegend(context, view, map, colours);
-    boxes.forEach((box, index) => drawChartGround(context, box, charts[side][index], colours));
+    drawLegend(context, view, places.map, colours);
   }
 
   function frame(context, size, side, position, colours) {
@@ -57,12 +42,6 @@ export function lidarScene(view, sides) {
   }
 
   return { ground, frame, charts, columns: charts };
-}
-
-function layout(size, count) {
-  const wide = Math.round(Math.min(size.width * 0.64, Math.max(size.height, size.width * 0.5)));
-  const beside = { x: wide + GAP, y: 0, width: size.width - wide - GAP, height: size.height };
-  return { map: { x: 0, y: 0, width: wide, height: size.height }, boxes: divide(beside, count, false) };
 }
 
 function middle(map) {
