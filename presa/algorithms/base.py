@@ -24,15 +24,15 @@ The policy is a tanh MLP on one state. An algorithm with a network of its own sa
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from presa.algorithms.ranges import AT_LEAST_ONE, BELOW_ONE, POSITIVE, UP_TO_ONE, Range, check_settings
 from presa.data.pairs import Data, Examples, Split
 from presa.networks.backprop import Backprop
 from presa.networks.mlp import Parameters, initial_parameters
@@ -41,13 +41,6 @@ from safefeedback.errors import InputError
 from safefeedback.values import convert_fields
 
 Step = tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]
-
-Range = tuple[str, Callable[[float], bool]]
-POSITIVE: Range = ("positive", lambda value: value > 0)
-NOT_NEGATIVE: Range = ("0 or more", lambda value: value >= 0)
-AT_LEAST_ONE: Range = ("at least 1", lambda value: value >= 1)
-UP_TO_ONE: Range = ("more than 0 and at most 1", lambda value: 0 < value <= 1)
-BELOW_ONE: Range = ("at least 0 and less than 1", lambda value: 0 <= value < 1)
 
 
 class Network(Protocol):
@@ -106,18 +99,7 @@ class Algorithm:
 
     def __post_init__(self) -> None:
         convert_fields(self)
-        for name, allowed in self.choices.items():
-            if getattr(self, name) not in allowed:
-                raise InputError(f"{name} must be {' or '.join(allowed)}, not '{getattr(self, name)}'")
-        for field in fields(self):
-            value = getattr(self, field.name)
-            for number in value if isinstance(value, tuple) else (value,):
-                if isinstance(number, float) and not math.isfinite(number):
-                    raise InputError(f"{field.name} must be finite, not {number}")
-        for name, (wanted, admits) in self.ranges.items():
-            value = getattr(self, name)
-            if value is not None and not admits(value):
-                raise InputError(f"{name} must be {wanted}, not {value}")
+        check_settings(self, self.choices, self.ranges)
         if self.precision != "fp32" and not self.stackable:
             raise InputError(f"precision {self.precision} is for policies that are a tanh MLP: leave it at fp32")
         if not self.hidden or min(self.hidden) < 1:

@@ -8,7 +8,8 @@ from typing import ClassVar
 from torch import Tensor
 
 from presa import losses
-from presa.algorithms.base import POSITIVE, Examples, FromReference, Range, Step, pair_examples, require_preferences
+from presa.algorithms.base import Examples, FromReference, Step, pair_examples, require_preferences
+from presa.algorithms.ranges import POSITIVE, Range
 from presa.data.pairs import Data
 
 

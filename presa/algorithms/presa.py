@@ -8,16 +8,8 @@ from typing import ClassVar
 from torch import Tensor
 
 from presa import losses
-from presa.algorithms.base import (
-    NOT_NEGATIVE,
-    POSITIVE,
-    UP_TO_ONE,
-    Examples,
-    Range,
-    Step,
-    pair_examples,
-    require_preferences,
-)
+from presa.algorithms.base import Examples, Step, pair_examples, require_preferences
+from presa.algorithms.ranges import NOT_NEGATIVE, POSITIVE, UP_TO_ONE, Range
 from presa.algorithms.safety import Safety, require_both_classes
 from presa.data.pairs import Data
 from safefeedback.errors import InputError

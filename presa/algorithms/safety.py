@@ -9,16 +9,8 @@ import torch
 from torch import Tensor
 
 from presa import losses
-from presa.algorithms.base import (
-    BELOW_ONE,
-    NOT_NEGATIVE,
-    POSITIVE,
-    Examples,
-    FromReference,
-    Range,
-    Step,
-    pair_examples,
-)
+from presa.algorithms.base import Examples, FromReference, Step, pair_examples
+from presa.algorithms.ranges import BELOW_ONE, NOT_NEGATIVE, POSITIVE, Range
 from presa.data.pairs import Data
 from safefeedback.errors import InputError
 

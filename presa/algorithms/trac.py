@@ -16,17 +16,8 @@ import torch
 from torch import Tensor
 
 from presa import losses
-from presa.algorithms.base import (
-    AT_LEAST_ONE,
-    NOT_NEGATIVE,
-    POSITIVE,
-    UP_TO_ONE,
-    Examples,
-    FromReference,
-    Range,
-    Step,
-    require_preferences,
-)
+from presa.algorithms.base import Examples, FromReference, Step, require_preferences
+from presa.algorithms.ranges import AT_LEAST_ONE, NOT_NEGATIVE, POSITIVE, UP_TO_ONE, Range
 from presa.algorithms.weighted_bc.members import RewardMember, observation_moments
 from presa.data.pairs import Data
 from presa.data.trajectories import training_episodes

@@ -13,6 +13,7 @@ from safefeedback.dataset.structure import (
     SCALARS,
     SOURCE_ENTRY,
     STUDY,
+    ManifestError,
     mismatches,
     structure_problems,
 )
@@ -24,18 +25,6 @@ from safefeedback.sources.kinds import KINDS
 from safefeedback.tasks import Task, tasks
 from safefeedback.types import Source
 from safefeedback.values import format_repr
-
-
-class ManifestError(InputError):
-    """A recipe.json does not say what it should.
-
-    Attributes:
-        problems: everything that is wrong with it, a sentence each.
-    """
-
-    def __init__(self, place: str, kind: str, problems: list[str]) -> None:
-        super().__init__(f"{place}/recipe.json is not the manifest of a {kind} of safefeedback: {problems[0]}")
-        self.problems = tuple(problems)
 
 
 class StoredFile(NamedTuple):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -12,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from safefeedback.dataset.manifest import AnyManifest, LabelSetManifest, Manifest, ManifestError
+from safefeedback.dataset.manifest import AnyManifest, LabelSetManifest, Manifest
 from safefeedback.dataset.parquet import fill, label_arrays, open_parquet, pieces, place_arrays, shape_of, truth_arrays
 from safefeedback.dataset.rows import Dataset, Oracle
-from safefeedback.dataset.structure import SPLITS
+from safefeedback.dataset.structure import SPLITS, read_json
 from safefeedback.errors import InputError
 from safefeedback.hub.places import Place, fetch_files, open_place
 from safefeedback.types import Feedback, Pairs
@@ -270,22 +269,6 @@ def read(
 def read_oracle(source: str | Path, labels: str | None = None, split: str = "train", revision: str | None = None) -> Oracle:
     """Reads the truth about a split's rows, in the same order as `read` does; arguments and errors are those of `read`."""
     return open_dataset(source, revision).oracle(labels, split)
-
-
-def read_json(folder: Path, kind: str = "dataset") -> dict[str, Any]:
-    """The JSON object in the recipe.json of a dataset or label set (kind), {} where there is no such file.
-
-    Raises:
-        ManifestError: if it cannot be read.
-    """
-    try:
-        if isinstance(values := json.loads((folder / "recipe.json").read_text(encoding="utf-8")), dict):
-            return values
-        raise ValueError("it is not an object")
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, RecursionError) as error:
-        raise ManifestError(str(folder), kind, [f"recipe.json cannot be read: {str(error).splitlines()[0]}"]) from None
 
 
 _LABELLED = ("pair_id", "episode", "start", "preference", "safe")

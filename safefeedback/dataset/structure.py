@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 from safefeedback.dataset.history import describe_history
@@ -66,6 +67,34 @@ STUDY = {  # how people were asked, in the recipe of a label set that `safefeedb
     "explaining_cost_limit": OPTIONAL_NUMBER,
     "read": [dict],
 }
+
+
+class ManifestError(InputError):
+    """A recipe.json does not say what it should.
+
+    Attributes:
+        problems: everything that is wrong with it, a sentence each.
+    """
+
+    def __init__(self, place: str, kind: str, problems: list[str]) -> None:
+        super().__init__(f"{place}/recipe.json is not the manifest of a {kind} of safefeedback: {problems[0]}")
+        self.problems = tuple(problems)
+
+
+def read_json(folder: Path, kind: str = "dataset") -> dict[str, Any]:
+    """The JSON object in the recipe.json of a dataset or label set (kind), {} where there is no such file.
+
+    Raises:
+        ManifestError: if it cannot be read.
+    """
+    try:
+        if isinstance(values := json.loads((folder / "recipe.json").read_text(encoding="utf-8")), dict):
+            return values
+        raise ValueError("it is not an object")
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, RecursionError) as error:
+        raise ManifestError(str(folder), kind, [f"recipe.json cannot be read: {str(error).splitlines()[0]}"]) from None
 
 
 def structure_problems(values: Any, structure: dict[str, Any], place: str) -> list[str]:

@@ -40,8 +40,8 @@ def collect_files(folder: Path, anonymous: bool = False) -> PublishedDataset:
 
     Args:
         folder: of the dataset.
-        anonymous: whether to leave out who recorded the user's own data, the citation, and the notes in the card. DSRL's authors and
-            ours are kept, as the licence demands.
+        anonymous: whether to leave out who recorded the user's own data, the citation, and the notes in the card. DSRL's
+            authors and ours are kept, as the licence demands.
 
     Raises:
         InputError: if it is not a dataset's folder, a file is missing, or a label set names its annotators.

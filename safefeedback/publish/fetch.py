@@ -7,8 +7,9 @@ from pathlib import Path
 
 from safefeedback.dataset import card
 from safefeedback.dataset.loading import check_loadable
-from safefeedback.dataset.manifest import Manifest, ManifestError
+from safefeedback.dataset.manifest import Manifest
 from safefeedback.dataset.reading import open_dataset
+from safefeedback.dataset.structure import ManifestError
 from safefeedback.errors import InputError
 from safefeedback.files import check_target, file_sha256, new_folder
 from safefeedback.hub import places

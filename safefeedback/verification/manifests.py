@@ -7,9 +7,10 @@ from typing import Any, TypeVar
 
 from safefeedback.dataset.answers import hash_origin
 from safefeedback.dataset.content import content_hash
-from safefeedback.dataset.manifest import LabelSetManifest, Manifest, ManifestError
+from safefeedback.dataset.manifest import LabelSetManifest, Manifest
 from safefeedback.dataset.reading import Folder
 from safefeedback.dataset.store import recipe_hash
+from safefeedback.dataset.structure import ManifestError
 
 Read = TypeVar("Read", Manifest, LabelSetManifest)
 ABSENT = object()

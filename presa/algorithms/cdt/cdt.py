@@ -17,10 +17,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from presa.algorithms.base import AT_LEAST_ONE, NOT_NEGATIVE, POSITIVE, Algorithm, Examples, Range, Step
+from presa.algorithms.base import Algorithm, Examples, Step
 from presa.algorithms.cdt.sequences import Sequences, augment, repeat_counts, to_go
 from presa.algorithms.cdt.targets import Targets, find_targets
 from presa.algorithms.cdt.transformer import Prediction, initial_transformer, predict
+from presa.algorithms.ranges import AT_LEAST_ONE, NOT_NEGATIVE, POSITIVE, Range
 from presa.data.pairs import Data, Split
 from presa.data.trajectories import training_episodes
 from presa.networks.mlp import Parameters

@@ -14,9 +14,10 @@ from typing import ClassVar
 import numpy as np
 import torch
 
-from presa.algorithms.base import AT_LEAST_ONE, POSITIVE, Algorithm, Range
+from presa.algorithms.base import Algorithm
 from presa.algorithms.cdt.cdt import CDT
 from presa.algorithms.cdt.targets import Targets, from_episodes
+from presa.algorithms.ranges import AT_LEAST_ONE, POSITIVE, Range
 from presa.algorithms.safe_rlhf.step_models import BinaryCostModel, CostModel, RewardModel, step_inputs
 from presa.data.pairs import Data
 from presa.networks.mlp import Parameters

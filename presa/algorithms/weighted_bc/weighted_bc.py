@@ -19,18 +19,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from presa.algorithms.base import (
-    AT_LEAST_ONE,
-    NOT_NEGATIVE,
-    POSITIVE,
-    Examples,
-    FromCloning,
-    Network,
-    Range,
-    Step,
-    scheduled_rate,
-    step_examples,
-)
+from presa.algorithms.base import Examples, FromCloning, Network, Step, scheduled_rate, step_examples
+from presa.algorithms.ranges import AT_LEAST_ONE, NOT_NEGATIVE, POSITIVE, Range
 from presa.algorithms.safe_rlhf.step_models import step_inputs
 from presa.algorithms.weighted_bc.conditioned import LimitNetwork, limit_examples, limit_facts, limits_told, with_limit_weight
 from presa.algorithms.weighted_bc.controls import RULES, EpisodeEstimates, WeightRule
