@@ -82,11 +82,12 @@ def frozen() -> str:
 
 
 def variants() -> str:
-    """Every sampler, teacher, annotator, filter, kind of source, simulator domain and export format by name."""
+    """Every sampler, coverage, teacher, annotator, filter, kind of source, simulator domain and export format by name."""
     from importlib import import_module
 
     from safefeedback.dataset.export import FORMATS
     from safefeedback.feedback.annotators import ANNOTATORS
+    from safefeedback.feedback.coverage import COVERAGE
     from safefeedback.feedback.filters import FILTERS
     from safefeedback.feedback.sampling import SAMPLERS
     from safefeedback.feedback.teachers import TEACHERS
@@ -95,12 +96,13 @@ def variants() -> str:
 
     kinds = {
         "Samplers": ("--sampler", SAMPLERS),
+        "Coverage": ("--coverage", COVERAGE),
         "Teachers": ("--teacher", TEACHERS),
         "Annotators": ("--safety-noise", ANNOTATORS),
         "Filters": ("--filter", FILTERS),
     }
     parts = [
-        "# Samplers, teachers and other choices\n\nThe first four are given as `NAME` or `NAME:SETTING=VALUE,SETTING=VALUE`."
+        "# Samplers, teachers and other choices\n\nThe first five are given as `NAME` or `NAME:SETTING=VALUE,SETTING=VALUE`."
     ]
     for title, (option, known) in kinds.items():
         described = {name: text for one in known.values() if fields_of(one) for name, text in settings(type(one)).items()}

@@ -162,7 +162,7 @@ def study_cells(study: Study, scope: Scope) -> list[Cell]:
             for column in columns:
                 if column.pairs is not None and column.pairs > scope.pairs:
                     continue  # the table has a gap there, which says so
-                if column.data.get("length", 64) <= task.horizon:
+                if {**level.data, **column.data}.get("length", 64) <= task.horizon:
                     found.append(_cell(task, column, level, scope))
     if not found:
         raise InputError(f"study {study.name} has no cell within that: more tasks, or more --pairs")
@@ -192,7 +192,7 @@ def _cell(task: Task, column: Column, level: Level, scope: Scope) -> Cell:
         algorithm=column.algorithm,
         preset=preset,
         settings=changed_settings(column.algorithm, preset, settings),
-        data={"pairs": scope.pairs, "length": 64, **column.data},
+        data={"pairs": scope.pairs, "length": 64, **level.data, **column.data},
         source=scope.source,
         labels={**level.labels, **column.labels},
         pairs=None if column.pairs == scope.pairs else column.pairs,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,8 @@ SEED = 0  # of every dataset
 
 def dataset_folder(root: Path, cell: Cell) -> Path:
     """Where a cell's dataset is, below the study's folder."""
-    return root / "datasets" / "-".join([cell.task, *(f"{name}{value}" for name, value in sorted(cell.data.items()))])
+    words = [cell.task, *(f"{name}{value}" for name, value in sorted(cell.data.items()))]
+    return root / "datasets" / re.sub(r"[^\w.-]", "-", "-".join(words))
 
 
 def label_set_name(cell: Cell, cost_limit: float) -> str | None:

@@ -1,4 +1,4 @@
-"""The experiments as studies.toml declares them: columns, and levels that change the labels of every column."""
+"""The experiments as studies.toml declares them: columns, and levels that change labels or data for every column."""
 
 from __future__ import annotations
 
@@ -51,10 +51,11 @@ class Column:
 
 @dataclass(frozen=True)
 class Level:
-    """A change of the labels for every column, such as a share of noise."""
+    """A change for every column: of the labels, such as a share of noise, or of fields of the dataset's recipe."""
 
     name: str = ""
     labels: dict[str, Any] = field(default_factory=dict)
+    data: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

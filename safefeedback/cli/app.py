@@ -18,6 +18,7 @@ from safefeedback.cli.recordings import recordings
 from safefeedback.cli.tasks import tasks
 from safefeedback.cli.verify import verify
 from safefeedback.errors import InputError
+from safefeedback.feedback.coverage import COVERAGE
 from safefeedback.feedback.sampling import SAMPLERS
 from safefeedback.feedback.variants import describe
 from safefeedback.simulators import SIMULATORS
@@ -50,6 +51,12 @@ def build(
         str, typer.Option(help="Steps the cost limit belongs to: task, longest (recorded episode), or a number.")
     ] = "task",
     sampler: Annotated[str, typer.Option(help=f"Who draws the pairs: {describe(SAMPLERS)}.")] = "uniform",
+    coverage: Annotated[
+        str,
+        typer.Option(
+            help=f"Which episodes they are drawn from, to study what happens where few are good: {describe(COVERAGE)}."
+        ),
+    ] = "all",
     pairs_from: Annotated[
         Path | None,
         typer.Option(
@@ -108,6 +115,7 @@ def build(
         cost_limit=cost_limit,
         horizon=steps_or_word(horizon),
         sampler=sampler,
+        coverage=coverage,
         pairs_from=pairs_sha256,
         teacher=teacher,
         safety_noise=safety_noise,

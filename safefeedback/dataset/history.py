@@ -25,7 +25,11 @@ def _source(entry: dict[str, Any]) -> str:
 
 
 def _sample(entry: dict[str, Any]) -> str:
-    return f"{entry['pairs']:,} pairs {_drawn_by(entry['sampler'])}, {entry['pairs_test']:,} of them for the test split"
+    from_which = ""
+    if "coverage" in entry:
+        from_which = f" with `{entry['coverage']}`, which left out {entry['episodes_left_out']:,} episodes"
+    drawn = f"{_drawn_by(entry['sampler'])}{from_which}"
+    return f"{entry['pairs']:,} pairs {drawn}, {entry['pairs_test']:,} of them for the test split"
 
 
 def _drawn_by(sampler: str) -> str:

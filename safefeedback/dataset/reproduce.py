@@ -26,6 +26,7 @@ def build_options(recipe: Recipe, task: str, source: str) -> list[str]:
     words = ["--task", task, "--pairs", str(recipe.pairs), "--length", str(recipe.length)]
     words += ["--test-fraction", repr(float(recipe.test_fraction))]
     words += ["--pairs-from", "pairs.csv"] if recipe.pairs_from else ["--sampler", recipe.sampler]
+    words += ["--coverage", recipe.coverage] if recipe.coverage != "all" else []
     return [*words, *_label_words(recipe), "--source", source]
 
 

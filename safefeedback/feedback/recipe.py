@@ -9,6 +9,7 @@ import numpy as np
 
 from safefeedback.errors import InputError
 from safefeedback.feedback.annotators import ANNOTATORS
+from safefeedback.feedback.coverage import COVERAGE, kept_episodes
 from safefeedback.feedback.filters import FILTERS, apply_filters
 from safefeedback.feedback.labels import prefer_by_return, safe_by_cost, segment_cost_limit, window_sum
 from safefeedback.feedback.noise import flip
@@ -117,6 +118,7 @@ class Recipe(Labelling):
         length: L, steps in a segment.
         test_fraction: share of the episodes, and of the pairs, that is held out as the test split.
         sampler: who draws them, one of `safefeedback.feedback.sampling`; "file" where they are given.
+        coverage: from which episodes they are drawn, one of `safefeedback.feedback.coverage`.
         pairs_from: sha256 of the file that gives the pairs, in place of a sampler; else empty.
 
     Raises:
@@ -127,6 +129,7 @@ class Recipe(Labelling):
     length: int = 64
     test_fraction: float = 0.0
     sampler: str = "uniform"
+    coverage: str = "all"
     pairs_from: str = ""
 
     def __post_init__(self) -> None:
@@ -140,6 +143,7 @@ class Recipe(Labelling):
                 raise InputError(f"--{name} must be at least 1, not {getattr(self, name)}")
         if not 0 <= self.test_fraction < 1:
             raise InputError(f"--test-fraction must be at least 0 and less than 1, not {self.test_fraction}")
+        object.__setattr__(self, "coverage", canonical(self.coverage, COVERAGE, "--coverage"))
         if not self.pairs_from:
             object.__setattr__(self, "sampler", canonical(self.sampler, SAMPLERS, "--sampler"))
 
@@ -147,6 +151,7 @@ class Recipe(Labelling):
         """Refuses what would change which pairs there are, where a file says that."""
         others = {
             "sampler": self.sampler not in ("uniform", "file"),
+            "coverage": self.coverage != "all",
             "test-fraction": self.test_fraction,
             "filter": self.filters,
         }
@@ -156,9 +161,9 @@ class Recipe(Labelling):
         object.__setattr__(self, "sampler", "file")
 
     def to_dict(self) -> dict[str, Any]:
-        """As of the labelling; `pairs_from` only where there is such a file, so that other recipes stay as they were."""
-        values = super().to_dict()
-        return values if self.pairs_from else {key: value for key, value in values.items() if key != "pairs_from"}
+        """As of the labelling; `pairs_from` and `coverage` only where they are given, so that older recipes stay."""
+        usual = {"pairs_from": "", "coverage": "all"}
+        return {key: value for key, value in super().to_dict().items() if key not in usual or value != usual[key]}
 
     @property
     def shape(self) -> dict[str, int]:
@@ -191,8 +196,10 @@ def build(episodes: Episodes, recipe: Recipe, given: Pairs | None = None) -> Fee
         raise InputError("a recipe with pairs_from needs the pairs of that file, and no other recipe takes any")
     longest = int(episodes.lengths.max())
     segment_limit = segment_cost_limit(recipe.limit, recipe.length, recipe.horizon_steps(longest))
+    coverage = parse(recipe.coverage, COVERAGE, "--coverage")
+    kept = kept_episodes(episodes, coverage, recipe.limit, stream(recipe.seed, "coverage"))
     pairs = given or sample(
-        episodes, recipe.pairs, recipe.length, recipe.seed, recipe.test_fraction, recipe.sampler, segment_limit
+        episodes, recipe.pairs, recipe.length, recipe.seed, recipe.test_fraction, recipe.sampler, segment_limit, kept
     )
     rows = pairs.rows(episodes)
     returns = window_sum(episodes.rewards, rows, recipe.length)
@@ -201,6 +208,7 @@ def build(episodes: Episodes, recipe: Recipe, given: Pairs | None = None) -> Fee
         if not np.isfinite(sums).all():
             raise InputError(f"{episodes.source.file}: {name} are so large that the sum over a segment is infinite")
     drawn = {"stage": "sample", "sampler": recipe.sampler, "pairs": len(pairs), "pairs_test": int(pairs.test.sum())}
+    drawn |= {} if recipe.coverage == "all" else {"coverage": recipe.coverage, "episodes_left_out": int((~kept).sum())}
     history = (_source_entry(episodes, recipe), drawn)
     return label(pairs, returns, costs, recipe, longest, recipe.teacher_settings.scores(episodes, pairs), history)
 

@@ -140,15 +140,18 @@ SAMPLERS: dict[str, Sampler] = {
 }
 
 
-def held_out_episodes(episodes: Episodes, length: int, fraction: float, seed: int) -> np.ndarray:
-    """Which episodes are kept for the test split, bool [E]: round(fraction * usable) of those at least `length` long.
+def held_out_episodes(
+    episodes: Episodes, length: int, fraction: float, seed: int, kept: np.ndarray | None = None
+) -> np.ndarray:
+    """Which episodes are held out for the test split, bool [E]: round(fraction * usable) of those at least `length` long, and
+    among `kept`, bool [E], where that is given.
 
     Raises:
         InputError: if either split would be left without an episode.
     """
     held_out = np.zeros(len(episodes), bool)
     if fraction > 0:
-        usable = np.flatnonzero(episodes.lengths >= length)
+        usable = np.flatnonzero((episodes.lengths >= length) & (True if kept is None else kept))
         count = round(fraction * len(usable))
         if not 0 < count < len(usable):
             raise InputError(
@@ -160,7 +163,14 @@ def held_out_episodes(episodes: Episodes, length: int, fraction: float, seed: in
 
 
 def sample(
-    episodes: Episodes, count: int, length: int, seed: int, test_fraction: float, sampler: str, segment_limit: float = math.inf
+    episodes: Episodes,
+    count: int,
+    length: int,
+    seed: int,
+    test_fraction: float,
+    sampler: str,
+    segment_limit: float = math.inf,
+    kept: np.ndarray | None = None,
 ) -> Pairs:
     """N pairs, of which floor(N * test_fraction) lie in held-out episodes, spread evenly over the draw order.
 
@@ -172,21 +182,22 @@ def sample(
         test_fraction: share of the episodes and of the pairs that is held out.
         sampler: one of SAMPLERS, with settings, as in `safefeedback.feedback.variants`.
         segment_limit: what a segment may cost to be safe, for samplers that ask.
+        kept: bool [E], the episodes that pairs may be drawn from; None for all.
 
     Raises:
         InputError: if no episode is long enough, N different pairs do not exist, or a split would be empty.
     """
-    file = episodes.source.file
-    if not (episodes.lengths >= length).any():
+    file, allowed = episodes.source.file, np.ones(len(episodes), bool) if kept is None else kept
+    if not (episodes.lengths[allowed] >= length).any():
         raise InputError(
-            f"{file}: no episode has {length} steps; the longest of {len(episodes):,} has {episodes.lengths.max()}: "
+            f"{file}: no episode has {length} steps; the longest of {allowed.sum():,} has {episodes.lengths[allowed].max()}: "
             "ask for shorter segments with --length"
         )
     chosen: Sampler = parse(sampler, SAMPLERS, "--sampler")
-    held_out = held_out_episodes(episodes, length, test_fraction, seed)
+    held_out = held_out_episodes(episodes, length, test_fraction, seed, allowed)
     counts = {"test": math.floor(count * test_fraction)}
     counts["train"] = count - counts["test"]
-    among = {"train": np.flatnonzero(~held_out), "test": np.flatnonzero(held_out)}
+    among = {"train": np.flatnonzero(allowed & ~held_out), "test": np.flatnonzero(held_out)}
     for split, wanted in counts.items():
         if test_fraction > 0 and wanted == 0:
             raise InputError(f"--test-fraction {test_fraction:g} of {count} pairs leaves the {split} split without a pair")

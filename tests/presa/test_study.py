@@ -24,7 +24,7 @@ from presa.rollouts.evaluate import ONE_THREAD
 from presa.study.cells import cell_folder, forget_failure, read_result, record_failure, run_cell
 from presa.study.grid import QUICK, Scope, study_cells, task_names
 from presa.study.manifest import open_root, read_study, write_study
-from presa.study.prepare import label_set_name, prepare
+from presa.study.prepare import dataset_folder, label_set_name, prepare
 from presa.study.reproduce import cell_command, study_command
 from presa.study.rows import SCHEMA, collect
 from presa.study.studies import find_study, studies
@@ -62,6 +62,7 @@ def test_every_study_is_the_papers_grid() -> None:
         "table2": 16 * 8,
         "answers": 16 * 8,
         "errors": 17 * 4 * 8,
+        "coverage": 5 * 4 * 8,
     }
     for cell in study_cells(find_study("table1"), paper_scope("BallRun", "PointGoal1")):
         assert cell.seeds == (0, 1, 2) and cell.episodes == 20 and cell.data == {"pairs": 10_000, "length": 64}
@@ -117,6 +118,17 @@ def test_settings_of_a_scope_reach_their_algorithms_and_a_column_keeps_its_own()
     assert {cell.hash for cell in same} == {cell.hash for cell in found.values()}
     swept = study_cells(find_study("alpha"), replace(scope, settings={"presa": {"alpha": 0.3}}))
     assert [cell.settings.get("alpha", 0.2) for cell in swept] == [0.2, 0.4, 0.6, 0.8]
+
+
+def test_a_level_changes_the_data_of_every_column() -> None:
+    scope = Scope(("BallRun",), "recordings", levels=("all episodes", "without any good one"))
+    found = study_cells(find_study("coverage"), scope)
+    assert [cell.data.get("coverage") for cell in found] == [None] * 4 + ["without-best:share=1"] * 4
+    folders = {dataset_folder(Path(), cell) for cell in found}
+    assert folders == {
+        Path("datasets/BallRun-length64-pairs10000"),
+        Path("datasets/BallRun-coveragewithout-best-share-1-length64-pairs10000"),
+    }
 
 
 def test_a_part_of_a_grid_by_name() -> None:
