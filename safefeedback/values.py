@@ -29,9 +29,10 @@ WIDE = 100  # characters of a line
 
 
 def format_repr(title: str, parts: Mapping[str, Any]) -> str:
-    """A title, and a line for each part."""
+    """A title, and a line for each part, which ends with " ..." where it is too long."""
     widest = max(map(len, parts), default=0)
-    return "\n".join([title, *(f"  {name:<{widest}}  {_one(value)}"[:WIDE] for name, value in parts.items())])
+    lines = [f"  {name:<{widest}}  {_one(value)}" for name, value in parts.items()]
+    return "\n".join([title, *(line if len(line) <= WIDE else f"{line[: WIDE - 4].rsplit(' ', 1)[0]} ..." for line in lines)])
 
 
 def pick(made: Any, names: Iterable[str]) -> dict[str, Any]:

@@ -213,9 +213,11 @@ class LabelSetManifest(_Described):
 
     def __repr__(self) -> str:
         splits = ", ".join(f"{name} {rows:,}" for name, rows in self.splits.items())
-        return format_repr(
-            f"LabelSetManifest: {self.name}, {self.pairs:,} pairs", {"splits": splits, "statistics": self.statistics}
-        )
+        share = self.statistics.get("segments_safe")
+        safe = "unknown" if share is None else f"{share:.1%} of the segments"
+        made = "people's answers" if self.by_people else "the recipe in its recipe.json"
+        parts = {"splits": splits, "safe": safe, "made by": made, "content": self.content_sha256}
+        return format_repr(f"LabelSetManifest: {self.name}, {self.pairs:,} pairs", parts)
 
     @property
     def by_people(self) -> bool:
