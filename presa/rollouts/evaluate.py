@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import math
-import os
 import queue
-import subprocess
-import sys
-import tempfile
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -17,15 +12,14 @@ from typing import Any
 import numpy as np
 
 from presa.rollouts.play import checked, play
+from presa.rollouts.processes import EpisodeProcess, borrowed
 from safefeedback.errors import InputError
+from safefeedback.imports import is_object
 from safefeedback.parallel import cores
 from safefeedback.randomness import stream
 from safefeedback.simulators import can_simulate, make
 from safefeedback.tasks import Task
 from safefeedback.values import to_python
-
-# One thread a process: episodes are spread over processes, and sums do not depend on how many threads add them up.
-ONE_THREAD = {name: "1" for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")}
 
 
 def roll_out(
@@ -130,6 +124,8 @@ def play_episodes(
 ) -> list[dict[str, Any]]:
     """Plays one episode a seed, spread over processes as they get free; the results are in the seeds' order.
 
+    The processes stay, with what they have imported and their environment, for whatever is played next.
+
     Raises:
         InputError: what a process says is wrong, or what it last printed if it died.
     """
@@ -138,11 +134,10 @@ def play_episodes(
         todo.put(job)
     results: list[dict[str, Any]] = [{}] * len(seeds)
     done, stop = queue.SimpleQueue(), threading.Event()  # type: ignore[var-annotated]
-    players = [EpisodeProcess(policy, task, cost_limit) for _ in range(processes)]
 
     def work(player: EpisodeProcess) -> None:
         try:
-            player.ready()
+            player.prepare(policy, task, cost_limit)
             while not stop.is_set():
                 index, seed = todo.get_nowait()
                 results[index] = player.play(seed)
@@ -152,24 +147,25 @@ def play_episodes(
         except Exception as error:  # whatever it is, the main thread must hear of it
             done.put(error)
 
-    try:
-        with ThreadPoolExecutor(processes) as threads:
-            for player in players:
-                threads.submit(work, player)
-            try:
-                for count in range(len(seeds)):
-                    if (error := done.get()) is not None:
-                        raise error
-                    on_episode(count + 1, len(seeds))
-            except BaseException:
-                stop.set()
-                for player in players:
-                    player.process.kill()
-                raise
-    finally:
+    with borrowed(processes, reusable(policy, task)) as players, ThreadPoolExecutor(processes) as threads:
         for player in players:
-            player.close()
+            threads.submit(work, player)
+        try:
+            for count in range(len(seeds)):
+                if (error := done.get()) is not None:
+                    raise error
+                on_episode(count + 1, len(seeds))
+        except BaseException:
+            stop.set()
+            for player in players:
+                player.process.kill()
+            raise
     return results
+
+
+def reusable(policy: str, task: Task) -> bool:
+    """Whether a process can play others afterwards: not where it imports code of the user's, which may be edited meanwhile."""
+    return not is_object(policy) and task.env is None and task.env_module is None
 
 
 def play_here(
@@ -183,62 +179,3 @@ def play_here(
         on_episode(done, len(seeds))
     env.close()
     return played
-
-
-class EpisodeProcess:
-    """A process that plays episodes."""
-
-    def __init__(self, policy: str, task: Task, cost_limit: float | None = None) -> None:
-        self.printed = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "presa.rollouts.play"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self.printed,
-            env={**os.environ, **ONE_THREAD},
-            text=True,
-            start_new_session=True,  # Ctrl-C is for this process, which ends them
-        )
-        self._say({"policy": policy, "task": task.to_dict(), "cost_limit": cost_limit})
-
-    def ready(self) -> None:
-        """Waits until the policy and the simulator are loaded."""
-        self._hear()
-
-    def play(self, seed: int) -> dict[str, Any]:
-        """One episode's return, cost and length."""
-        self._say({"seed": seed})
-        return self._hear()
-
-    def close(self) -> None:
-        """Ends the process."""
-        for pipe in (self.process.stdin, self.process.stdout):
-            if pipe is not None:
-                pipe.close()
-        try:
-            self.process.wait(5)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        self.printed.close()
-
-    def _say(self, message: dict[str, Any]) -> None:
-        assert self.process.stdin is not None
-        try:
-            self.process.stdin.write(json.dumps(message) + "\n")
-            self.process.stdin.flush()
-        except BrokenPipeError:
-            pass  # it died; what it printed is reported by _hear
-
-    def _hear(self) -> dict[str, Any]:
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        answer = json.loads(line) if line.endswith("\n") else {"error": self._last_words()}
-        if "error" in answer:
-            raise InputError(answer["error"])
-        return answer
-
-    def _last_words(self) -> str:
-        self.printed.seek(0)
-        lines = self.printed.read().decode(errors="replace").strip().splitlines()
-        return f"a process that played episodes died: {lines[-1] if lines else 'it printed nothing'}"

@@ -1,7 +1,7 @@
 """Plays episodes in a process of its own: one line of JSON in for each episode, one line out.
 
-Run as `python -m presa.rollouts.play`; the first line says what to play. An episode depends on its seed alone, never on which
-process plays it or what was played before.
+Run as `python -m presa.rollouts.play`; a line says what to play, and those after it the seeds. An episode depends on its
+seed alone, never on which process plays it or what was played before.
 """
 
 from __future__ import annotations
@@ -89,17 +89,25 @@ def _aimed(policy: Any, cost_limit: float | None) -> Any:
 
 
 def main() -> None:
-    """Reads {"policy", "task", "cost_limit"}, answers {} when ready; then reads {"seed"} and answers an episode, and so on."""
+    """Reads {"policy", "task", "cost_limit"}, answers {} when ready; then {"seed"} and answers an episode, and so on, until the
+    next policy. The environment stays where the task does."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever a simulator or a policy prints must not mix with the answers
-    order = json.loads(sys.stdin.readline())
+    env = policy = played = None
     try:
         from safefeedback.simulators import make
 
-        policy, env = find_policy(order["policy"], order["cost_limit"]), make(Task.from_dict(order["task"]))
-        _answer(answers, {})
         for line in sys.stdin:
-            _answer(answers, play(env, policy, json.loads(line)["seed"]))
+            order = json.loads(line)
+            if "seed" in order:
+                _answer(answers, play(env, policy, order["seed"]))
+                continue
+            policy, task = find_policy(order["policy"], order["cost_limit"]), Task.from_dict(order["task"])
+            if task != played:
+                if env is not None:
+                    env.close()
+                env, played = make(task), task
+            _answer(answers, {})
     except InputError as error:
         _answer(answers, {"error": str(error)})
 

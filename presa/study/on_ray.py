@@ -39,7 +39,7 @@ def _do(root: str, fields: dict[str, Any], device: str) -> dict[str, Any]:
     import os
     import time
 
-    from presa.rollouts.evaluate import ONE_THREAD
+    from presa.rollouts.processes import ONE_THREAD
     from presa.study.cells import run_cell
     from presa.study.manifest import cell_from
 

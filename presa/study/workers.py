@@ -21,7 +21,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from presa.rollouts.evaluate import ONE_THREAD
+from presa.rollouts.processes import ONE_THREAD
 from presa.study.grid import Cell, OnCell
 from safefeedback.errors import InputError
 

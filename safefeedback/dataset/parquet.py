@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ from safefeedback.dataset.arrow import numbers, present
 from safefeedback.errors import InputError
 
 SIDES = (0, 1)
-BATCH = 1000  # pairs read at a time
+BATCH = 1000  # pairs read at a time, or more where they are light
+BATCH_BYTES = 8 << 20
 
 
 def place_arrays(count: int) -> dict[str, np.ndarray]:
@@ -91,12 +93,14 @@ def pieces(files: list[Path], arrays: Callable[[int, int], dict[str, np.ndarray]
     Raises:
         InputError: as `fill` does.
     """
-    at, names = 0, list(arrays(0, 0))
+    at, empty = 0, arrays(0, 0)
+    names, row_bytes = list(empty), sum(values.itemsize * math.prod(values.shape[1:]) for values in empty.values())
+    size = max(BATCH, BATCH_BYTES // max(1, row_bytes))
     for path in files:
         file = open_parquet(path)
         columns = _columns(names, file.schema_arrow.names, path)
         try:
-            for batch in file.iter_batches(BATCH, columns=[name for sides in columns.values() for name in sides]):
+            for batch in file.iter_batches(size, columns=[name for sides in columns.values() for name in sides]):
                 targets = arrays(at, len(batch))
                 for name, sides in columns.items():
                     for side, column in enumerate(sides):

@@ -37,6 +37,7 @@ from safefeedback.version import __version__
 GROUP_ROWS = 1000  # rows in a row group, fewer where that would pass GROUP_BYTES
 GROUP_BYTES = 64 << 20
 SHARD_BYTES = 256 << 20  # of uncompressed segments in one file
+PIECE_BYTES = 8 << 20  # made and written at a time, or one row group if that is more
 # pages end where the content says so, not after a number of rows: what a later version shares with an earlier one is then the
 # same bytes, and is not uploaded again. Smaller pages share more and pack recordings worse (tests/benchmarks/upload.py).
 PAGES = {"min_chunk_size": 1 << 20, "max_chunk_size": 4 << 20}
@@ -211,14 +212,15 @@ def _write_split(
     group = max(1, min(GROUP_ROWS, GROUP_BYTES // bytes_per_row))
     shard = max(1, SHARD_BYTES // (group * bytes_per_row)) * group
     shards = -(-len(feedback) // shard)
+    step = max(1, PIECE_BYTES // (group * bytes_per_row)) * group
     hashes = ColumnHashes()
     for index in range(shards):
         path = folder / f"{split}-{index:05d}-of-{shards:05d}.parquet{UNFINISHED}"
         rows = range(index * shard, min((index + 1) * shard, len(feedback)))
         with open(path, "wb") as file:
             writer = None
-            for start in range(rows.start, rows.stop, group):
-                piece = table(feedback.take(np.arange(start, min(start + group, rows.stop))))
+            for start in range(rows.start, rows.stop, step):
+                piece = table(feedback.take(np.arange(start, min(start + step, rows.stop))))
                 for name in piece.column_names:
                     hashes.add(name, piece[name].combine_chunks())
                 if writer is None:

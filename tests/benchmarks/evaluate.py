@@ -1,31 +1,42 @@
-"""How fast episodes are played for an evaluation, against a bare loop in one process (a script, no test).
+"""Processor time of episodes that are played for an evaluation or recorded, beside bare loops over the same steps.
 
-    python tests/benchmarks/evaluate.py [--task TASK ...] [--episodes N] [--processes P]
+    python tests/benchmarks/evaluate.py [--task TASK ...] [--episodes N]
 
-The bare loop makes the environment and plays the same episodes by the same policy, and does nothing else; its imports are
-not counted. The evaluator's time is all of it: starting processes, their imports, making environments, playing.
-Aim: at least 0.8 of the bare loop times the processes. That needs as many idle cores; on a busy machine look at the ratio of
-processor time, which is what would be reached with a core for each process.
+A task of each simulator: Bullet, MuJoCo, MetaDrive. The bare loop resets the environment, asks the policy, steps, and sums up
+rewards; it does nothing else. Against it:
+
+    evaluation    `play_episodes` in one process that has played another policy of the task before, as in a study
+    recording     a collection's episodes by a script (`play_out`), and by PPO (its recorder around the environment)
+
+Aim: at least 0.9 of the bare loop in each. What the first evaluation of a process costs beside that, its imports and the making
+of the environment, is told as well.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
-import time
 
 for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[name] = "1"
 
+import argparse  # noqa: E402
 import tempfile  # noqa: E402
+import time  # noqa: E402
+from collections.abc import Callable  # noqa: E402
 from pathlib import Path  # noqa: E402
+from typing import Any  # noqa: E402
 
 import numpy as np  # noqa: E402
+from measuring import in_turn, ratio, told  # noqa: E402
 
-from presa.rollouts.evaluate import default_processes, episode_seeds, play_episodes  # noqa: E402
+from presa.rollouts import processes  # noqa: E402
+from presa.rollouts.evaluate import episode_seeds, play_episodes  # noqa: E402
 from presa.rollouts.policy import load  # noqa: E402
-from safefeedback.simulators import make  # noqa: E402
+from safefeedback.recorder.script import play_out  # noqa: E402
+from safefeedback.simulators import can_simulate, make  # noqa: E402
 from safefeedback.tasks import Task, find_task  # noqa: E402
+
+TASKS = {"BallCircle": 8, "SwimmerVelocity": 4, "easysparse": 4}  # and how many episodes
 
 
 def write_policy(path: Path, task: Task) -> None:
@@ -40,52 +51,95 @@ def write_policy(path: Path, task: Task) -> None:
     save_file(tensors, path, {"presa": "{}"})
 
 
-def bare(policy_file: Path, task: Task, seeds: list[int]) -> list[float]:
+def bare(env: Any, act: Callable[[np.ndarray], np.ndarray], seeds: list[int]) -> list[float]:
     """The least that gives the same returns."""
-    policy, env = load(policy_file), make(task)
     returns = []
     for seed in seeds:
         observation, _ = env.reset(seed=seed)
         total, over = 0.0, False
         while not over:
-            action = policy.act(observation[None])[0]
-            observation, reward, terminated, truncated, _ = env.step(action)
+            observation, reward, terminated, truncated, _ = env.step(act(observation))
             total, over = total + float(reward), terminated or truncated
         returns.append(total)
     return returns
 
 
 def processor_seconds() -> float:
-    """Processor time of this process and of those it has waited for."""
-    times = os.times()
-    return times.user + times.system + times.children_user + times.children_system
+    """Processor time of this process and of the players that wait."""
+    ticks = 0
+    for _, player in processes._waiting:
+        fields = Path(f"/proc/{player.process.pid}/stat").read_text().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return time.process_time() + ticks / os.sysconf("SC_CLK_TCK")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--task", nargs="+", default=["BallCircle", "DroneRun", "CarCircle"])
-    parser.add_argument("--episodes", type=int, default=200)
-    parser.add_argument("--processes", type=int)
-    options = parser.parse_args()
-    processes = options.processes or default_processes(options.episodes)
-    for name in options.task:
-        task, seeds = find_task(name), episode_seeds(0, options.episodes)
+def took(do: Callable[[], object]) -> float:
+    before = processor_seconds()
+    do()
+    return processor_seconds() - before
+
+
+def recorded(task: Task, act: Callable[[np.ndarray], np.ndarray], seeds: list[int]) -> Callable[[], list[float]] | None:
+    """The same episodes under the recorder that PPO learns through; None where it cannot be."""
+    try:
+        from safefeedback.recorder.ppo_lagrangian import Price, _recorder
+    except ImportError:
+        return None
+    ended: list[Any] = []
+    env = _recorder(task, Price(25.0, task.horizon, 0.0, 0.0), np.random.default_rng(0), ended.append)
+    return lambda: bare(env, act, seeds)
+
+
+def ratios(names: list[str], repeats: int, episodes: int | None = None) -> list[str]:
+    """Lines for each task that can be simulated here."""
+    lines = []
+    for name in names:
+        task = find_task(name)
+        if (reason := can_simulate(task)) is not None:
+            lines.append(f"{name}: skipped, {reason}")
+            continue
+        seeds = episode_seeds(0, episodes or TASKS.get(name, 4))
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "policy.safetensors"
             write_policy(file, task)
-            make(task).close()  # imports
-            before, started = processor_seconds(), time.perf_counter()
-            expected = bare(file, task, seeds)
-            alone, alone_cpu = len(seeds) / (time.perf_counter() - started), processor_seconds() - before
-            before, started = processor_seconds(), time.perf_counter()
-            rows = play_episodes(str(file), task, seeds, processes)
-            spread, spread_cpu = len(seeds) / (time.perf_counter() - started), processor_seconds() - before
-        assert [row["return"] for row in rows] == expected, "the evaluator and the bare loop played different episodes"
-        ratio, by_time = spread / (alone * processes), alone_cpu / spread_cpu
-        print(
-            f"{name:<12} bare {alone:6.1f} episodes/s; evaluator, {processes} processes {spread:6.1f}; "
-            f"{ratio:.2f} of the bare loop times the processes, {by_time:.2f} by processor time"
-        )
+            policy = load(file)
+            env = make(task)
+
+            def act(observation: np.ndarray, policy: Any = policy) -> np.ndarray:
+                return policy.act(np.asarray(observation, np.float32)[None])[0]
+
+            def bare_loop(env: Any = env, act: Any = act, seeds: Any = seeds) -> object:
+                return bare(env, act, seeds)
+
+            def evaluated(file: Path = file, task: Task = task, seeds: Any = seeds) -> object:
+                return play_episodes(str(file), task, seeds, 1)
+
+            def scripted(env: Any = env, act: Any = act, seeds: Any = seeds) -> object:
+                return [play_out(env, env.reset(seed=seed)[0], act, seed, 0) for seed in seeds]
+
+            rows: Any = evaluated()
+            start = processor_seconds() - time.process_time()  # all that the player has used
+            expected: Any = bare_loop()
+            assert [row["return"] for row in rows] == expected, "the evaluator and the bare loop played different episodes"
+            turns = {"evaluation, process kept": evaluated, "recording by a script": scripted}
+            if task.domain != "MetaDrive" and (ppo := recorded(task, act, seeds)) is not None:
+                turns["recording by PPO"] = ppo
+            loop, *others = in_turn(repeats, *(lambda do=do: took(do) for do in (bare_loop, *turns.values())))
+            for what, times in zip(turns, others, strict=True):
+                lines.append(told(f"{name} ({task.domain}), {what}, against a bare loop", ratio(loop, times), 0.9, least=True))
+            first = start - sorted(others[0])[repeats // 2]
+            lines.append(f"    a first evaluation takes {first:.1f} s of processor time more, for imports and the environment")
+            env.close()
+    return lines
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--task", nargs="+", default=list(TASKS))
+    parser.add_argument("--episodes", type=int)
+    parser.add_argument("--repeats", type=int, default=3)
+    options = parser.parse_args()
+    print(*ratios(options.task, options.repeats, options.episodes), sep="\n")
 
 
 if __name__ == "__main__":

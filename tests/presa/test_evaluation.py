@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from replaying import TOLERANCE
 
-from presa.rollouts import evaluate as evaluation
 from presa.rollouts.evaluate import default_processes, episode_seeds, normalized, play_episodes, roll_out, summarize
 from presa.rollouts.play import find_policy, play
 from presa.rollouts.policy import MlpPolicy
@@ -88,6 +89,40 @@ def test_any_order_and_any_number_of_processes_give_the_same_bits(policies: Path
     assert one == two == backwards
     assert len({row["return"] for row in one}) == 5
     assert heard == [(k, 5) for k in range(1, 6)]
+
+
+def test_processes_are_kept_for_the_next_policy_and_task_and_play_the_same(
+    policies: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("safetensors")
+    from safetensors.numpy import save_file
+
+    from presa.rollouts import processes
+
+    seeds, files = episode_seeds(0, 2), {}
+    for name, task in {"a": "BallRun", "b": "BallRun", "c": "CarRun"}.items():
+        found, rng = require(find_task(task)), np.random.default_rng(len(files))
+        weight = rng.normal(size=(found.observation_dim, found.action_dim)).astype(np.float32)
+        save_file({"weight_0": weight, "bias_0": weight[0]}, f"{name}.safetensors", {"presa": "{}"})
+        files[f"{name}.safetensors"] = found
+
+    def play_all() -> tuple[list[Any], list[int]]:
+        rows, seen = [], []
+        for file, task in [*files.items(), *list(files.items())[:1]]:
+            rows.append(play_episodes(file, task, seeds, 1))
+            seen += [player.process.pid for _, player in processes._waiting]
+        return rows, seen
+
+    rows, seen = play_all()
+    assert len(seen) == 4 and len(set(seen)) == 1 and rows[0] == rows[3] != rows[1]
+    monkeypatch.setattr("presa.rollouts.evaluate.reusable", lambda policy, task: False)
+    assert play_all() == (rows, [])
+    with pytest.raises(InputError, match="holds no policy"):
+        play_episodes("none.safetensors", files["a.safetensors"], seeds, 1)
+    monkeypatch.undo()
+    with pytest.raises(InputError, match="holds no policy"):
+        play_episodes("none.safetensors", files["a.safetensors"], seeds, 1)
+    assert not processes._waiting
 
 
 def test_a_policy_that_draws_its_actions_is_told_each_episodes_seed(policies: Path) -> None:
@@ -221,7 +256,7 @@ def test_what_cannot_be_asked_for() -> None:
 
 
 def test_processes_are_as_many_as_pay(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(evaluation.os, "sched_getaffinity", lambda pid: set(range(8)), raising=False)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)), raising=False)
     assert [default_processes(n) for n in (1, 2, 5, 16, 100)] == [1, 1, 2, 8, 8]
 
 

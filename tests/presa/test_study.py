@@ -20,7 +20,7 @@ from conftest import run_cli, wait_for
 
 from presa.cli.output import failure_lines
 from presa.cli.study import study as run_study
-from presa.rollouts.evaluate import ONE_THREAD
+from presa.rollouts.processes import ONE_THREAD
 from presa.study.cells import cell_folder, forget_failure, read_result, record_failure, run_cell
 from presa.study.grid import QUICK, Scope, study_cells, task_names
 from presa.study.manifest import open_root, read_study, write_study
