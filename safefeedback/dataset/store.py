@@ -14,6 +14,7 @@ Every Parquet file says its segments' shape in its schema metadata under the key
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 from collections.abc import Callable
@@ -24,6 +25,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from safefeedback.dataset.arrow import numbers
 from safefeedback.dataset.content import ColumnHashes, content_hash
 from safefeedback.dataset.manifest import LabelSetManifest, Manifest
 from safefeedback.dataset.stats import statistics
@@ -220,13 +222,15 @@ def _write_split(
         with open(path, "wb") as file:
             writer = None
             for start in range(rows.start, rows.stop, step):
-                piece = table(feedback.take(np.arange(start, min(start + step, rows.stop))))
+                part = feedback.take(np.arange(start, min(start + step, rows.stop)))
+                piece = table(part).replace_schema_metadata(metadata)
                 for name in piece.column_names:
                     hashes.add(name, piece[name].combine_chunks())
                 if writer is None:
-                    schema = piece.schema.with_metadata(metadata)
-                    writer = pq.ParquetWriter(file, schema, **_encoding(schema))
-                writer.write_table(piece.replace_schema_metadata(metadata), row_group_size=len(piece))
+                    writer = pq.ParquetWriter(file, piece.schema, **_encoding(piece.schema))
+                ends = np.searchsorted(numbers(piece["pair_id"].combine_chunks()), part.pairs.pair_id[group::group])
+                for begin, end in itertools.pairwise((0, *ends.tolist(), len(piece))):  # a row group for every `group` pairs
+                    writer.write_table(piece.slice(begin, end - begin), row_group_size=max(1, end - begin))
                 advance(len(piece))
             assert writer is not None
             writer.close()
