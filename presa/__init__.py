@@ -1,4 +1,4 @@
-"""Learns safe policies from preferences and safety labels, and proves them in the simulator."""
+"""Trains safe policies from preferences and safety labels, and evaluates them in the simulator."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What is kept between commands: unpacked segments and cloned policies, within a limit, the least recently used goes first."""
+"""The cache between commands: unpacked segments and cloned policies. Beyond a size limit, the least recently used are
+deleted."""
 
 from __future__ import annotations
 
@@ -43,7 +44,7 @@ def mark_used(path: Path) -> None:
 
 
 def make_room(new: Path) -> None:
-    """Deletes what was not used for longest until the limit is kept; the file that is new stays."""
+    """Deletes the least recently used files until the size limit is kept; the new file stays."""
     most, files = size_limit(), sorted(cached_files(), key=lambda file: file[2])
     size = sum(file[1] for file in files)
     for path, bytes_, _ in files:

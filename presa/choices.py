@@ -1,4 +1,5 @@
-"""The algorithms by name, and Table 4 as presets; an algorithm is imported when it is chosen, so that help is quick."""
+"""The algorithms by name, and Table 4 as presets; an algorithm is imported only when it is used, so that help texts appear
+quickly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How an algorithm is found by its name, and configured by a preset and settings."""
+"""Finds an algorithm by its name, and configures it from a preset and settings."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from safefeedback.imports import load_object
 
 
 def find_algorithm(name: str) -> type[Algorithm]:
-    """The algorithm of that name, or the class `package.module:Class` of one's own, looked up from the working folder too.
+    """The algorithm of that name, or a custom class `package.module:Class`, which may lie in the working folder.
 
     Raises:
         InputError: if there is none.
@@ -34,13 +34,13 @@ def find_algorithm(name: str) -> type[Algorithm]:
 
 
 def configure(name: str, preset: str | None = None, settings: dict[str, Any] | None = None) -> Algorithm:
-    """An algorithm with its configuration: defaults, then the preset's lines, then the settings given by name.
+    """An algorithm configured by the defaults, overridden by the preset, overridden by the given settings.
 
     Args:
         name: as in `find_algorithm`.
         preset: one of PRESETS, or None.
-        settings: field -> value; a text is read as the field's type. Of `steps` that are given, cloning and the models that are
-            fitted first take their usual shares unless `bc_steps` and `model_steps` are given too.
+        settings: field -> value; a text is read as the field's type. If `steps` is given without `bc_steps` or `model_steps`,
+            cloning and the models keep their default shares of it.
 
     Raises:
         InputError: if a name is unknown or a value is impossible.

@@ -1,24 +1,24 @@
-"""What an algorithm is to the training loop, and the settings that algorithms share.
+"""The interface between an algorithm and the training loop, and the settings that algorithms share.
 
-An algorithm is a frozen dataclass: its fields are its configuration, its methods say what it trains on and its loss. One of
-your own is a subclass of Algorithm or FromReference in any importable file, given as `--algorithm package.module:Class`. The
-methods:
+An algorithm is a frozen dataclass: its fields are its configuration, its methods define the training examples and the loss. A
+custom algorithm is a subclass of Algorithm or FromReference in any importable file, given as `--algorithm
+package.module:Class`. The methods:
 
     examples(data) -> Examples                          what batches are drawn from
     state(examples) -> dict of tensors                  what it carries from step to step, such as nu; {} if nothing
     loss(log_probability, batch, state) -> loss, info, state
 
 `log_probability` [B, ...] is of the batch's actions under the policy, `batch` is a dict of the labels of the B examples,
-in it `reference`, the log-probabilities [B, ...] under the frozen reference. `info` holds scalar tensors without gradient
+including `reference`, the log-probabilities [B, ...] under the frozen reference. `info` holds scalar tensors without gradient
 that are averaged until the next report. Nothing may be mutated.
 
-Batches are drawn evenly, or in proportion to `Examples.weight`. A stackable algorithm whose network is no policy says so in
-`network`: its `scores` then take the place of the log-probability.
+Batches are drawn evenly, or in proportion to `Examples.weight`. A stackable algorithm whose network is not a policy overrides
+`network`, whose `scores` then replace the log-probability.
 
-Many runs at once see the loss through `torch.vmap`, which takes no indexing by a mask and no branch on a value: write
-`(loss * mask).sum() / mask.sum()`, or say `stackable = False`.
+The loss of several runs is computed at once by `torch.vmap`, which supports neither indexing by a mask nor branching on a
+value: write `(loss * mask).sum() / mask.sum()`, or set `stackable = False`.
 
-The policy is a tanh MLP on one state. An algorithm with a network of its own says `stackable = False` and has
+The policy is a tanh MLP on one state. An algorithm with a network of its own sets `stackable = False` and defines
 `initial_parameters`, `objective` in place of `loss`, `report`, and `policy_facts` as well; see Algorithm.
 """
 
@@ -44,13 +44,13 @@ Step = tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]
 
 
 class Network(Protocol):
-    """What R runs' parameters make of their steps, in training."""
+    """The networks of R runs in training, as the loss uses them."""
 
     def draw(self, generators: Sequence[torch.Generator]) -> None:
         """Draws whatever is random in a step."""
 
     def scores(self, parameters: Parameters, observations: Tensor, actions: Tensor) -> Tensor:
-        """What `loss` is told of every step: [R, B, ...] of [R, B, ..., O] and [R, B, ..., A]."""
+        """The input of `loss` for every step: [R, B, ...] of [R, B, ..., O] and [R, B, ..., A]."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Algorithm:
 
     Attributes:
         steps: gradient steps in all.
-        batch_size: pairs in a batch; algorithms that train on segments or steps draw as many of those as make that many pairs.
+        batch_size: pairs in a batch; algorithms that train on segments or steps draw as many of them as that many pairs hold.
         hidden: widths of the hidden layers.
         dropout: share of the hidden units dropped in training.
         learning_rate: of Adam.
@@ -110,7 +110,7 @@ class Algorithm:
         raise NotImplementedError
 
     def state(self, examples: Examples) -> dict[str, Tensor]:
-        """What the algorithm carries from step to step, at the start."""
+        """The algorithm's initial state, which it carries from step to step."""
         return {}
 
     def loss(self, log_probability: Tensor, batch: dict[str, Tensor], state: dict[str, Tensor]) -> Step:
@@ -118,8 +118,8 @@ class Algorithm:
         raise NotImplementedError
 
     def network(self, parameters: Parameters, rows: int) -> Network:
-        """What the loss sees the runs' parameters [R, ...] through: by default the log-probability under a policy with dropout;
-        `rows` is how many steps a batch has."""
+        """The network that evaluates the runs' parameters [R, ...] for the loss: by default the log-probability under a
+        policy with dropout; `rows` is the number of steps in a batch."""
         return Backprop(parameters, rows, self.dropout, self.precision)
 
     def objective(
@@ -130,15 +130,15 @@ class Algorithm:
         generator: torch.Generator,
         state: dict[str, Tensor],
     ) -> Step:
-        """The loss of the examples of that index [B], numbers to report, and the state after the step."""
+        """The loss of the examples with these indices [B], numbers to report, and the state after the step."""
         raise NotImplementedError
 
     def initial_parameters(self, data: Data, seed: int) -> Parameters:
-        """What training starts from, on the CPU."""
+        """The parameters that training starts from, on the CPU."""
         return initial_parameters(data.task.observation_dim, data.task.action_dim, self.hidden, seed)
 
     def preparations(self) -> dict[str, Algorithm]:
-        """Models that are trained first, by name; their steps are `steps` of theirs."""
+        """The models to train before the policy, by name; each is trained for its own `steps`."""
         return {}
 
     def prepared(self, data: Data, results: dict[str, Parameters]) -> Data:
@@ -146,7 +146,7 @@ class Algorithm:
         return data
 
     def findings(self, data: Data) -> dict[str, Any]:
-        """What the prepared data rest on, JSON-ready, for the run's folder and for people; {} for nothing to tell."""
+        """Facts about the prepared data, JSON-ready, for the run's folder and its card; {} if there are none."""
         return {}
 
     def report(
@@ -174,11 +174,11 @@ class Algorithm:
         return self.learning_rate
 
     def decay(self, step: int) -> float:
-        """The share of every parameter that is taken off at that step (decoupled weight decay)."""
+        """The share of every parameter that is subtracted at that step (decoupled weight decay)."""
         return 0.0
 
     def gradients(self, gradients: Parameters) -> Parameters:
-        """The gradients as Adam is given them."""
+        """The gradients to pass to Adam; unchanged by default."""
         return gradients
 
 
@@ -187,10 +187,10 @@ Training = Algorithm  # its name in earlier versions, which algorithms of one's 
 
 @dataclass(frozen=True)
 class FromCloning(Algorithm):
-    """Settings of algorithms that start from a policy cloned from everything that was recorded and shown.
+    """Settings of algorithms that start from behaviour cloning.
 
     Attributes:
-        bc_steps: how many of `steps` clone; the result is the starting point.
+        bc_steps: how many of `steps` are behaviour cloning, whose result is the starting point.
         cloning: "steps" clones every recorded step that is known, once: those the training pairs show, or with `--unlabelled`
             all of them; "segments" clones every segment, so that a step counts as often as segments show it: the first one of
             an episode in one of T - L + 1 windows.
@@ -222,13 +222,13 @@ class FromCloning(Algorithm):
         return self.steps - self.bc_steps
 
     def from_reference(self, reference: Parameters) -> Parameters:
-        """What the algorithm's own steps begin with, given the cloned policy."""
+        """The parameters that the algorithm's own steps start from, given the cloned policy."""
         return reference
 
 
 @dataclass(frozen=True)
 class FromReference(FromCloning):
-    """Settings of algorithms that measure themselves against the cloned policy as well.
+    """Settings of algorithms that also use the cloned policy as a frozen reference.
 
     Attributes:
         rate_after_bc: "warm-up" rises linearly over `warm_up_steps` to `rate_factor` times the rate (as CPL-KL and TraC);

@@ -17,7 +17,7 @@ from safefeedback.errors import InputError
 
 @dataclass(frozen=True)
 class Cloning(Algorithm):
-    """Least squares on the actions that were recorded and shown: the reference of the algorithms that have one.
+    """Least squares on the recorded actions; this is also the reference policy of the algorithms that use one.
 
     Attributes:
         cloning: "steps" or "segments"; see `presa.algorithms.base.FromCloning`.
@@ -57,7 +57,7 @@ class BCSafeSeg(Cloning):
 
 @dataclass(frozen=True)
 class BCAll(Cloning):
-    """Cloning of whole recorded episodes, those of the test split left out if the dataset was cut from this very file."""
+    """Cloning of whole recorded episodes, without those of the test split if the dataset was built from this file."""
 
     needs_trajectories: ClassVar[bool] = True
     ignores_limit: ClassVar[bool] = True

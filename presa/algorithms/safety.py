@@ -25,8 +25,8 @@ class Safety(FromReference):
         eta_direction: "unsafe-to-safe", total unsafe weight = eta x total safe weight (TraC's code has it, and only it stayed
             stable in our trials); "printed", the paper's ratio, the reverse.
         lambda_scale: "mean-one", the mean weight over the dataset is 1; "safe-one", a safe segment's weight is 1.
-        lambda_counts: "labels" counts the classes in the labels that are trained on; "before-filters" adds those of the pairs
-            that filters dropped, so that a filter does not change the weights.
+        lambda_counts: "labels" counts the classes in the labels that are trained on; "before-filters" also counts those of
+            the pairs that filters dropped, so that a filter does not change the weights.
         lambda_safe, lambda_unsafe: fixed weights, both or neither, in place of those from eta and the labels' counts.
         safety_average: "all" averages over all labelled segments (eq. 9), "per-class" within each class (eq. 8).
         safety_form: "linear" in p, as printed, or "log": `presa.losses.safety_miss` tells what changes.
@@ -116,7 +116,7 @@ class Safety(FromReference):
 
 
 def require_both_classes(safe: Tensor, what: str = "segment") -> None:
-    """Refuses labels of one kind only, for which the weights of eq. 9 are undefined.
+    """Refuses labels of one class only, for which the weights of eq. 9 are undefined.
 
     Raises:
         InputError: naming the class that is absent.

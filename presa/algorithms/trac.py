@@ -1,9 +1,9 @@
-"""TraC (Gong, Kumar and Varakantham, arXiv 2412.15429): a policy made likelier to act as in desirable pieces of episodes, and
-less likely to act as in undesirable ones, by a logistic loss without a multiplier or a reference point.
+"""TraC (Gong, Kumar and Varakantham, arXiv 2412.15429): a logistic loss that makes the actions of desirable pieces of
+episodes more likely and those of undesirable ones less likely, without a multiplier or a reference point.
 
-`trac` labels pieces of episodes by their true returns and costs, as its authors do. `trac-feedback` labels the segments of a
-dataset by what people or teachers said: undesirable if labelled unsafe, desirable if labelled safe and ranked in the upper part
-of the safe ones by a model of reward fitted to the preferences.
+`trac` labels pieces of episodes by their true returns and costs, as its authors do. `trac-feedback` classifies the segments
+of a dataset by their labels: undesirable if labelled unsafe, desirable if labelled safe and ranked in the upper part of the
+safe ones by a model of reward fitted to the preferences.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from safefeedback.feedback.labels import segment_cost_limit
 
 @dataclass(frozen=True)
 class TracFeedback(FromReference):
-    """The logistic loss on segments, desirable or not by feedback alone.
+    """The logistic loss on segments, classified by feedback alone.
 
     Attributes:
         alpha: temperature of a segment's score (TraC's alpha).
@@ -124,9 +124,9 @@ class TracFeedback(FromReference):
 
 @dataclass(frozen=True)
 class Trac(TracFeedback):
-    """The same on pieces of whole episodes, desirable or not by their true returns and costs.
+    """The same loss on pieces of whole episodes, classified by their true returns and costs.
 
-    The settings are the authors' for Bullet, but for the batch, 96 episodes there, which is cut to what a processor bears.
+    The settings are the authors' for Bullet, but for the batch, 96 episodes there, which is reduced to what a CPU can train on.
 
     Attributes:
         piece: length of a piece, as a share of the longest episode; 1 takes them whole (SafetyGym 0.75, MetaDrive 0.25).

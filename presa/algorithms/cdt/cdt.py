@@ -1,9 +1,9 @@
-"""The Constrained Decision Transformer (Liu et al., arXiv 2302.07351), read as OSRL's public code has it.
+"""The Constrained Decision Transformer (Liu et al., arXiv 2302.07351), as implemented in OSRL's public code.
 
-It learns from whole trajectories with true rewards and costs what was done when so much return and so much cost were still to
-come, and acts when it is asked for a return and a cost. Defaults are OSRL's. Three things of that code are not repeated: no
-episode is left out for its cost (see `sequences.draws`), fractional costs are not cut to whole ones, and no task
-inherits another's targets (see `targets.toml`).
+It learns from whole trajectories with true rewards and costs to predict the action, given the return and the cost still to
+come; to act, it is given a target return and a target cost. Defaults are OSRL's. Three details differ from that code: no
+episode is left out because of its cost (see `sequences.repeat_counts`), fractional costs are not rounded, and no task uses
+another task's targets (see `targets.toml`).
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ class CDT(Algorithm):
         context: K, steps in a window.
         heads: of the attention.
         weight_decay: decoupled (AdamW).
-        gradient_limit: the norm that gradients are cut to.
+        gradient_limit: the norm that gradients are clipped to.
         warm_up_steps: over which the learning rate rises linearly.
         cost_weight: of the cross-entropy of whether a step costs.
-        augmentation: wishes added, as a share of the episodes; see `presa.algorithms.cdt.sequences.augment`.
-        reward_scale, cost_scale: what returns and costs to go are multiplied by; none makes the largest recorded one 1.
+        augmentation: augmented targets, as a share of the episodes; see `presa.algorithms.cdt.sequences.augment`.
+        reward_scale, cost_scale: factors for returns and costs to go; none scales the largest recorded one to 1.
         initial_temperature: of the entropy; it is learnt, towards an entropy of -1 for each action dimension.
     """
 
@@ -89,7 +89,7 @@ class CDT(Algorithm):
             raise InputError(f"hidden must be one width, a multiple of heads = {self.heads}, for each layer, not {self.hidden}")
 
     def examples(self, data: Data) -> Sequences:
-        """Every window of the training episodes, those of cheap episodes more often, and those with wishes for returns."""
+        """Every window of the training episodes, those of low-cost episodes more often, and the augmented ones."""
         episodes, chosen = _episodes(data), training_episodes(data)
         returns, costs = (np.add.reduceat(v, episodes.bounds[:-1])[chosen] for v in (episodes.rewards, episodes.costs))
         targets = self.targets(data, returns, costs)
@@ -124,7 +124,7 @@ class CDT(Algorithm):
         )
 
     def targets(self, data: Data, returns: np.ndarray, costs: np.ndarray) -> Targets:
-        """What the policy will be asked for, given the training episodes' returns and costs [E]."""
+        """The policy's target returns, given the training episodes' returns and costs [E]."""
         return find_targets(data.task, returns, costs)
 
     def initial_parameters(self, data: Data, seed: int) -> Parameters:
@@ -141,7 +141,7 @@ class CDT(Algorithm):
         return self.rate(step) * self.weight_decay
 
     def gradients(self, gradients: Parameters) -> Parameters:
-        """The network's cut to a norm of `gradient_limit`; the temperature's as it is."""
+        """The network's gradients clipped to a norm of `gradient_limit`; the temperature's unchanged."""
         network = {name: value for name, value in gradients.items() if name != "log_temperature"}
         squares = [network[name].square().sum() for name in sorted(network)]  # a checkpoint's parameters are in this order
         norm = torch.stack(squares).sum().sqrt()
@@ -178,8 +178,8 @@ class CDT(Algorithm):
     def report(
         self, parameters: Parameters, examples: Examples, train: Split, test: Split | None, reference: Tensor | None
     ) -> dict[str, float]:
-        """Of some of the training windows: the squared error of the last step's action, and the shares of components at the
-        bounds, the policy's and the recorded."""
+        """On a sample of the training windows: the squared error of the last step's action, and the shares of action
+        components at the bounds, of the policy and of the recordings."""
         index = torch.linspace(0, len(examples) - 1, PROBE_WINDOWS, device=train.observations.device).long()
         predicted, actions, _, _ = self._predict(parameters, examples, index)
         mean, recorded = predicted.mean[:, -1].clamp(-1, 1), actions[:, -1]
@@ -196,7 +196,7 @@ class CDT(Algorithm):
         return {"context": self.context, "heads": self.heads, "scale": scale, "targets": [list(pair) for pair in asked]}
 
     def _scale(self, examples: Sequences) -> Tensor:
-        """What return and cost to go are multiplied by, [2]."""
+        """The factors for return and cost to go, [2]."""
         largest = examples.to_go.abs().amax(0).clamp(min=1e-6).reciprocal()
         given = (self.reward_scale, self.cost_scale)
         return torch.stack([largest[k] if value is None else largest.new_tensor(value) for k, value in enumerate(given)])

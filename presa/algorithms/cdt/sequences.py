@@ -1,4 +1,4 @@
-"""Whole episodes as what a sequence model learns from: windows of steps with returns-to-go and costs-to-go.
+"""Training windows for sequence models: consecutive steps of an episode with their returns-to-go and costs-to-go.
 
 A window is the last K steps up to one row of an episode; where the episode has fewer, it is padded on the left.
 """
@@ -64,7 +64,7 @@ class Sequences(Examples):
         return len(self.end)
 
     def context(self, index: Tensor, steps: int) -> Context:
-        """The windows of that index [B], `steps` long."""
+        """The windows with these indices [B], each `steps` long."""
         end = self.end[index].long()
         rows = end[:, None] + torch.arange(1 - steps, 1, device=end.device)
         begin = self.begin[end][:, None]
@@ -93,7 +93,7 @@ def repeat_counts(costs: np.ndarray, largest_limit: float) -> np.ndarray:
     """How often each episode's windows are listed, int64 [E] from 7 for a cost of 0 to 1 from 1.5 times the largest limit on.
 
     OSRL draws in proportion to max(0, 70 - cost) where limits are 10, 20, 40; this is 70 - cost in steps of 10, scaled to the
-    task's limits, and never nothing: the costliest episodes are drawn as well.
+    task's limits, and at least 1, so that the costliest episodes are drawn too.
     """
     return np.clip(np.ceil(7 - 4 * costs / max(largest_limit, 1.0)), 1, 7).astype(np.int64)
 
@@ -101,21 +101,22 @@ def repeat_counts(costs: np.ndarray, largest_limit: float) -> np.ndarray:
 def augment(
     returns: np.ndarray, costs: np.ndarray, count: int, targets: Targets, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Wishes no episode grants, and which episode shows what to do then (CDT, arXiv 2302.07351, section 4.2).
+    """Augmented targets beyond the recorded ones, each paired with an episode (CDT, arXiv 2302.07351, section 4.2).
 
-    Costs are spread evenly over the recorded ones; to each belongs a return drawn above the polynomial through the front of
-    highest returns. The episode nearest in (cost, return) among those that cost no more answers the wish; one that was taken
-    already lets a neighbour stand in, drawn in proportion to 1 / (1 + distance) from those that cost no more than it and
-    earn at most `max_decrease` less. (OSRL then pairs wishes and episodes in another order; here they stay together.)
+    Target costs are spaced evenly over the recorded range; each gets a target return drawn above the polynomial through the
+    Pareto front of recorded returns. A target is paired with the nearest episode in (cost, return) among those that cost no
+    more. If that episode is taken, it is replaced by a neighbour, drawn in proportion to 1 / (1 + distance) from those that
+    cost no more and earn at most `max_decrease` less. (OSRL then pairs targets and episodes in another order; here each keeps
+    its own.)
 
     Args:
         returns, costs: [E], of the episodes.
-        count: how many wishes.
+        count: how many targets.
         targets: of the task.
         rng: draws 2 x count numbers.
 
     Returns:
-        Indices of episodes int64 [count], and wishes (return, cost) float64 [count, 2].
+        Indices of episodes int64 [count], and their targets (return, cost) float64 [count, 2].
     """
     front = _front(returns, costs)
     degree = min(targets.degree, len(np.unique(costs[front])) - 1)
@@ -139,7 +140,7 @@ def augment(
 
 
 def _front(returns: np.ndarray, costs: np.ndarray) -> np.ndarray:
-    """The episodes that none beats, by cost: no other earns as much for less, or more for as much."""
+    """The Pareto-optimal episodes, by cost: no other earns as much at a lower cost, or more at the same cost."""
     order = np.lexsort((-returns, costs))
     best = np.concatenate([[-np.inf], np.maximum.accumulate(returns[order])[:-1]])
     return order[returns[order] > best]

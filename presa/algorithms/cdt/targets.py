@@ -1,4 +1,4 @@
-"""What the Constrained Decision Transformer asks for, and where its augmentation draws from: per-task data (targets.toml)."""
+"""Target returns of the Constrained Decision Transformer and the ranges of its augmentation, for each task (targets.toml)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Targets:
         returns: the return to ask for at each of the task's cost limits, in their order.
         degree: of the polynomial through the front of highest returns over costs.
         max_return: the highest return that augmentation asks for.
-        max_decrease: how much lower than the nearest episode's a stand-in's return may be.
+        max_decrease: how much lower than the nearest episode's return that of its replacement may be.
         min_gain: how far above the front, at least, augmentation asks.
     """
 

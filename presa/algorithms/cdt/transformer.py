@@ -74,7 +74,7 @@ def predict(
         returns, costs: float32 [B, K], to go, scaled.
         observations, actions: float32 [B, K, O] and [B, K, A].
         timesteps: int64 [B, K]; those beyond the table are taken as its last.
-        valid: bool [B, K]; padded steps, on the left, are not looked at, and what is predicted at them means nothing.
+        valid: bool [B, K]; padded steps, on the left, are masked, and their predictions are meaningless.
         heads: of the attention.
         dropout: share of the embeddings and of each layer's outputs dropped in training.
         generator: where that is drawn from.
@@ -116,9 +116,10 @@ def predict(
 
 
 def attention_mask(valid: Tensor) -> Tensor:
-    """What each token may look at: bool [B, 1, 4 K, 4 K] of bool [B, K].
+    """The attention mask: bool [B, 1, 4 K, 4 K] of bool [B, K].
 
-    Tokens up to itself, those of padding left out; padding looks at itself, as it must look at something.
+    A token attends to itself and to earlier tokens that are not padding; padding attends to itself, since a row must not be
+    empty.
     """
     size = TOKENS * valid.shape[1]
     past = torch.ones(size, size, dtype=torch.bool, device=valid.device).tril()

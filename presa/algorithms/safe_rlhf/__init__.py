@@ -1,4 +1,5 @@
-"""Safe-RLHF (Dai et al., arXiv 2310.12773) with models of single steps, and a transformer on what they say."""
+"""Safe-RLHF (Dai et al., arXiv 2310.12773): step-wise reward and cost models, and a transformer trained on their
+predictions."""
 
 from __future__ import annotations
 

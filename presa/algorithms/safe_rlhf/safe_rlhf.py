@@ -1,9 +1,10 @@
 """Safe-RLHF (arXiv 2310.12773) with CDT in place of its policy optimisation: the paper's strongest baselines from feedback.
 
 A reward model and a cost model are fitted to the feedback, the recorded trajectories are relabelled by them, and the
-Constrained Decision Transformer learns from the result. How models become targets the paper leaves open; here the cost to ask
-for is the cost limit, as the cost model is measured from the segments' share of it, and the return a high quantile of the
-relabelled returns within it. While it acts, the policy counts by its models too: true rewards and costs are not for it.
+Constrained Decision Transformer learns from the result. The paper does not say how targets follow from the models; here the
+target cost is the cost limit, as the cost model is fitted to the segments' share of it, and the target return is a high
+quantile of the relabelled returns within the limit. While acting, the policy counts rewards and costs by its models too: the
+true ones are not available to it.
 """
 
 from __future__ import annotations
@@ -90,7 +91,7 @@ class SafeRLHFBinary(CDT):
 
 @dataclass(frozen=True)
 class SafeRLHF(SafeRLHFBinary):
-    """The cost model is fitted to cost preferences as well, which nobody was asked for: they come from the oracle."""
+    """The cost model is also fitted to cost preferences; these come from the oracle, as no annotator gave them."""
 
     needs_oracle: ClassVar[bool] = True
     notes: ClassVar[tuple[str, ...]] = (

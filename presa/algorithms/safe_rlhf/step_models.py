@@ -1,7 +1,7 @@
-"""What each step earns and costs, learnt from feedback on segments: the reward and cost models of Safe-RLHF (arXiv 2310.12773).
+"""Reward and cost models of single steps, fitted to feedback on segments (Safe-RLHF, arXiv 2310.12773).
 
 A model is an MLP of a step's observation and action [O + A] with ReLU and one output; a cost is that output's softplus, so
-that no step costs less than nothing. A segment's reward or cost is the sum over its steps.
+that no step has a negative cost. A segment's reward or cost is the sum over its steps.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ CHUNK_STEPS = 1 << 16
 
 @dataclass(frozen=True)
 class ModelExamples(Examples):
-    """Pairs, and steps whose truth is known, to judge a model by and for nothing else.
+    """Pairs, and steps with their true rewards or costs, which are used to evaluate a model and for nothing else.
 
     Attributes:
-        limit: cost of a segment from which on it is unsafe.
+        limit: the segment cost above which a segment is unsafe.
         probe: float32 [P, O + A], steps of the held-out episodes, or of all if there are none.
         truth: float32 [P], their true rewards or costs.
     """
@@ -43,7 +43,7 @@ class ModelExamples(Examples):
 
 @dataclass(frozen=True)
 class StepNetwork:
-    """What models of R runs say of steps, in training; without dropout."""
+    """The step models of R runs in training; without dropout."""
 
     model: RewardModel
 
@@ -51,7 +51,7 @@ class StepNetwork:
         """Draws nothing."""
 
     def scores(self, parameters: Parameters, observations: Tensor, actions: Tensor) -> Tensor:
-        """What each step is worth: [R, B, ...] of [R, B, ..., O] and [R, B, ..., A]."""
+        """The model's output for each step: [R, B, ...] of [R, B, ..., O] and [R, B, ..., A]."""
         inputs = step_inputs(observations, actions)
         return self.model.values(parameters, inputs.flatten(1, -2)).view(inputs.shape[:-1])
 
@@ -77,11 +77,11 @@ class RewardModel(Algorithm):
         return StepNetwork(self)
 
     def loss(self, log_probability: Tensor, batch: dict[str, Tensor], state: dict[str, Tensor]) -> Step:
-        """Of what every step is worth, [B, 2, L]."""
+        """The loss, given the model's output for every step [B, 2, L]."""
         return self.score_loss(log_probability.sum(-1), batch, state["limit"]), {}, state
 
     def values(self, parameters: Parameters, inputs: Tensor) -> Tensor:
-        """What each step is worth: [...] of [..., O + A]."""
+        """The model's output for each step: [...] of [..., O + A]."""
         return perceptron(parameters, inputs)[..., 0]
 
     @torch.no_grad()
@@ -121,7 +121,7 @@ class BinaryCostModel(RewardModel):
         return model_examples(data, "costs", safe=data.train.safe)
 
     def initial_parameters(self, data: Data, seed: int) -> Parameters:
-        """So that a segment costs about its limit at first."""
+        """Initialised so that a segment's predicted cost is about the limit."""
         parameters, last = super().initial_parameters(data, seed), f"bias_{len(self.hidden)}"
         per_step = max(data.segment_limit / data.length, 1e-3)
         return parameters | {last: torch.full((1,), float(np.log(np.expm1(per_step))))}
@@ -156,7 +156,7 @@ class CostModel(BinaryCostModel):
 
 
 def model_examples(data: Data, truth: str, **labels: Tensor) -> ModelExamples:
-    """Every training pair with those labels, and the true "rewards" or "costs" of held-out steps to judge by."""
+    """Every training pair with those labels, and the true "rewards" or "costs" of held-out steps, for evaluation."""
     kept = set(training_episodes(data))
     episodes = data.episodes
     assert episodes is not None, "training_episodes says so first"
@@ -175,7 +175,7 @@ def costlier(costs: Tensor) -> Tensor:
 
 
 def step_inputs(observations: Tensor, actions: Tensor) -> Tensor:
-    """What a model reads of steps: [..., O + A], actions clipped to +-1."""
+    """The model's input for steps: [..., O + A], actions clipped to +-1."""
     return torch.cat([observations, actions.clamp(-1, 1)], -1)
 
 

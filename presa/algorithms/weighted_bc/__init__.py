@@ -1,1 +1,1 @@
-"""weighted-bc: cloning of whole episodes, weighted by what feedback on segments says of them."""
+"""weighted-bc: behaviour cloning of whole episodes, weighted by models fitted to feedback on segments."""

@@ -1,6 +1,6 @@
-"""One policy for every cost limit: how far the limit lies from the labels' own is one more input of the policy's first layer.
+"""One policy for every cost limit: the distance of the limit from the one of the labels is an additional input of the policy.
 
-At the labels' own limit that input is 0, so that there the policy is its MLP alone.
+At the labels' own limit that input is 0, so the policy is its plain MLP there.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ LIMIT_WEIGHT = "limit_0"  # [H], beside weight_0 [O, H] and bias_0 [H]
 
 
 def limit_input(limit: float, facts: dict[str, float]) -> float:
-    """What the network is told of a limit; `facts` as from `limit_facts`."""
+    """The network's input for a limit; `facts` as from `limit_facts`."""
     return (limit - facts["shift"]) / facts["scale"]
 
 
@@ -43,12 +43,12 @@ def limit_examples(data: Data) -> Examples:
 
 
 def with_limit_weight(parameters: Parameters) -> Parameters:
-    """The same policy, which listens to no limit yet."""
+    """The same policy with zero weights for the limit's input."""
     return {**parameters, LIMIT_WEIGHT: torch.zeros_like(parameters["bias_0"])}
 
 
 def limits_told(data: Data) -> list[dict[str, Any]]:
-    """What the policy rests on at each limit, JSON-ready."""
+    """Facts about the episode weights at each limit, JSON-ready."""
     names = ("effective_episodes", "estimated_cost", "estimated_return_rank", "p_safe")
     facts = {limit: weights.facts() for limit, weights in data.weights_by_limit.items()}
     return [{"cost_limit": limit, **{name: told[name] for name in names}} for limit, told in facts.items()]

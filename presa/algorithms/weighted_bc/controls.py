@@ -1,7 +1,7 @@
-"""What episodes can be weighted by: the feedback, parts of it, nothing, or the truth. All but the first are controls.
+"""The rules that weight episodes: by the feedback, by parts of it, equally, or by the truth. All but the first are controls.
 
-Each is cloned by the same network, in the same steps, on the same observations, so that what one does more than another is what
-its answers are worth.
+All train the same network, for the same steps, on the same observations, so a difference between two of them is the value of
+the feedback that only one of them uses.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from safefeedback.randomness import choose, stream
 
 @dataclass(frozen=True)
 class EpisodeEstimates:
-    """What a rule may look at.
+    """The inputs of a rule.
 
     Attributes:
         returns, safe: float64 [E], standardised mean return and P(safe); of the models, or of the true sums.
@@ -41,7 +41,7 @@ class WeightRule:
         weight: float64 [E] of what is known.
         fits: the kinds of models that are fitted first: "reward", "cost".
         truth: whether it reads true rewards and costs in place of models.
-        shuffled: whether the models' answers are shuffled.
+        shuffled: whether the labels that the models are fitted to are shuffled.
         note: what every result must say; "" for nothing.
     """
 

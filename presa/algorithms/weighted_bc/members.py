@@ -1,4 +1,4 @@
-"""Step models fitted to the answers several times, each member without a share of them, which judges it.
+"""Ensembles of step models: each member is fitted without one fold of the labels, and evaluated on that fold.
 
 As in Safe-RLHF's step models, with observations shifted and scaled over the known steps, and a model of cost that knows that
 some safety labels may be flipped.
@@ -62,7 +62,7 @@ class RewardMember(RewardModel):
         return self._answers(data, "preference")
 
     def _answers(self, data: Data, label: str) -> MemberExamples:
-        """The pairs whose label is answered, in part or whole, but for the member's own fold."""
+        """The pairs whose label is answered, in part or whole, without the member's own fold."""
         values = getattr(data.train, label)
         if self.shuffled:
             drawn = stream(0, f"shuffled-{label}-{data.identity['labels_sha256']}").bit_generator.random_raw(len(values))
@@ -101,7 +101,7 @@ class RewardMember(RewardModel):
 
     @torch.no_grad()
     def segment_scores(self, parameters: Parameters, observations: Tensor, actions: Tensor) -> Tensor:
-        """What segments [N, 2, L, ...] are worth, [N, 2]; observations are normalised."""
+        """The model's sums over segments [N, 2, L, ...]: [N, 2]; observations are normalised."""
         pairs = zip(observations.split(256), actions.split(256), strict=True)
         return torch.cat([self.values(parameters, step_inputs(*pair)).sum(-1) for pair in pairs])
 
@@ -110,10 +110,10 @@ class RewardMember(RewardModel):
 class CostMember(RewardMember, BinaryCostModel):
     """One of several models of cost; the share of flipped safety labels is estimated along with it.
 
-    A model that calls every label near the limit explains flips as well as one that knows of them, so likelihood tells them
-    slowly: expectation maximisation found 0.08 of 0.2. What is flipped is told by the segments of which the model is surest:
-    the share of labels that contradict it there, on the side of the limit where it is smaller, as errors of the model can only
-    add to it.
+    A model that predicts every segment to be near the limit explains flips as well as one with a flip rate, so the likelihood
+    says little: expectation maximisation estimated 0.08 where the truth was 0.2. The rate is therefore estimated on the
+    segments of which the model is most certain: the share of labels that contradict it there, on the side of the limit where
+    that share is smaller, since errors of the model can only add to it.
 
     Attributes:
         flips: the share to begin with; 0 takes every label as true.

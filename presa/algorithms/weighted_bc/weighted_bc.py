@@ -1,6 +1,6 @@
-"""Cloning of whole recorded episodes, weighted by how safe and how good feedback on segments says they are.
+"""Behaviour cloning of whole recorded episodes, weighted by their safety and return as estimated from feedback on segments.
 
-Models of what a step earns and costs are fitted to the preferences and the safety labels, and summed over whole episodes. The
+Step-wise reward and cost models are fitted to the preferences and the safety labels, and summed over whole episodes. The
 policy clones every known step, and then the steps of each episode in proportion to
 
     P(safe) exp((rank among the safe - 1) / temperature).
@@ -56,8 +56,8 @@ class WeightedBC(FromCloning):
         edge, width: P(safe) = sigmoid((edge - cost / limit) / width), averaged over the members.
         margin: share of the members that must put an episode's cost within the limit; else its weight is 0.
         temperature: of the rank among the safe.
-        judge_limits: cost limits that one policy is to know, whichever it is told when it is evaluated; none for the limit of
-            the labels alone. Episodes are judged at each of them by the same costs.
+        judge_limits: cost limits that one policy is trained for, any of which can be set when it is evaluated; none for the
+            limit of the labels alone. Episodes are weighted at each of them by the same estimated costs.
         weights: what the weights are made of: "feedback", or one of the controls of `presa.algorithms.weighted_bc.controls`.
     """
 
@@ -154,12 +154,12 @@ class WeightedBC(FromCloning):
         }
 
     def prepared(self, data: Data, results: dict[str, Parameters]) -> Data:
-        """The data with every episode weighed."""
+        """The data with a weight for every episode."""
         weights = self.weigh(data, results)
         return data.with_weights(weights, {limit: self._at(limit, weights, data) for limit in self.judge_limits})
 
     def weigh(self, data: Data, results: dict[str, Parameters]) -> EpisodeWeights:
-        """How much each episode counts, by the fitted models or, for some controls, by the truth.
+        """The weight of each episode, from the fitted models or, for some controls, from the truth.
 
         Raises:
             InputError: if no episode counts.
@@ -178,7 +178,7 @@ class WeightedBC(FromCloning):
         return self._at(data.cost_limit, estimated, data)
 
     def _at(self, limit: float, estimated: EpisodeWeights, data: Data) -> EpisodeWeights:
-        """The episodes weighed at a cost limit, by the same estimates of their returns and costs."""
+        """The episode weights at another cost limit, from the same estimates of returns and costs."""
         costs, score = estimated.costs, standardized(estimated.returns).mean(0)
         safe = probability_of_safety(costs, limit, self.edge, self.width, self.margin)
         if not safe.any():
