@@ -24,6 +24,6 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_failure(folder: Path) -> str | None:
-    """Why a run was given up, None if it was not."""
+    """Why a run failed; None if it did not."""
     path = folder / FAILURE_FILE
     return json.loads(path.read_text(encoding="utf-8"))["error"] if path.is_file() else None

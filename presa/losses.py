@@ -99,10 +99,10 @@ def flipped_cost_loss(cost: Tensor, safe: Tensor, limit: float | Tensor, flips: 
 
 
 def surest_contradicted(cost: Tensor, safe: Tensor, share: float = 0.1) -> Tensor:
-    """The shares of wrong labels where there is least doubt: of the answered labels of the tenth of the segments with the
+    """The shares of wrong labels where the model is most certain: of the answered labels of the tenth of the segments with the
     lowest costs, how many say unsafe, and of the tenth with the highest, how many say safe.
 
-    Such segments are the anchor points from which rates of label noise are told (Liu and Tao, arXiv 1411.7718).
+    Such segments are the anchor points from which label-noise rates are estimated (Liu and Tao, arXiv 1411.7718).
 
     Args:
         cost: [..., B, 2], what a model says a segment costs.
@@ -162,10 +162,10 @@ def safety_probability(psi: Tensor, safe: Tensor, z_ref: Tensor) -> Tensor:
 
 
 def safety_miss(psi: Tensor, safe: Tensor, z_ref: Tensor, target: float, form: str) -> Tensor:
-    """How far p falls short of a target: eq. 15's target - p, or log target - log p.
+    """The shortfall of p from a target: target - p (eq. 15), or log target - log p.
 
-    The pull of a segment on the policy is p (1 - p) in the first form, which vanishes for the segments that violate most; it is
-    1 - p in the second, which is greatest for them (as in TraC, arXiv 2412.15429).
+    The gradient of a segment is proportional to p (1 - p) in the first form, which vanishes for the segments that violate
+    most, and to 1 - p in the second, which is largest for them (as in TraC, arXiv 2412.15429).
 
     Args:
         psi, safe, z_ref: as in `safety_probability`.
@@ -209,7 +209,7 @@ def safety_weights(
         eta: the balancing factor.
         direction: "unsafe-to-safe", lambda_u n_u = eta lambda_s n_s; "printed", lambda_s n_s = eta lambda_u n_u.
         scale: "mean-one", the mean weight over the n_s + n_u segments is 1; "safe-one", lambda_s = 1.
-        beside: safe and unsafe segments that are counted besides.
+        beside: numbers of safe and unsafe segments to add to the counts.
 
     Returns:
         [...] each.

@@ -1,4 +1,4 @@
-"""Numbers about a policy that need no simulator: what it does on recorded states, and whether held-out labels agree."""
+"""Statistics of a policy that need no simulator: its actions in recorded states, and its agreement with held-out labels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Options that several commands read the same way."""
+"""Parsers of options that several commands share."""
 
 from __future__ import annotations
 

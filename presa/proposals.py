@@ -1,4 +1,4 @@
-"""Which pairs to ask about next: those on which models fitted to the answers so far disagree (BALD, arXiv 1112.5745)."""
+"""Chooses the next pairs to label: those on which models fitted to the answers so far disagree most (BALD, arXiv 1112.5745)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def propose(
     device: str = "cpu",
     on_fitted: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[dict[str, float]]:
-    """The pairs of the training split that nobody answered, those on which the members disagree most first.
+    """The unanswered pairs of the training split, those on which the models disagree most first.
 
     Args:
         source: a dataset's folder, or a Hub repository.
@@ -39,7 +39,7 @@ def propose(
         count: how many pairs, at most.
         members: how many models of reward, and of cost, are fitted.
         steps: gradient steps of each.
-        seed: of their beginnings and batches.
+        seed: of their initial parameters and batches.
         device: to compute on.
         on_fitted: told (models fitted, models in all).
 
@@ -82,9 +82,9 @@ def disagreement(
     seed: int,
     on_fitted: Callable[[int, int], None] = lambda done, total: None,
 ) -> Tensor:
-    """What the answers to each candidate are expected to tell about the models: float32 [N], in nats.
+    """The expected information of each candidate's answers about the models: float32 [N], in nats.
 
-    A kind of answer that nobody has given yet, preferences or safety labels, is left out.
+    Preferences or safety labels are left out if nobody has given any yet.
     """
     shift, scale = observation_moments(data)
     observations = (candidates.observations - shift) / scale

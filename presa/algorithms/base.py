@@ -152,7 +152,7 @@ class Algorithm:
     def report(
         self, parameters: Parameters, examples: Examples, train: Split, test: Split | None, reference: Tensor | None
     ) -> dict[str, float]:
-        """Numbers about the policy that need no simulator; `reference` is of the held-out pairs `test`."""
+        """Statistics of the policy that need no simulator; `reference` is of the held-out pairs `test`."""
         numbers = action_statistics(parameters, train)
         return (
             numbers

@@ -1,4 +1,4 @@
-"""What a person sees on the terminal after a training, a study or an evaluation."""
+"""Terminal output after a training, a study or an evaluation."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _and_more(count: int) -> str:
 
 
 def print_evaluation(summary: dict[str, Any]) -> None:
-    """The numbers a person needs after an evaluation."""
+    """Prints the results of an evaluation."""
     reward, recorded = summary["normalized_return"], summary.get("recorded_return")
     say(f"{summary['algorithm']} on {summary['task']}, {summary['episodes']} episodes, cost limit {summary['cost_limit']:g}")
     shown = "no reference returns to normalise by" if reward is None else f"{reward:.3f} normalised"
@@ -63,7 +63,7 @@ def _cells(summary: dict[str, Any]) -> tuple[str, ...]:
 
 
 def verdict(summary: dict[str, Any]) -> str:
-    """SAFE or UNSAFE, and why a policy that is safe may be so for nothing: it fell over, or it does nothing."""
+    """SAFE or UNSAFE, and a caveat if a safe policy fell over or does nothing."""
     words = ["SAFE" if summary["safe"] else "UNSAFE"]
     if summary["ended_early"] > MANY_EARLY:
         words.append(f"but {summary['ended_early']:.0%} ended early")

@@ -1,6 +1,6 @@
-"""How much each recorded episode is trusted: estimates of its return and cost, and the weight its steps are cloned with.
+"""Episode weights: estimates of each episode's return and cost, and the weight with which its steps are cloned.
 
-Functions of arrays over E episodes; what they are estimated from is not their concern.
+Functions of arrays over E episodes, independent of where the estimates come from.
 """
 
 from __future__ import annotations
@@ -13,19 +13,20 @@ import numpy as np
 
 @dataclass(frozen=True)
 class EpisodeWeights:
-    """E episodes and what is thought of them.
+    """E episodes with their estimates and weights.
 
     Attributes:
         episode: int64 [E], which episodes of the source file.
-        length: float64 [E], steps of each, as recorded or supposed.
+        length: float64 [E], steps of each, as recorded or assumed.
         known: int64 [E], how many of these steps are known.
         returns: float64 [members, E], estimated returns; of learnt rewards, in units of their own.
         costs: float64 [members, E], estimated costs.
         safe: float64 [E], P(safe).
         rank: float64 [E], place by return in the weight of the safe episodes, 0 to 1.
         weight: float64 [E].
-        held_out: float64 [K, 2], of safety labels that members did without: P(safe) as they say, and the label; None without.
-        supposed: how many episodes are taken to be as long as the horizon, for want of their length.
+        held_out: float64 [K, 2], for safety labels that a member was not fitted to: the predicted P(safe), and the label;
+            None if there are none.
+        supposed: how many episodes are assumed to be as long as the horizon because their length is unknown.
     """
 
     episode: np.ndarray
@@ -40,11 +41,11 @@ class EpisodeWeights:
     held_out: np.ndarray | None = None
 
     def of_steps(self, episode: np.ndarray) -> np.ndarray:
-        """The weight of each step, given its episode [M]: float64 [M]."""
+        """The weight of each step, given the episode of each step [M]: float64 [M]."""
         return self.weight[np.searchsorted(self.episode, episode)]
 
     def facts(self) -> dict[str, Any]:
-        """What a policy cloned with these weights rests on, as JSON-ready values; `episodes` has a row for each episode."""
+        """The estimates and weights as JSON-ready values; `episodes` has a row for each episode."""
         share = self.weight / self.weight.sum()
         spread = self.costs.std(0) if len(self.costs) > 1 else np.full(len(share), np.nan)
         returns = standardized(self.returns).mean(0)
@@ -75,7 +76,7 @@ class EpisodeWeights:
 
 
 def episode_sums(values: np.ndarray, episode: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """The sums over whole episodes, float64 [E]: of a partly known one its known steps' mean times its length.
+    """The sums over whole episodes, float64 [E]; for a partly known episode, the mean over its known steps times its length.
 
     Args:
         values: [M], of each known step.
@@ -133,8 +134,8 @@ def effective_number(weight: np.ndarray) -> float:
 
 
 def contradicted(held_out: np.ndarray, share: float = 0.1) -> float:
-    """The share of labels [K, 2] that say the opposite where P(safe) is surest: of the tenth with the lowest and of the tenth
-    with the highest, whichever is smaller. About as many of all labels are flipped, if flips hit all alike."""
+    """The share of labels [K, 2] that contradict P(safe) where it is most certain: in the tenth with the lowest or the tenth
+    with the highest P(safe), whichever is smaller. It estimates the flip rate if flips are independent of the cost."""
     count = max(1, round(share * len(held_out)))
     label = held_out[np.argsort(held_out[:, 0], kind="stable"), 1]
     return float(min(label[:count].mean(), 1 - label[-count:].mean()))

@@ -29,13 +29,13 @@ def load_limits(
 
     The labels for a limit are, in this order:
 
-    1. those that are asked for, if they were made for it: the published ones, or the label set `labels`;
+    1. the requested labels, if they were made for it: the published ones, or the label set `labels`;
     2. the one label set (or the published labels) made for that limit and in every other choice as those of 1;
     3. from the oracle: a segment is safe if its true cost is at most limit L / T, with the horizon T of 1. Noise is of the
        annotators, not of the limit, so the segments whose label was flipped in 1 are flipped at every limit: runs differ by
-       the limit alone. They are the labels that `safefeedback relabel --cost-limit` would make. Preferences stay.
+       the limit alone. They are the labels that `safefeedback relabel --cost-limit` would make. Preferences do not change.
 
-    Labels that depend on the limit in another way are never told from the oracle: those of annotators who err near the
+    Labels that depend on the limit in another way are never derived from the oracle: those of annotators who err near the
     limit, those of people, and those of pairs that a filter chose at another limit.
 
     Args:
@@ -86,7 +86,7 @@ def describe_labels(data: Data) -> str:
 
 
 def _suits(manifest: AnyManifest, limit: float, asked: AnyManifest) -> bool:
-    """Whether labels were made for that limit and in every other choice as those that are asked for."""
+    """Whether labels were made for that limit and agree with the requested ones in every other choice."""
     if manifest.by_people or asked.by_people:
         return False  # people's answers are like nobody else's
     made, wanted = manifest.labelling, asked.labelling
@@ -94,7 +94,7 @@ def _suits(manifest: AnyManifest, limit: float, asked: AnyManifest) -> bool:
 
 
 def _require_tellable(source: str, limit: float, asked: AnyManifest) -> None:
-    """Raises InputError if the labels that are asked for do not say what they would be at another limit."""
+    """Raises InputError if the requested labels do not determine the labels at another limit."""
     choices, filters = asked.labelling, asked.labelling.filters
     refusal = f"{source} has no labels for cost limit {limit:g}, and the oracle does not tell them"
     if asked.by_people:

@@ -35,9 +35,9 @@ class Split:
         preference: float32 [N].
         safe: float32 [N, 2].
         costs: float32 [N, 2], true costs of the segments, from the oracle; None unless they were asked for.
-        episode, start: int64 [N, 2], where each segment lies in the recordings; None where that is not told.
+        episode, start: int64 [N, 2], where each segment lies in the recordings; None if the dataset does not say.
         episode_length: int64 [N, 2], steps of each segment's episode; None in datasets that do not say so.
-        score: float32 [N, 2], what a model of reward says each segment earns; None until one is fitted.
+        score: float32 [N, 2], the return that a reward model predicts for each segment; None until one is fitted.
     """
 
     observations: Tensor
@@ -64,16 +64,17 @@ class Data:
         train: the pairs to learn from.
         test: held-out pairs, or None where the dataset, or its label set, has none.
         held_out: the episodes of the published test split's segments, whichever of them a label set labels.
-        identity: which data these are, as JSON-ready values: hashes, label set, number of pairs.
+        identity: which data these are, as JSON-ready values: hashes, label set and number of pairs.
         segment_limit: the cost up to which a segment is safe.
         filtered_out: how many safe and how many unsafe labels of training pairs the labels' filters dropped; None where that
             is not known: in older datasets, and of the first pairs only.
         episodes: the recordings themselves, for algorithms that are given true costs; None otherwise.
-        weights: how much each episode of `steps` is trusted, once that is known.
-        weights_by_limit: the same at other cost limits, where a policy is to know several.
-        unlabelled: recordings without rewards and costs, whose steps are known beside those the pairs show; None without.
-        segment_return: the median return of the dataset's segments, as its card says: to set a policy's return beside, never to
-            learn from.
+        weights: the weight of each episode of `steps`, once it is computed.
+        weights_by_limit: the same at other cost limits, for a policy that is conditioned on the limit.
+        unlabelled: recordings without rewards and costs, whose steps are used in addition to those of the pairs; None if
+            there are none.
+        segment_return: the median return of the dataset's segments, as its card says: for comparison with a policy's return,
+            never for training.
     """
 
     task: Task
@@ -115,7 +116,7 @@ class Data:
         return others if own else joined(shown(), others)
 
     def with_weights(self, weights: EpisodeWeights, by_limit: dict[float, EpisodeWeights]) -> Data:
-        """The same with its episodes weighed, at the labels' own limit and at others."""
+        """The same data with episode weights, at the labels' own limit and at others."""
         after = replace(self, weights=weights, weights_by_limit=by_limit)
         after.__dict__["steps"] = self.steps  # found once
         return after

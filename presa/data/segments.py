@@ -1,4 +1,4 @@
-"""The segments of a dataset as tensors: unpacked from Parquet once and kept, then copied from the kept file."""
+"""The segments of a dataset as tensors: unpacked from Parquet once into the cache, then read from there."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _copied(mapped: Tensor, device: str) -> Tensor:
 
 
 def _kept(folder: Folder, split: str) -> Path:
-    """Where a split is kept: another place as soon as a Parquet file is another, or was written again."""
+    """The cache file of a split; its name changes when a Parquet file changes or is written again."""
     stats = [(file.name, file.stat()) for file in folder.files("pairs", split)]
     files = [(name, s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_dev, s.st_ino) for name, s in stats]
     identity = json.dumps([KEPT_VERSION, files])
@@ -73,7 +73,7 @@ def _kept(folder: Folder, split: str) -> Path:
 
 
 def _keep(path: Path, segments: Segments) -> None:
-    """Keeps them, unless there is no room."""
+    """Writes them into the cache, unless the disk is full."""
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
@@ -88,7 +88,7 @@ def _keep(path: Path, segments: Segments) -> None:
 
 
 def arrays_sha256(*arrays: np.ndarray) -> str:
-    """sha256 of numbers, their shapes and kinds."""
+    """The sha256 of arrays: of their values, shapes and types."""
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(f"{array.dtype.str} {array.shape}\n".encode())

@@ -1,7 +1,7 @@
-"""Every recorded step that is known, once: those that the training pairs show, or all of the recordings' own.
+"""Every known recorded step, once: those that the training pairs show, or all steps of the recordings.
 
-Segments overlap and show the middle of an episode more often than its ends; what is cloned or judged episode by episode needs
-each step once. Which steps are the same is told by the columns `episode` and `start` alone.
+Segments overlap and show the middle of an episode more often than its ends; cloning and episode weights need each step once.
+Steps are identified by the columns `episode` and `start` alone.
 """
 
 from __future__ import annotations
@@ -81,7 +81,8 @@ def all_steps(observations: np.ndarray, actions: np.ndarray, bounds: np.ndarray,
 
 
 def joined(one: Steps, other: Steps) -> Steps:
-    """The steps of two recordings that have nothing in common; the other's episodes are numbered on from the one's largest."""
+    """The steps of two different recordings; the episodes of the second are numbered from the largest number of the first
+    on."""
     after = int(one.episode.max()) + 1
     return Steps(
         torch.cat([one.observations, other.observations]),

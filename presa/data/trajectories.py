@@ -1,4 +1,4 @@
-"""Finds the recordings a dataset was cut from: with true rewards and costs, or what was seen and done alone."""
+"""Finds the recordings that a dataset was built from: with true rewards and costs, or observations and actions alone."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def find_episodes(task: Task, fingerprint: str, file: Path | None = None) -> Epi
 
 
 def find_unlabelled(task: Task, fingerprint: str, file: Path | None = None) -> UnlabelledEpisodes:
-    """What was seen and done in the recordings whose file has the given sha256, or in `file`; never rewards or costs.
+    """The observations and actions in the recordings whose file has the given sha256, or in `file`; never rewards or costs.
 
     Raises:
         InputError: if no such file is on this machine, or it cannot be read.

@@ -1,1 +1,1 @@
-"""The training loop: batches are drawn, and parameters fitted, for one run or several side by side."""
+"""The training loop: draws batches and fits parameters, for one run or several side by side."""

@@ -1,4 +1,4 @@
-"""What a run draws at each step, a function of (seed, stage, step) alone: a batch, and where its generator begins."""
+"""The random choices of a run at each step, a function of (seed, stage, step) alone: a batch, and the generator's seed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ BLOCK = 256  # steps whose weighted draws are made at once
 
 
 class BatchSampler:
-    """What one run draws at each step, whatever is trained beside it: a batch, and from `generator` whatever else."""
+    """Draws one run's batches, independently of the runs trained beside it; all other randomness comes from `generator`."""
 
     def __init__(self, algorithm: Algorithm, examples: Examples, seed: int, stage: str) -> None:
         self.seed, self.stage, device = seed, stage, examples.observations.device
@@ -82,6 +82,6 @@ class WeightedBatches:
 
 
 def to_device(values: np.ndarray, device: torch.device) -> Tensor:
-    """A copy on the device, which is not waited for."""
+    """A copy on the device, made asynchronously."""
     tensor = torch.from_numpy(values)
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)

@@ -1,7 +1,7 @@
 """The only training loop. It knows no algorithm's name.
 
-Everything random at a step is a function of (seed, stage, step) alone, so a run that goes on from a snapshot draws what an
-uninterrupted one draws, and no generator's state has to be kept.
+Everything random at a step is a function of (seed, stage, step) alone, so a run that continues from a snapshot draws the same
+numbers as an uninterrupted one, and no generator state has to be saved.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from safefeedback.errors import InputError
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Where a stage stands.
+    """The state of a training stage.
 
     Attributes:
         step: how many of the stage's steps are done.
@@ -54,10 +54,11 @@ def fit_runs(
     report_every: int,
     on_step: OnStep = lambda runs, step: False,
 ) -> Iterator[Sequence[Outcome | None]]:
-    """`fit_stack` in the quickest way for the device; None for a run that failed at an earlier report.
+    """`fit_stack` in the fastest way for the device; None for a run that failed at an earlier report.
 
-    On a CPU runs take turns from report to report: what one of them works on stays in the cache then, which a stack's
-    activations do not, and its numbers are to the bit those of the run alone. Elsewhere they are one stack.
+    On a CPU the runs are trained in turn, from one report to the next: the working set of one run fits in the processor's
+    cache, that of a stack does not, and the numbers are bit-identical to those of the run alone. On other devices they are
+    one stack.
     """
     if examples[0].observations.device.type != "cpu":
         yield from fit_stack(algorithm, examples, starts, seeds, stage, report_every, on_step)
@@ -92,13 +93,13 @@ def fit_stack(
         seeds: of the runs.
         stage: names the stage's random streams.
         report_every: steps between reports; numbers leave the device only then.
-        on_step: told after every step; where it says so, the runs pause: a state is yielded, with None between two reports, and
-            nothing after it. A run that goes on from there comes to the same numbers.
+        on_step: called after every step; if it returns true, the runs pause: their states are yielded, with None between two
+            reports, and the generator ends. A run that continues from there gives the same numbers.
 
     Yields:
         At every report and at the end, for each run: a copy of the state and the means of the algorithm's numbers since the
-        last report, or an InputError that names the step if the loss, or a parameter after it, is not finite. Such a run
-        harms no other; where no run is left, nothing more is done.
+        last report, or an InputError that names the step if the loss, or a parameter after it, is not finite. Such a run does
+        not affect the others; the loop ends when no run is left.
     """
     adam = Adam(_stacked([start.parameters for start in starts]), _stacked([start.moments for start in starts]))
     leaves = {name: value.requires_grad_() for name, value in adam.parameters.items()}
@@ -140,7 +141,7 @@ def fit_stack(
 
 
 class _Stack:
-    """Batches of R runs, and what the network says of their steps."""
+    """Batches of R runs and their networks."""
 
     def __init__(
         self, algorithm: Algorithm, examples: Sequence[Examples], seeds: Sequence[int], stage: str, parameters: Parameters
@@ -168,7 +169,7 @@ class _Stack:
 
 
 class _Table:
-    """The same tensor of R runs [M, ...], those that are shared once; one gather takes the rows of all runs."""
+    """A tensor [M, ...] of each of R runs, stored once where runs share it; one gather takes the rows of all runs."""
 
     def __init__(self, tensors: Sequence[Tensor]) -> None:
         distinct = {id(tensor): tensor for tensor in tensors}
@@ -183,7 +184,7 @@ class _Table:
 
 
 class _Alone:
-    """Batches of one run of an algorithm that has a network of its own."""
+    """Batches of one run of an algorithm with its own network."""
 
     def __init__(
         self, algorithm: Algorithm, examples: Sequence[Examples], seeds: Sequence[int], stage: str, parameters: Parameters
@@ -199,7 +200,7 @@ class _Alone:
 
 
 def run_losses(algorithm: Algorithm, scores: Tensor, labels: dict[str, Tensor], state: dict[str, Tensor]) -> Step:
-    """The algorithm's loss of every run: all tensors have the axis of the runs in front, the algorithm sees one run."""
+    """The algorithm's loss of every run: all tensors have a leading axis of runs, and the algorithm is called for one run."""
     if len(scores) > 1:
         try:
             return torch.vmap(algorithm.loss)(scores, labels, state)
@@ -218,10 +219,10 @@ def _stacked_step(step: Step) -> Step:
 
 
 class Tally:
-    """Sums of numbers, kept on the device until they are taken; those that are NaN are not counted."""
+    """Running sums on the device, from which means are taken at a report; NaN is not counted."""
 
     def __init__(self, begun: Sequence[dict[str, Tensor]] = ()) -> None:
-        """`begun` are what `runs` gave for each run, to go on from."""
+        """`begun` are the values that `runs` returned for each run, to continue from."""
         self.names: list[str] = list(begun[0]) if begun and all(begun) else []
         self.resumed = bool(self.names)  # in whatever order a file has them
         self.sums, self.counts = torch.empty(0), torch.empty(0)
@@ -260,13 +261,13 @@ def with_reference(examples: Examples, parameters: Parameters) -> Examples:
 
 
 def _stacked(runs: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
-    """One tensor of each name, the runs in front. Those of runs with fewer observation or action dims are filled up with zeros,
-    as their batches are: such weights have no gradient and stay zero."""
+    """One tensor of each name, the runs in front. Those of runs with fewer observation or action dims are padded with zeros,
+    as their batches are: these weights have no gradient and stay zero."""
     return {name: torch.stack(_filled([run[name] for run in runs])) for name in runs[0]}
 
 
 def _filled(tensors: Sequence[Tensor], last: int | None = None) -> list[Tensor]:
-    """The tensors with zeros after the end of their axes, or of the last ones, so that all are as wide as the widest."""
+    """The tensors padded with zeros at the end of their axes, or of the last ones, to the size of the largest."""
     axes = range(-1, -1 - (tensors[0].ndim if last is None else last), -1)
     missing = [[max(other.shape[axis] for other in tensors) - tensor.shape[axis] for axis in axes] for tensor in tensors]
     return [
@@ -280,7 +281,7 @@ def _first(stacked: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _one(stacked: dict[str, Tensor], run: int, shapes: dict[str, torch.Size]) -> dict[str, Tensor]:
-    """A copy of one run's part, without what it was filled up with; parameters and their moments have the shapes given."""
+    """A copy of one run's part without the padding; parameters and their moments have the given shapes."""
     parts = {name: value[run] for name, value in stacked.items()}
     own = {name: shapes.get(name.rpartition("/")[2], part.shape) for name, part in parts.items()}
     return {name: part[tuple(map(slice, own[name]))].detach().clone() for name, part in parts.items()}

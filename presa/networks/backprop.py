@@ -1,9 +1,9 @@
-"""The policy network in training: dropout, and the gradient written out.
+"""The policy network in training: dropout, and a hand-written gradient.
 
-The same function as `presa.networks.mlp.mean_action` with dropout between the layers, and the gradient that autograd gives it.
-Written out, it keeps its activations in memory of its own instead of asking the system for it in every step, draws all
-masks from one stream of raw words, reads both the mask and the ReLU's derivative off the activations in the backward pass,
-and folds the 1 / (1 - dropout) into the weights.
+The same function as `presa.networks.mlp.mean_action` with dropout between the layers, and the gradient that autograd gives
+it. This implementation reuses the memory of its activations, draws all masks from one stream of raw words, derives both the
+mask and the ReLU's derivative from the activations in the backward pass, and folds the factor 1 / (1 - dropout) into the
+weights.
 
 With `precision` "bf16" the factors of every matrix product and the activations are bfloat16; products are summed in float32,
 and parameters, the action and the gradients leave as float32.
@@ -25,7 +25,7 @@ threshold = torch.ops.aten.threshold_backward.grad_input  # (values, by, limit):
 
 
 def require_precision(precision: str, device: str) -> None:
-    """Raises InputError if the device has no matrix products of that precision, and would only pretend to."""
+    """Raises InputError if the device has no matrix products of that precision in hardware."""
     if precision == "fp32":
         return
     known: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
@@ -34,7 +34,7 @@ def require_precision(precision: str, device: str) -> None:
 
 
 class Backprop:
-    """The network of R runs at once, on M states each. It remembers one forward pass, until the next."""
+    """The network of R runs at once, on M states each. It keeps the activations of the last forward pass."""
 
     def __init__(self, parameters: Parameters, rows: int, dropout: float, precision: str = "fp32") -> None:
         """`parameters` are stacked, weight_0 [R, O, H] and so on; rows is M; dropout the share of hidden units dropped."""
@@ -107,12 +107,12 @@ class Backprop:
         return gradients
 
     def _scaled(self, layer: int, weight: Tensor) -> Tensor:
-        """A layer's weight, or its gradient, with the factor that makes up for the units dropped below it."""
+        """A layer's weight, or its gradient, times the factor that compensates for the units dropped in its input."""
         return weight * self.scale if layer and self.numbers else weight
 
 
 class _Perceptron(torch.autograd.Function):
-    """Joins `Backprop` to autograd."""
+    """Connects `Backprop` to autograd."""
 
     @staticmethod
     def forward(ctx: Any, network: Backprop, observations: Tensor, *parameters: Tensor) -> Tensor:

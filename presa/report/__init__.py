@@ -1,4 +1,4 @@
-"""What a study found, beside what the paper printed.
+"""Reports: a study's results beside the paper's numbers, and any runs beside one another.
 
 paper.json     the paper's numbers and its known inconsistencies
 paper.py       to look them up

@@ -1,4 +1,4 @@
-"""Whether a results file is what it says: every number from its rows, every row from its policy, as far as one looks."""
+"""Checks a results file: every number against its rows, and a sample of the rows against their policies."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def check_results(
 
     Args:
         file: as `presa report --submit` writes it.
-        sample: how many episodes are played again, drawn over all runs; None for every one.
+        sample: how many episodes are repeated, drawn over all runs; None for every one.
         seed: of the draw; None for one that nobody can foresee.
         on_episode: told how many episodes are done, and of how many.
 
@@ -132,7 +132,7 @@ def _episodes(
     seed: int | None,
     on_episode: Callable[[int, int], None],
 ) -> Check:
-    """A sample of the episodes, played again from their policies."""
+    """A sample of the episodes, repeated with their policies."""
     known: list[tuple[int, int]] = []
     skipped: dict[str, None] = {}
     for index, run in enumerate(runs):

@@ -1,4 +1,4 @@
-"""Any runs beside one another, whatever made them: a line for each task and cost limit, a column for each method."""
+"""Compares any runs: a line for each task and cost limit, a column for each method."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def named(judged: Sequence[EvaluatedRun]) -> list[EvaluatedRun]:
 
 
 def doubts(judged: Sequence[EvaluatedRun]) -> list[str]:
-    """What whoever compares the runs must know: how they were evaluated, and which of them are the same."""
+    """Warnings for a comparison of runs: how they were evaluated, and which of them are identical."""
     found = []
     episodes = {(len(one.rows) // max(1, len(one.places)), one.summary.get("evaluation_seed")) for one in judged}
     if len(episodes) > 1:
@@ -150,7 +150,7 @@ def compare(judged: Sequence[EvaluatedRun]) -> Table:
 
 
 def mean_of(run: EvaluatedRun, task: str, limit: float) -> Run:
-    """What a run did at a limit; the plain return where nothing normalises it."""
+    """A run's results at a limit; the plain return where the task has no reference returns."""
     rows = [row for row in run.rows if (row["task"], row["cost_limit"]) == (task, limit)]
     costs = tuple(float(row["normalized_cost"]) for row in rows)
     rewards = [row["return"] if row["normalized_return"] is None else row["normalized_return"] for row in rows]
@@ -170,5 +170,5 @@ def mean_of(run: EvaluatedRun, task: str, limit: float) -> Run:
 
 
 def train_commands(judged: Sequence[EvaluatedRun]) -> list[str]:
-    """What trains each run again, one line a run."""
+    """The commands that train each run again, one line for each."""
     return [f"{train_command(one.config)}    # {one.folder}" for one in judged]

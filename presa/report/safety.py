@@ -1,4 +1,4 @@
-"""What a mean cost hides: how sure it is that a policy keeps the limit, how many episodes break it, how bad the worst are."""
+"""Safety beyond the mean cost: an upper confidence bound, the share of episodes over the limit, and the costliest tenth."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Safety:
 
     @property
     def safe(self) -> bool | None:
-        """Whether even the bound keeps the limit; None of one seed, which tells nothing of others."""
+        """Whether the bound is within the limit; None for one seed, which has no bound."""
         return None if np.isnan(self.bound) else self.bound <= 1
 
 
@@ -52,7 +52,8 @@ def worst_tenth(costs: np.ndarray) -> float:
 
 
 def safe_already(line: Line, table: Table) -> bool:
-    """Whether cloning everything keeps the limit in that line: then its safety says nothing for what learns from labels."""
+    """Whether cloning everything keeps the limit in that line: then safety there is no evidence for a method that learns from
+    labels."""
     clones = [
         entry
         for entry, column in zip(line.entries, table.study.columns, strict=True)

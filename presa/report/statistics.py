@@ -1,6 +1,6 @@
 """Interquartile means over runs and tasks with stratified bootstrap intervals (Agarwal et al., arXiv 2108.13264).
 
-Written out: rliable, their library, does not import with the pandas of today.
+Implemented here because their library, rliable, does not work with current versions of pandas.
 """
 
 from __future__ import annotations
@@ -63,6 +63,6 @@ def resampled(strata: Sequence[np.ndarray], average: Callable[[np.ndarray], np.n
 
 
 def _integers(rng: np.random.Generator, below: int, shape: tuple[int, ...]) -> np.ndarray:
-    """Uniform integers from raw words, the same with every NumPy; the bias is below 1e-15."""
+    """Uniform integers from raw words, the same in every version of NumPy; the bias is below 1e-15."""
     words = rng.bit_generator.random_raw(int(np.prod(shape)))
     return (words % np.uint64(below)).astype(np.int64).reshape(shape)

@@ -1,4 +1,5 @@
-"""What whoever reads a report must be told: methods that nothing tells apart, policies that did not move, idle, or fell."""
+"""Warnings for the reader of a report: identical methods, and policies that hardly moved from cloning, are idle, or fell
+over."""
 
 from __future__ import annotations
 
@@ -21,7 +22,7 @@ SHOWN = 3  # examples of each kind
 
 
 def table_warnings(table: Table) -> list[str]:
-    """What a table's numbers hide, a sentence each."""
+    """Warnings about a table, a sentence each."""
     return [*_same_policies(table), *_not_told_apart(table), *_idle_or_fallen(table)]
 
 
@@ -47,7 +48,7 @@ def baseline(line: Line, table: Table) -> float | None:
 
 
 def is_idle(entry: Entry, line: Line, table: Table) -> bool:
-    """Whether a cell earns next to nothing beside cloning or the data."""
+    """Whether a cell's reward is close to nothing compared with cloning or the data."""
     beside = baseline(line, table)
     return beside is not None and entry.reward is not None and beside > 0 and entry.reward < IDLE * beside
 

@@ -1,1 +1,1 @@
-"""Policies act in the simulator."""
+"""Rollouts: policies act in the simulator."""

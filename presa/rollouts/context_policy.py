@@ -1,4 +1,4 @@
-"""A trained sequence model, to act with: `presa.algorithms.cdt.transformer` in NumPy, and what an episode was so far."""
+"""A trained sequence model as a policy: `presa.algorithms.cdt.transformer` in NumPy, and the context of an episode so far."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ Parameters = dict[str, np.ndarray]
 
 
 class ContextPolicy:
-    """Acts by the mean of the action that belongs to what is still asked for, in view of the last steps.
+    """Acts by the mean action, given the remaining target return and cost and the last steps.
 
-    What is asked for is the return and cost of `aim`, less what `observe` was told - or, where the file holds models of
-    reward and cost (names "reward_model/...", "cost_model/..."), less what they say, and `observe` is not listened to.
+    The remaining targets are the return and cost of `aim` minus the rewards and costs given to `observe`. If the file holds
+    reward and cost models (names "reward_model/...", "cost_model/..."), their predictions are subtracted instead, and
+    `observe` has no effect.
 
     Attributes:
         parameters: by the names of `presa.algorithms.cdt.transformer`.
@@ -33,8 +34,8 @@ class ContextPolicy:
         self.aim(facts["cost_limit"])
 
     def aim(self, cost_limit: float) -> None:
-        """Asks for that cost, and the return that belongs to it, from the next reset on; between the known limits the
-        return is interpolated, beyond them it is that of the nearest."""
+        """Sets the target cost, and the return that belongs to it, from the next reset on; the return is interpolated between
+        the known limits, and that of the nearest limit beyond them."""
         costs, returns = zip(*self.facts["targets"], strict=True)
         self.asked = np.array([np.interp(cost_limit, costs, returns), cost_limit], np.float64)
         self.reset(1)
@@ -62,7 +63,7 @@ class ContextPolicy:
         return action
 
     def observe(self, rewards: np.ndarray, costs: np.ndarray) -> None:
-        """What the last step brought, [n] each."""
+        """The rewards and costs of the last step, [n] each."""
         if not self.models[0]:
             self.to_go = self.to_go - np.stack([rewards, costs], 1)
 

@@ -1,4 +1,4 @@
-"""Rolls a policy out in the simulator and judges it by DSRL's normalised return and cost."""
+"""Rolls a policy out in the simulator and scores it by DSRL's normalised return and cost."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def roll_out(
         cost_limit: kappa.
         episodes: how many.
         seed: of the evaluation.
-        processes: how many play at once; None for one a core, but no more than pay for their start.
+        processes: how many play at once; None for one a core, but no more than are worth starting.
         labels: joins every row, such as algorithm and training seed.
         on_episode: told how many episodes are done, and of how many.
 
@@ -122,7 +122,7 @@ def play_episodes(
     on_episode: Callable[[int, int], None] = lambda done, total: None,
     cost_limit: float | None = None,
 ) -> list[dict[str, Any]]:
-    """Plays one episode a seed, spread over processes as they get free; the results are in the seeds' order.
+    """Plays one episode for each seed, distributed over the processes; the results are in the order of the seeds.
 
     The processes stay, with what they have imported and their environment, for whatever is played next.
 

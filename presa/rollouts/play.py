@@ -25,8 +25,7 @@ def play(env: Any, policy: Any, seed: int, watch: OnStep = lambda length, total,
 
     Args:
         env: as `safefeedback.simulators.make` gives.
-        policy: see `presa.rollouts.policy.load`.
-        seed: of the episode's start, and of the policy if it listens.
+        policy: see `presa.rollouts.policy.load`. seed: of the episode's start, and of the policy if it has `seed`.
         watch: called after the reset and after every step, with how many steps were made, and their return and cost.
 
     Returns:
@@ -56,7 +55,7 @@ def play(env: Any, policy: Any, seed: int, watch: OnStep = lambda length, total,
 
 
 def find_policy(name: str, cost_limit: float | None = None) -> Any:
-    """A run's policy by its folder, or what the function `package.module:function` returns, told of the cost limit.
+    """The policy of a run's folder, or the one that `package.module:function` returns, with the cost limit set.
 
     Raises:
         InputError: if there is none, or it lacks reset or act.
@@ -70,7 +69,7 @@ def find_policy(name: str, cost_limit: float | None = None) -> Any:
 
 
 def checked(policy: Any, what: str, cost_limit: float | None = None) -> Any:
-    """A policy that has what one needs, told of the cost limit.
+    """The policy after checking its methods, with the cost limit set.
 
     Raises:
         InputError: if it lacks reset or act.
@@ -82,7 +81,7 @@ def checked(policy: Any, what: str, cost_limit: float | None = None) -> Any:
 
 
 def _aimed(policy: Any, cost_limit: float | None) -> Any:
-    """The policy, told of the cost limit if it listens."""
+    """The policy, with the cost limit set if it has `aim`."""
     if cost_limit is not None and callable(aim := getattr(policy, "aim", None)):
         aim(cost_limit)
     return policy

@@ -1,4 +1,4 @@
-"""A trained policy, to act with. Needs NumPy only, so that the processes that play episodes do not load torch."""
+"""Trained policies. They need NumPy only, so that the processes that play episodes do not load torch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from safefeedback.values import format_repr
 
 @dataclass(frozen=True)
 class MlpPolicy:
-    """Acts by the mean of a tanh MLP; it carries nothing from step to step.
+    """Acts by the mean of a tanh MLP; it has no state.
 
     Attributes:
         weights: float32 [in, out] of each layer.
@@ -48,14 +48,14 @@ class MlpPolicy:
 
 
 class LimitPolicy:
-    """Acts by the mean of a tanh MLP that is told the cost limit it is judged by.
+    """Acts by the mean of a tanh MLP whose input includes the cost limit.
 
     Attributes:
         facts: as of `MlpPolicy`; `limit_input` says how a limit enters the first layer.
     """
 
     def __init__(self, policy: MlpPolicy, limit_weight: np.ndarray) -> None:
-        """`limit_weight` [H] is what the first layer makes of the limit."""
+        """`limit_weight` [H] is the first layer's weight of the limit."""
         self.own, self.limit_weight, self.facts = policy, limit_weight, policy.facts
         self.aim(self.facts["cost_limit"])
 
@@ -64,7 +64,7 @@ class LimitPolicy:
         return policy_repr(self.facts, f"the mean of a tanh MLP that knows cost limits {limits}, told {self.limit:g}")
 
     def aim(self, cost_limit: float) -> None:
-        """Tells it the limit."""
+        """Sets the cost limit."""
         told = self.facts["limit_input"]
         first = self.own.biases[0] + np.float32((cost_limit - told["shift"]) / told["scale"]) * self.limit_weight
         self.limit, self.policy = cost_limit, replace(self.own, biases=(first, *self.own.biases[1:]))
@@ -86,7 +86,7 @@ def policy_repr(facts: dict[str, Any], acts_by: str) -> str:
 
 
 class Policy(Protocol):
-    """What acts; see `load`."""
+    """The interface of a policy; see `load`."""
 
     @property
     def facts(self) -> dict[str, Any]: ...
@@ -99,9 +99,10 @@ class Policy(Protocol):
 def load(run: str | Path) -> Policy:
     """The policy of a run's folder, of one policy file, or of a Hub repository user/name.
 
-    A policy has `reset(n)` and `act(observations [n, O]) -> actions [n, A]`; if it also has `observe(rewards [n],
-    costs [n])`, the evaluator tells it what the last step brought; if it has `aim(cost_limit)`, what it is judged by; and
-    if it has `seed(int)`, where its own randomness begins in each episode, so that an evaluation can be repeated.
+    A policy has `reset(n)` and `act(observations [n, O]) -> actions [n, A]`; if it also has `observe(rewards [n], costs
+    [n])`, the evaluator passes it the rewards and costs of the last step; if it has `aim(cost_limit)`, the cost limit of the
+    evaluation; and if it has `seed(int)`, the seed of its own randomness in each episode, so that an evaluation can be
+    repeated.
 
     Raises:
         InputError: if there is none, or it cannot be read.

@@ -21,7 +21,7 @@ WIDTH, HEIGHT = 640, 480
 
 
 def check_film(file: Path, episodes: int) -> None:
-    """Refuses what cannot be filmed, before anything is played.
+    """Raises InputError before the rollout if it cannot be filmed.
 
     Raises:
         InputError: if the file's kind is unknown or cannot be written here, or there is no episode to film.

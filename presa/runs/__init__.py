@@ -1,1 +1,1 @@
-"""A run's folder: its records, checkpoints, evaluation, card and plots."""
+"""Training runs: their folders, records, checkpoints, evaluations, cards and plots."""

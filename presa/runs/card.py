@@ -55,7 +55,7 @@ def render(folder: Path) -> str:
 
 
 def _rests_on(findings: dict[str, Any]) -> str:
-    """What the policy was cloned from, in words; "" if nothing is told."""
+    """A description of the episode weights behind the policy; "" if there are none."""
     if "effective_episodes" not in findings:
         return ""
     flipped = findings.get("flipped_labels")  # older runs do not tell

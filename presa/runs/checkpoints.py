@@ -1,4 +1,4 @@
-"""Checkpoints of a run: all that its current stage needs to go on to the same result."""
+"""Checkpoints of a run: all that its current stage needs to continue to the same result."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from presa.tensors import load_tensors, save_tensors
 
 
 def save_checkpoint(folder: Path, stage: str, offset: int, snapshot: Snapshot) -> None:
-    """Keeps where a stage stands; `offset` is how many steps the stages before it took."""
+    """Saves the state of a stage; `offset` is the number of steps of the stages before it."""
     tensors = {f"parameters/{name}": value for name, value in snapshot.parameters.items()}
     tensors |= {f"moments/{name}": value for name, value in snapshot.moments.items()}
     tensors |= {f"state/{name}": value for name, value in snapshot.state.items()}
@@ -22,7 +22,7 @@ def save_checkpoint(folder: Path, stage: str, offset: int, snapshot: Snapshot) -
 
 
 def resume(folder: Path, stage: str, device: str, earlier: tuple[str, ...] = ()) -> Snapshot | None:
-    """The last checkpoint if it is the stage's, else None; metrics of what was done after it are dropped.
+    """The last checkpoint if it belongs to the stage, else None; metrics recorded after it are dropped.
 
     `earlier` names the stages that are done.
     """

@@ -1,4 +1,4 @@
-"""The cloning stage, done once and kept: it depends on the segments, the seed and its own settings, on nothing else."""
+"""The cache of cloning stages: a stage depends on the segments, the seed and its own settings alone."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Entry:
     path: Path
 
     def has(self) -> bool:
-        """Whether it was kept."""
+        """Whether it is in the cache."""
         return self.path.is_file()
 
     def keep(self, parameters: Parameters, lines: list[dict[str, Any]]) -> None:
@@ -60,7 +60,8 @@ def stage(algorithm: FromCloning, steps: int) -> Cloning:
 
 
 def entry(cloning: Cloning, data: Data, seed: int) -> Entry:
-    """Where a stage is kept; torch's version, the device and the threads belong to its name, as its bits depend on them."""
+    """The cache entry of a stage; its name includes torch's version, the device and the threads, as the result's bits depend
+    on them."""
     identity = {
         "version": KEPT_VERSION,
         "segments": data.identity["segments_sha256"],

@@ -1,4 +1,4 @@
-"""What a person sees while runs are trained: a bar, a line for each report, and a warning that nobody overlooks."""
+"""The display of a training on the terminal: a progress bar, a line for each report, and warnings."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ SHOWN = {
 
 
 def estimate(left: int, speed: float, device: str) -> str:
-    """How long a training will take, from what its first seconds were like."""
+    """The expected duration of a training, from its first seconds."""
     seconds = left / speed
     unit, size = next((unit, size) for unit, size in UNITS if seconds >= 2 * size or size == 1)
     return f"about {max(1, round(seconds / size))} {unit} to go on {device}: {left:,} steps at {speed:,.0f} a second"
 
 
 def interruption_message(folders: Sequence[Path]) -> str:
-    """What became of runs whose training was interrupted, and how to go on."""
+    """The message after an interrupted training: the state of its runs, and how to continue."""
     finished = sum((folder / POLICY_FILE).is_file() for folder in folders)
     kept = [int(file.stem.partition("-")[2]) for folder in folders if (file := last_checkpoint(folder)) is not None]
     begun = [(folder / "config.json").is_file() for folder in folders]
@@ -61,7 +61,7 @@ def report_line(line: dict[str, Any], steps: int) -> str:
 
 
 class TrainingDisplay:
-    """Shows the reports of runs, passes them on, and warns once about each run that saturates."""
+    """Shows the reports of runs, passes them on, and warns once about each run whose actions saturate."""
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class TrainingDisplay:
         quiet: bool,
         device: str = "cpu",
     ) -> None:
-        """`logs` takes the lines of each run's folder; steps are those of one run."""
+        """`logs` receives the lines of each run's folder; steps are those of one run."""
         self.logs, self.steps, self.progress, self.quiet, self.device = logs, steps, progress, quiet, device
         self.done = dict.fromkeys(logs, 0)
         self.first: dict[Path, int] = {}  # what each run had done before this process
@@ -81,7 +81,7 @@ class TrainingDisplay:
         progress(0, steps * len(logs))
 
     def step(self, folder: Path, done: int) -> None:
-        """A run has done so many of its steps; the bar moves at most ten times a second."""
+        """Updates the number of steps of a run; the bar moves at most ten times a second."""
         now = time.perf_counter()
         if not self.first:
             self.began = now
@@ -110,6 +110,6 @@ class TrainingDisplay:
 
 
 def print_warning(text: str) -> None:
-    """A warning nobody overlooks, on stderr."""
+    """Prints a highlighted warning on stderr."""
     colour, plain = ("\033[1;31m", "\033[0m") if sys.stderr.isatty() else ("", "")
     print(f"{colour}WARNING: {text}{plain}", file=sys.stderr, flush=True)

@@ -144,7 +144,7 @@ def evaluate_runs(
 
 
 def recorded_pace(recorded: dict[str, float], task: Task, cost_limit: float) -> dict[str, float | None]:
-    """What the recorded segments earn at their median, as if a whole episode went on like that: raw and normalised."""
+    """The median return of the recorded segments, extrapolated to a whole episode: raw and normalised."""
     earned = recorded["segment_return"] * task.horizon / recorded["segment_length"]
     score = normalized({"return": earned, "cost": 0.0}, task, cost_limit)["normalized_return"]
     return {"recorded_return": earned, "recorded_normalized_return": score}
@@ -164,7 +164,7 @@ def evaluate_run(
 
     Args:
         run: the folder or the file.
-        cost_limit, task: to judge by and to play; None for the run's own.
+        cost_limit, task: of the evaluation; None for the run's own.
         episodes, seed, processes, on_episode: as in `presa.rollouts.evaluate.roll_out`.
         keep: whether the folder keeps the result; one that was fetched does not.
 

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM in the middle of a training: noted at once, obeyed between two steps, so that a checkpoint can be kept."""
+"""Ctrl-C and SIGTERM during a training: they take effect between two steps, so that a checkpoint can be saved."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 
 
 class Paused(Exception):
-    """A training was asked to end, and has kept where it stands."""
+    """The training was interrupted, and its state is saved."""
 
 
 @contextmanager
 def deferred_signals() -> Iterator[Callable[[], bool]]:
-    """Yields whether this process was asked to end; a signal has its usual effect after the block, a second one at once.
+    """Yields a function that returns whether a signal arrived; the signal takes effect after the block, a second one at once.
 
     A signal that was ignored before stays so. Outside the main thread, where signals cannot be caught, nothing is noted.
     """

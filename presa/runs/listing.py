@@ -1,4 +1,4 @@
-"""The runs in some folders: how far each has come, and what it reached."""
+"""Lists the runs in some folders: their progress and their results."""
 
 from __future__ import annotations
 

@@ -13,10 +13,10 @@ from presa.data.pairs import Data
 
 
 class Normalization:
-    """What runs over the same segments share; it remembers what it normalised, so that runs share the result as well.
+    """The normalisation shared by runs over the same segments; it caches its results, so that runs share these as well.
 
     Attributes:
-        shift, scale: [O], or None where observations stay as they are.
+        shift, scale: [O], or None where observations are not normalised.
     """
 
     def __init__(self, algorithm: Algorithm, data: Data) -> None:

@@ -43,7 +43,7 @@ def draw_learning_curve(lines: list[dict[str, Any]], title: str, file: Path, tar
         lines: of metrics.jsonl.
         title: of the picture.
         file: a PNG.
-        target: delta, the probability that safety is to reach; None where the algorithm has none.
+        target: delta, the lower bound of the probability of safety; None where the algorithm has none.
     """
     panels = []
     for name, keys in PANELS:
@@ -78,11 +78,12 @@ def draw_learning_curve(lines: list[dict[str, Any]], title: str, file: Path, tar
 
 
 def draw_trust(findings: dict[str, Any], accuracy: dict[str, float], title: str, file: Path) -> bool:
-    """Draws what a run rests on: accuracy on answers left out, calibration of P(safe), the ten episodes trusted most and least.
+    """Draws a run's episode weights: accuracy on held-out answers, calibration of P(safe), and the ten episodes of highest
+    and lowest weight.
 
     Args:
-        findings: as `presa.data.episode_weights.EpisodeWeights.facts` tells them.
-        accuracy: of each model on the answers it did without.
+        findings: as `presa.data.episode_weights.EpisodeWeights.facts` returns them.
+        accuracy: of each model on its held-out answers.
 
     Returns:
         False if matplotlib is not installed.

@@ -2,11 +2,11 @@
 
 config.json            every choice, the data's hashes, versions; written first
 metrics.jsonl          one line a report
-checkpoints/           step-<n>.safetensors, each enough to go on from
+checkpoints/           step-<n>.safetensors, from each of which training can continue
 reference.safetensors  the policy cloned from all segments, for algorithms that have one
 policy.safetensors     the result; a run that has it is finished
-findings.json          what it rests on, for algorithms that tell
-failure.json           why and at which step the run was given up; a run has it or the policy
+findings.json          facts about the prepared data, such as episode weights
+failure.json           why and at which step the run failed; a run has this or the policy
 evaluation.json, learning_curve.png, README.md
 """
 
@@ -34,7 +34,7 @@ OVERSATURATED = 0.5  # share of action components at the bounds up to which no r
 
 @dataclass(frozen=True)
 class MonitorSettings:
-    """How a run is watched; none of it changes what is learnt, unless the best policy is selected.
+    """How a run is monitored; none of it changes what is learnt, unless the best policy is selected.
 
     Attributes:
         report_every: steps between reports.
@@ -81,18 +81,18 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
 
 
 def write_failure(folder: Path, error: str) -> None:
-    """Notes that a run is given up, and why."""
+    """Records that a run failed, and why."""
     write_json(folder / FAILURE_FILE, {"error": error})
 
 
 def read_findings(folder: Path) -> dict[str, Any]:
-    """What a run rests on, as `Algorithm.findings` told it; {} if it told nothing."""
+    """The run's `Algorithm.findings`; {} if it has none."""
     path = folder / FINDINGS_FILE
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
 def findings_warnings(findings: dict[str, Any]) -> list[str]:
-    """What a person must know about what a run rests on."""
+    """Warnings about a run's findings."""
     found = []
     if findings.get("effective_episodes", FEWEST_EPISODES) < FEWEST_EPISODES:
         found.append(
@@ -108,7 +108,7 @@ def findings_warnings(findings: dict[str, Any]) -> list[str]:
 
 
 def metrics_warnings(lines: list[dict[str, Any]]) -> list[str]:
-    """What a person must know about a run, from its metrics."""
+    """Warnings about a run, from its metrics."""
     bad = [line for line in lines if oversaturated(line)]
     if not bad:
         return []
@@ -121,12 +121,12 @@ def metrics_warnings(lines: list[dict[str, Any]]) -> list[str]:
 
 
 def oversaturated(line: dict[str, Any]) -> bool:
-    """Whether actions pile up at the bounds, and do so more than the recorded ones; a model of reward has none."""
+    """Whether more actions lie at the bounds than in the recordings; a reward model has no actions."""
     return "saturated" in line and line["saturated"] > max(OVERSATURATED, line["saturated_recorded"] + 0.2)
 
 
 def open_folder(folder: Path, config: dict[str, Any], overwrite: bool = False) -> int | None:
-    """Makes the folder, or finds the same run in it; returns the step it goes on from, None for a new run.
+    """Makes the folder, or opens the same run in it; returns the step it continues from, None for a new run.
 
     Raises:
         InputError: if something else is there.
@@ -179,7 +179,7 @@ def check_folder(folder: Path, config: dict[str, Any], overwrite: bool = False) 
 
 
 def started_elsewhere(folder: Path, config: dict[str, Any]) -> bool:
-    """Whether a run that is not finished was begun on another device or with other versions; its result would be neither's."""
+    """Whether an unfinished run was started on another device or with other versions; its result would match neither."""
     if not (folder / "config.json").is_file() or (folder / POLICY_FILE).is_file():
         return False
     known = read_config(folder)

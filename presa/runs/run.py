@@ -1,7 +1,8 @@
 """Training runs side by side over one dataset: their stages one after another, continued where they were interrupted.
 
-Every run is what it would be alone. Runs that stand at the same step of a stage are trained together; cloning, which depends
-on the segments and the seed only, is done once for all runs that need the same; a run that fails harms no other.
+Every run gives the same result as it would alone. Runs at the same step of a stage are trained together; cloning,
+which depends on the segments and the seed only, is done once for all runs that need the same; a run that fails harms no
+other.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ OnStep = Callable[[Path, int], None]
 
 
 class Callbacks(NamedTuple):
-    """Who looks on: `on_step` is told a run's folder and its steps done, `asked_to_end` says whether to stop."""
+    """Callbacks of a training: `on_step(folder, steps done)` after every step, and `asked_to_end()`, which returns whether to
+    stop."""
 
     on_step: OnStep
     asked_to_end: Callable[[], bool]
@@ -40,7 +42,7 @@ class Callbacks(NamedTuple):
 
 @dataclass(frozen=True)
 class Job:
-    """What one run learns from, the seed of its every random choice, and its folder."""
+    """One run: its data, the seed of all its random choices, and its folder."""
 
     data: Data
     seed: int
@@ -182,7 +184,7 @@ def _prepare(
 
 
 def _make_references(algorithm: Algorithm, runs: Sequence[TrainingRun], watch: Callbacks) -> None:
-    """Gives each run the policy cloned from all segments: kept from another run, or cloned once for all that need the same."""
+    """Gives each run its cloned policy: from the cache, or cloned once for all runs that need the same one."""
     assert isinstance(algorithm, FromCloning)
     steps = algorithm.bc_steps
     starts = {run: algorithm.initial_parameters(run.data, run.seed) for run in runs}
@@ -217,12 +219,12 @@ def _make_references(algorithm: Algorithm, runs: Sequence[TrainingRun], watch: C
 
 
 def _later(line: dict[str, Any], steps: int) -> dict[str, Any]:
-    """A line of metrics so many steps later."""
+    """A line of metrics with that many steps added."""
     return {**line, "step": line["step"] + steps}
 
 
 def _begin(algorithm: Algorithm, run: TrainingRun, first: dict[str, Examples]) -> tuple[Examples, Snapshot]:
-    """The examples of the algorithm itself, and where the run goes on with them."""
+    """The examples of the algorithm's own stage, and the state the run continues it from."""
     models = {name: run.kept(name) or {} for name in algorithm.preparations()}
     given, run.data = run.data, algorithm.prepared(run.data, models)
     run.tell(algorithm.findings(run.data))
@@ -244,7 +246,7 @@ def _begin(algorithm: Algorithm, run: TrainingRun, first: dict[str, Examples]) -
 
 
 def _train_stage(stage: str, model: Algorithm, begun: Started, watch: Callbacks) -> dict[TrainingRun, Snapshot]:
-    """Trains one stage of several runs, those at the same step together; where each ends, without those that fail.
+    """Trains one stage of several runs, those at the same step together; returns the final states of those that did not fail.
 
     Raises:
         Paused: if the process is asked to end; where every run stands is kept.

@@ -1,4 +1,4 @@
-"""What shows runs elsewhere: TensorBoard, Weights & Biases, Trackio; each is told what metrics.jsonl holds, live or later."""
+"""Experiment trackers: TensorBoard, Weights & Biases and Trackio receive the contents of metrics.jsonl, live or afterwards."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from safefeedback.imports import require_packages
 
 
 class Tracker(NamedTuple):
-    """Where one run's numbers go: `log` takes {stage/name: number} and the step, `close` ends it."""
+    """A tracker of one run: `log` takes {stage/name: number} and the step, `close` ends it."""
 
     log: Callable[[dict[str, float], int], Any]
     close: Callable[[], Any]
@@ -55,7 +55,7 @@ TRACKERS: dict[str, Callable[[Path, str], Tracker]] = {"tensorboard": _tensorboa
 
 
 def wanted(tensorboard: bool, wandb: str | None, trackio: str | None) -> dict[str, str]:
-    """The trackers that are asked for, each with its project.
+    """The requested trackers, each with its project.
 
     Raises:
         InputError: if one is not installed.
@@ -71,7 +71,7 @@ def wanted(tensorboard: bool, wandb: str | None, trackio: str | None) -> dict[st
 def tracking(run: Path, trackers: Mapping[str, str]) -> Iterator[Callable[[dict[str, Any]], None]]:
     """Yields a function that takes each line of metrics when it is in the run's folder.
 
-    With the first line a tracker begins, and is told all that the folder holds, so that a run that goes on is whole there.
+    A tracker starts with the first line and receives everything in the folder, so that a continued run is complete there.
     A tracker that fails is named and left out: no training ends because of it.
     """
     begun: dict[str, Tracker] = {}
@@ -102,10 +102,10 @@ def tracking(run: Path, trackers: Mapping[str, str]) -> Iterator[Callable[[dict[
 
 
 def track(run: Path, trackers: Mapping[str, str]) -> int:
-    """Tells trackers everything that a run's folder holds, at any time after its training began.
+    """Sends everything in a run's folder to trackers, at any time after its training began.
 
     Returns:
-        How many reports were told.
+        The number of reports that were sent.
 
     Raises:
         InputError: if the folder holds no report, or a tracker fails.
@@ -124,7 +124,7 @@ def track(run: Path, trackers: Mapping[str, str]) -> int:
 
 
 def _begin(name: str, run: Path, project: str) -> Tracker:
-    """A tracker that knows all that the folder holds."""
+    """A tracker that has received everything in the folder."""
     tracker = TRACKERS[name](run, project)
     for line in read_metrics(run):
         tracker.log(*_told(line))

@@ -130,7 +130,7 @@ def load_all(
     trajectories: str | Path | None = None,
     unlabelled: str | Path | None = None,
 ) -> list[Data]:
-    """What an algorithm learns from, at each cost limit, or at the labels' own if `limits` is None; see `train`."""
+    """The data of an algorithm at each cost limit, or at the labels' own if `limits` is None; see `train`."""
     where = (labels, pairs, device, algorithm.needs_oracle)
     loaded = [load_data(data, *where)] if limits is None else load_limits(data, limits, *where)
     task, fingerprint = loaded[0].task, loaded[0].identity["source_sha256"]

@@ -1,4 +1,4 @@
-"""One run: where it stands, and everything that it writes into its folder."""
+"""One run: its state, and everything that it writes into its folder."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ OnReport = Callable[[dict[str, Any]], None]
 
 
 class TrainingRun:
-    """The record-keeper of one run; it knows of no other run, and trains nothing."""
+    """The state and the records of one run, independent of other runs; it trains nothing."""
 
     def __init__(
         self,
@@ -68,11 +68,11 @@ class TrainingRun:
         self.lock: int | None = None  # of the folder
 
     def check(self, overwrite: bool) -> None:
-        """Raises InputError if the folder is taken by something else; writes nothing."""
+        """Raises InputError if the folder holds something else; writes nothing."""
         check_folder(self.folder, self.config, overwrite)
 
     def open(self, overwrite: bool) -> None:
-        """Makes the folder, or goes on in it; no other process can then."""
+        """Makes or reopens the folder, and locks it against other processes."""
         self._lock()
         self.began_at = open_folder(self.folder, self.config, overwrite)
         if self.lock is None or overwrite:
@@ -80,7 +80,7 @@ class TrainingRun:
         self.finished_before = (self.folder / POLICY_FILE).is_file()
 
     def close(self) -> None:
-        """Lets go of the folder."""
+        """Unlocks the folder."""
         unlock(self.lock)
         self.lock = None
 
@@ -96,34 +96,34 @@ class TrainingRun:
 
     @property
     def failure(self) -> str | None:
-        """Why the run was given up, if it was."""
+        """Why the run failed, if it did."""
         return read_failure(self.folder)
 
     @property
     def over(self) -> bool:
-        """Whether there is nothing left to do."""
+        """Whether the run is finished or has failed."""
         return (self.folder / POLICY_FILE).is_file() or self.failure is not None
 
     def fail(self, reason: str) -> None:
-        """Gives the run up."""
+        """Records that the run failed."""
         write_failure(self.folder, reason)
 
     def kept(self, name: str) -> Parameters | None:
-        """The parameters that were kept under a name, None if there are none."""
+        """The parameters that were saved under a name; None if there are none."""
         path = self.folder / f"{name}.safetensors"
         return load_tensors(path, self.device)[0] if path.is_file() else None
 
     def keep(self, name: str, parameters: Parameters, stage: str) -> None:
-        """Keeps what a stage before the last one led to."""
+        """Saves the result of a stage before the last one."""
         save_tensors(self.folder / f"{name}.safetensors", parameters, {"stage": stage})
 
     def tell(self, findings: dict[str, Any]) -> None:
-        """Keeps what the run rests on."""
+        """Saves the algorithm's findings."""
         if findings:
             write_json(self.folder / FINDINGS_FILE, findings)
 
     def start(self, stage: str, model: Algorithm, examples: Examples, parameters: Parameters | None = None) -> Snapshot:
-        """Where a stage goes on from: its last checkpoint, or the parameters that are given, or those of the beginning."""
+        """The state that a stage continues from: its last checkpoint, or the given parameters, or the initial ones."""
         if (last := resume(self.folder, stage, self.device, tuple(self._before(stage)))) is not None:
             return last
         first = parameters if parameters is not None else model.initial_parameters(self.data, self.seed)
@@ -132,7 +132,7 @@ class TrainingRun:
     def report(
         self, stage: str, model: Algorithm, examples: Examples, previous: int, snapshot: Snapshot, numbers: dict[str, float]
     ) -> None:
-        """Records where a stage stands; `previous` is the step of the report before."""
+        """Records the report of a stage; `previous` is the step of the report before."""
         offset, settings = self.offset(stage), self.settings
         train, test = (self.data.train, self.data.test) if stage not in ("bc", "main") else (self.train, self.test)
         line: dict[str, Any] = {"stage": stage, "step": offset + snapshot.step, **numbers}
@@ -147,12 +147,12 @@ class TrainingRun:
         self.on_report(self.folder, line)
 
     def pause(self, stage: str, snapshot: Snapshot) -> None:
-        """Keeps where a stage stands, so that it goes on from there."""
+        """Saves the state of a stage, so that it can continue from there."""
         if snapshot.step:
             save_checkpoint(self.folder, stage, sum(self._before(stage).values()), snapshot)
 
     def done_at(self, stage: str, step: int) -> int:
-        """How many of the run's steps are done when a stage has done that many."""
+        """The number of the run's steps when a stage has done that many."""
         return sum(self._before(stage).values()) + step
 
     def finish(self, last: Snapshot) -> None:
@@ -164,7 +164,7 @@ class TrainingRun:
             self._save_policy(self.folder / POLICY_FILE, last.parameters)
 
     def summary(self, seconds: float) -> dict[str, Any]:
-        """What is told about the run at the end."""
+        """The summary of the run at its end."""
         lines = read_metrics(self.folder)
         failure = self.failure
         return {
@@ -180,7 +180,7 @@ class TrainingRun:
         }
 
     def offset(self, stage: str) -> int:
-        """How many steps are done before a stage."""
+        """The number of steps before a stage."""
         return sum(self._before(stage).values())
 
     def _before(self, stage: str) -> dict[str, int]:
@@ -224,7 +224,7 @@ class TrainingRun:
 
 
 def _recorded(data: Data) -> dict[str, float]:
-    """What the recordings earn, for whoever judges the policy."""
+    """The recordings' returns, for comparison with the policy's."""
     assert data.segment_return is not None
     return {"segment_return": data.segment_return, "segment_length": data.length}
 
@@ -260,6 +260,6 @@ def _passed(every: int, previous: int, step: int, end: int) -> bool:
 
 
 def _rank(line: dict[str, Any]) -> tuple[float, float]:
-    """Order of evaluated policies: safe ones by reward, then unsafe ones by how little they cost."""
+    """The sort key of evaluated policies: safe ones by reward, then unsafe ones by cost."""
     cost, reward = line["evaluated_cost"], line["evaluated_return"]
     return (1.0, reward) if cost <= 1 else (0.0, -cost)

@@ -3,9 +3,9 @@
 cells/<hash>/cell.json             what it is; the hash is of this
              limit20-seed0/ ...    the runs, each an ordinary one
              rows.parquet          a row for each run and episode
-             result.json           seconds, failures; a cell that has it is finished, well or not
-             attempts.txt          a line for each process that began and was not there to end it
-cells/<hash>.lock                  held by the process that works on it, and let go when that dies
+             result.json           seconds, failures; a cell that has it is finished, even if it failed
+             attempts.txt          a line for each process that started the cell and did not finish it
+cells/<hash>.lock                  locked by the process that works on it, until it ends or dies
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def cell_folder(root: Path, cell: Cell) -> Path:
 
 
 def read_result(root: Path, cell: Cell) -> dict[str, Any] | None:
-    """What result.json says, None while the cell is not finished."""
+    """The contents of result.json; None while the cell is not finished."""
     path = cell_folder(root, cell) / "result.json"
     try:
         return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
@@ -74,7 +74,7 @@ def read_result(root: Path, cell: Cell) -> dict[str, Any] | None:
 
 
 def forget_failure(root: Path, cell: Cell) -> None:
-    """Makes a failed cell one that is to be done, its failed runs from the beginning; its finished runs stay."""
+    """Resets a failed cell: its failed runs start again from the beginning, its finished runs are kept."""
     found = read_result(root, cell)
     if found is not None and found["failures"]:
         for failed in cell_folder(root, cell).glob(f"*/{FAILURE_FILE}"):
@@ -84,7 +84,7 @@ def forget_failure(root: Path, cell: Cell) -> None:
 
 
 def record_failure(root: Path, cell: Cell, why: str) -> None:
-    """Ends a cell that cannot be begun, unless it is finished or another process is at it."""
+    """Records a failure of a cell that cannot start, unless it is finished or another process works on it."""
     folder = cell_folder(root, cell)
     folder.mkdir(parents=True, exist_ok=True)
     with locked_cell(root, cell) as mine:
@@ -95,7 +95,7 @@ def record_failure(root: Path, cell: Cell, why: str) -> None:
 
 @contextmanager
 def locked_cell(root: Path, cell: Cell) -> Iterator[bool]:
-    """Whether the cell is this process's to work on, until the block ends or the process dies."""
+    """Locks a cell for this process until the block ends or the process dies; yields whether that succeeded."""
     lock = FileLock(root / "cells" / f"{cell.hash}.lock")
     try:
         lock.acquire(timeout=0)
@@ -109,13 +109,13 @@ def locked_cell(root: Path, cell: Cell) -> Iterator[bool]:
 
 
 def run_cell(root: Path, cell: Cell, device: str = "auto") -> dict[str, Any] | None:
-    """Does a cell unless it is finished or another process is at it.
+    """Runs a cell unless it is finished or another process works on it.
 
-    Runs that fail are recorded with the reason, and the other runs of the cell count; an error that is no run's is one of the
-    whole cell, under the name "".
+    Failed runs are recorded with the reason, and the other runs of the cell still count; an error outside the runs is
+    recorded for the whole cell, under the name "".
 
     Returns:
-        What is in result.json; None if another process is at it.
+        The contents of result.json; None if another process works on it.
     """
     folder = cell_folder(root, cell)
     folder.mkdir(parents=True, exist_ok=True)

@@ -124,7 +124,7 @@ class Cell:
 
     @property
     def cost(self) -> float:
-        """How long it takes, roughly, in steps of a small batch; transformers are slow."""
+        """The approximate duration, in steps of a small batch; transformers are slow."""
         algorithm = configure(self.algorithm, self.preset, self.settings)
         return (
             algorithm.steps
@@ -205,7 +205,7 @@ def _cell(task: Task, column: Column, level: Level, scope: Scope) -> Cell:
 
 
 def _cut(algorithm: type[Algorithm], scope: Scope) -> dict[str, Any]:
-    """What a scope says of every algorithm that knows it: steps of every kind, and the precision."""
+    """The settings of a scope that an algorithm has: steps of every kind, and the precision."""
     known = {one.name for one in fields(algorithm)}
     models = None if scope.steps is None else max(1, scope.steps // 4)
     given: dict[str, Any] = {"steps": scope.steps, "bc_steps": scope.bc_steps, "model_steps": models}
@@ -214,6 +214,6 @@ def _cut(algorithm: type[Algorithm], scope: Scope) -> dict[str, Any]:
 
 
 def changed_settings(algorithm: str, preset: str | None, settings: dict[str, Any]) -> dict[str, Any]:
-    """The settings without those that say what the preset says, so that equal work has an equal hash."""
+    """The settings that differ from the preset, so that equal work has an equal hash."""
     plain, own = configure(algorithm, preset), configure(algorithm, preset, settings)
     return {name: getattr(own, name) for name in settings if getattr(plain, name) != getattr(own, name)}

@@ -1,7 +1,7 @@
 """The folder of studies: its datasets and cells are shared by every study in it.
 
 studies.json         which recordings: DSRL's or our own, never both
-<study>.json         what was asked for, and the cells that come of it
+<study>.json         what was requested, and its cells
 <study>.parquet      what was found so far
 <study>/             the report
 datasets/ cells/ cache/
@@ -51,7 +51,7 @@ def open_root(root: Path, source: str) -> None:
 
 
 def write_study(root: Path, study: Study, scope: Scope, cells: Sequence[Cell]) -> bool:
-    """Records what is asked for; returns whether it takes the place of another scope, whose cells stay."""
+    """Records what is requested; returns whether it replaces another scope, whose cells are kept."""
     path = root / f"{study.name}.json"
     before = {**asdict(Scope((), "")), **_read(path).get("scope", {})} if path.is_file() else asdict(scope)
     replaces = json.loads(json.dumps(before)) != json.loads(json.dumps(asdict(scope)))

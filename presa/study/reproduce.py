@@ -12,7 +12,8 @@ from presa.study.studies import Study
 
 
 def cell_command(cell: Cell) -> str:
-    """What trains a cell's runs again, in the study's folder, and rolls them out; see `study_command` for the data."""
+    """The command that trains a cell's runs again, in the study's folder, and evaluates them; see `study_command` for the
+    data."""
     words = [f"presa train {dataset_folder(Path(), cell)}", f"--algorithm {cell.algorithm}"]
     words += [f"--preset {cell.preset}"] if cell.preset else []
     words += [f"--labels {name}"] if (name := label_set_name(cell, cell.trained_limits[0])) else []
@@ -27,7 +28,7 @@ def cell_command(cell: Cell) -> str:
 
 
 def study_command(study: Study, scope: Scope) -> str:
-    """What runs a study of that scope."""
+    """The command that runs a study of that scope."""
     plain, words = (
         Scope((), scope.source),
         [f"presa study {study.name} --source {scope.source} --tasks {setting_text(scope.tasks)}"],

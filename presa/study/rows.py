@@ -1,4 +1,4 @@
-"""What the cells of a study found, as one table: a row for each run and episode."""
+"""The results of a study's cells, as one table: a row for each run and episode."""
 
 from __future__ import annotations
 

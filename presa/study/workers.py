@@ -1,8 +1,7 @@
 """The cells of a study on this machine: a process for each core, which takes one cell after another until none is left.
 
 Run as `python -m presa.study.workers FOLDER [--device D]`, with the cells as a line of JSON on stdin, which stays open as long
-as whoever started it lives. Processes, and machines that share the folder, need not know of one another: a cell is locked by
-whoever works on it.
+as whoever started it lives. Processes, also on machines that share the folder, coordinate through the locks of the cells alone.
 """
 
 from __future__ import annotations
@@ -76,7 +75,7 @@ def run_locally(root: Path, cells: Sequence[Cell], processes: int, device: str, 
 
 
 def _start(words: list[str], environment: dict[str, str], told: bytes) -> subprocess.Popen[bytes]:
-    """A process that knows its cells; its stdin is closed when this one ends, however it ends."""
+    """Starts a process and passes it the cells; its stdin is closed when this process ends for any reason."""
     pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL}
     worker = subprocess.Popen(words, env=environment, start_new_session=True, **pipes)
     assert worker.stdin is not None
@@ -100,7 +99,7 @@ def run_cells(root: Path, cells: Sequence[Cell], device: str) -> None:
 
 
 def _end_with_parent() -> None:
-    """Ends this process when whoever started it is gone."""
+    """Ends this process when its parent is gone."""
     while os.read(0, 1):
         pass
     os.kill(os.getpid(), signal.SIGTERM)
