@@ -28,6 +28,7 @@ PACKAGES = {
     "wandb": "trackers",
     "trackio": "trackers",
     "PIL": "plots",
+    "av": "video",
     "starlette": "annotate",
     "uvicorn": "annotate",
     "ray": "ray",

@@ -259,9 +259,12 @@ def test_every_folder_says_how_to_load_it_and_that_runs(
     rewards = None if kind.startswith("trl") else "none"
     export(folder, kind, tmp_path / "out", ties="drop" if compared else None, rewards=rewards)
     readme = (tmp_path / "out" / "README.md").read_text()
-    assert readme.startswith("# BallCircle, ") and (tmp_path / "out" / "recipe.json").is_file()
+    assert (
+        readme.partition("---\n\n")[2 if kind == "lerobot" else 0].startswith("# BallCircle, ")
+        and (tmp_path / "out" / "recipe.json").is_file()
+    )
     blocks = re.findall(r"```python\n(.*?)```", readme, re.S)
-    blocks = [block for block in blocks if "osrl" not in block]
+    blocks = [block for block in blocks if "osrl" not in block and "import LeRobotDataset" not in block]
     assert len(blocks) == (0 if kind == "cpl" else 1)
     if kind == "d4rl" and simulators.can_simulate(find_task("BallCircle")) is not None:
         pytest.skip("BallCircle cannot be simulated here")
@@ -282,7 +285,7 @@ def test_choices_are_asked_for_in_one_line(folder: Path, tmp_path: Path):
         (("cpl", "--ties", "keep"), "say --rewards none (zeros) or --rewards return"),
         (("cpl", "--rewards", "none"), "pairs are tied: say --ties drop, or --ties keep"),
         (("trl-paired",), "pairs are tied: say --ties drop"),
-        (("csv",), "there is no format 'csv': choose from cpl, d4rl, minari, trl-paired, trl-unpaired"),
+        (("csv",), "there is no format 'csv': choose from cpl, d4rl, lerobot, minari, trl-paired, trl-unpaired"),
     ):
         result = run_cli("export", folder, "--format", *words, "--out", tmp_path / "out", cwd=tmp_path)
         assert result.returncode == 2 and message in result.stderr and result.stderr.count("\n") == 1

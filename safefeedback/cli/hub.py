@@ -110,14 +110,20 @@ def export(
         int | None, typer.Option(help=f"Write only every N-th step, for {formats_with('text')}. (default: every step)")
     ] = None,
     jsonl: Annotated[bool, typer.Option("--jsonl", help=f"JSON Lines instead of Parquet, for {formats_with('text')}.")] = False,
+    video: Annotated[
+        bool, typer.Option("--video", help=f"Add a view from above as a film, for {formats_with('video')}; takes a while.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Write a dataset in a format of another project."""
     from safefeedback.dataset.export.export import export as write
     from safefeedback.dataset.export.interface import TextOptions
+    from safefeedback.terminal import Progress
 
     text = TextOptions(digits, 1 if stride is None else stride, jsonl) if jsonl or (digits, stride) != (None, None) else None
-    result = write(folder, kind, out or Path(f"{Path(folder).name}-{kind}"), labels, split, ties, rewards, text)
+    target = out or Path(f"{Path(folder).name}-{kind}")
+    with Progress("exporting", as_json) as progress:
+        result = write(folder, kind, target, labels, split, ties, rewards, text, video, progress)
     if as_json:
         print(json.dumps(result))
         return

@@ -208,7 +208,7 @@ def metadata(manifest: Manifest, sets: dict[str, LabelSetManifest]) -> dict[str,
     """The Hub's metadata of a dataset, which its card begins with."""
     source, configs = manifest.source, _configs(manifest, sets)
     origins = {"dsrl": [manifest.task.hub_repo], "recordings": ["original"]}.get(source.kind, [])
-    values: dict[str, Any] = {"pretty_name": _pretty_name(manifest), **_license(source.license)}
+    values: dict[str, Any] = {"pretty_name": _pretty_name(manifest), **hub_license(source.license)}
     values |= {
         "task_categories": ["reinforcement-learning"],
         "tags": ["safe-rl", "offline-rl", "preference-learning", "rlhf", "safety", "safefeedback"]
@@ -233,7 +233,7 @@ def _info(manifest: Manifest) -> dict[str, Any]:
     return {"config_name": "pairs", "splits": splits}
 
 
-def _license(text: str) -> dict[str, str]:
+def hub_license(text: str) -> dict[str, str]:
     """The Hub's licence field: an identifier as it is, words as `other` with a name, nothing as `unknown`."""
     if not text:
         return {"license": "unknown"}

@@ -20,6 +20,7 @@ class Format:
         ties: whether a preference can be a tie.
         safety: whether it holds safety labels alone: pairs without any are left out.
         text: whether segments are written out as text, for language models.
+        video: whether a view from above can be added.
     """
 
     writer: str
@@ -29,6 +30,7 @@ class Format:
     ties: bool = False
     safety: bool = False
     text: bool = False
+    video: bool = False
 
 
 FORMATS = {
@@ -43,6 +45,12 @@ FORMATS = {
         "safefeedback.dataset.export.d4rl:write_d4rl",
         "train.hdf5 in the schema of D4RL and DSRL, each segment as an episode",
         rewards=True,
+    ),
+    "lerobot": Format(
+        "safefeedback.dataset.export.lerobot:write_lerobot",
+        "a LeRobot dataset (v3), each segment as an episode, with the pairs beside it",
+        rewards=True,
+        video=True,
     ),
     "minari": Format(
         "safefeedback.dataset.export.minari:write_minari", "a Minari dataset, each segment as an episode", rewards=True

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,8 @@ def export(
     ties: str | None = None,
     rewards: str | None = None,
     text: TextOptions | None = None,
+    video: bool = False,
+    on_progress: Callable[[int, int | None, str], None] = lambda done, total, doing: None,
 ) -> dict[str, Any]:
     """Writes a split of a dataset into a new folder.
 
@@ -42,6 +46,8 @@ def export(
         rewards: of each step, for the formats that have one: "none" for zeros, or "return" for an even share of the true return
             (and for d4rl of the true cost), from the oracle: the recorded rewards of single steps are not in a dataset.
         text: how the formats for language models write a segment out; None for all digits of all steps, in Parquet.
+        video: whether a view from above is added, for the formats that can have one.
+        on_progress: told (done, of how many, what is being done), where that takes long.
 
     Returns:
         The format, the folder, how many rows were written, how many pairs were left out because of ties or no answer, and
@@ -65,6 +71,8 @@ def export(
         raise InputError(f"the format {kind} has no rewards: leave --rewards out")
     if not chosen.text and text is not None:
         raise InputError(f"the format {kind} holds numbers, not text: leave --digits, --stride and --jsonl out")
+    if video and not chosen.video:
+        raise InputError(f"the format {kind} has no pictures: leave --video out")
     dataset = open_dataset(source)
     data = dataset.pairs(labels, split)
     keep = np.ones(len(data), bool)
@@ -84,6 +92,7 @@ def export(
         raise InputError(f"{dataset.source} has no pair that could be exported: all are tied or without an answer")
     returns, costs = _truth(dataset, labels, split, rewards, len(data))
     work = ExportedPairs(split, dataset.manifest.task, data.take(keep), returns[keep], costs[keep], text or TextOptions())
+    work = replace(work, video=video, on_progress=on_progress)
     with new_folder(out) as folder:
         written = load_object(chosen.writer)(folder, work)
         (folder / "recipe.json").write_text(json.dumps({**data.recipe, "exported": kind}, indent=2) + "\n", encoding="utf-8")
@@ -116,8 +125,13 @@ def _truth(dataset: Folder, labels: str | None, split: str, rewards: str | None,
 def _readme(kind: str, work: ExportedPairs, written: ExportResult) -> str:
     """What lies in the folder, and how it is loaded."""
     notes = "".join(f"\n> {note}.\n" for note in written.notes)
+    about = ""
+    if written.front_matter is not None:
+        import yaml
+
+        about = f"---\n{yaml.safe_dump(written.front_matter, sort_keys=False)}---\n\n"
     return (
-        f"# {work.task.name}, {len(work.data):,} pairs of {work.length} steps, split {work.split}, as {kind}\n\n"
+        f"{about}# {work.task.name}, {len(work.data):,} pairs of {work.length} steps, split {work.split}, as {kind}\n\n"
         f"Written by `safefeedback export --format {kind}`. `recipe.json` says how the dataset was made, and its terms.\n\n"
         f"{written.readme.strip()}\n{notes}"
     )

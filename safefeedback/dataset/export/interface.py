@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -45,6 +47,8 @@ class ExportedPairs:
         data: segments and labels.
         returns, costs: float64 [N, 2], true sums of the segments; zeros unless they were asked for.
         text: for the formats that are text.
+        video: whether the format adds a view from above as a film.
+        on_progress: told (done, of how many, what is being done).
     """
 
     split: str
@@ -53,6 +57,8 @@ class ExportedPairs:
     returns: np.ndarray
     costs: np.ndarray
     text: TextOptions
+    video: bool = False
+    on_progress: Callable[[int, int | None, str], None] = lambda done, total, doing: None
 
     @property
     def length(self) -> int:
@@ -62,8 +68,9 @@ class ExportedPairs:
 
 @dataclass(frozen=True)
 class ExportResult:
-    """How many rows, how they are loaded (Markdown), and sentences that a person must read."""
+    """How many rows, how they are loaded (Markdown), sentences that a person must read, and what the Hub's card begins with."""
 
     rows: int
     readme: str
     notes: tuple[str, ...] = ()
+    front_matter: dict[str, Any] | None = None
