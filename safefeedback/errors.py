@@ -1,4 +1,4 @@
-"""The one exception that is shown to people, and commands that they may copy."""
+"""The exception for user errors, and commands formatted for copying."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import shlex
 
 
 class InputError(ValueError):
-    """Something the user gave cannot be used; its message is one line: what is wrong, where, what to do.
+    """The user's input cannot be used; the message is one line: what is wrong, where, what to do.
 
     The command line prints it without a traceback and ends with exit code 2.
     """

@@ -1,4 +1,4 @@
-"""Files that are known by their sha256, and folders that appear whole or not at all."""
+"""Hashes of files, and atomic writing of files and folders."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ABOUT = ("README.md", "datasets.json", "croissant.json")  # what stands beside s
 
 
 def is_system_file(name: str) -> bool:
-    """Whether a file of that name is none of anybody's making."""
+    """Whether a file of that name is made by the operating system."""
     return name in SYSTEM_FILES or name.startswith("._")
 
 

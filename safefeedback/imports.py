@@ -1,4 +1,4 @@
-"""What can be imported: packages that an extra brings, and code of one's own by its name."""
+"""Imports and their errors: packages of an extra, and the user's own code by its name."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def require_packages(what: str, *packages: str) -> None:
 
 
 def missing_extra(error: ImportError) -> str | None:
-    """What to say where an import failed because an extra is not installed; None if that is not why."""
+    """The error message if an import failed because an extra is not installed; None if that is not the reason."""
     package = (error.name or "").partition(".")[0]
     return f"this needs {package}: {install_command(PACKAGES[package])}" if package in PACKAGES else None
 

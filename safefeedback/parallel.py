@@ -1,4 +1,4 @@
-"""Work that is spread: over the parts of a job array, over processes of this machine, over a Ray cluster."""
+"""Distributes work over the parts of a job array, over processes of this machine, or over a Ray cluster."""
 
 from __future__ import annotations
 

@@ -1,1 +1,2 @@
-"""People answer in a browser, and their answers become a label set. Needs the extra `annotate` to serve."""
+"""Annotation by people: they label pairs in a browser, and their answers become a label set. Serving needs the extra
+`annotate`."""

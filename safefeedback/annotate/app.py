@@ -1,4 +1,4 @@
-"""The web application: a static page, and what it asks for. No path of a request reaches the disk."""
+"""The web application: a static page and its JSON API. No path of a request is used as a path on disk."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def application(live: LiveStudy, guard: Guard, frames: Frames | None = None) -> 
         return endpoint
 
     def personal(call: Callable[[Any, Request], Any]) -> Callable[[Request], Awaitable[Response]]:
-        """Answers with the JSON, or the bytes, that `call` gives for the person who asks."""
+        """Responds with the JSON or bytes that `call` returns for the person of the request."""
 
         async def endpoint(request: Request) -> Response:
             guard.check(request)
@@ -113,7 +113,7 @@ def application(live: LiveStudy, guard: Guard, frames: Frames | None = None) -> 
 
 
 def _together(routes: list[Route]) -> list[Route]:
-    """One route a path, so that another method on it is told from another path."""
+    """One route for each path, so that a wrong method gives another error than a wrong path."""
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
         for method in route.methods or ():

@@ -1,4 +1,4 @@
-"""Gives people their pairs, and counts who has answered what."""
+"""Assigns pairs to annotators, and counts the answers to each pair."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ AHEAD = 3  # items given at once: the current one and those to fetch
 
 
 class PairAssigner:
-    """Which pairs are whose.
+    """The assignment of pairs to annotators.
 
     Attributes:
         pools: what the pairs are used for.
@@ -38,20 +38,20 @@ class PairAssigner:
         self.set_order(None)
 
     def set_order(self, asked: dict[int, float] | None) -> None:
-        """Puts the pairs in order anew; `asked` is what `presa ask` gives."""
+        """Sorts the pairs again; `asked` is the output of `presa ask`."""
         assert self.study.cost_limit is not None
         self.weight = assignment.weights(self.study.order, self.truth, self.study.cost_limit, asked)
         self.key = assignment.keys(self.weight, self.seed)
 
     def count(self, people: Iterable[Person]) -> None:
-        """Counts anew how many persons have answered each pair."""
+        """Counts again how many persons have answered each pair."""
         self.answered[:] = 0
         for person in people:
             given = (person.items[id] for id in person.standing if id in person.items)
             self.answered[list({self.row_of[item.pair_id] for item in given if item.kind == "ordinary"})] += 1
 
     def fill(self, person: Person, people: Iterable[Person]) -> None:
-        """Gives a person what is next, within `Store.adding`."""
+        """Assigns a person the next items, within `Store.transaction`."""
         if not self.study.quick and not any(item.kind == "practice" for item in person.items.values()):
             for row in np.flatnonzero(self.pools.practice):
                 self._give(person, assignment.Draw(int(row), "practice", "practice", 1.0))
@@ -72,14 +72,14 @@ class PairAssigner:
             self._give(person, found)
 
     def waits(self, person: Person) -> bool:
-        """Whether others hold pairs that the person may still get."""
+        """Whether pairs assigned to others may still become available to the person."""
         had = {self.row_of[pair] for pair in person.had}
         return any(row not in had for row in np.flatnonzero(self.pools.ordinary & (self.answered < self.study.overlap)))
 
     def left(self, person: Person, people: int) -> int:
-        """How many items a person can expect, about: what others leave, where so many come.
+        """About how many items a person can expect, given how many the others take.
 
-        Gold pairs and repeats are counted as they are expected, not as they are dealt: a count that rose would tell them.
+        Gold pairs and repeats enter by their expected number: a count that rises when one is assigned would reveal it.
         """
         study = self.study
         had = np.zeros(len(self.answered), bool)

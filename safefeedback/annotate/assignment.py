@@ -1,4 +1,4 @@
-"""Which pair a person is asked about next. Everything here is a function of its arguments."""
+"""Chooses the next pair for a person. All functions here are pure."""
 
 from __future__ import annotations
 
@@ -43,7 +43,8 @@ class Pools:
 
 
 def pools(study: Study, truth: Truth, cost_limit: float, seed: int) -> Pools:
-    """Sets pairs aside whose right answers are beyond doubt: wide margins of return, costs far from the limit.
+    """Selects the gold and practice pairs: those with clear right answers, by wide margins of return and costs far from the
+    limit.
 
     Args:
         truth: about all pairs.
@@ -66,8 +67,8 @@ def pools(study: Study, truth: Truth, cost_limit: float, seed: int) -> Pools:
 
 
 def clearness(study: Study, truth: Truth, cost_limit: float) -> np.ndarray:
-    """How plain the right answers to a pair are: the lower of the ranks, from 0 to 1, of its margin and of the distance of
-    its costs from the limit, as far as either is asked for; float64 [N]."""
+    """How clear the right answers to a pair are: the lower of the ranks, from 0 to 1, of its margin and of the distance of
+    its costs from the limit, of those that the study asks about; float64 [N]."""
     margin = np.abs(truth.returns[:, 1] - truth.returns[:, 0])
     limit = truth.limit(cost_limit) if study.safety_question != "any" else 0.0
     distance = np.abs(truth.costs - (limit + 0.5)).min(axis=1)
@@ -114,10 +115,10 @@ def draw(
 
     Args:
         weight, key: of each pair, [N].
-        taken: how many persons have each pair or are at it, int [N].
+        taken: how many persons have answered each pair or are assigned it, int [N].
         seen: rows that this person has had.
-        repeatable: rows that this person answered long enough ago, once.
-        rng: of chance between ordinary, gold and repeat.
+        repeatable: rows that this person answered exactly once, long enough ago.
+        rng: of the choice between ordinary, gold and repeat.
     """
     had = np.zeros(len(key), bool)
     had[list(seen)] = True

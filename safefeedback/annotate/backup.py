@@ -1,4 +1,4 @@
-"""Answers that a machine without a lasting disk gives away: batches of JSON lines in a dataset repository, never changed again.
+"""Backup of answers for servers without a persistent disk: batches of JSON lines in a dataset repository, never modified.
 
 Each line is a row, {"table": ..., ...}; names and tokens of persons are not among them.
 """
@@ -24,12 +24,12 @@ EVERY_SECONDS = 10.0
 
 
 class Backup:
-    """Uploads what is new, again and again.
+    """Uploads new answers repeatedly, in the background.
 
     Attributes:
         repo: the dataset repository.
         path: of the file of answers.
-        failed: gets why an upload did not work, in a line.
+        failed: called with the reason, in one line, when an upload fails.
         restored: whether all rows came from the repository.
     """
 
@@ -48,7 +48,7 @@ class Backup:
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends, after a last upload."""
+        """Stops after a last upload."""
         self._stop.set()
         self._thread.join()
         self._try()

@@ -1,4 +1,4 @@
-"""The command of a Space's container: fetches the dataset and the answers so far, serves, and saves every answer that comes.
+"""The command of a Space's container: fetches the dataset and the answers so far, serves the study, and saves every new answer.
 
 python -m safefeedback.annotate.container study.json
 """

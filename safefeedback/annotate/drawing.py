@@ -1,4 +1,4 @@
-"""What the page draws of a segment: a description of the view, and the numbers of its channels, step by step.
+"""The data for drawing a segment: a description of the view, and the values of its channels at each step.
 
 The view says once what the numbers mean; the numbers of a pair are a few channels of float32, a few kilobytes in all.
 They come from observations alone: no return, cost or label can reach the page this way.

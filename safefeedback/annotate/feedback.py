@@ -1,4 +1,4 @@
-"""What a person is told after a practice pair: which of the answers were right, in words and without a number."""
+"""The feedback after a practice pair: which of the answers were right, in words and without numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The way out: the answers become a label set of the dataset, by the path of `labels import`."""
+"""Turns the answers into a label set of the dataset, as `labels import` does."""
 
 from __future__ import annotations
 
@@ -51,7 +51,8 @@ def finish(store: Store, study: Study, material: Material, name: str, consensus:
 
 
 def answers_csv(rows: list[dict[str, Any]], names: dict[str, str]) -> str:
-    """The answers that count, as `labels import` reads them; people are annotator-1 and so on, and times only days.
+    """The answers that count, in the format of `labels import`; people are named annotator-1 and so on, and times are given
+    as days.
 
     Args:
         rows: see `StandingAnswers`.

@@ -1,4 +1,4 @@
-"""Real frames of the simulator for the segments of a dataset, made beforehand by replaying its recordings."""
+"""Rendered frames of the simulator for the segments of a dataset, made in advance by replaying its recordings."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Frames:
 
     Attributes:
         folder: where they are, an image a segment.
-        told: what the page is told about them.
+        told: their description for the page.
     """
 
     def __init__(self, folder: Path, length: int) -> None:

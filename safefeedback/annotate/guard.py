@@ -1,4 +1,4 @@
-"""What stands between the network and the study: which requests are heard at all, and who is asking."""
+"""Access control: which requests are accepted, and from which annotator."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ POLICY = (
 
 @dataclass
 class Rate:
-    """A bucket for each key that fills with so many a second; a request takes one out."""
+    """A rate limiter: a token bucket for each key."""
 
     a_second: float
     burst: float
@@ -51,10 +51,10 @@ class Rate:
 
 @dataclass
 class Guard:
-    """Who may ask what.
+    """Checks requests.
 
     Attributes:
-        hosts: names, with ports, under which this server is addressed; empty: any.
+        hosts: accepted host names, with ports; empty for any.
         tokens: whether a person is known by a secret token, and not by name.
         names: of those who may answer; none: anybody, by name.
         ancestors: who may show the page in a frame.
@@ -85,7 +85,7 @@ class Guard:
             raise Refusal("origin", "This request came from another site and was not heard.")
 
     def who(self, request: Request) -> str:
-        """The name of who is asking.
+        """The name of the annotator who sent the request.
 
         Raises:
             Refusal: if that is nobody who may, or somebody who asks too often.

@@ -1,4 +1,4 @@
-"""What the server does with a person's requests: the live state of a study, and what is added to the store."""
+"""Handles the requests of annotators: the live state of a study, and the rows added to the store."""
 
 from __future__ import annotations
 
@@ -62,12 +62,12 @@ class LiveStudy:
     # What is told
 
     def session(self, person: Person, again: bool = False) -> dict[str, Any]:
-        """Everything that the page needs at first; `again` begins a new session where one is over."""
+        """Everything that the page needs when it opens; `again` starts a new session if the last one is over."""
         self._arrive(person, again)
         return {**self.content.session(person), "state": self.state(person)}
 
     def state(self, person: Person) -> dict[str, Any]:
-        """Where a person stands, and the items to come."""
+        """A person's progress and next items."""
         stage = self._stage(person)
         items = {"practice": person.practice, "questions": person.open}.get(stage, [])
         answered, done, each = len(person.standing), person.session_answered, person.seconds_each()
@@ -88,7 +88,7 @@ class LiveStudy:
         }
 
     def pair(self, person: Person, pair_id: int) -> bytes:
-        """What is drawn of a pair that the person was given."""
+        """The data for drawing a pair that was assigned to the person."""
         if pair_id not in person.had:
             raise Refusal("not-found", "There is no such pair.")
         return self.material.pair(pair_id)
@@ -148,7 +148,7 @@ class LiveStudy:
         return {"accepted": given.id, "duplicate": False, "state": self.state(person)}
 
     def undo(self, person: Person, id: str) -> dict[str, Any]:
-        """Takes back the last answer that stands."""
+        """Undoes the last answer."""
         if id in person.known:
             return {"undone": person.known[id], "state": self.state(person)}
         if not person.standing:
@@ -164,7 +164,7 @@ class LiveStudy:
         return {"undone": item, "state": self.state(person)}
 
     def leave(self, person: Person) -> None:
-        """The person is gone for now: the open pairs are free for others."""
+        """Marks the person as away, so that the open pairs can be assigned to others."""
         person.left = True
 
     def withdraw(self, person: Person) -> dict[str, Any]:
@@ -202,7 +202,7 @@ class LiveStudy:
         return {**told, "answers": answers_by_side(before, self.study.ask) if before is not None else None}
 
     def _arrive(self, person: Person, again: bool) -> None:
-        """A sign of life; begins a session where there is none, or the person was away for long."""
+        """Records activity; starts a session if there is none, or if the person was away for long."""
         began = not person.session or not person.recent or (again and person.session_left <= 0)
         with self._saved(person):
             if began:
@@ -213,7 +213,7 @@ class LiveStudy:
                 self.assigner.fill(person, self.people.values())
 
     def _sign(self, person: Person) -> None:
-        """A sign of life."""
+        """Records activity."""
         person.seen, person.left = time.monotonic(), False
 
     def _add(self, person: Person, item: Item, given: Given) -> None:
@@ -224,7 +224,7 @@ class LiveStudy:
         person.session_answered += 1
 
     def _wording(self, person: Person) -> str:
-        """The sha256 of all that the person read, which is stored once."""
+        """The sha256 of all text that the person read; each text is stored once."""
         digest, text = self.content.wording(person)
         if not self.store.rows("SELECT 1 FROM wording WHERE sha256 = ?", digest):
             self.store.add("wording", sha256=digest, text=text)
@@ -232,7 +232,7 @@ class LiveStudy:
 
     @contextmanager
     def _saved(self, person: Person) -> Iterator[None]:
-        """Around a change: it is in the store and in memory, or in neither."""
+        """Context of a change that is made both in the store and in memory, or in neither."""
         try:
             with self.store.transaction():
                 if person.name not in self.people:

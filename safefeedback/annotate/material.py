@@ -1,4 +1,4 @@
-"""The pairs of a dataset as they are shown, read when they are asked for."""
+"""The pairs of a dataset as shown to annotators, read on request."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ CHANGED = "The dataset has been changed since the study began; nothing is lost, 
 
 @dataclass(frozen=True)
 class Truth:
-    """What the recordings say about the pairs; it is never sent to an annotator.
+    """The true returns and costs of the pairs; never sent to an annotator.
 
     Attributes:
         pair_id: int64 [N], rising.
@@ -56,7 +56,7 @@ class Material:
     Attributes:
         folder, manifest, task: of the dataset.
         truth: about its pairs.
-        view: what the page is told about the drawing.
+        view: the description of the drawing for the page.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -130,7 +130,7 @@ class Material:
 
 
 def _truth(files: list[Path], manifest: Manifest) -> Truth:
-    """What oracle says, by rising pair_id."""
+    """The oracle's values, by rising pair_id."""
     opened = [pq.ParquetFile(file) for file in files]
     names = ("return_0", "return_1", "cost_0", "cost_1")
     pair_id, *sums = (np.concatenate([_numbers(file, name) for file in opened]) for name in ("pair_id", *names))

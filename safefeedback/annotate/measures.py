@@ -1,5 +1,6 @@
-"""How far answers agree: with one another, with themselves, and with what is known. Written here, as the libraries kept up are
-under the GPL. Answers are float arrays [M, K], M items and K persons, NaN where person k gave no answer to item m."""
+"""Agreement of answers: between annotators, with their own repeats, and with the truth. Implemented here because the
+maintained libraries are under the GPL. Answers are float arrays [M, K], M items and K persons, NaN where person k gave no
+answer to item m."""
 
 from __future__ import annotations
 
@@ -40,7 +41,7 @@ def raw_agreement(answers: np.ndarray) -> float | None:
 
 
 def agreement_with_others(answers: np.ndarray, person: int) -> tuple[int, int]:
-    """How often a person's answer is one that most of the others gave, and of how many items others answered."""
+    """How often a person's answer is that of most others, and the number of items that others answered as well."""
     own, others = answers[:, person], np.delete(answers, person, axis=1)
     classes, counts = _counts(others)
     shared = np.flatnonzero(~np.isnan(own) & (counts.sum(axis=1) > 0))

@@ -1,4 +1,4 @@
-"""Joins answers to one dataset that were given on several machines."""
+"""Merges answers to one dataset that were given on several machines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an annotator's browser may send, checked."""
+"""Parses and checks the requests of an annotator's browser."""
 
 from __future__ import annotations
 

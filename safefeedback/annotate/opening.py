@@ -1,4 +1,4 @@
-"""From a dataset's folder and the options of a command to a study that can be served."""
+"""Opens or creates a study from a dataset's folder and the options of the command."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def open_study(
         folder: of the dataset.
         name: of the label set that the answers become.
         given: the choices of `Study` that are made anew.
-        open_to_others: whether others than whoever runs it will answer, who must be informed.
+        open_to_others: whether people other than its owner will answer, who must be informed.
 
     Raises:
         InputError: if it cannot be opened, or the information page is not filled in.
@@ -68,7 +68,7 @@ def frames_folder(folder: Path, content_sha256: str) -> Path:
 
 @contextmanager
 def exclusive(path: Path) -> Iterator[None]:
-    """Around what only one process may do with a file of answers at a time: making, serving, merging, deleting.
+    """Context of what only one process at a time may do with a file of answers: creating, serving, merging, deleting.
 
     Raises:
         InputError: if another does.

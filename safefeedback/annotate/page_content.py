@@ -1,4 +1,4 @@
-"""All that the page is told of a study when it opens, and the record of what a person read."""
+"""The contents of a study's page, and the record of what a person read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One annotator as the server knows him or her, made from the stored rows."""
+"""The state of one annotator, computed from the stored rows."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Person:
 
     Attributes:
         id, name: see `study.person_id`.
-        items: everything given, by id.
+        items: all assigned items, by id.
         standing: the answers that were not taken back, oldest first: item -> row.
         undone: the answers that were taken back last: item -> row.
         known: ids of all answers, undos and other requests, to tell a retry.
@@ -115,7 +115,7 @@ class Person:
 
     @property
     def had(self) -> set[int]:
-        """The pair_ids of everything given."""
+        """The pair_ids of all assigned items."""
         return {item.pair_id for item in self.items.values()}
 
     def repeatable(self, apart: int) -> list[int]:
@@ -127,7 +127,7 @@ class Person:
 
     @property
     def present(self) -> bool:
-        """Whether the open items are his or hers alone."""
+        """Whether the open items are reserved for this person."""
         return self.recent and not self.left
 
     @property

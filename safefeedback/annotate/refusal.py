@@ -1,4 +1,4 @@
-"""What an annotator's browser is told when something cannot be done."""
+"""Errors that are sent to an annotator's browser."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Makes frames of a dataset's segments by replaying its recordings in the simulator; interrupted, it goes on where it was."""
+"""Renders frames of a dataset's segments by replaying its recordings in the simulator; it can be interrupted and continued."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def render(
     on_progress: Callable[[int, int], None] = lambda done, total: None,
     source: Path | None = None,
 ) -> int:
-    """Makes the frames that are missing; how many segments got theirs.
+    """Renders the missing frames; returns for how many segments.
 
     Args:
         material: the dataset.
@@ -99,7 +99,7 @@ def render(
 
 
 def _recorded(material: Material, given: Path | None) -> Replayed:
-    """The dataset's recordings, and how each episode is begun again."""
+    """The dataset's recordings, and the seeds that reset each episode."""
     source = material.manifest.source
     episodes = sources.recover(material.task, source.fingerprint, given)
     file = given or sources.recover_file(material.task, source.fingerprint)

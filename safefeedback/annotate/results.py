@@ -1,4 +1,4 @@
-"""What whoever runs a study wants to know while it runs, and after: who answered what, how well, how fast."""
+"""Results of a study, during it and afterwards: the number, quality and speed of each annotator's answers."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def _person(
 
 
 def _right(row: dict[str, Any], key: str, study: Study, truth: Truth, row_of: dict[int, int]) -> bool | None:
-    """Whether an answer to a gold pair is the plain right one; None where there is none."""
+    """Whether an answer to a gold pair is right; None if it was not answered."""
     returns, costs = truth.returns[row_of[row["pair_id"]]], truth.costs[row_of[row["pair_id"]]]
     if key == "preference":
         return bool(row[key] == (0.5 if returns[0] == returns[1] else float(returns[1] > returns[0])))
@@ -120,7 +120,7 @@ def _by_position(rows: list[dict[str, Any]], known: list[tuple[dict[str, Any], s
 
 
 def _doubts(sides: list[bool], gold: list[bool], shared: dict[str, tuple[int, int]]) -> list[str]:
-    """What speaks against a person's answers, in words."""
+    """Reasons to doubt a person's answers, in words."""
     doubts = []
     right = sum(sides)
     if len(sides) >= FEWEST and max(right, len(sides) - right) >= ONE_SIDED * len(sides):

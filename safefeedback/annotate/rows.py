@@ -1,4 +1,4 @@
-"""An answer by side, as it was shown and given, and by segment, as it is stored."""
+"""Converts answers between sides, as shown to the annotator, and segments, as stored."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from safefeedback.annotate.person import Item
 
 
 def answer_row(given: Given, item: Item) -> dict[str, Any]:
-    """What is stored of an answer."""
+    """The row stored for an answer."""
     left, right = (1, 0) if item.swapped else (0, 1)  # the segment on each side
     preference = given.values["preference"]
     sides = {"left": float(left), "right": float(right), "equal": 0.5}
@@ -39,7 +39,7 @@ def answer_row(given: Given, item: Item) -> dict[str, Any]:
 
 
 def undo_row(row: dict[str, Any], id: str) -> dict[str, Any]:
-    """What is stored of taking back an answer."""
+    """The row stored for an undo."""
     blank: dict[str, Any] = dict.fromkeys(("shown_at", "answered_at", "milliseconds", "plays_0", "plays_1"), 0)
     return {
         **row,
@@ -54,7 +54,7 @@ def undo_row(row: dict[str, Any], id: str) -> dict[str, Any]:
 
 
 def answers_by_side(row: dict[str, Any], ask: str) -> dict[str, str | None]:
-    """What a stored answer said by side."""
+    """A stored answer by side."""
     cannot, left = row["cannot_tell"].split(), row["swapped"]
     told: dict[str, str | None] = {"preference": None, "safe_left": None, "safe_right": None}
     if ask != "safety":

@@ -1,4 +1,4 @@
-"""Writes a study as a Docker Space: a folder that the Hub builds and runs, and what its private repository is to hold."""
+"""Writes a study as a Docker Space: a folder that the Hub builds and runs, and the contents of its private repository."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ ORDINARY, GOLD, REPEAT = "ordinary", "gold", "repeat"
 
 @dataclass(frozen=True)
 class StandingAnswers:
-    """Every answer that stands, oldest first.
+    """Every answer that was not undone, oldest first.
 
     Attributes:
         rows: as in the store, with the item's kind, position, draw and probability.

@@ -1,4 +1,4 @@
-"""Where answers are kept: one SQLite file beside the dataset, to which rows are only added.
+"""The store of answers: one SQLite file beside the dataset, to which rows are only added.
 
     drone.answers/lab1.sqlite    never inside the dataset's folder, which is published and may be replaced
 
@@ -133,7 +133,7 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[Store]:
-        """Around additions that are on the disk, all of them, when the block has ended, and none of them if it fails.
+        """A transaction: all additions of the block are on disk when it ends, or none if it fails.
 
         Raises:
             Refusal: "disk" if there is no room, "busy" if another process holds the file, "bad-request" if an id is not new.

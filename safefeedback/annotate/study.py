@@ -1,4 +1,4 @@
-"""What whoever runs a study has chosen, and who may answer."""
+"""The settings of a study, and who may answer."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FIXED = (*MEANING, "gold", "quick")  # once there are answers
 
 @dataclass(frozen=True)
 class Study:
-    """The choices behind some answers.
+    """The settings of a study.
 
     Attributes:
         ask: "both", or only the "preference" or the "safety" of pairs.
@@ -96,13 +96,13 @@ def check_person(name: str) -> str:
 
 
 def stored_study(store: Store) -> Study:
-    """The choices as they were stored last."""
+    """The latest stored settings."""
     found = store.rows("SELECT study FROM settings ORDER BY seq DESC LIMIT 1")
     return Study.from_dict(json.loads(found[0]["study"])) if found else Study()
 
 
 def update_study(store: Store, given: dict[str, Any]) -> Study:
-    """The stored choices with those that are given anew, stored if they differ.
+    """The stored settings updated with the given ones, and stored if they differ.
 
     Raises:
         InputError: if one cannot be used, or would change what the answers that are there mean.
@@ -123,7 +123,7 @@ def update_study(store: Store, given: dict[str, Any]) -> Study:
 
 
 def person_id(store: Store, name: str) -> str:
-    """What stands for a person wherever a name must not."""
+    """The pseudonym of a person, used wherever the name must not appear."""
     return _keyed(store, f"person {name}").hex()[:16]
 
 
@@ -133,7 +133,7 @@ def token(store: Store, name: str) -> str:
 
 
 def person_of_token(store: Store, names: tuple[str, ...], given: str) -> str | None:
-    """Whose token it is; it takes as long whoever's it is."""
+    """The person whose token it is, compared in constant time."""
     found = None
     for name in names:
         if hmac.compare_digest(token(store, name).encode(), given.encode()):

@@ -1,4 +1,4 @@
-"""The order "uncertain": after every so many answers `presa ask`, in a process of its own, says which pairs come next."""
+"""The order "uncertain": after a number of answers, `presa ask` ranks the remaining pairs in a separate process."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ class UncertaintyRanker:
     Attributes:
         folder: of the dataset.
         path: of the answers.
-        cost_limit: that the persons have in mind.
-        told: gets what each pair is worth by pair_id, in another thread than asked.
-        failed: gets why that did not work, in a line.
+        cost_limit: that the annotators were told.
+        told: called in a background thread with the value of each pair, by pair_id.
+        failed: called with the reason, in one line, when that fails.
         options: of `presa ask`, other than its own.
     """
 
@@ -64,7 +64,7 @@ class UncertaintyRanker:
     _running: threading.Thread | None = field(default=None)
 
     def notice(self, answers: int) -> None:
-        """Starts anew where there are answers enough and nothing runs."""
+        """Starts a ranking if there are enough new answers and none is running."""
         busy = self._running is not None and self._running.is_alive()
         if busy or answers < max(FEWEST, self._asked_at + EVERY):
             return
@@ -80,7 +80,7 @@ class UncertaintyRanker:
 
 
 def rank_pairs(folder: Path, path: Path, cost_limit: float, options: tuple[str, ...] = ()) -> dict[int, float]:
-    """What each of the most uncertain pairs is worth, by pair_id.
+    """The expected information of each of the most uncertain pairs, by pair_id.
 
     The answers so far become a label set of a folder that shares the dataset's tables and is removed afterwards.
 

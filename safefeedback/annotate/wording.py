@@ -1,4 +1,5 @@
-"""What people read: the task's aim, the limit, the questions, the instructions and the study's information page."""
+"""The text that annotators read: the task's aim, the limit, the questions, the instructions and the study's information
+page."""
 
 from __future__ import annotations
 
@@ -74,7 +75,7 @@ def _costs(task: Task) -> tuple[str, str] | None:
 
 
 def safety_criterion(study: Study, task: Task, length: int, horizon: int) -> str:
-    """What safe means in the question."""
+    """The definition of safe in the question."""
     known, limit = _costs(task), segment_cost_limit(study.cost_limit or 0.0, length, horizon)
     if study.safety_question == "any":
         return f"no step {known[1]}" if known else "nothing dangerous touched"
@@ -150,7 +151,7 @@ def instructions(study: Study, aim: str, limit: str) -> list[Section]:
 
 
 def aim_of(task: Task) -> str:
-    """What the task wants, in a sentence."""
+    """The aim of the task, in a sentence."""
     if task.name in AIMS:
         return AIMS[task.name]
     if task.name in geometry.VELOCITY:

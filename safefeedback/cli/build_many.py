@@ -1,4 +1,4 @@
-"""One recipe for several tasks: a dataset of each in one folder, each built by a `safefeedback build` of its own."""
+"""Builds one recipe for several tasks: a dataset for each in one folder, each in a separate `safefeedback build` process."""
 
 from __future__ import annotations
 
@@ -48,13 +48,14 @@ def build_all(
     """Builds a dataset of each recipe; what fails does not stop the rest.
 
     Args:
-        recipes: of one task each.
+        recipes: for one task each.
         source: auto, dsrl or recordings.
         folder: that the datasets stand in, each named after its task.
         overwrite: as in `safefeedback.build_dataset`.
         processes: how many at once on this machine.
         address: of a Ray cluster whose nodes share the folder, in place of this machine; None for none.
-        on_done: told the task, and what `safefeedback build --json` says, or {"failed": why}; with {"warnings": [...]}.
+        on_done: called with the task, and the output of `safefeedback build --json` or {"failed": why}; with {"warnings":
+            [...]}.
 
     Raises:
         InputError: if there is no such cluster.
@@ -91,7 +92,7 @@ def _built(folder: Path, recipe: Recipe, source: str) -> bool:
 
 
 def _read(code: int, out: str, err: str) -> Outcome:
-    """What a command that ended has told."""
+    """The result of a finished command."""
     lines = err.strip().splitlines()
     warned = [line for line in lines if line.startswith("warning: ")]
     if code:

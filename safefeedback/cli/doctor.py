@@ -1,4 +1,4 @@
-"""What is installed, what works, what is missing."""
+"""Checks the installation: what works and what is missing."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ _TRAIN = "import torch, safetensors; assert float(torch.ones(2) @ torch.ones(2))
 
 @dataclass(frozen=True)
 class Check:
-    """One capability: whether its packages are there, and whether it really works; `extra` brings them, "" is always there.
+    """A check of one capability: its packages, and code that uses them; `extra` installs them ("" for the core).
 
-    `alone` is for simulators, which do to a process what they like; the others share one, and what several of them import.
+    With `alone` it runs in its own process, as simulators may crash it; the other checks share one process.
     """
 
     name: str
@@ -86,7 +86,7 @@ for code in json.loads(sys.argv[1]):
 
 
 def examine(checks: Sequence[Check]) -> Iterator[dict[str, str]]:
-    """The state of capabilities in their order: "works", "missing" or "broken", the versions, and what to do."""
+    """The state of each capability, in order: "works", "missing" or "broken", with versions or what to do."""
     found = {check: _installed(check) for check in checks}
     wrong = _run([check.code for check in checks if found[check][0]])
     for check, (there, detail) in found.items():
@@ -112,7 +112,7 @@ def _installed(check: Check) -> tuple[bool, str]:
 
 
 def _run(codes: list[str]) -> Iterator[str | None]:
-    """What is wrong with each, None for nothing, from one process; where that dies, from another for those that are left."""
+    """The error of each code, or None; all run in one process, and the remaining ones in a new process if it dies."""
     while codes:
         with tempfile.TemporaryFile() as printed:
             words = [sys.executable, "-c", _RUN, json.dumps(codes)]
@@ -131,7 +131,7 @@ def _run(codes: list[str]) -> Iterator[str | None]:
 
 
 def doctor(on_done: Callable[[int, int], None] = lambda done, total: None) -> list[dict[str, str]]:
-    """The state of Python and of every capability, looked at side by side; `on_done` is told how many, of how many."""
+    """The state of Python and of every capability, checked in parallel; `on_done` is called with (done, total)."""
     python = {"name": "Python", "state": "works", "detail": f"{platform.python_version()} on {platform.system()}"}
     groups = [[check for check in CHECKS if not check.alone], *([check] for check in CHECKS if check.alone)]
     rows: queue.SimpleQueue[dict[str, str] | Exception] = queue.SimpleQueue()

@@ -136,7 +136,7 @@ def export(
 
 
 def _verify(folder: Path, quiet: bool) -> None:
-    """Raises InputError if the dataset is not what it says, as far as that can be checked on this machine."""
+    """Raises InputError if `verify` finds a problem, as far as it can check on this machine."""
     from safefeedback.terminal import Progress
     from safefeedback.verification.verify import verify
 

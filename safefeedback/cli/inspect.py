@@ -79,7 +79,7 @@ def _show_in_card(folder: Path) -> None:
 def _look(
     source: str, task: str | None, labels: str | None, length: int | None, quiet: bool
 ) -> tuple[dict[str, Any], View, Path]:
-    """The numbers, what the pictures show, and where they go by default."""
+    """The numbers, the contents of the plots, and their default folder."""
     from safefeedback.sources import is_dataset_name
     from safefeedback.terminal import Progress
 

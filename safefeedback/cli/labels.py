@@ -110,7 +110,7 @@ def _numbers(text: str | None, option: str) -> list[float]:
 
 
 def print_label_sets(folder: Path, made: list[LabelSetManifest], as_json: bool, there: Collection[str] = ()) -> None:
-    """Tells what was made; `there` are the names of the sets that the dataset held before."""
+    """Prints the label sets that were made; `there` are the names of the sets that existed before."""
     from safefeedback.dataset.history import contradictions, describe_history
     from safefeedback.dataset.loading import load_line
 

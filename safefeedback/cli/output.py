@@ -1,4 +1,4 @@
-"""What a person reads on the terminal after a command."""
+"""Terminal output after a command."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def summary(folder: Path, manifest: Manifest, seconds: float) -> dict[str, Any]:
 
 
 def print_built(result: dict[str, Any], manifest: Manifest) -> None:
-    """The numbers a person needs after a build, and the line that loads it."""
+    """Prints the main numbers of a build, and the line that loads the dataset."""
     from safefeedback.dataset.history import contradictions, describe_history
     from safefeedback.dataset.loading import load_line
 
@@ -59,9 +59,9 @@ def print_built(result: dict[str, Any], manifest: Manifest) -> None:
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table on stdout that breaks no word: where the columns are too many for the screen, a block of lines for each row.
+    """Prints a table without breaking words; if the columns do not fit the screen, a block of lines for each row.
 
-    On a terminal, or where COLUMNS says so, it is as wide as the screen; in a pipe as wide as its contents.
+    Its width is that of the terminal, or COLUMNS; in a pipe, that of its contents.
     """
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
@@ -91,7 +91,7 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def print_record(title: str, lines: Sequence[tuple[str, str]]) -> None:
-    """A title and named values below it, wrapped between words; a name "" goes on with what stands above."""
+    """A title and named values below it, wrapped between words; a name "" continues the line above."""
     from textwrap import wrap
 
     print(title)
@@ -130,7 +130,7 @@ def _fit(wanted: list[int], least: list[int], width: int) -> list[int] | None:
 
 
 def print_published(result: dict[str, Any], dry_run: bool) -> None:
-    """What a publish did, or would do, for people."""
+    """Prints what was published, or would be."""
     repo, version, sizes = result["repo"], result["version"], result["sent"]
     if result["note"]:
         print(f"note: {result['note']}")

@@ -1,4 +1,4 @@
-"""Labels made elsewhere, such as people's answers: a CSV file, one row for each annotator and pair.
+"""Imports labels made elsewhere, such as people's answers: a CSV file with one row for each annotator and pair.
 
     pair_id,annotator,preference,is_safe_0,is_safe_1
     17,ann,1,true,false
@@ -72,7 +72,7 @@ class Answers:
     more: dict[str, pa.Array] = field(default_factory=dict)
 
     def table(self) -> pa.Table:
-        """As it is stored."""
+        """As a table, as stored."""
         missing = np.isnan(self.values)
         filled = np.where(missing, 0, self.values)
         columns = {"pair_id": column(self.pair_id.astype(np.int64, copy=False)), "annotator": words(self.annotator)}
@@ -110,7 +110,7 @@ def import_answers(
         file: the CSV file.
         name: of the label set.
         consensus: how several answers to one question become one label, of `safefeedback.feedback.consensus`.
-        cost_limit: the limit that annotators had in mind, by which the truth is told; None for the dataset's.
+        cost_limit: the limit that annotators were told, which defines the true safety labels; None for the dataset's.
         overwrite: whether a label set of that name is replaced.
         study: what is known of how people were asked, as `safefeedback.dataset.structure.STUDY` has it.
 
@@ -143,7 +143,7 @@ def import_answers(
 
 
 def hash_origin(manifest: Manifest, sha256: str, consensus: str) -> str:
-    """What enters the recipe's hash of imported labels besides limit and horizon: the dataset, the file, the consensus."""
+    """The input of the recipe hash of imported labels besides limit and horizon: the dataset, the file, the consensus."""
     return f"{manifest.content_sha256} {sha256} {consensus}"
 
 
@@ -153,7 +153,7 @@ def label_by_answers(base: Feedback, answers: Answers, truth: Labelling, consens
     Args:
         base: every pair of the dataset.
         answers: about some of them.
-        truth: the cost limit and horizon by which the truth is told.
+        truth: the cost limit and horizon that define the true safety labels.
         consensus: how several answers to one question become one label, of `safefeedback.feedback.consensus`.
         manifest: of the dataset.
     """
@@ -243,7 +243,7 @@ def read_answers(content: bytes, file: str, known: np.ndarray) -> Answers:
 
 
 def _more(text: str, column: str, where: str) -> Any:
-    """A value of one of the columns that say how an answer came about."""
+    """A value of one of the columns that describe how an answer was given."""
     kind = EXTRA_COLUMNS[column]
     try:
         if pa.types.is_string(kind):

@@ -1,4 +1,4 @@
-"""From a recipe to a dataset's folder: load, build, write, and only then the name."""
+"""Builds a dataset's folder from a recipe: read, label, write; the folder gets its name last."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The dataset card, made from the manifests of the dataset and of its label sets, and the names of its figures."""
+"""Generates the dataset card from the manifests of the dataset and its label sets, and the names of its plots."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def render(
 
 
 def describe(manifest: Manifest) -> str:
-    """What the dataset is, in plain words."""
+    """A description of the dataset."""
     return (
         f"{manifest.pairs:,} pairs of {manifest.recipe.length}-step trajectory segments of the task {manifest.task.name} "
         f"({manifest.task.domain}), each pair with a preference and each segment with a binary safety label, made with "
@@ -105,7 +105,7 @@ def sets_by_people(sets: dict[str, LabelSetManifest]) -> list[str]:
 
 
 def limitations(manifest: Manifest, sets: dict[str, LabelSetManifest]) -> list[str]:
-    """What the dataset and its label sets cannot show, a sentence each, in Markdown."""
+    """The limitations of the dataset and its label sets, a sentence each, in Markdown."""
     recipe = manifest.recipe
     rule = f"{recipe.limit:g} * {recipe.length} / {manifest.horizon} = {manifest.segment_cost_limit:g}"
     noise, people = _noise_sentence(recipe), sets_by_people(sets)
@@ -138,11 +138,11 @@ def best_pictures(pictures: Sequence[str]) -> list[str]:
 
 
 def rewrite(folder: Folder, without: Collection[str] = ()) -> None:
-    """Writes the card of a dataset's folder anew; what somebody wrote below its last line stays.
+    """Writes the card of a dataset's folder again; text that somebody added below its last line is kept.
 
     Args:
         folder: the dataset.
-        without: label sets that the card is not to name.
+        without: label sets to leave out.
 
     Raises:
         InputError: if it cannot be written.

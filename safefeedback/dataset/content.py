@@ -1,4 +1,4 @@
-"""The content hash: what a dataset says, whatever the Parquet files that say it look like."""
+"""The content hash: it depends on a dataset's values, not on how its Parquet files are written."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def content_hash(columns: dict[str, str]) -> str:
 
 
 class ColumnHashes:
-    """The sha256 of each column of a table that is told piece by piece; how it was cut does not matter.
+    """The sha256 of each column of a table that is added in pieces; it does not depend on the pieces.
 
     A column's sha256 runs over its type's name, then its values in row order, little-endian (false and 0.0 where null), then,
     if there are nulls, one byte a row that is 1 for an answer and 0 for null. Of words, over each as JSON on a line.

@@ -1,4 +1,4 @@
-"""What was done to the data, as sentences."""
+"""Describes the history of a dataset in sentences."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def describe_history(history: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def contradictions(safety: int, preferences: int) -> str:
-    """How many published labels are the opposite of the truth, whoever or whatever made them so."""
+    """The number of published labels that contradict the truth, for any reason."""
     return f"{safety:,} safety labels, {preferences:,} preferences"
 
 

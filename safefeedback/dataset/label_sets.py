@@ -1,7 +1,7 @@
 """Label sets: more labels over a dataset's pairs, without copying a segment.
 
-The pairs that the dataset holds are labelled once more, from the returns and costs in its oracle. What is not chosen anew
-stays as the dataset was labelled, except that no filter is applied unless it is asked for again.
+The pairs of the dataset are labelled again, from the returns and costs in its oracle. Choices that are not given are those of
+the dataset, except that no filter is applied unless it is given.
 """
 
 from __future__ import annotations
@@ -89,15 +89,15 @@ def relabel(
 
 
 def label_again(base: Feedback, labelling: Labelling, manifest: Manifest, episodes: Episodes | None = None) -> Feedback:
-    """The pairs of a dataset labelled anew; `episodes` are its recordings, for teachers who need them."""
+    """The pairs of a dataset labelled again; `episodes` are its recordings, for teachers who need them."""
     scores = labelling.teacher_settings.scores(episodes, base.pairs) if episodes is not None else None
     return label(base.pairs, base.returns, base.costs, labelling, manifest.longest_episode, scores)
 
 
 @contextmanager
 def card_rewritten(folder: Path, names: Sequence[str]) -> Iterator[None]:
-    """Around the writing of label sets: the dataset's card has them when the block ends, and none of them before, so that
-    whenever the process is killed, the card says nothing that is not so."""
+    """Context of writing label sets: the card is updated when the block ends, so that it is true even if the process is
+    killed."""
     before = open_dataset(folder)
     if set(before.label_set_names()) & set(names):
         card.rewrite(before, without=names)

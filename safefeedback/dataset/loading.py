@@ -22,7 +22,7 @@ _MISREAD = (
 
 
 def misread_by_datasets(path: str) -> str | None:
-    """What in a path `load_dataset` takes for something else, in words; None if it opens what lies there."""
+    """The part of a path that `load_dataset` would misinterpret, in words; None if it opens the folder."""
     for pattern, what in _MISREAD:
         if (found := re.search(pattern, path)) is not None:
             return f"{found[0]}, which load_dataset takes {what}"

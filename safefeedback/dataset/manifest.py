@@ -1,4 +1,4 @@
-"""What recipe.json says, checked and typed; no other module knows how it is laid out."""
+"""The manifest, recipe.json, checked and typed; no other module depends on its layout."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class AnswersOrigin:
 
 @dataclass(frozen=True, kw_only=True)
 class _Described:
-    """What a dataset and a label set have in common.
+    """The fields common to the manifests of datasets and label sets.
 
     Attributes:
         raw: recipe.json as it was read.
@@ -58,7 +58,7 @@ class _Described:
         content_sha256: see `safefeedback.dataset.content`.
         columns: the sha256 of each column's content, by table/split/column.
         splits: the number of pairs of each split.
-        history: what was done to pairs and labels, in order, as JSON-ready entries.
+        history: the operations on pairs and labels, in order, as JSON-ready entries.
         statistics: see `safefeedback.dataset.stats`.
         files: by path in the folder.
         version: of safefeedback, which wrote it.
@@ -108,12 +108,12 @@ class _Described:
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest(_Described):
-    """What a dataset says about itself.
+    """The manifest of a dataset.
 
     Attributes:
         recipe: every choice that shaped it.
         source: the recordings.
-        source_entry: what the history says about the recordings.
+        source_entry: the recordings' entry in the history.
     """
 
     recipe: Recipe
@@ -154,11 +154,11 @@ class Manifest(_Described):
 
     @property
     def has_scalars(self) -> bool:
-        """Whether what is known of each segment is there as a table; older builds have none."""
+        """Whether the dataset has the table of segments, `scalars`; older builds have none."""
         return any(name.startswith(f"{SCALARS}/") for name in self.files)
 
     def anonymous(self) -> Manifest:
-        """The same without who made recordings of the user's own; DSRL's authors and ours stay, as their licence asks."""
+        """The same without the authors of the user's own recordings; DSRL's and ours are kept, as the licence demands."""
         if not KINDS[self.source.kind].own:
             return self
         return Manifest.parse({**self.raw, "source": {**self.raw["source"], "author": "", "citation": "", "credit": ""}})
@@ -198,7 +198,7 @@ class Manifest(_Described):
 
 @dataclass(frozen=True, kw_only=True)
 class LabelSetManifest(_Described):
-    """What a label set says about itself.
+    """The manifest of a label set.
 
     Attributes:
         name: of the set.
@@ -284,7 +284,7 @@ def _common(values: dict[str, Any], labelling: Labelling, length: int, longest: 
 
 
 def _choices(kind: Any, values: dict[str, Any], task: Callable[[], Task]) -> tuple[Any, list[str]]:
-    """The choices that a manifest holds, or why there can be none."""
+    """The choices in a manifest, and the problems with them."""
     try:
         return kind.from_dict(values, task()), []
     except (InputError, TypeError, ValueError, AttributeError, KeyError) as error:

@@ -1,4 +1,4 @@
-"""How people were asked for the labels of a set, as sentences."""
+"""Describes how people were asked for the labels of a set, in sentences."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SAFE = {
 
 
 def describe_study(study: dict[str, Any]) -> list[str]:
-    """What a label set's manifest says of how people were asked; see `safefeedback.dataset.structure.STUDY`."""
+    """Describes how people were asked, from a label set's manifest; see `safefeedback.dataset.structure.STUDY`."""
     return [*_who(study), *_how(study), *_how_well(study)]
 
 

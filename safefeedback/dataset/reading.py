@@ -27,7 +27,7 @@ def open_dataset(source: str | Path | Folder, revision: str | None = None) -> Fo
 
     Args:
         source: a dataset's folder, or a Hub repository "user/name", or "user/name/dataset" for one of several in it; a
-            repository may be followed by "@revision". A dataset that is open already stays as it is.
+            repository may be followed by "@revision". An open dataset is returned as it is.
         revision: branch, tag or commit of a repository.
 
     Raises:
@@ -56,7 +56,7 @@ class Folder:
 
     @cached_property
     def raw(self) -> dict[str, Any]:
-        """What recipe.json says, as it is; {} where there is none.
+        """The contents of recipe.json, unchecked; {} if there is none.
 
         Raises:
             InputError: if it cannot be read.
@@ -65,7 +65,7 @@ class Folder:
 
     @cached_property
     def manifest(self) -> Manifest:
-        """What recipe.json says.
+        """The contents of recipe.json.
 
         Raises:
             InputError: if there is none, or it is not what it should be.

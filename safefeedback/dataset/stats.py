@@ -1,4 +1,4 @@
-"""Numbers about a dataset, and how shares and quantiles are counted and shown."""
+"""Statistics of a dataset, and helpers for shares and quantiles."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ QUARTILES = {"min": 0, "q25": 25, "median": 50, "q75": 75, "max": 100}  # name -
 
 
 def statistics(feedback: Feedback, episodes_in_source: int) -> dict[str, Any]:
-    """What a person needs to judge a dataset, as JSON-ready values.
+    """The statistics of a dataset, as JSON-ready values.
 
     Shares are of the published labels that were answered; None where there is nothing to count.
     """

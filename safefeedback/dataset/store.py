@@ -52,7 +52,7 @@ def recipe_hash(choices: Labelling, origin: str) -> str:
 
     Args:
         choices: a recipe, or a label set's labelling.
-        origin: what they were applied to: the sha256 of the source file, or the content hash of the labelled dataset.
+        origin: their input: the sha256 of the source file, or the content hash of the labelled dataset.
     """
     identity = {
         "format_version": FORMAT_VERSION,
@@ -79,7 +79,7 @@ def write(
         feedback: the labelled pairs.
         recipe: how they were made.
         card: makes README.md from the manifest.
-        advance: told after each piece how many pairs were written.
+        advance: called after each piece with the number of pairs written.
 
     Returns:
         The manifest, as in recipe.json.

@@ -116,7 +116,8 @@ def structure_problems(values: Any, structure: dict[str, Any], place: str) -> li
 
 
 def mismatches(value: Any, wanted: Any, where: str) -> list[str]:
-    """Where a JSON value has another structure than is wanted: a type, a list, or a table with these and no other keys."""
+    """The places where a JSON value differs from the expected structure: a type, a list, or an object with exactly these
+    keys."""
     if isinstance(wanted, (type, tuple)):
         fits = isinstance(value, wanted) and isinstance(value, bool) == (wanted is bool)
         return [] if fits else [f"{where} is {json.dumps(value)[:40]}, which it cannot be"]

@@ -1,4 +1,4 @@
-"""What the Parquet files hold: the tables of a dataset and of a label set, made from labelled pairs."""
+"""Makes the tables of a dataset and of a label set, as stored in Parquet, from labelled pairs."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def labels_table(feedback: Feedback) -> pa.Table:
 
 
 def oracle_table(feedback: Feedback) -> pa.Table:
-    """The truth about pairs, which labels were flipped, and what teachers and annotators did."""
+    """The truth about pairs, the flipped labels, and the marks of teachers and annotators."""
     columns = {
         "pair_id": column(feedback.pairs.pair_id.astype(np.int64, copy=False)),
         "return_0": column(feedback.returns[:, 0]),
@@ -86,7 +86,7 @@ def oracle_table(feedback: Feedback) -> pa.Table:
 
 
 def scalars_table(feedback: Feedback) -> pa.Table:
-    """What is known of each segment, two rows a pair: it follows from the labels and the truth."""
+    """The table of segments, two rows for each pair; it follows from the labels and the truth."""
     pairs, count = feedback.pairs, len(feedback)
     preferred = np.stack([1 - feedback.preference, feedback.preference], axis=1)
     return pa.table(

@@ -1,1 +1,1 @@
-"""Episodes -> labelled pairs: which windows are compared, who answers and errs, which pairs stay."""
+"""Episodes -> labelled pairs: samplers, teachers, annotators, noise and filters."""

@@ -152,6 +152,6 @@ ANNOTATORS: dict[str, Annotator] = {
 
 
 def _err(clean: np.ndarray, error: np.ndarray, rng: np.random.Generator) -> Judgement:
-    """Each label turned round with its probability; all [N, 2]."""
+    """Flips each label with its probability; all [N, 2]."""
     labels = np.where(uniforms(rng, *clean.shape) < error, 1 - clean, clean).astype(np.float32)
     return labels, {"is_safe_error_probability": error.astype(np.float32)}

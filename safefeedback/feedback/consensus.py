@@ -23,7 +23,8 @@ def majority(votes: np.ndarray) -> np.ndarray:
 
 
 def dawid_skene(votes: np.ndarray) -> np.ndarray:
-    """The likeliest answer when every annotator errs at rates of its own, which are estimated along (Dawid and Skene, 1979).
+    """The most likely answer if every annotator has individual error rates, which are estimated jointly (Dawid and Skene,
+    1979).
 
     Expectation-maximisation from the shares of the votes. At a posterior that is split, the label is NaN.
     """

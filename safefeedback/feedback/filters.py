@@ -1,4 +1,5 @@
-"""Which pairs stay (PreSa, Table 10). A filter is `filter(feedback) -> keep`, bool [N], and sees the published labels.
+"""Filters: which pairs are kept (PreSa, Table 10). A filter is `filter(feedback) -> keep`, bool [N], and sees the published
+labels.
 
 An unanswered label is never a reason to drop a pair.
 """

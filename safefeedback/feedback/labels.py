@@ -64,9 +64,9 @@ def safe_by_cost(costs: np.ndarray, segment_limit: float) -> np.ndarray:
 
 
 def one_sided_warning(preference: np.ndarray) -> str | None:
-    """What is wrong with preferences that say nothing, as a sentence: all ties, or all in one direction; else None.
+    """A warning about preferences without information, all ties or all in one direction; else None.
 
-    Fewer than eight are let pass: which segment of a pair comes first is drawn, so that a few agree by chance.
+    Fewer than eight give no warning: the order within a pair is random, so a few agree by chance.
 
     Args:
         preference: float32 [N], NaN where unanswered.

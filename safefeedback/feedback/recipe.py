@@ -1,4 +1,4 @@
-"""The recipe of a dataset, and how it is followed: sample, label, teach, add noise, filter."""
+"""The recipe of a dataset, and its steps: sample, label, teach, add noise, filter."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ class Recipe(Labelling):
         pairs: N, pairs drawn before filtering.
         length: L, steps in a segment.
         test_fraction: share of the episodes, and of the pairs, that is held out as the test split.
-        sampler: who draws them, one of `safefeedback.feedback.sampling`; "file" where they are given.
+        sampler: how they are drawn, one of `safefeedback.feedback.sampling`; "file" if they are given.
         coverage: from which episodes they are drawn, one of `safefeedback.feedback.coverage`.
         pairs_from: sha256 of the file that gives the pairs, in place of a sampler; else empty.
 
@@ -222,14 +222,14 @@ def label(
     scores: np.ndarray | None = None,
     history: tuple[dict, ...] = (),
 ) -> Feedback:
-    """Labels pairs: the truth, what the teacher and the annotators make of it, flips, filters.
+    """Labels pairs: the true labels, the teacher's and annotators' answers, flips, filters.
 
     Args:
         pairs: the N pairs.
         returns, costs: float64 [N, 2], of each segment.
         labelling: every choice.
         longest: steps of the longest recorded episode.
-        scores: what the teacher judges by, as from `Teacher.scores`.
+        scores: the teacher's scores, as from `Teacher.scores`.
         history: what was done so far.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Which windows are compared.
+"""Samplers: which windows are compared.
 
 A sampler is a frozen dataclass of its settings, called as `sampler(windows, episodes, length, segment_limit)`; it returns how
 candidate pairs are drawn. Whatever it is, no pair comes twice and the first n pairs do not depend on how many are asked for.
@@ -181,7 +181,7 @@ def sample(
         seed: of every draw.
         test_fraction: share of the episodes and of the pairs that is held out.
         sampler: one of SAMPLERS, with settings, as in `safefeedback.feedback.variants`.
-        segment_limit: what a segment may cost to be safe, for samplers that ask.
+        segment_limit: the highest cost of a safe segment, for samplers that use it.
         kept: bool [E], the episodes that pairs may be drawn from; None for all.
 
     Raises:

@@ -36,7 +36,7 @@ class Teacher:
         beta: rationality: segment 1 is preferred with probability sigmoid(beta * (score_1 - score_0)); inf always
             prefers the larger score.
         gamma: the step k before the segment's last counts gamma^k of its reward: a myopic teacher sees the end best.
-        eps_mistake: probability that an answer is turned round.
+        eps_mistake: probability that an answer is flipped.
         eps_skip: pairs without a good segment are skipped (null); see `unit`.
         eps_equal: pairs whose returns are closer than this are called equal (0.5); see `unit`.
         unit: "differences": scores are measured in the root mean square of the dataset's score differences; a pair is
@@ -84,7 +84,7 @@ class Teacher:
         return self.score == "advantage"
 
     def scores(self, episodes: Episodes, pairs: Pairs) -> np.ndarray | None:
-        """What the teacher judges by, float64 [N, 2], or None if that is the return.
+        """The teacher's scores, float64 [N, 2], or None if they are the returns.
 
         Raises:
             InputError: if it judges by advantages and the recordings have none.
@@ -104,12 +104,12 @@ class Teacher:
     def __call__(
         self, scores: np.ndarray, returns: np.ndarray, rng: np.random.Generator, safe: np.ndarray | None = None
     ) -> Answers:
-        """What the teacher says about pairs.
+        """The teacher's answers about pairs.
 
         A tie of scores stays a tie, whatever the teacher; of the rest, a skipped pair is not answered, an equal one is a tie.
 
         Args:
-            scores: float64 [N, 2], what it judges by.
+            scores: float64 [N, 2], the teacher's scores.
             returns: float64 [N, 2], by which it skips and calls equal.
             rng: the stream to draw from, two numbers a pair, three with halo.
             safe: float32 [N, 2], which segments are safe; None where that is not told, and halo does nothing.

@@ -1,4 +1,4 @@
-"""Variants chosen by a word and its settings: `boltzmann:beta=2,gamma=0.9`.
+"""Parses choices of the form NAME:SETTING=VALUE, such as `boltzmann:beta=2,gamma=0.9`.
 
 A table names frozen dataclasses whose values are the defaults: `{"boltzmann": Teacher(beta=1.0), ...}`. What a recipe stores
 is the text that names only the settings that differ from the table's, so a default in a table never changes.

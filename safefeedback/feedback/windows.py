@@ -86,9 +86,9 @@ def independent_pairs(window: np.ndarray, weight: np.ndarray) -> tuple[np.ndarra
 def draw(windows: Windows, proposal: Proposal, count: int, rng: np.random.Generator) -> np.ndarray:
     """Pairs of different windows, no pair twice, in an order of which the first n do not depend on `count`.
 
-    Drawing again what was drawn before and leaving it out is sampling without replacement. It gets slow when most of the
-    possible pairs are wanted, so that after 2 draws for each possible pair the rest are listed and put in the same
-    random order by exponential keys (Efraimidis and Spirakis, 2006).
+    Pairs that were drawn before are rejected, which is sampling without replacement. This is slow when most of the possible
+    pairs are wanted, so after 2 draws for each possible pair the remaining ones are listed and ordered by exponential keys,
+    which gives the same distribution (Efraimidis and Spirakis, 2006).
 
     Args:
         windows: what is numbered.

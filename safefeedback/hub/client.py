@@ -1,4 +1,4 @@
-"""Talks to the Hugging Face Hub, or to the server that HF_ENDPOINT names: with patience, and with failures in one line."""
+"""A client of the Hugging Face Hub, or of the server in HF_ENDPOINT, that retries and reports failures in one line."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class HubError(InputError):
-    """The server, or the way to it, did not do what was asked.
+    """A request to the server failed.
 
     Attributes:
         status: of the answer, None where there was none.
@@ -38,10 +38,10 @@ class HubError(InputError):
 
 
 def retry(failure: str, call: Callable[[], Result], writes: bool = False) -> Result:
-    """The result of a call to the Hub, which is made again where the server or the network failed for a moment.
+    """Calls the Hub, and repeats the call after transient failures of the server or the network.
 
     Args:
-        failure: what is said first if it fails: "cannot read user/name".
+        failure: the beginning of the error message: "cannot read user/name".
         call: asks the Hub, through huggingface_hub; it may be made several times.
         writes: whether it changes anything there, for which a token needs more rights.
 
@@ -72,7 +72,7 @@ def retry(failure: str, call: Callable[[], Result], writes: bool = False) -> Res
 
 
 def snapshot(failure: str, kind: str, repo: str, revision: str | None, patterns: list[str] | None = None) -> Path:
-    """The folder in the Hub's cache that holds a repository's files, those that match; what is there already is not fetched.
+    """The folder in the Hub's cache with the matching files of a repository; cached files are not fetched again.
 
     Without a network it is what was fetched before.
 
@@ -109,7 +109,7 @@ def token() -> str:
 
 
 def silence_client() -> None:
-    """Silences the client's own warnings, since what is told is how a thing ends, and its bars, in whose place ours stand."""
+    """Silences the client's warnings and progress bars, in favour of our own errors and bars."""
     from huggingface_hub.utils import disable_progress_bars, logging
 
     logging.set_verbosity_error()
@@ -156,7 +156,7 @@ _HOW_TO_LOG_IN = "make one at https://huggingface.co/settings/tokens and log in 
 
 
 def _limit_waits(session: Any) -> None:
-    """Ends every wait of the client's session after a while; by itself it waits for ever for most answers."""
+    """Sets timeouts for the client's session, which has none for most requests."""
     hooks = getattr(session, "event_hooks", None)  # clients before huggingface_hub 1.0 have none
     if hooks is not None and _limit_waiting not in hooks["request"]:
         session.event_hooks = {**hooks, "request": [*hooks["request"], _limit_waiting]}

@@ -1,4 +1,4 @@
-"""Where a dataset lies: in a folder here, or in a repository of the Hub, alone or as one of several."""
+"""The place of a dataset: a local folder, or a repository of the Hub that holds it alone or with others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Everything about one dataset, in bounded memory: labels at once, segments a thousand pairs at a time."""
+"""Inspects one dataset in bounded memory: labels at once, segments a thousand pairs at a time."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def inspect_dataset(
     labels: str | None = None,
     on_progress: Advance = lambda done, total: None,
 ) -> tuple[dict[str, Any], View]:
-    """Numbers about a dataset's splits, JSON-ready, and what its pictures show (the first split's).
+    """Numbers about a dataset's splits, JSON-ready, and the contents of its plots (of the first split).
 
     Args:
         source: a dataset's folder, or a Hub repository "user/name".
@@ -94,7 +94,7 @@ def _scan(
         shown: the pair_id of those whose observations are wanted.
 
     Returns:
-        What the labelled steps look like, L, and the wanted observations by pair_id.
+        Statistics of the labelled steps, L, and the wanted observations by pair_id.
     """
     values, length, segments = None, 0, {}
     for pair_id, observations, actions in blocks:
@@ -136,7 +136,7 @@ def _context(folder: Folder, labels: str | None) -> dict[str, Any]:
 
 
 def _check(data: Dataset, where: str) -> None:
-    """Refuses what `read` cannot see is wrong."""
+    """Checks what `read` does not check."""
     if not len(data):
         raise InputError(f"{where} holds no pairs")
     answered = data.preference[~np.isnan(data.preference)]
@@ -215,7 +215,7 @@ def _view(
     length: int,
     context: dict[str, Any],
 ) -> View:
-    """What the pictures show, with the pairs whose observations [2, L, O] are given by row."""
+    """The contents of the plots, with the pairs whose observations [2, L, O] are given by row."""
     unknown = np.full(2, np.nan)
     clips = tuple(
         Clip(

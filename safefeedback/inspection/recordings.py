@@ -1,4 +1,4 @@
-"""Everything about one file of recordings."""
+"""Inspects one file of recordings."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def task_of(file: Path) -> Task | None:
 
 
 def inspect_recordings(file: str | Path, task: str | None = None, length: int = 64) -> tuple[dict[str, Any], View]:
-    """Numbers about recordings, JSON-ready, and what its pictures show.
+    """Numbers about recordings, JSON-ready, and the contents of the plots.
 
     Args:
         file: HDF5 in DSRL's schema, or a dataset of another project, as "lerobot:NAME".

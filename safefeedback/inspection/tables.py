@@ -1,4 +1,4 @@
-"""The numbers as a table, each with what it means for training."""
+"""The numbers as a table, each with its meaning for training."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What observations and actions look like, gathered piece by piece."""
+"""Statistics of observations and actions, accumulated in pieces."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SATURATED = 0.99
 
 @dataclass(frozen=True)
 class Values:
-    """What is known of some steps.
+    """Statistics of some steps.
 
     Attributes:
         steps: how many.
@@ -27,7 +27,7 @@ class Values:
     observations: np.ndarray
 
     def plus(self, other: Values) -> Values:
-        """What is known of the steps of both."""
+        """The statistics of the steps of both."""
         return Values(
             self.steps + other.steps,
             self.saturated + other.saturated,

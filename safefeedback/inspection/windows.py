@@ -1,4 +1,4 @@
-"""Numbers about which recorded steps the segments show, and about what a cost limit makes of them."""
+"""Numbers about the recorded steps that the segments cover, and about their safety at several cost limits."""
 
 from __future__ import annotations
 

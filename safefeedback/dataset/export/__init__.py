@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Format:
-    """What a format can hold; what it cannot is chosen by the user, never silently.
+    """A format and what it can hold; the user decides about what it cannot hold.
 
     Attributes:
         writer: `package.module:function`, called as `function(folder, pairs: ExportedPairs) -> ExportResult`.

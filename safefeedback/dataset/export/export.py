@@ -123,7 +123,7 @@ def _truth(dataset: Folder, labels: str | None, split: str, rewards: str | None,
 
 
 def _readme(kind: str, work: ExportedPairs, written: ExportResult) -> str:
-    """What lies in the folder, and how it is loaded."""
+    """The folder's README: its contents, and how to load them."""
     notes = "".join(f"\n> {note}.\n" for note in written.notes)
     about = ""
     if written.front_matter is not None:

@@ -1,4 +1,4 @@
-"""What a format is given, and what it says it has written."""
+"""The input and the output of a format's writer."""
 
 from __future__ import annotations
 
