@@ -161,7 +161,7 @@ def safety_probability(psi: Tensor, safe: Tensor, z_ref: Tensor) -> Tensor:
     return torch.sigmoid(_safety_margin(psi, safe, z_ref))
 
 
-def safety_miss(psi: Tensor, safe: Tensor, z_ref: Tensor, target: float, form: str) -> Tensor:
+def safety_miss(psi: Tensor, safe: Tensor, z_ref: Tensor, target: float | Tensor, form: str) -> Tensor:
     """The shortfall of p from a target: target - p (eq. 15), or log target - log p.
 
     The gradient of a segment is proportional to p (1 - p) in the first form, which vanishes for the segments that violate
@@ -177,7 +177,7 @@ def safety_miss(psi: Tensor, safe: Tensor, z_ref: Tensor, target: float, form: s
     """
     if form == "linear":
         return target - safety_probability(psi, safe, z_ref)
-    return math.log(target) - logsigmoid(_safety_margin(psi, safe, z_ref))
+    return (target.log() if isinstance(target, Tensor) else math.log(target)) - logsigmoid(_safety_margin(psi, safe, z_ref))
 
 
 def _safety_margin(psi: Tensor, safe: Tensor, z_ref: Tensor) -> Tensor:

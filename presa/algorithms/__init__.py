@@ -62,7 +62,7 @@ def configure(name: str, preset: str | None = None, settings: dict[str, Any] | N
             value = parse(key, value, known[key])
         values[key] = tuple(value) if isinstance(value, list) else value  # as JSON has tuples
     usual = {field.name: field.default for field in fields(algorithm)} | PRESETS.get(preset or "", {})
-    for part in ("bc_steps", "model_steps"):
+    for part in ("bc_steps", "model_steps", "delta_steps"):
         if part in known and "steps" in (settings or {}) and part not in (settings or {}):
             values[part] = values["steps"] * usual[part] // usual["steps"]
     return algorithm(**values)

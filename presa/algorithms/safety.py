@@ -99,7 +99,7 @@ class Safety(FromReference):
         """The anchor's part of the loss: `anchor` times the mean squared error to the recorded actions."""
         return self.anchor * -log_probability.mean()
 
-    def safety_term(self, score: Tensor, safe: Tensor, state: dict[str, Tensor], target: float) -> Step:
+    def safety_term(self, score: Tensor, safe: Tensor, state: dict[str, Tensor], target: float | Tensor) -> Step:
         """mean[w(y) (target - p)] or its "log" form, numbers to report, the state after; target is 1 (eq. 9) or delta."""
         psi = self.beta * score
         z_ref = losses.reference_point(psi, safe, self.z_ref, state["z_ref"], self.z_ref_decay)

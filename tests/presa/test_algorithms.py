@@ -35,6 +35,37 @@ def pairs(**labels: torch.Tensor) -> Examples:
     return Examples(torch.zeros(4, 2, 1, 8), torch.zeros(4, 2, 1, 2), labels, 1)
 
 
+def test_a_bound_that_was_reached_is_the_bound_by_hand() -> None:
+    """Two pairs, the second left out; z_ref 0, weights 1, scores 2, -1 | 1, 0 with labels safe, unsafe | safe, unsafe."""
+    settings = {"delta_steps": 2, "z_ref": "none", "lambda_safe": 1.0, "lambda_unsafe": 1.0, "steps": 20, "bc_steps": 10}
+    algorithm = configure("presa", None, {**settings, "nu_initial": 3.0, "nu_learning_rate": 0.5})
+    score = torch.tensor([[2.0, -1.0], [1.0, 0.0]])
+    safe = torch.tensor([[1.0, 0.0], [1.0, 0.0]])
+    batch = {
+        "preference": torch.tensor([0.0, 0.0]),
+        "safe": safe,
+        "reference": torch.zeros(2, 2, 1),
+        "apart": torch.tensor([0.0, 1.0]),
+    }
+    state = algorithm.state(Examples(score[..., None], score[..., None], {"safe": safe}, 1))
+    loss, info, after = algorithm.loss(score[..., None], batch, state)
+    p = [1 / (1 + math.exp(-x)) for x in (2.0, 1.0, 1.0, 0.0)]
+    assert loss.item() == pytest.approx((1 - p[0] + 1 - p[1]) / 2)  # the labels of the first pair alone
+    assert after["reached"].tolist() == pytest.approx([0.01 * (p[2] + p[3]) / 2, 0.01])
+    assert after["nu"].item() == 3.0 and info["delta"].item() == pytest.approx(0.95)
+    _, _, after = algorithm.loss(score[..., None], batch, after)
+    loss, info, end = algorithm.loss(score[..., None], batch, after)
+    delta = (p[2] + p[3]) / 2
+    violation = delta - sum(p) / 4
+    assert info["delta"].item() == pytest.approx(delta) and end["nu"].item() == pytest.approx(max(0.0, 3 + 0.5 * violation))
+    assert loss.item() == pytest.approx(info["preference_loss"].item() + 3 * violation)
+    assert torch.equal(end["reached"], after["reached"])
+    high = {**after, "reached": torch.tensor([0.99, 1.0])}
+    assert algorithm.loss(score[..., None], batch, high)[1]["delta"].item() == pytest.approx(0.95)
+    with pytest.raises(InputError, match="delta_steps must be fewer than the 10 steps after cloning"):
+        configure("presa", None, {**settings, "delta_steps": 10})
+
+
 def test_presa_minimises_eq_15_and_ascends_in_nu() -> None:
     algorithm = configure("presa", None, {"nu_initial": 2.0, "beta": 0.5, "eta": 0.1, "delta": 0.9})
     state = algorithm.state(pairs(safe=SAFE))
@@ -218,7 +249,8 @@ def test_presets_are_table_4() -> None:
 def test_every_open_choice_is_a_setting_with_the_documented_default() -> None:
     defaults = {
         "eta_direction": "unsafe-to-safe", "lambda_scale": "mean-one", "safety_average": "all", "z_ref": "batch",
-        "nu_initial": 1.0, "nu_maximum": None, "rate_after_bc": "warm-up", "warm_up_steps": 10_000, "rate_factor": 0.1,
+        "nu_initial": 1.0, "nu_maximum": None,
+        "delta_steps": 0, "rate_after_bc": "warm-up", "warm_up_steps": 10_000, "rate_factor": 0.1,
         "normalize_observations": False, "bias": 1.0, "selection": "last",
     }  # fmt: skip
     settings = configuration(configure("presa"))
