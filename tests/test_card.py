@@ -20,6 +20,7 @@ from conftest import write_hdf5
 import safefeedback
 from safefeedback.dataset import card
 from safefeedback.dataset.answers import import_answers
+from safefeedback.dataset.citation import CITATIONS, PRESA_CITATION, SOFTWARE_CITATION
 from safefeedback.dataset.label_sets import relabel
 from safefeedback.dataset.reading import open_dataset
 from safefeedback.dataset.structure import SCALARS
@@ -171,3 +172,9 @@ def test_the_cards_of_the_eight_tasks_are_current():
         text, line, notes = (CARDS / "tasks" / f"{task}.md").read_text().partition(card.NOTES_MARKER)
         assert text + line == module.card(task), f"{task}: run python cards/tasks.py"
         assert notes.startswith("\n## Notes\n") and len(notes) > 200
+
+
+def test_the_citation_of_this_software_is_that_of_its_citation_file() -> None:
+    cff = yaml.safe_load((Path(__file__).parents[1] / "CITATION.cff").read_text())
+    assert f"title   = {{{cff['title']}}}" in SOFTWARE_CITATION
+    assert f"{PRESA_CITATION}\n\n{SOFTWARE_CITATION}" == CITATIONS

@@ -106,7 +106,8 @@ def _report_runs(folders: list[Path], out: Path) -> None:
     judged, left = find_evaluated(places) if places else ([], [])
     judged = named([*judged, *(run for file in files for run in runs_of(file))])
     table, figures = compare(judged), draw_runs(judged)
-    facts = [f"{len(judged)} runs in {', '.join(map(str, folders))}", *doubts(judged)]
+    limits = ", ".join(f"{limit:g}" for limit in sorted({limit for one in judged for _, limit in one.places}))
+    facts = [f"{len(judged)} runs in {', '.join(map(str, folders))}, judged by cost limit {limits}", *doubts(judged)]
     facts += [f"{place} was not evaluated: `presa evaluate {place}`" for place in left]
     warnings = [*table_warnings(table), *unmoved(one.folder for one in judged if one.folder.is_dir())]
     made_by = command_line("presa", "report", *folders, "--out", out)

@@ -10,6 +10,7 @@ from presa.files import read_failure, write_bytes
 from presa.options import setting_text
 from presa.runs.plots import PANELS, draw_learning_curve, draw_trust
 from presa.runs.records import findings_warnings, metrics_warnings, read_config, read_findings, read_metrics
+from safefeedback.dataset.citation import CITATIONS
 from safefeedback.errors import command_line
 from safefeedback.simulators.ceilings import describe_ceiling
 from safefeedback.tasks import Task
@@ -49,6 +50,7 @@ def render(folder: Path) -> str:
         "![learning curve](learning_curve.png)" if (folder / "learning_curve.png").is_file() else "",
         "## Limits\n\nIt was judged by simulated episodes of one task only. A cost within the limit on average says "
         "nothing about the worst episode, other tasks, or real robots. Where the recordings never went, it guesses.",
+        f"## Citation\n\n```bibtex\n{CITATIONS}\n```",
         "Versions: " + ", ".join(f"{name} {version}" for name, version in config["versions"].items()) + ".",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"

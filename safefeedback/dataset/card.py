@@ -8,6 +8,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from safefeedback.dataset.citation import CITATIONS
 from safefeedback.dataset.history import contradictions, describe_history
 from safefeedback.dataset.manifest import LabelSetManifest, Manifest
 from safefeedback.dataset.people import describe_study
@@ -23,13 +24,6 @@ from safefeedback.simulators.ceilings import describe_ceiling
 from safefeedback.sources.kinds import KINDS
 from safefeedback.types import Source
 
-PRESA_CITATION = """@inproceedings{gong2026presa,
-  title     = {Offline Safe Policy Optimization From Heterogeneous Feedback},
-  author    = {Gong, Ze and Varakantham, Pradeep and Kumar, Akshat},
-  booktitle = {Proceedings of the 25th International Conference on Autonomous Agents and Multiagent Systems},
-  year      = {2026},
-  note      = {arXiv:2512.20173}
-}"""
 LENGTH_ROW = (
     "| `episode_length_0`, `episode_length_1` | int32 | how many steps each segment's episode has in the source file |\n"
 )
@@ -85,7 +79,7 @@ def render(
         content_sha256=manifest.content_sha256,
         limitations="\n".join(f"- {line}" for line in limitations(manifest, sets)),
         attribution=attribution(source),
-        citation="\n\n".join(text for text in (PRESA_CITATION, source.citation.strip()) if text),
+        citation="\n\n".join(text for text in (CITATIONS, source.citation.strip()) if text),
         yours=NOTES_MARKER,
     )
 

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from safefeedback.dataset import card
+from safefeedback.dataset.citation import CITATIONS
 from safefeedback.dataset.label_sets import RESERVED
 from safefeedback.dataset.manifest import Manifest
 from safefeedback.dataset.stats import percent
@@ -90,7 +91,7 @@ def render(datasets: dict[str, PublishedDataset], repo: str) -> str:
     rows = [_row(name, found) for name, found in datasets.items()]
     terms = _each(card.attribution(manifest.source) for manifest in manifests)
     citations = [manifest.source.citation.strip() for manifest in manifests]
-    cited = _each(text for text in (card.PRESA_CITATION, *citations) if text)
+    cited = _each(text for text in (CITATIONS, *citations) if text)
     return f"""---
 {yaml.safe_dump(_metadata(datasets), sort_keys=False, allow_unicode=True, width=1000)}---
 

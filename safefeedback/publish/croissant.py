@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from safefeedback.dataset.card import PRESA_CITATION, describe
+from safefeedback.dataset.card import describe
+from safefeedback.dataset.citation import PRESA_CITATION
 from safefeedback.dataset.manifest import LabelSetManifest, Manifest
 from safefeedback.dataset.structure import SCALARS
 from safefeedback.publish.responsible import provenance, responsible

@@ -7,6 +7,7 @@ from pathlib import Path
 import yaml
 
 from safefeedback.dataset import card
+from safefeedback.dataset.citation import CITATIONS
 from safefeedback.dataset.manifest import LabelSetManifest, Manifest
 from safefeedback.dataset.reading import open_dataset
 from safefeedback.dataset.reproduce import label_set_command
@@ -119,7 +120,7 @@ oracle = load_dataset("{repo}", "oracle", split="train")  # the truth about them
 ## Citation
 
 ```bibtex
-{card.PRESA_CITATION}
+{CITATIONS}
 ```
 
 {card.NOTES_MARKER}"""
