@@ -37,6 +37,6 @@ def test_every_task_has_shipped_recordings_and_a_simulator_to_be_judged_in() -> 
 
 
 def test_the_recordings_are_those_that_are_shipped() -> None:
-    """Whoever ships other recordings makes a new version; until the first is released, `.ci/freeze_benchmark.py` prints its lines."""
+    """Other recordings are a new version; until the first is released, `.ci/freeze_benchmark.py` prints its lines."""
     for name, digest in benchmark().recordings.items():
         assert hashlib.sha256(Path(str(recordings_file(find_task(name)))).read_bytes()).hexdigest() == digest, name
