@@ -1,4 +1,4 @@
-"""Prints the lines of benchmark.toml for tasks whose shipped recordings are not those that it names, or for tasks that are given."""
+"""Prints the lines of benchmark.toml of tasks whose shipped recordings are not those it names, or of the tasks given."""
 
 from __future__ import annotations
 
