@@ -1,4 +1,4 @@
-"""The 38 tasks of DSRL as data (tasks.toml), and the reader of a task of one's own."""
+"""The 38 tasks of DSRL as data (tasks.toml), and the reader of a user's own task."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every command does the same way: a progress bar, and ends that a person can read."""
+"""The behaviour shared by all commands: progress bars, options, output, errors and interruptions."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ UNBOUNDED = 10_000  # columns, where nobody says how many there are
 class Progress:
     """A progress bar on a terminal's stderr, where it leaves nothing behind, or below a notebook's cell; nothing in a pipe.
 
-    Call it with how much is done, of how much, and what is being done. While one is shown within another, the other rests.
+    Call it with how much is done, of how much, and what is being done. While one is shown within another, the outer one pauses.
     """
 
     shown: Progress | None = None  # the one that is on the screen
@@ -201,12 +201,12 @@ def say(text: str) -> None:
 
 
 class Interrupted(BaseException):
-    """Ctrl-C or SIGTERM; not a KeyboardInterrupt, which typer would swallow. Its message, if it has one, is what is said."""
+    """Ctrl-C or SIGTERM; not a KeyboardInterrupt, which typer would swallow. Its message, if any, is printed."""
 
 
 @contextmanager
 def on_interrupt(message: Callable[[], str]) -> Iterator[None]:
-    """Says, if the block is interrupted, what became of its work."""
+    """If the block is interrupted, prints the state of its work."""
     try:
         yield
     except Interrupted:
@@ -222,7 +222,7 @@ def run_program(app: typer.Typer, name: str, words: list[str] | None, interrupte
         app: the commands.
         name: of the program.
         words: its arguments; None takes the process's own.
-        interrupted: what is said after Ctrl-C or SIGTERM, which end with code 130.
+        interrupted: the message after Ctrl-C or SIGTERM, which end with code 130.
     """
     words = sys.argv[1:] if words is None else words
     debug = "--debug" in words

@@ -1,4 +1,4 @@
-"""The three values that flow through the toolkit; every convention about them is stated here and only here.
+"""The data types of the toolkit: episodes, pairs and feedback; all conventions about them are stated here and only here.
 
 N pairs, two sides to a pair, L steps to a segment, E episodes, T steps in all, O and A observation and action dims.
 
@@ -30,7 +30,7 @@ class Source:
         fingerprint: sha256 of the file's bytes, or of several files, as hex.
         license, author, citation: the terms and the people behind the recordings; empty where nothing is stated.
         credit: whose work the recordings build on.
-        converted: what was stored in another type than it is read in, e.g. "observations from float64 to float32".
+        converted: what was converted when it was read, e.g. "observations from float64 to float32".
     """
 
     kind: str
@@ -93,7 +93,7 @@ class Episodes:
 
 @dataclass(frozen=True)
 class UnlabelledEpisodes:
-    """Whole recorded episodes of which nobody said anything: what was seen and done, and neither rewards nor costs.
+    """Whole recorded episodes without feedback: observations and actions, but neither rewards nor costs.
 
     Attributes:
         observations: float32 [T, O].
@@ -145,7 +145,7 @@ class Pairs:
 
 @dataclass(frozen=True)
 class Feedback:
-    """What annotators say about pairs, and the truth they were asked about.
+    """The labels of pairs, and the truth about them.
 
     Attributes:
         pairs: the N compared pairs.

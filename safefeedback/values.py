@@ -1,4 +1,4 @@
-"""Values as others have them: NumPy's numbers wherever Python's are taken, and what a notebook shows of ours."""
+"""Conversion of NumPy's numbers to Python's, and the representation of our objects in notebooks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command `presa report`; cli.py registers it."""
+"""The command `presa report`; app.py registers it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command `safefeedback inspect`; cli.py registers it."""
+"""The command `safefeedback inspect`; app.py registers it."""
 
 from __future__ import annotations
 

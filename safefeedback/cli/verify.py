@@ -1,4 +1,4 @@
-"""The command `safefeedback verify`; cli.py registers it."""
+"""The command `safefeedback verify`; app.py registers it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures of a dataset or of recordings. Needs matplotlib (the extra `plots`), which is imported only to draw."""
+"""Plots of a dataset or of recordings. They need matplotlib (the extra `plots`), which is imported only to draw."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def available() -> bool:
 
 
 def draw_all(view: View, folder: Path) -> list[tuple[str, str]]:
-    """Draws every picture that the view has something for; an older one that it has nothing for is removed.
+    """Draws every plot that the view has data for; older files of the other plots are removed.
 
     Args:
         view: what to show, from `safefeedback.inspection`.

@@ -1,4 +1,4 @@
-"""Where the segments lie: return against cost, margins of pairs, and what each cost limit makes of them."""
+"""Distributions: return against cost, margins of pairs, and the share of safe segments at each cost limit."""
 
 from __future__ import annotations
 

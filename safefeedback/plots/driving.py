@@ -1,4 +1,4 @@
-"""What the observations of MetaDrive's tasks tell of the car: its speed, its place on the road, and what its lidar sees.
+"""Decodes the observations of MetaDrive's tasks: the car's speed, its place on the road, and its lidar.
 
 Source: metadrive-simulator 0.2.6.0, obs/state_obs.py (`StateObservation`, `LidarStateObservation`); tests/test_driving.py
 compares it with the running simulator.
@@ -23,7 +23,7 @@ FREE_SPEED = 10.0  # each kilometre an hour above it costs 0.01 a step
 
 @dataclass(frozen=True)
 class DrivingState:
-    """What observations tell of the car, float64 [...] each.
+    """The state of the car, decoded from observations, float64 [...] each.
 
     Attributes:
         speed: in kilometres an hour.
@@ -56,7 +56,7 @@ def is_driving_task(task: str, observation_dim: int) -> bool:
 
 
 def decode_driving(observations: np.ndarray) -> DrivingState:
-    """What the observations [..., 259] of MetaDrive's tasks tell."""
+    """Decodes observations [..., 259] of MetaDrive's tasks."""
     values = observations.astype(np.float64)
     return DrivingState(
         speed=values[..., 3] * (TOP_SPEED + 1) - 1,

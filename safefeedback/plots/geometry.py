@@ -1,4 +1,4 @@
-"""What the observations of the simulated tasks mean in the world: positions, boundaries, circles, lidars.
+"""Decodes observations of the simulated tasks: positions, boundaries, circles, lidars.
 
 Sources: bullet-safety-gym 1.4.0, envs/agents.py (`agent_specific_observation`, `velocity_constraint`), envs/obstacles.py
 (`CircleZone.radius`) and envs/tasks.py (`x_lim`, `y_lim`, `calculate_cost`); safety-gymnasium 0.4.0, assets/geoms/circle.py,
@@ -92,7 +92,7 @@ VELOCITY = {  # safety-gymnasium's velocity tasks: the observations whose length
 
 
 def arena(task: str, observation_dim: int) -> Arena | None:
-    """The world of a task whose observations tell the position, or None; also for another task that goes by its name."""
+    """The arena of a task whose observations contain the position, or None; also for a user's task of the same name."""
     known = tasks().get(task)
     if known is None or known.observation_dim != observation_dim:
         return None

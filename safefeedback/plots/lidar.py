@@ -1,4 +1,4 @@
-"""What the lidars of safety-gymnasium's navigation tasks see around the body, at a few steps of two pairs."""
+"""Plots of the lidar readings of safety-gymnasium's navigation tasks, at a few steps of two pairs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A few pairs, segment beside segment: from above where the observations tell the place, otherwise as curves over time."""
+"""Plots of a few pairs, side by side: from above if the observations contain the position, otherwise as curves over time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How every picture looks, and how it is written: the same input gives the same bytes."""
+"""The style of all plots, and how they are written: the same input gives the same bytes."""
 
 from __future__ import annotations
 

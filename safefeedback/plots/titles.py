@@ -1,4 +1,4 @@
-"""What stands above each segment of a picture."""
+"""The titles of segments in plots."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def title(axes: Axes, clip: Clip, side: int, loc: Any = "center") -> None:
-    """Which segment it is and what is said about it; its frame is thick if it is preferred.
+    """Sets the title of a segment and its labels; its frame is thick if it is preferred.
 
     `loc` is "left" where it stands above a row of panels: it may then be wider than the first.
     """

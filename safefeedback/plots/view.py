@@ -1,4 +1,4 @@
-"""What the pictures show, whatever it was read from."""
+"""The input of the plots, from datasets and recordings alike."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What goes up to the Hub as a version, and comes down again."""
+"""Publishing to the Hub as versions, and fetching them."""

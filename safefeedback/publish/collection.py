@@ -42,12 +42,12 @@ def dataset_names(folder: Path) -> list[str]:
 
 
 def collection_release(folder: Path, repo: str, anonymous: bool = False) -> Release:
-    """A folder of datasets as a release; what goes up of each is what would go up of it alone.
+    """A folder of datasets as a release; each is uploaded as it would be by itself.
 
     Args:
-        folder: of the datasets, named as they shall be on the Hub.
+        folder: of the datasets; their names are those on the Hub.
         repo: user/name.
-        anonymous: as in `dataset_release.contents`.
+        anonymous: as in `publish.dataset.collect_files`.
 
     Raises:
         InputError: if one of them cannot be published, or two would have the same name for the Hub.

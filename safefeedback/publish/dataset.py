@@ -1,4 +1,4 @@
-"""A dataset's folder as a release: what goes up, and what is said about it."""
+"""A dataset's folder as a release: the files to upload, the card and the metadata."""
 
 from __future__ import annotations
 
@@ -97,12 +97,12 @@ def dataset_release(folder: Path, repo: str, anonymous: bool = False) -> Release
 
 
 def address(repo: str) -> str:
-    """Where a repository of datasets is seen."""
+    """The web address of a repository of datasets."""
     return f"{network.endpoint()}/datasets/{repo}"
 
 
 def notes_in(folder: Path) -> str:
-    """What people wrote below the card of a folder."""
+    """The notes that people wrote below the card of a folder."""
     path = folder / "README.md"
     return changelog(path.read_text(encoding="utf-8") if path.is_file() else "")[1]
 

@@ -20,7 +20,7 @@ from safefeedback.publish.release import json_object
 def fetch(
     source: str, out: Path | None = None, revision: str | None = None, overwrite: bool = False
 ) -> tuple[Path, dict[str, Manifest], str]:
-    """Brings a published dataset to this machine, whole or not at all; what arrived in an earlier try is not fetched again.
+    """Fetches a published dataset, whole or not at all; files that arrived in an earlier try are not fetched again.
 
     Args:
         source: user/name, or user/name/dataset for one of several; either may end in @revision. Where the repository holds

@@ -26,7 +26,7 @@ def labels_release(folder: Path, repo: str, labels: str, base: str, anonymous: b
         repo: user/name.
         labels: name of the set.
         base: the published dataset, such as other/data@v1.0.0.
-        anonymous: as in `dataset_release.contents`.
+        anonymous: as in `publish.dataset.collect_files`.
 
     Raises:
         InputError: if there is no such set, or the published dataset cannot be read or has other content.

@@ -1,6 +1,6 @@
-"""Publishes to the Hugging Face Hub; a revision shows everything of a version or nothing.
+"""Publishes to the Hugging Face Hub; a revision holds a complete version or nothing of it.
 
-Whatever interrupts a publish, the same command again completes it and sends only what has not arrived: large files are known to
+After any interruption, the same command completes the publication and sends only what is missing: large files are known to
 the server by their sha256, one commit brings all files, and a tag follows it.
 """
 
@@ -31,10 +31,10 @@ PARTS, PART_BYTES = 20, 16_000_000  # in how many parts the large files go up, a
 def publish(
     release: Release, repo: str, public: bool = False, tag: str | None = None, message: str = "", dry_run: bool = False
 ) -> dict[str, Any]:
-    """Makes a repository hold a release, as one commit with a tag.
+    """Publishes a release in a repository, as one commit with a tag.
 
     Args:
-        release: what it shall hold.
+        release: the contents to publish.
         repo: user/name; made if there is none, private.
         public: whether everybody may see it.
         tag: of this version; None for the next one.
@@ -75,7 +75,7 @@ def publish(
 
 
 def read_remote(release: Release, repo: str) -> Remote | None:
-    """What a repository holds now; None if there is none.
+    """The present contents of a repository; None if it does not exist.
 
     Raises:
         HubError: if that cannot be found out.
@@ -104,7 +104,7 @@ def read_remote(release: Release, repo: str) -> Remote | None:
 
 
 def _plan(release: Release, repo: str, public: bool, tag: str | None, message: str) -> dict[str, Any]:
-    """What `publish` would do."""
+    """The change that `publish` would make."""
     note, remote = "", None
     try:
         remote = read_remote(release, repo)
@@ -180,7 +180,7 @@ def _upload(release: Release, repo: str, additions: list[Any]) -> None:
 
 
 def _commit_of(release: Release, repo: str, version: str) -> str | None:
-    """The commit that brought a version; the head may be another by now, by somebody else. None if there is none."""
+    """The commit of a version, which may no longer be the head; None if there is none."""
     from huggingface_hub import HfApi
 
     commits = retry(f"cannot read {repo}", lambda: HfApi().list_repo_commits(repo, repo_type=release.kind))
@@ -217,7 +217,7 @@ def _open(release: Release, repo: str) -> None:
 
 
 def _content(kind: str, repo: str, revision: str, path: str) -> bytes:
-    """A small file of a repository, past the cache."""
+    """A small file of a repository, without the cache."""
     from huggingface_hub import hf_hub_url
     from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
 

@@ -1,4 +1,4 @@
-"""What a repository of the Hub will hold, and what that changes: files, version, the line of the changelog."""
+"""Plans a publication: the contents of the repository, the changed files, the version, and the line of the changelog."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LINE = re.compile(r"- \*\*([\w.-]+)\*\*: (.*)")
 
 @dataclass(frozen=True)
 class Release:
-    """What a repository will hold.
+    """The contents of a repository after publishing.
 
     Attributes:
         kind: of the repository, "dataset" or "model".
@@ -50,7 +50,7 @@ class Release:
 
 @dataclass(frozen=True)
 class Remote:
-    """What a repository holds.
+    """The present contents of a repository.
 
     Attributes:
         head: the commit of its main branch.
@@ -71,14 +71,14 @@ class Remote:
 
 @dataclass(frozen=True)
 class Change:
-    """What a publish does to a repository.
+    """The change of a repository by publishing.
 
     Attributes:
         version: the tag.
         line: of the changelog.
-        files: path -> file or content, of everything that is new or another, the card among them.
-        removed: paths that are there no longer.
-        kept: how many files stay as they are.
+        files: path -> file or content, of everything that is new or changed, including the card.
+        removed: paths to remove.
+        kept: how many files are unchanged.
     """
 
     version: str
@@ -115,7 +115,8 @@ def untagged_version(remote: Remote) -> str | None:
 
 
 def reason_not_ours(release: Release, remote: Remote) -> str | None:
-    """Why a repository is not to be written to: it holds something else; None if it is empty or holds the same thing."""
+    """Why the repository must not be written to, because it holds something else; None if it is empty or holds the same
+    thing."""
     if remote.marker is not None:
         return release.differs(remote.marker)
     others = sorted(set(remote.files) - {".gitattributes", "README.md"})
@@ -123,7 +124,7 @@ def reason_not_ours(release: Release, remote: Remote) -> str | None:
 
 
 def plan_change(release: Release, remote: Remote | None, tag: str | None = None, message: str = "") -> Change | None:
-    """What is to be done so that a repository holds a release; None if it does already, under that name.
+    """The change that publishes a release; None if the repository holds it already under that version.
 
     The version is `tag`, or else the next after the highest: the first number grows where something that was there changes or
     goes, the second where something is added, the third where only the card, its metadata or pictures change.
@@ -152,7 +153,7 @@ def plan_change(release: Release, remote: Remote | None, tag: str | None = None,
 
 
 def shows_change(remote: Remote, change: Change) -> bool:
-    """Whether a repository shows what a change was to bring about."""
+    """Whether a repository shows the result of a change."""
     return not set(change.removed) & set(remote.files) and all(
         remote.files.get(path) in _hashes(content) for path, content in change.files.items()
     )
@@ -222,6 +223,6 @@ def _says(sent: Iterable[str], removed: Iterable[str], remote: Remote) -> str:
 
 
 def _group(path: str) -> str:
-    """What a path is told as in the changelog: a label set, a table, or one of several datasets."""
+    """The name of a path in the changelog: a label set, a table, or one of several datasets."""
     parts = path.split("/")
     return "/".join(parts[: parts.index("labels") + 2]) if "labels" in parts else parts[0]

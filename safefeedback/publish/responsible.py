@@ -1,4 +1,4 @@
-"""What responsible use of a dataset needs to know: the fields of Croissant's RAI vocabulary, and its provenance in PROV-O.
+"""Metadata for responsible use of a dataset: the fields of Croissant's RAI vocabulary, and its provenance in PROV-O.
 
 NeurIPS 2026 demands eight of them (https://neurips.cc/Conferences/2026/EvaluationsDatasetsHosting): rai:dataLimitations,
 dataBiases, personalSensitiveInformation, dataUseCases, dataSocialImpact and hasSyntheticData, prov:wasDerivedFrom and
@@ -20,7 +20,7 @@ from safefeedback.sources.kinds import KINDS
 
 
 def provenance(manifest: Manifest, sets: dict[str, LabelSetManifest]) -> dict[str, Any]:
-    """What the dataset was derived from, and what was done: recording, building, and asking people."""
+    """The provenance of a dataset: its sources and activities, which are recording, building, and asking people."""
     source = manifest.source
     recordings = {"@id": f"urn:sha256:{source.fingerprint}"}
     entity = {

@@ -1,4 +1,4 @@
-"""Recordings of our own: train in the simulator, keep every kind of behaviour seen on the way.
+"""Collects recordings by training policies in the simulator, and keeps episodes of every kind of behaviour during training.
 
 The work is cut into units, one for each cost limit and seed. A finished unit lies in `<out>.parts/` under a name that says
 what it is; the next run takes it from there, and starts an unfinished one again.
@@ -40,7 +40,7 @@ SAFETY_GYM = (
 
 @dataclass(frozen=True)
 class Collected:
-    """What `collect` made: the file, and how many episodes were recorded, too costly, and kept."""
+    """The result of `collect`: the file, and how many episodes were recorded, too costly, and kept."""
 
     path: Path
     recorded: int

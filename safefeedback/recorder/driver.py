@@ -25,7 +25,7 @@ SPEEDS = (5, 9, 13, 17, 21)  # kilometres an hour
 
 
 def units() -> list[dict[str, float]]:
-    """What an episode's `unit` counts: the driver's setting and the map, maps innermost."""
+    """The pairs of a driver's setting and a map that an episode's `unit` indexes, maps innermost."""
     return [
         {"acceleration": acceleration, "target_speed": speed, "map": number}
         for acceleration in ACCELERATIONS
@@ -67,8 +67,8 @@ def drive(task: Task, collection: int, index: int) -> Episode:
 def driver_class() -> Any:
     """DSRL's driver as MetaDrive's IDM policy with other numbers.
 
-    Its deceleration is +5 where the model wants -5, as in DSRL's settings: with a car ahead the wanted gap is the root of a
-    negative number, and the driver lets the car roll. So its collisions come about.
+    Its deceleration is +5 where the model expects -5, as in DSRL's settings: behind another car the desired gap is then the
+    root of a negative number, and the driver lets the car roll. This causes its collisions.
     """
     from metadrive.component.vehicle_module.PID_controller import PIDController
     from metadrive.policy.idm_policy import IDMPolicy

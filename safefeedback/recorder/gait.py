@@ -2,7 +2,7 @@
 
 Each leg's hip and ankle are pushed by a sine of one rhythm, the right legs half a beat after the left ones. The four legs stand
 at equal angles, so any of four directions can be the front: the gait walks towards the wanted direction from the nearest of
-them. What the torso shows (where it points, sideways speed, turning, leaning) is fed back into bias and stride.
+them. The torso's state (heading, sideways speed, turning, leaning) is fed back into bias and stride.
 
 The 34 numbers in gait.toml were found by the cross-entropy method, and a small network that corrects the gait's actions, in
 gait_correction.npz, by PPO: see gait_search.py.
@@ -34,7 +34,7 @@ SWITCH = 0.3 * math.pi  # another direction becomes the front when the wanted on
 
 @dataclass(frozen=True)
 class Body:
-    """What an observation [34] of AntCircle tells: bullet-safety-gym 1.4.0, envs/agents.py (`agent_specific_observation`).
+    """An observation [34] of AntCircle, decoded: bullet-safety-gym 1.4.0, envs/agents.py (`agent_specific_observation`).
 
     Attributes:
         place, velocity, turning: of the torso, [3] each: metres, metres a second, radians a second.
@@ -127,7 +127,7 @@ class Gait:
         return legs.clip(-1, 1)
 
     def _corrected(self, body: Body, aim: float, heading: float, torso: list[float]) -> np.ndarray:
-        """What the network adds to the gait's actions, [8] in [-1, 1]."""
+        """The network's correction of the gait's actions, [8] in [-1, 1]."""
         assert self.correction is not None
         (x, y), turning = body.place[:2], body.turning
         joints = body.joints.copy()

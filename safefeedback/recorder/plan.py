@@ -1,4 +1,4 @@
-"""What is collected, in which units of work, and how that is written down in the file."""
+"""The settings of a collection, its units of work, and the attributes of its file."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class CollectConfig:
         steps: training steps of each unit.
         cost_limits: mean episode cost that each unit aims at; None is reward alone.
         seeds: units per limit.
-        seed: everything random follows from it.
+        seed: of every random choice.
         warm_start: a file in DSRL's schema whose behaviour is cloned first, or None.
         license, author: terms of the file, for the cards of datasets made from it; empty where nothing is to be stated.
         learner: how the policies learn.
@@ -105,7 +105,7 @@ def units(config: CollectConfig) -> list[Unit]:
 
 
 def highest_cost(task: Task) -> float:
-    """What an episode may cost to be kept: as much as any of the benchmark's, or twice the highest limit if that is more.
+    """The highest cost of an episode that is kept: the highest of the benchmark's, or twice the highest limit if that is more.
 
     The second is for CarRun, whose benchmark file ends at 40: there every episode would be safe at the highest limit.
     """
@@ -115,7 +115,7 @@ def highest_cost(task: Task) -> float:
 
 
 def fingerprint(task: Task, unit: Unit, config: CollectConfig) -> str:
-    """What the content of a unit follows from, as a sha256."""
+    """The sha256 of everything that determines the content of a unit."""
     what = {
         "task": task.to_dict(),
         "limit": unit.limit,

@@ -1,7 +1,7 @@
 """Steering safety-gymnasium's Point by hand: round the circle of PointCircle1, and to the goals of PointGoal1.
 
 The body slides, is pushed along its front, forwards or backwards, and turns. So both tasks are played by a field of wanted
-velocities, and by one way to get such a velocity. Everything is told by the observations, nothing by the simulator.
+velocities, and by one way to get such a velocity. Both use the observations alone, not the simulator's state.
 Sources: safety-gymnasium 0.4.0, assets/xmls/point.xml, tasks/circle/circle_level1.py and tasks/goal/goal_level1.py.
 """
 
@@ -29,7 +29,7 @@ FACTS = {"replay": "episode_seeds[e]: reset(seed=) of a new environment from saf
 
 
 def within_budget(budget: float, horizon: int) -> Callable[[bool], bool]:
-    """Tells at each step of an episode whether it may cost: as long as less was spent than the budget's share of the time.
+    """Whether a step of an episode may cost: while the costs so far are below the budget's share of the elapsed time.
 
     Returns:
         (whether the last step cost) -> whether the next one may.

@@ -19,7 +19,7 @@ NO_BOUND = 99.0
 
 
 def units() -> list[dict[str, float]]:
-    """What an episode's `unit` counts, noises innermost."""
+    """The settings that an episode's `unit` indexes, noises innermost."""
     return [
         {"speed": speed, "bound": bound, "budget": budget, "noise": noise}
         for speed in SPEEDS

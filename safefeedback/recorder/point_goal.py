@@ -18,7 +18,7 @@ PULL = 1.5  # how strongly hazards draw it as long as there is a budget left
 
 
 def units() -> list[dict[str, float]]:
-    """What an episode's `unit` counts, noises innermost."""
+    """The settings that an episode's `unit` indexes, noises innermost."""
     return [{"speed": speed, "budget": budget, "noise": noise} for speed in SPEEDS for budget in BUDGETS for noise in NOISES]
 
 

@@ -1,4 +1,4 @@
-"""PPO whose cost is priced by a learnt Lagrange multiplier, for the behaviour it shows on the way.
+"""PPO with a learnt Lagrange multiplier of the cost (PPO-Lagrangian), recorded during training.
 
 The policy maximises (r / s - lambda c) / (1 + lambda), where s is the mean absolute reward of a step so far, so that the
 same multiplier means the same trade in every task. After each rollout the multiplier moves by projected dual ascent on
@@ -83,7 +83,7 @@ class Price:
 
 @dataclass(frozen=True)
 class Report:
-    """What is told after each rollout: steps taken, then return, cost and multiplier of the latest episodes."""
+    """The report after each rollout: steps taken, then return, cost and multiplier of the latest episodes."""
 
     steps: int
     mean_return: float

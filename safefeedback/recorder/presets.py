@@ -1,4 +1,4 @@
-"""Collections of whole domains in one command: what is collected of each task.
+"""Presets that collect whole domains in one command: a plan for each task.
 
 `full` is about DSRL's size and spread for the eight Bullet tasks: as many episodes as the benchmark's file holds, or 1,000,
 from policies trained at several limits of cost with two seeds each. AntRun and DroneCircle begin from the recordings that are
@@ -16,7 +16,7 @@ from safefeedback.tasks import Task
 
 @dataclass(frozen=True)
 class Plan:
-    """What is collected of one task.
+    """The collection plan of one task.
 
     Attributes:
         episodes: in the file, at most.
@@ -46,7 +46,7 @@ PRESETS: dict[str, dict[str, Plan]] = {
 
 
 def find_plan(preset: str, task: Task) -> Plan:
-    """What the preset collects of the task.
+    """The preset's plan of the task.
 
     Raises:
         InputError: if there is no such preset, or the task is none of its.

@@ -1,7 +1,7 @@
 """Recorded episodes in memory and in DSRL's HDF5 schema.
 
-The seven datasets are DSRL's, and nothing else is one: its loader reads every dataset in a file. What else is to be known
-(how the recording was made, the seed that replays each episode) is in attributes of the file.
+The seven datasets are DSRL's, and nothing else is one: its loader reads every dataset in a file. Everything else (how the
+recording was made, the seed that replays each episode) is in attributes of the file.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Behaviour that is written down instead of learnt, and how a collection of it is told apart from another.
+"""Scripted behaviour for collections, instead of trained policies.
 
 One line of SCRIPTS for each domain or task that is recorded so.
 """
@@ -31,11 +31,11 @@ class Script:
 
     Attributes:
         play: (task, seed of the collection, index) -> episode `index`, which depends on nothing else.
-        words: what the files say of it, the short of it before a colon; `units` is what an episode's `unit` counts.
-        version: to be raised when the same settings come to give other episodes.
-        episodes: how many are the whole of it.
+        words: its description in the files, a short one before a colon; `units` is what an episode's `unit` counts.
+        version: to be raised whenever the same settings give other episodes.
+        episodes: the size of a full collection.
         packages: whose versions the files tell.
-        deciding: packages whose versions an episode follows from.
+        deciding: packages whose versions determine an episode.
         trainable: whether PPO may be trained in the task as well, from recordings to begin with.
         facts: further attributes of the files.
     """
@@ -101,7 +101,7 @@ def play_in_turn(
 
 @lru_cache(maxsize=1)
 def _environment(task: Task) -> Any:
-    """The one environment that a collection is played in: `make` promises that an earlier episode changes no later one.
+    """The environment of a collection; `make` guarantees that an episode does not depend on earlier ones.
 
     A new one for each episode would double the time of SafetyGym's, which build their world twice at first.
     """

@@ -1,4 +1,4 @@
-"""Scripted behaviour recorded part after part, so that an interrupted collection goes on."""
+"""Records scripted behaviour in parts, so that an interrupted collection can continue."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class ScriptedConfig:
     """What is collected.
 
     Attributes:
-        episodes: how many; a script says how many are the whole of it.
-        seed: everything random follows from it.
+        episodes: how many; a script says the size of a full collection.
+        seed: of every random choice.
         license, author: terms of the file, for the cards of datasets made from it; empty where nothing is to be stated.
     """
 
@@ -49,7 +49,7 @@ def parts(config: ScriptedConfig) -> list[range]:
 
 
 def fingerprint(task: Task, script: Script, config: ScriptedConfig, part: range) -> str:
-    """What the content of a part follows from, as a sha256."""
+    """The sha256 of everything that determines the content of a part."""
     what = {
         "task": task.name,
         "seed": config.seed,

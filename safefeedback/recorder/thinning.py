@@ -6,7 +6,7 @@ import numpy as np
 
 
 def thin_evenly(returns: np.ndarray, costs: np.ndarray, count: int, rng: np.random.Generator, cells: int = 24) -> np.ndarray:
-    """Which `count` of E episodes to keep so that the return-cost plane is covered as evenly as they allow.
+    """Selects `count` of E episodes that cover the return-cost plane as evenly as possible.
 
     The plane is cut into cells x cells; cells give up one episode each in turn, in random order, until enough are chosen,
     so a crowded cell fills only what sparse ones leave. The cost axis is cut evenly in its square root: the limits that

@@ -19,7 +19,7 @@ NOISES = (0.0, 0.1, 0.3)  # standard deviation of what is added to every action
 
 
 def units() -> list[dict[str, float]]:
-    """What an episode's `unit` counts, noises innermost."""
+    """The settings that an episode's `unit` indexes, noises innermost."""
     return [{"stride": stride, "bound": bound, "noise": noise} for stride in STRIDES for bound in BOUNDS for noise in NOISES]
 
 

@@ -1,4 +1,4 @@
-"""What the best policy can score where that is not 1: MetaDrive's tasks are evaluated on one map, and driving fast costs.
+"""The highest possible score where it is not 1: MetaDrive's tasks are evaluated on one map, and driving fast costs.
 
 Scores are returns normalised by DSRL's recordings, which are of ten maps; evaluation is on the road's first, and arriving there
 earns the same however it is driven, within a few parts in a hundred for the lane. *Measured* with MetaDrive's own PPO expert
@@ -15,7 +15,7 @@ FREE_SPEED = 10.0  # km/h; each km/h above it costs 0.01 a step
 
 
 def ceiling(task: Task, cost_limit: float | None = None) -> float | None:
-    """About the most that a policy can score, None for tasks where nothing below DSRL's best return is known to stop one.
+    """The approximate highest score of any policy; None for tasks where no bound below DSRL's best return is known.
 
     Args:
         cost_limit: of the episode's cost. Within T steps and a cost of kappa a car gets (10 T + 100 kappa) / 36 metres far,

@@ -1,4 +1,4 @@
-"""Pictures of a simulator's state."""
+"""Renders a simulator's state."""
 
 from __future__ import annotations
 
@@ -59,6 +59,6 @@ def drawer(env: Any, width: int, height: int, above: bool = False) -> Callable[[
 
 
 def _let_viewers_end_in_silence() -> None:
-    """A viewer that could not be made fails once more when it is deleted, which nobody needs to read."""
+    """A viewer that could not be created raises another error when it is deleted, which is hidden here."""
     before = sys.unraisablehook
     sys.unraisablehook = lambda said: None if "Viewer" in getattr(said.object, "__qualname__", "") else before(said)

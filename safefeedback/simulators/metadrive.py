@@ -82,7 +82,7 @@ def _driving(road: str, traffic: str) -> gymnasium.Env:
     initial = package.SafeMetaDriveEnv(configuration(road, traffic))
 
     class Driving(gymnasium.Env):
-        """One of MetaDrive's environments at a time, made anew for each episode: used ones do not repeat."""
+        """One MetaDrive environment at a time, created for each episode, because a used one is not reproducible."""
 
         metadata = {"render_modes": ["rgb_array"], "render_fps": 10}  # noqa: RUF012
         render_mode = "rgb_array"
@@ -144,7 +144,7 @@ def _driving(road: str, traffic: str) -> gymnasium.Env:
 
 
 class Package:
-    """What is used of MetaDrive, and the generator that its seeds are drawn from."""
+    """The parts of MetaDrive in use, and the generator of its seeds."""
 
     def __init__(self) -> None:
         from panda3d.core import loadPrcFileData
@@ -164,13 +164,13 @@ class Package:
         lidar.np = config.np = math_utils.np = numpy
 
     def _seed(self, a: int | None = None, max_bytes: int = 8) -> int:
-        """Stands for MetaDrive's `create_seed`, which asks the operating system for a seed where none is given."""
+        """Replaces MetaDrive's `create_seed`, which takes a seed from the operating system if none is given."""
         return int(self.seeds.integers(2**63)) if a is None else a % 2 ** (8 * max_bytes)
 
 
 @cache
 def load() -> Package:
-    """MetaDrive, imported and made to repeat."""
+    """MetaDrive, imported and patched to be reproducible."""
     os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # pictures from above are drawn without a screen
     return Package()
 

@@ -1,7 +1,6 @@
-"""Environments of one's own: any that is registered with gymnasium, or what a function returns.
+"""Custom environments: registered with gymnasium, or returned by a function.
 
-What must hold is checked when one is made, each in a line of its own: the spaces, the cost in `info`, and that equal resets and
-actions give equal episodes.
+Each is checked when it is made: the spaces, the cost in `info`, and that equal resets and actions give equal episodes.
 """
 
 from __future__ import annotations
@@ -71,7 +70,7 @@ def _with_cost(env: gymnasium.Env, task: Task) -> gymnasium.Env:
     import gymnasium
 
     class WithCost(gymnasium.Wrapper):
-        """Puts the cost where every simulator of ours has it, as a number."""
+        """Puts the cost into `info["cost"]`, as a number."""
 
         def step(self, action: np.ndarray) -> tuple[Any, float, bool, bool, dict]:
             observation, reward, terminated, truncated, info = self.env.step(action)
@@ -81,7 +80,7 @@ def _with_cost(env: gymnasium.Env, task: Task) -> gymnasium.Env:
 
 
 def cost_of(info: dict[str, Any], task: Task) -> float:
-    """What `info` holds under the task's `cost_key`, dots leading into dicts.
+    """The value in `info` at the task's `cost_key`; dots lead into nested dicts.
 
     Raises:
         InputError: if there is nothing, or no number of 0 or more.

@@ -1,4 +1,4 @@
-"""Environments whose `reset(seed=)` is exact, and simulators that keep their banners to themselves."""
+"""Makes `reset(seed=)` of environments exact, and silences the banners of simulators."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def make_registered(task: Task, name: str) -> gymnasium.Env:
 
 
 def repeatable(env: gymnasium.Env, before_reset: Callable[[], None] | None = None) -> gymnasium.Env:
-    """`env` with an exact `reset(seed=)`; `before_reset` puts back what an episode leaves behind in the simulator."""
+    """`env` with an exact `reset(seed=)`; `before_reset` restores the simulator's state after an episode."""
     import gymnasium
 
     class Repeatable(gymnasium.Wrapper):

@@ -1,4 +1,4 @@
-"""Where recordings come from: a name -> Episodes. Importing this is light; HDF5 is imported when a file is read."""
+"""Sources of recordings: a name -> Episodes. Importing this is light; HDF5 is imported when a file is read."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ RECORDINGS = Path(__file__).with_name("recordings")
 
 
 class OtherRecordingsError(InputError):
-    """Recordings that were given are not those that something was made from."""
+    """The given recordings are not those that the dataset was built from."""
 
 
 def load(source: str, task: Task) -> Episodes:
@@ -87,7 +87,7 @@ def fingerprint(source: str) -> str:
 
 
 def recover(task: Task, sha256: str, source: str | Path | None = None, option: str = "--source") -> Episodes:
-    """The recordings that something was made from.
+    """The recordings that a dataset was built from.
 
     Args:
         task: what was recorded.

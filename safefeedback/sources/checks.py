@@ -1,4 +1,4 @@
-"""What is refused in any recordings, whatever they are read from."""
+"""Checks that apply to recordings of every kind of source."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ CHUNK = 1 << 16  # rows looked at in one go
 
 
 def check_finite(where: object, key: str, values: np.ndarray) -> None:
-    """Refuses NaN, infinity, and what became infinite when it was read as a smaller type.
+    """Refuses NaN, infinity, and values that overflow the type they are read as.
 
     Args:
         where: the file or dataset, for the error.

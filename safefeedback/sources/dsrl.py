@@ -30,7 +30,7 @@ CITATION = """@article{liu2024dsrl,
 
 
 class UnreachableError(InputError):
-    """The benchmark's file is neither on this machine nor to be had from the Hub."""
+    """The benchmark's file is neither on this machine nor reachable on the Hub."""
 
 
 def cache_folder() -> Path:

@@ -1,4 +1,4 @@
-"""Reads an HDF5 file in DSRL's schema, only what is needed, and refuses what could not be trusted."""
+"""Reads the required parts of an HDF5 file in DSRL's schema, and refuses invalid files."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def read_hdf5(path: Path, task: Task, source: Source) -> Episodes:
 
 
 def read_unlabelled(path: Path, task: Task) -> UnlabelledEpisodes:
-    """What was seen and done in the episodes of a file; its rewards and costs are not read, and need not be there.
+    """The observations and actions of the episodes of a file; its rewards and costs are not read, and may be missing.
 
     Raises:
         InputError: as `read_hdf5` does.
@@ -155,7 +155,7 @@ def _read_flags(file: h5py.File, path: Path, key: str) -> np.ndarray:
 
 @contextmanager
 def _explained(path: Path) -> Iterator[None]:
-    """Turns what reading a broken file raises into one line."""
+    """Turns the errors of reading a broken file into one line."""
     try:
         before = _stamp(path)
         yield
@@ -175,7 +175,7 @@ def _explained(path: Path) -> Iterator[None]:
 
 
 def _stamp(path: Path) -> tuple[int, ...]:
-    """What is another as soon as a file is: what is hashed must be what is read.
+    """The identity of a file's content, to check that the hashed file is the one that was read.
 
     Raises:
         InputError: if it is a pipe or a device, in which HDF5 cannot be found.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Kind:
-    """What is true of every source of a kind.
+    """The properties of one kind of source.
 
     Attributes:
         description: what the recordings are, for the card.
@@ -32,7 +32,7 @@ BUILT_IN = tuple(name for name, kind in KINDS.items() if not kind.own)  # source
 
 
 def source_help() -> str:
-    """What `--source` takes, for help texts."""
+    """The values of `--source`, for help texts."""
     prefixed = [f"{name}:NAME" for name, kind in KINDS.items() if kind.module is not None]
     names = ", ".join([*BUILT_IN, *prefixed])
     return f"auto (DSRL's file, cached or downloaded, or else recordings), {names}, or the path of a file."

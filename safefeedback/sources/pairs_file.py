@@ -1,4 +1,4 @@
-"""Pairs that somebody else chose, from a CSV file."""
+"""Reads given pairs from a CSV file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LARGEST = 2**31
 
 
 def read_pairs(path: Path, length: int, count: int | None = None) -> tuple[Pairs, str]:
-    """The pairs that a CSV file names in its columns episode_0, start_0, episode_1 and start_1; other columns are passed over.
+    """The pairs that a CSV file names in its columns episode_0, start_0, episode_1 and start_1; other columns are ignored.
 
     Args:
         path: the file.

@@ -1,1 +1,1 @@
-"""Whether a dataset is what it says: files, content, labels and card made once more, and with the recordings every window."""
+"""Verifies a dataset: recomputes hashes, labels and card, and with the recordings at hand also every window."""

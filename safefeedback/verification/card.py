@@ -1,4 +1,4 @@
-"""Whether the card of a dataset says what its manifests say."""
+"""Verifies the card of a dataset against its manifests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a check found."""
+"""The result of a check."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that a dataset says about itself.
+    """One check of a dataset.
 
     Attributes:
         name: what was checked: "manifest", "files", "tables", "rows", "labels", "source", "card" or "labels/<set>".

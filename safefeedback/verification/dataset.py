@@ -1,4 +1,4 @@
-"""The rows of a dataset itself: which pairs they are, and what recordings and recipe make of them."""
+"""Verifies the rows of a dataset against the recordings and the recipe."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def dataset_checks(
         folder: the dataset.
         episodes: the recordings, if they are at hand.
         advantages: the file of advantages that was given, by its sha256.
-        advance: told how many rows were compared.
+        advance: called with the number of rows compared.
 
     Returns:
         The rows as they are stored, None if they cannot be read, and the checks.

@@ -1,4 +1,4 @@
-"""Whether the files of a dataset are those that its manifests name, byte for byte, and no others."""
+"""Verifies that the files of a dataset are those that its manifests name, byte for byte, and no others."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _all_files(folder: Path) -> list[str]:
 
 
 def _named(manifests: Mapping[str, AnyManifest]) -> dict[str, StoredFile]:
-    """What every file should weigh, by its path in the folder."""
+    """The size that every file should have, by its path in the folder."""
     return {
         "/".join(filter(None, (prefix, name))): facts
         for prefix, manifest in manifests.items()

@@ -1,4 +1,4 @@
-"""The label sets of a dataset, made once more from the dataset's own rows."""
+"""Verifies the label sets of a dataset by recomputing them from the dataset's rows."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class LabelledDataset:
 def label_set_check(
     base: LabelledDataset, name: str, manifest: LabelSetManifest | None, problems: list[str], advance: Callable[[int], None]
 ) -> Check:
-    """Checks one label set, of whose manifest some problems are known; `advance` is told how many rows were compared."""
+    """Checks one label set, of whose manifest some problems are known; `advance` is called with the number of rows compared."""
     if manifest is None or base.stored is None:
         lost = ["the dataset's own rows cannot be read"] if manifest is not None else []
         return Check(f"labels/{name}", (*problems, *lost), "its recipe.json")
@@ -58,7 +58,7 @@ def label_set_check(
 def _found(
     base: LabelledDataset, name: str, manifest: LabelSetManifest, advance: Callable[[int], None]
 ) -> tuple[str, list[str], list[str], list[str], list[str]]:
-    """Why not everything could be made again, and what is wrong with rows, tables, content and statistics."""
+    """Why not everything could be recomputed, and the problems of rows, tables, content and statistics."""
     folder, rows = base.folder.path / "labels" / name, base.stored
     assert rows is not None
     answers, labelling = _answers(folder, manifest) if manifest.by_people else None, manifest.labelling

@@ -1,4 +1,4 @@
-"""Labels made once more, as far as what is at hand allows, and held against those that are stored."""
+"""Recomputes labels as far as possible, and compares them with the stored ones."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from safefeedback.verification.tables import compare
 
 @dataclass(frozen=True)
 class StoredLabels:
-    """Labels as they are stored, and what they are said to follow from.
+    """The stored labels, and the data they should follow from.
 
     Attributes:
         folder: of the dataset or of the label set.
         manifest: what its recipe.json says.
-        base: what the dataset's own says; the same, where it is the dataset that is examined.
+        base: the dataset's manifest; the same if the dataset itself is checked.
         stored: the rows, None if they cannot be read.
         drawn: how many pairs went into the filters.
         columns: what each table should hold, by its name.
         tables: the tables that rows give, name -> (table, bytes a row); they may have fewer columns.
-        remake: makes the rows once more, None if nothing is at hand for that.
-        why_not: why it cannot make all of them, empty if it can.
+        remake: recomputes the rows; None if the recordings are missing.
+        why_not: why it cannot recompute all of them; empty if it can.
     """
 
     folder: Path
@@ -48,11 +48,11 @@ class StoredLabels:
 
 
 def check_labels(claim: StoredLabels, advance: Callable[[int], None]) -> tuple[list[str], list[str], list[str]]:
-    """What is wrong with the tables themselves, with their rows, and with statistics and history.
+    """The problems of the tables, of their rows, and of statistics and history.
 
     Args:
-        claim: what is examined.
-        advance: told how many rows were compared.
+        claim: the labels to check.
+        advance: called with the number of rows compared.
     """
     again, failed, numbers = None, [], []
     stored, manifest, told = claim.stored, claim.manifest, claim.manifest.history
@@ -82,7 +82,7 @@ def read_stored(folder: Folder, labels: str | None) -> tuple[Feedback | None, li
 
 
 def _truth_again(stored: Feedback, manifest: AnyManifest) -> Feedback:
-    """Labels as far as the returns and costs of the pairs that are left tell: the truth, and what no noise has touched.
+    """The labels that follow from the stored returns and costs: the truth, and the labels without noise.
 
     Args:
         stored: the labels as they are.
@@ -98,7 +98,7 @@ def _truth_again(stored: Feedback, manifest: AnyManifest) -> Feedback:
 
 
 def _history_problems(again: Feedback, told: Sequence[dict[str, Any]]) -> list[str]:
-    """Which stages of the published history are not what was done when the labels were made once more."""
+    """The stages of the published history that differ from those of the recomputed labels."""
     if [entry.get("stage") for entry in told] != [entry["stage"] for entry in again.history]:
         return [f"history: the stages {', '.join(str(entry.get('stage')) for entry in told)} are not those of the recipe"]
     pairs = zip(told, again.history, strict=True)
@@ -106,7 +106,7 @@ def _history_problems(again: Feedback, told: Sequence[dict[str, Any]]) -> list[s
 
 
 def _told_problems(manifest: AnyManifest) -> list[str]:
-    """What a history says about stages whose counts cannot be told again: the choices, and what follows from them."""
+    """Problems of the stages whose counts cannot be recomputed: their choices, and what follows from these."""
     choices = manifest.labelling
     stages: list[dict[str, Any]] = [{"stage": "source"}, {"stage": "sample"}] if isinstance(manifest, Manifest) else []
     limit = manifest.segment_cost_limit

@@ -1,4 +1,4 @@
-"""Whether a recipe.json agrees with itself; `safefeedback.dataset.manifest` says whether it is one."""
+"""Verifies that a recipe.json is consistent; `safefeedback.dataset.manifest` checks its structure."""
 
 from __future__ import annotations
 
@@ -74,6 +74,6 @@ def _load(read: Callable[[], Read]) -> tuple[Read | None, list[str]]:
 
 
 def _rewritten(told: dict[str, Any], chosen: dict[str, Any]) -> list[str]:
-    """Which choices are not written as they are read."""
+    """The choices that are not stored in canonical form."""
     wrong = [key for key in {**chosen, **told} if told.get(key, ABSENT) != chosen.get(key, ABSENT)]
     return [f"recipe.json: recipe.{key} cannot be what was chosen" for key in wrong]

@@ -1,4 +1,4 @@
-"""The recordings that a dataset says it was built from."""
+"""Verifies the recordings that a dataset was built from."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from safefeedback.types import Episodes, Source
 
 
 def recordings(manifest: Manifest, source: Path | None) -> tuple[Episodes | None, list[str], str]:
-    """The recordings that were given, or else found on this machine; what is wrong with them; a note.
+    """The given recordings, or those found on this machine; their problems; a note.
 
     Raises:
         InputError: if a file that was given cannot be read.
@@ -35,7 +35,7 @@ def recordings(manifest: Manifest, source: Path | None) -> tuple[Episodes | None
 def with_advantages(
     episodes: Episodes | None, labelling: Labelling, advantages: dict[str, Path]
 ) -> tuple[Episodes | None, str]:
-    """The recordings with what the teacher of some labels judges by, and why those labels cannot be made again, if so.
+    """The recordings with the advantages that a teacher needs, and why labels cannot be recomputed, if so.
 
     Args:
         episodes: the recordings, if they are at hand.
@@ -55,7 +55,7 @@ def with_advantages(
 
 
 def _terms(told: Source, episodes: Episodes) -> list[str]:
-    """Licence and credit that are not those of the recordings; a file of one's own may have been given others."""
+    """Licence and credit that differ from the recordings'; the user may have stated others for his or her own file."""
     source = episodes.source
     known = {
         "dsrl": {"license": dsrl.LICENSE, "author": dsrl.AUTHOR, "citation": dsrl.CITATION},

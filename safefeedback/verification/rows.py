@@ -1,4 +1,4 @@
-"""Whether the rows of a dataset are pairs that could have been drawn."""
+"""Verifies that the rows of a dataset are pairs that could have been drawn."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from safefeedback.types import Episodes, Feedback
 
 
 def row_problems(stored: Feedback, manifest: Manifest, episodes: Episodes | None) -> list[str]:
-    """Lost, repeated and unheard-of pairs, windows outside their episodes, episodes in both splits.
+    """Missing, repeated and unknown pairs, windows outside their episodes, episodes in both splits.
 
     Args:
         stored: every pair of the dataset, in the order of pair_id.

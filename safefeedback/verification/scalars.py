@@ -1,4 +1,4 @@
-"""Whether the table `scalars` says what follows from the labels and the truth that are stored."""
+"""Verifies the table `scalars` against the stored labels and truth."""
 
 from __future__ import annotations
 

@@ -23,7 +23,8 @@ SHOWN = 4  # rows of a split that are named, of those that differ
 
 
 def dataset_schemas(recipe: Recipe, lengths: bool = True) -> dict[str, pa.Schema]:
-    """The columns that the tables of a dataset have, by the tables' names; `lengths` as in `safefeedback.tables.tables`."""
+    """The columns that the tables of a dataset have, by the tables' names; `lengths` as in
+    `safefeedback.dataset.tables.tables`."""
     task, length = recipe.task, recipe.length
     observations, actions = (np.zeros((length, dim), np.float32) for dim in (task.observation_dim, task.action_dim))
     steps, bounds = np.zeros(length), np.array([0, length])
@@ -56,12 +57,12 @@ def compare(
         manifest: what its recipe.json says.
         shape: of the segments.
         columns: what each table should hold, by its name.
-        again: the rows made once more, None if they cannot be.
+        again: the recomputed rows; None if that is not possible.
         made: the tables that `again` gives, which may have fewer columns; name -> (table, bytes a row).
         advance: told after each piece how many rows were read.
 
     Returns:
-        What is wrong with the tables themselves, and where their rows are not those of `again`.
+        The problems of the tables, and the rows that differ from `again`.
     """
     problems: list[str] = []
     differences: list[str] = []
@@ -92,7 +93,7 @@ def compare(
 
 @dataclass
 class _Scan:
-    """What reading one split of a table found: rows, content, problems, and by pair the columns that are not as expected."""
+    """The result of reading one split of a table: rows, content, problems, and by pair the columns that differ."""
 
     rows: int = 0
     damaged: bool = False
@@ -154,7 +155,7 @@ def _read(file: Path, schema: pa.Schema, shape: dict[str, int]) -> Iterator[pa.R
 
 
 def _pieces(table: Table, rows: Feedback) -> Callable[[int, int], pa.Table]:
-    """The rows that a table should have from row `at` on, `count` of them or what there is."""
+    """The rows that a table should have from row `at` on, at most `count`."""
     light = table(rows.take(np.arange(min(1, len(rows)))))
     if not any(name.startswith("observations") for name in light.schema.names):
         whole = table(rows)

@@ -1,4 +1,4 @@
-"""Every check of a dataset, one after the other."""
+"""Runs all checks of a dataset."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def verify(
     advantages: Path | None = None,
     on_progress: Callable[[int, int | None, str], None] = lambda done, total, doing: None,
 ) -> list[Check]:
-    """Checks everything that a dataset's folder says about itself; nothing is written, and no network is used.
+    """Checks a dataset's folder against its manifests; nothing is written, and no network is used.
 
     Args:
         folder: of the dataset.
@@ -66,7 +66,7 @@ def verify(
 
 
 def _counter(on_progress: Callable[[int, int | None, str], None], total: int, doing: str) -> Callable[[int], None]:
-    """Tells how much is done by adding up."""
+    """A callback that adds up its argument and reports the total."""
     done = 0
 
     def advance(more: int) -> None:
