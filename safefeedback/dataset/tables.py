@@ -91,17 +91,17 @@ def scalars_table(feedback: Feedback) -> pa.Table:
     preferred = np.stack([1 - feedback.preference, feedback.preference], axis=1)
     return pa.table(
         {
-            "pair_id": pa.array(np.repeat(pairs.pair_id, 2), pa.int64()),
-            "segment": pa.array(np.tile([0, 1], count), pa.int8()),
-            "episode": pa.array(pairs.episode.reshape(-1), pa.int32()),
-            "start": pa.array(pairs.start.reshape(-1), pa.int32()),
-            "length": pa.array(np.full(2 * count, pairs.length), pa.int32()),
-            "return": feedback.returns.reshape(-1),
-            "cost": feedback.costs.reshape(-1),
+            "pair_id": column(np.repeat(pairs.pair_id, 2).astype(np.int64, copy=False)),
+            "segment": column(np.tile(np.array([0, 1], np.int8), count)),
+            "episode": column(pairs.episode.reshape(-1).astype(np.int32)),
+            "start": column(pairs.start.reshape(-1).astype(np.int32)),
+            "length": column(np.full(2 * count, pairs.length, np.int32)),
+            "return": column(feedback.returns.reshape(-1)),
+            "cost": column(feedback.costs.reshape(-1)),
             "preferred": _nullable(preferred.reshape(-1)),
-            "preference_flipped": np.repeat(feedback.preference_flipped, 2),
+            "preference_flipped": column(np.repeat(feedback.preference_flipped, 2)),
             "is_safe": _nullable(feedback.safe.reshape(-1), bool),
-            "is_safe_flipped": feedback.safe_flipped.reshape(-1),
+            "is_safe_flipped": column(feedback.safe_flipped.reshape(-1)),
         }
     )
 

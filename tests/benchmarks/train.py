@@ -133,8 +133,8 @@ def against_plain(arrays: dict[str, np.ndarray], steps: int, repeats: int) -> No
     times = [{name: seconds(lambda turn=turn: next(turn)) for name, turn in turns.items()} for _ in range(repeats + 1)][1:]
     for name in turns:
         each = 1e3 * statistics.median(took[name] for took in times) / steps
-        ratio = statistics.median(took["plain loop"] / took[name] for took in times)
-        print(f"  a step: {name:<11}{each:6.1f} ms, {ratio:.2f} times as quick as the plain loop")
+        quicker = statistics.median(took["plain loop"] / took[name] for took in times)
+        print(f"  a step: {name:<11}{each:6.1f} ms, {quicker:.2f} times as quick as the plain loop")
 
 
 def nine(arrays: dict[str, np.ndarray], steps: int, repeats: int) -> None:
