@@ -2,8 +2,8 @@
 
     python tests/benchmarks/steps.py [--repeats N]
 
-One thread, PreSa's own stage as in train.py, whose plain loop stands for research code. The aim of 5.5 was set against CPL's own
-code, which is not run here.
+One thread, PreSa's own stage as in train.py, whose plain loop stands for research code. The aim of 5.5 was set against CPL's
+own code, which is not run here.
 """
 
 from __future__ import annotations
