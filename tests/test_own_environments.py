@@ -121,6 +121,19 @@ def test_what_must_hold(tiny: Task, change: str, words: str) -> None:
     assert words in tells(tiny)
 
 
+def test_a_collection_that_is_refused_leaves_nothing(tmp_path: Path) -> None:
+    """In one line, with the exit code of bad input."""
+    pytest.importorskip("stable_baselines3", reason="the extra 'collect' is not installed")
+    (tmp_path / "maze.py").write_text((EXAMPLES / "maze.py").read_text())
+    (tmp_path / "maze.toml").write_text((EXAMPLES / "maze.toml").read_text() + 'cost_key = "wall"\n')
+    before = sorted(tmp_path.iterdir())
+    for out in ("maze.hdf5", "new"):
+        done = run_cli("collect", "--task", "maze.toml", "--steps", 500, "--out", out, cwd=tmp_path)
+        assert done.returncode == 2 and done.stderr.count("\n") == 1
+        assert "info has no 'wall' (field cost_key); it has cost" in done.stderr
+        assert [path for path in sorted(tmp_path.iterdir()) if path.name != "__pycache__"] == before
+
+
 def test_names_that_lead_nowhere(tiny: Task) -> None:
     assert "needs the module no_such_module" in tells(replace(tiny, env="no_such_module:Tiny"))
     assert "has no environment Tiny-v7" in tells(replace(tiny, env=None, env_id="Tiny-v7"))

@@ -6,7 +6,8 @@ what it is; the next run takes it from there, and starts an unfinished one again
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -85,18 +86,18 @@ def collect(task: Task, out: Path, config: CollectConfig, on_progress: OnProgres
         raise InputError(reason)
     place = OutputPaths(task, out)
     cloned = None if config.warm_start is None else _demonstrations(config.warm_start, task)
-    place.make()
     episodes: list[Episode] = []
     counts = {"recorded": 0, "too_costly": 0, "reused": 0}
-    for unit in units(config):
-        path = place.parts / f"{unit.name}-{fingerprint(task, unit, config)[:10]}.hdf5"
-        counts["reused"] += path.exists()
-        if not path.exists():
-            _collect_unit(task, unit, config, cloned, path, on_progress)
-        found, about = read_recording(path)
-        episodes += [replace(episode, unit=unit.index) for episode in found]
-        counts["recorded"] += int(about["recorded"])
-        counts["too_costly"] += int(about["too_costly"])
+    with place.made() as parts:
+        for unit in units(config):
+            path = parts / f"{unit.name}-{fingerprint(task, unit, config)[:10]}.hdf5"
+            counts["reused"] += path.exists()
+            if not path.exists():
+                _collect_unit(task, unit, config, cloned, path, on_progress)
+            found, about = read_recording(path)
+            episodes += [replace(episode, unit=unit.index) for episode in found]
+            counts["recorded"] += int(about["recorded"])
+            counts["too_costly"] += int(about["too_costly"])
     returns, costs = sums(episodes)
     kept = thin_evenly(returns, costs, config.episodes, np.random.default_rng([config.seed, 2]))
     episodes = [episodes[index] for index in kept]
@@ -115,12 +116,21 @@ class OutputPaths:
         if not self.into_folder:
             _refuse_to_overwrite(out)
 
-    def make(self) -> None:
-        """Makes the folder of the parts."""
+    @contextmanager
+    def made(self) -> Iterator[Path]:
+        """The folder of the parts, made before the long work; if that fails before a part is whole, no empty folder stays."""
+        new = [folder for folder in (self.parts, self.parts.parent) if not folder.exists()]
         try:
             self.parts.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"{self.parts} cannot be made: {error.strerror}; give another --out") from None
+        try:
+            yield self.parts
+        except BaseException:
+            for folder in new:
+                with suppress(OSError):  # a folder that holds something stays
+                    folder.rmdir()
+            raise
 
     def file(self, costs: np.ndarray) -> Path:
         """The file to write; in a folder its name follows DSRL's, from the episodes' costs."""

@@ -121,8 +121,8 @@ def collect(
     if (script := find_script(task)) is None:
         raise InputError(f"{task.name} has no script to be recorded by: policies learn it")
     place = OutputPaths(task, out)
-    place.make()
-    episodes, reused = record(task, script, config, place.parts, on_episode)
+    with place.made() as folder:
+        episodes, reused = record(task, script, config, folder, on_episode)
     path = place.file(sums(episodes)[1])
     write_recording(path, episodes, attributes(task, script, config))
     return Collected(path, len(episodes), 0, len(episodes), reused, place.parts)
