@@ -96,18 +96,18 @@ def draw_trust(findings: dict[str, Any], accuracy: dict[str, float], title: str,
     figure = Figure(figsize=(12, 4), layout="constrained")
     FigureCanvasAgg(figure)
     figure.suptitle(title)
-    accuracies = figure.add_subplot(1, 3, 1, title="accuracy on answers left out", xlim=(0, 1))
+    accuracies = figure.add_subplot(1, 3, 1, title="accuracy", xlim=(0, 1), xlabel="share of answers left out")
     accuracies.barh(list(accuracy), list(accuracy.values()))
     accuracies.axvline(0.5, color="grey", linestyle=":")
     bins = findings["calibration"]
-    calibrated = figure.add_subplot(1, 3, 2, title="calibration of P(safe), segments left out", xlim=(0, 1), ylim=(0, 1))
-    calibrated.set(xlabel="P(safe)", ylabel="share labelled safe")
+    calibrated = figure.add_subplot(1, 3, 2, title="calibration of P(safe)", xlim=(0, 1), ylim=(0, 1))
+    calibrated.set(xlabel="P(safe) of segments left out", ylabel="share labelled safe")
     calibrated.plot([0, 1], [0, 1], color="grey", linestyle=":")
     calibrated.scatter([one["said"] for one in bins], [one["safe"] for one in bins], [5 + one["labels"] ** 0.5 for one in bins])
     ranked = sorted(findings["episodes"], key=lambda row: (row["share"], row["p_safe"]))
     shown = ranked if len(ranked) <= 20 else [*ranked[:10], *ranked[-10:]]
     names = [f"{row['episode']}: cost {row['estimated_cost']:.1f}, rank {row['rank']:.2f}" for row in shown]
-    trusted = figure.add_subplot(1, 3, 3, title="episodes trusted least and most: share of the weight")
+    trusted = figure.add_subplot(1, 3, 3, title="trusted most and least", xlabel="share of the weight")
     colours = ["tab:red"] * (len(shown) // 2) + ["tab:green"] * (len(shown) - len(shown) // 2)
     trusted.barh(names, [row["share"] for row in shown], color=colours)
     trusted.tick_params("y", labelsize=6)

@@ -94,11 +94,13 @@ def read_findings(folder: Path) -> dict[str, Any]:
 def findings_warnings(findings: dict[str, Any]) -> list[str]:
     """Warnings about a run's findings."""
     found = []
-    if findings.get("effective_episodes", FEWEST_EPISODES) < FEWEST_EPISODES:
-        found.append(
-            f"FEW EPISODES: it rests on {findings['effective_episodes']:.1f} effective episodes, fewer than {FEWEST_EPISODES}: "
-            "what it earns and costs may be far from what they did"
-        )
+    for told in (findings, *findings.get("limits", ())):
+        if told.get("effective_episodes", FEWEST_EPISODES) < FEWEST_EPISODES:
+            where = f"at cost limit {told['cost_limit']:g} " if "cost_limit" in told else ""
+            found.append(
+                f"FEW EPISODES: {where}it rests on {told['effective_episodes']:.1f} effective episodes, fewer than "
+                f"{FEWEST_EPISODES}: what it earns and costs may be far from what they did"
+            )
     if findings.get("episodes_of_supposed_length"):
         found.append(
             f"the dataset does not say how long {findings['episodes_of_supposed_length']:,} of its episodes are: each is "

@@ -329,6 +329,8 @@ def test_too_few_episodes_are_said() -> None:
     assert any("FEW EPISODES" in doubt for doubt in findings_warnings({"effective_episodes": 3.2})) and not findings_warnings(
         {"effective_episodes": 30.0}
     )
+    of_limits = {"effective_episodes": 30.0, "limits": [{"cost_limit": 10.0, "effective_episodes": 7.25}]}
+    assert "FEW EPISODES: at cost limit 10 it rests on 7.2 effective" in findings_warnings(of_limits)[0]
 
 
 def test_nothing_safe_is_refused(data: Data, tmp_path: Path) -> None:
