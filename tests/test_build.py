@@ -169,6 +169,11 @@ def test_manifest_names_every_file_with_its_sha256(ball_file: Path, tmp_path: Pa
     assert str(tmp_path) not in (folder / "recipe.json").read_text() + (folder / "README.md").read_text()
 
 
+def test_the_folder_may_be_a_text(ball_file: Path, tmp_path: Path):
+    recipe = safefeedback.Recipe(safefeedback.find_task("BallCircle"), pairs=5, length=8)
+    assert safefeedback.build_dataset(recipe, str(ball_file), str(tmp_path / "made"))[0] == tmp_path / "made"
+
+
 def test_folder_names_tell_recipes_apart(ball_file: Path, tmp_path: Path):
     words = ("--task", "BallCircle", "--source", ball_file, "--pairs", 20)
     variants = [

@@ -99,8 +99,7 @@ def train(
         data,
         algorithm,
         preset=preset,
-        settings=dict(parse_setting(text) for text in set_ or ())
-        | ({} if judge_limits is None else {"judge_limits": judge_limits}),
+        settings=dict(parse_setting(text) for text in set_ or ()),
         steps=steps,
         bc_steps=bc_steps,
         precision=precision,
@@ -111,6 +110,7 @@ def train(
         seed=seed,
         seeds=seeds,
         cost_limits=None if cost_limits is None else parse_cost_limits(cost_limits),
+        judge_limits=judge_limits,
         device=device,
         out=out,
         overwrite=overwrite,

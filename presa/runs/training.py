@@ -38,6 +38,7 @@ def train(
     seed: int = 0,
     seeds: int | None = None,
     cost_limits: Sequence[float] | None = None,
+    judge_limits: Sequence[float] | str | None = None,
     device: str = "auto",
     out: str | Path | None = None,
     overwrite: bool = False,
@@ -69,6 +70,8 @@ def train(
         seed: of every random choice.
         seeds: how many runs, with seeds from `seed` on, in folders below `out`; None for one run in `out` itself.
         cost_limits: a run for each limit of an episode's cost, and each seed; None for the labels' own.
+        judge_limits: one policy of weighted-bc for all these limits, which `presa.evaluate(cost_limit=...)` sets; None for the
+            labels' own.
         device: "auto", "cpu", "cuda", ...
         out: the run's folder, or that of all runs; None names it after data, algorithm and seed, in the working folder.
         overwrite: whether a run that is there is deleted first.
@@ -92,7 +95,7 @@ def train(
         raise InputError(f"--seed must be 0 or more, not {seed}")
     if seeds is not None and seeds < 1:
         raise InputError(f"--seeds must be at least 1, not {seeds}")
-    shortcuts = {"steps": steps, "bc_steps": bc_steps, "precision": precision}
+    shortcuts = {"steps": steps, "bc_steps": bc_steps, "precision": precision, "judge_limits": judge_limits}
     given = {**(settings or {}), **{name: value for name, value in shortcuts.items() if value is not None}}
     chosen = configure(algorithm, preset, given)
     watching = MonitorSettings(report_every, checkpoint_every, evaluate_every, evaluate_episodes)

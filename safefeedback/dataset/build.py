@@ -22,7 +22,7 @@ from safefeedback.types import Source
 def build_dataset(
     recipe: Recipe,
     source: str = "auto",
-    out: Path | None = None,
+    out: str | Path | None = None,
     overwrite: bool = False,
     terms: dict[str, str] | None = None,
     on_progress: Callable[[str, int, int | None], None] = lambda stage, done, total: None,
@@ -47,6 +47,7 @@ def build_dataset(
     Raises:
         InputError: if anything given cannot be used; nothing is left behind.
     """
+    out = None if out is None else Path(out)
     if out is not None:
         check_loadable(out)
         check_target(out, overwrite)

@@ -121,3 +121,15 @@ def test_the_public_names() -> None:
     assert presa.__all__ == ["__version__", "evaluate", "load", "records", "train"] == dir(presa)
     import_module("presa.fitting.fit")  # the loop has another name, so that it does not take the function's place
     assert callable(presa.train)
+
+
+def test_every_option_is_an_argument() -> None:
+    """Of `presa train` and `presa evaluate`; pictures are drawn by the commands alone."""
+    from presa.cli import app
+
+    def arguments(function: object) -> set[str]:
+        return set(inspect.signature(function).parameters)  # type: ignore[arg-type]
+
+    assert arguments(presa.train) == arguments(app.train) - {"set_", "as_json"} | {"settings", "quiet"}
+    drawn = {"video", "video_episodes"}
+    assert arguments(presa.evaluate) == arguments(app.evaluate) - {"run", "as_json", *drawn} | {"quiet"}
