@@ -188,7 +188,7 @@ def test_a_sweep_that_was_interrupted_goes_on(folder: Path, capsys):
         (("data", "--noise", "0,0.1", "--name", "x"), "--name x is for one label set, but these choices make 2"),
         (("data", "--noise", "0,0"), "--noise 0,0 holds a number twice"),
         (("data", "--noise", "2"), r"--noise must lie in \[0, 1\], not 2"),
-        (("data", "--teacher", "regret"), "--teacher regret and --advantages FILE need one another"),
+        (("data", "--teacher", "regret"), "--teacher regret and --advantages FILE belong together"),
     ],
 )
 def test_relabel_refuses(folder: Path, words: tuple[str, ...], message: str):

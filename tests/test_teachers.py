@@ -197,7 +197,7 @@ def test_a_choice_is_written_in_one_way(text: str, written: str):
         ("teacher", "boltzmann:beta=nan", "beta must be a number, not 'nan'"),
         ("teacher", "boltzmann:beta=-1", "beta must be 0 or more"),
         ("teacher", "boltzmann:beta=1,beta=2", "sets beta twice"),
-        ("teacher", "regret", "--teacher regret and --advantages FILE need one another"),
+        ("teacher", "regret", "--teacher regret and --advantages FILE belong together"),
         ("safety_noise", "rates:miss=2", r"miss must lie in \[0, 1\], not 2"),
         ("safety_noise", "panel:miss=0.1", "need a rate for each annotator, not 1 and 3"),
         ("safety_noise", "panel:consensus=oracle", "consensus must be majority or dawid-skene"),

@@ -162,7 +162,7 @@ def evaluate(
     cost_limit: Annotated[
         float | None, typer.Option(help="Limit of an episode's cost, kappa. (default: the run's, or the task's middle one)")
     ] = None,
-    processes: Annotated[int | None, typer.Option(help="How many play at once. (default: one a core)")] = None,
+    processes: Annotated[int | None, typer.Option(help="How many run at once. (default: one a core)")] = None,
     video: Annotated[Path | None, typer.Option(help="Film the first episodes into this .gif or .mp4.")] = None,
     video_episodes: Annotated[int, typer.Option(help="How many to film.")] = 2,
     as_json: Json = False,
@@ -224,7 +224,7 @@ def publish(
     public: Annotated[bool, typer.Option("--public", help="Let everybody see it. (default: only you)")] = False,
     tag: Annotated[str | None, typer.Option(help="Tag of this version, such as v1.0.0. (default: the next one)")] = None,
     message: Annotated[str, typer.Option(help="A note that is added to the line of the changelog.")] = "",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would go up.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would be uploaded.")] = False,
     as_json: Json = False,
 ) -> None:
     """Publish a trained policy on the Hugging Face Hub, with a card that tells how it was trained and what it reached."""

@@ -28,9 +28,9 @@ def report(
         Path | None, typer.Option(help="Write the runs into this results file (.zip), which anybody can check, and no report.")
     ] = None,
     check: Annotated[
-        bool, typer.Option("--check", help="Check results files: compute every number again, and play episodes again.")
+        bool, typer.Option("--check", help="Check results files: recompute every number, and repeat episodes.")
     ] = False,
-    sample: Annotated[str, typer.Option(help="With --check, how many episodes of each file to play again, or all.")] = "10",
+    sample: Annotated[str, typer.Option(help="With --check, how many episodes of each file to repeat, or all.")] = "10",
 ) -> None:
     """Set what studies found beside the paper, or any runs beside one another: Markdown, figures, and a page to look at.
 

@@ -38,14 +38,14 @@ def study(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the studies of that source. (default: named after it)")] = None,
     quick: Annotated[
-        bool, typer.Option("--quick", help="One seed and limit, 200 steps, 2 episodes, 200 pairs: does it all work?")
+        bool, typer.Option("--quick", help="A quick trial: one seed and limit, 200 steps, 2 episodes, 200 pairs.")
     ] = False,
     seeds: Annotated[int | None, typer.Option(help="How many seeds, from 0. (default: 3)")] = None,
     cost_limits: Annotated[
         str | None, typer.Option(help="K,K,..., middle, or all of each task's. (default: all, the paper's protocol)")
     ] = None,
     steps: Annotated[int | None, typer.Option(help="Gradient steps in all. (default: the paper's)")] = None,
-    bc_steps: Annotated[int | None, typer.Option(help="How many of them clone first. (default: the paper's)")] = None,
+    bc_steps: Annotated[int | None, typer.Option(help="How many of them are behaviour cloning. (default: the paper's)")] = None,
     precision: Annotated[str | None, typer.Option(help="fp32 or bf16, of the policies that are MLPs. (default: fp32)")] = None,
     set_: Annotated[
         list[str] | None,
@@ -62,7 +62,7 @@ def study(
         bool, typer.Option("--prepare", help="Only make the datasets, where there is a network; --shard then needs none.")
     ] = False,
     part: Annotated[str | None, typer.Option("--shard", help="I/N: only the I-th of N parts, for job arrays.")] = None,
-    retry: Annotated[bool, typer.Option("--retry", help="Do failed cells again.")] = False,
+    retry: Annotated[bool, typer.Option("--retry", help="Run failed cells again.")] = False,
     as_json: Json = False,
 ) -> None:
     """Run an experiment, the paper's or ours: build its datasets, train and evaluate its grid, and write a row an episode.

@@ -10,8 +10,10 @@ import typer
 from safefeedback.errors import InputError
 
 TensorBoard = Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard events into the run's folder.")]
-Wandb = Annotated[str | None, typer.Option(help="Tell this project of Weights & Biases; WANDB_MODE=offline keeps it here.")]
-Trackio = Annotated[str | None, typer.Option(help="Tell this project of Trackio, which keeps it on this machine.")]
+Wandb = Annotated[
+    str | None, typer.Option(help="Report to this project of Weights & Biases; WANDB_MODE=offline stores it here.")
+]
+Trackio = Annotated[str | None, typer.Option(help="Report to this project of Trackio, which stores it on this machine.")]
 
 
 def track(
@@ -27,6 +29,6 @@ def track(
 
     trackers = wanted(tensorboard, wandb, trackio)
     if not trackers:
-        raise InputError("say where to: --tensorboard, --wandb PROJECT or --trackio PROJECT")
+        raise InputError("name a tracker: --tensorboard, --wandb PROJECT or --trackio PROJECT")
     for run in runs_in(folders):
         print(f"{run}: {tell(run, trackers)} reports for {', '.join(trackers)}")

@@ -99,7 +99,7 @@ def _require_tellable(source: str, limit: float, asked: AnyManifest) -> None:
     refusal = f"{source} has no labels for cost limit {limit:g}, and the oracle does not tell them"
     if asked.by_people:
         mind = f"cost limit {choices.limit:g}" if asked.uses_cost_limit else "no cost limit"
-        raise InputError(f"{refusal}: people gave the labels, with {mind} in mind")
+        raise InputError(f"{refusal}: people gave the labels, for {mind}")
     if filters or choices.safety_noise != "none":
         reason = f"its pairs were filtered at limit {choices.limit:g}" if filters else "its annotators err near the limit"
         words = ["--cost-limit", f"{limit:g}", *(word for name in filters for word in ("--filter", name))]

@@ -106,7 +106,7 @@ class Data:
         """
         split, more = self.train, self.unlabelled
         if split.episode is None or split.start is None:
-            raise InputError("the data do not tell in which episode each segment lies: cloning=segments needs no such thing")
+            raise InputError("the data do not say in which episode each segment lies: use cloning=segments")
         shown = partial(shown_steps, split.observations, split.actions, split.episode, split.start, split.episode_length)
         if more is None:
             return shown()

@@ -57,7 +57,7 @@ def run_locally(root: Path, cells: Sequence[Cell], processes: int, device: str, 
                     deaths = 0
                     on_cell(cell, found)
             if any((worker.poll() or 0) > 0 for worker in workers):  # killed ones have negative codes, and are replaced
-                raise InputError("a process that worked on the cells gave up, for the reason above")
+                raise InputError("a process that worked on the cells failed, for the reason above")
             deaths += sum((worker.returncode or 0) < 0 for worker in workers)
             if deaths > DEATHS * processes:
                 raise InputError(f"{deaths} processes for the cells died one after the other: is there enough memory?")

@@ -38,7 +38,7 @@ def annotate(
     ] = None,
     overlap: Annotated[int | None, typer.Option(help=f"How many people answer each pair. {_first('1')}")] = None,
     gold: Annotated[
-        float | None, typer.Option(help=f"Share of pairs with a plain right answer, as a check. {_first('0')}")
+        float | None, typer.Option(help=f"Share of pairs with a clear right answer, as a check. {_first('0')}")
     ] = None,
     repeat: Annotated[float | None, typer.Option(help=f"Share of pairs that a person is asked again. {_first('0')}")] = None,
     order: Annotated[
@@ -49,24 +49,24 @@ def annotate(
     ] = None,
     practice: Annotated[int | None, typer.Option(help=f"Practice pairs before the first. {_first('3')}")] = None,
     practice_feedback: Annotated[
-        bool | None, typer.Option("--practice-feedback/--no-feedback", help="Whether practice tells what was right.")
+        bool | None, typer.Option("--practice-feedback/--no-feedback", help="Whether practice shows the right answers.")
     ] = None,
     cost_cues: Annotated[
         bool | None, typer.Option("--cost-cues/--no-cost-cues", help="Whether the drawing marks the steps that cost.")
     ] = None,
     quick: Annotated[
         bool | None,
-        typer.Option("--quick/--no-quick", help="A trial: no information, consent or practice; every answer says so."),
+        typer.Option("--quick/--no-quick", help="A trial: no information, consent or practice; every answer is marked so."),
     ] = None,
     host: Annotated[
-        str, typer.Option(help="Address to listen at; any other than 127.0.0.1 needs --annotators, and each gets a link.")
+        str, typer.Option(help="Address to listen on; any other than 127.0.0.1 needs --annotators, and each gets a link.")
     ] = "127.0.0.1",
-    port: Annotated[int | None, typer.Option(help="Port to listen at. (default: 8000, or any that is free)")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on. (default: 8000, or any that is free)")] = None,
     address: Annotated[
         str | None,
-        typer.Option(help="How others reach the page, for their links: https://lab.org. Needs --annotators."),
+        typer.Option(help="The public address of the page, for the links: https://lab.org. Needs --annotators."),
     ] = None,
-    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Whether the page is opened here.")] = True,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Whether to open the page in a browser here.")] = True,
     render: Annotated[
         bool, typer.Option("--render", help="First make frames of the simulator, by replaying the recordings; may take long.")
     ] = False,
@@ -87,7 +87,7 @@ def annotate(
         bool, typer.Option("--same-person", help="With --merge: a name that occurs in both is one person.")
     ] = False,
     exclude: Annotated[str | None, typer.Option(help="Only leave a person out of the label set.")] = None,
-    include: Annotated[str | None, typer.Option(help="Only take a person in again.")] = None,
+    include: Annotated[str | None, typer.Option(help="Only include a person again.")] = None,
     withdraw: Annotated[str | None, typer.Option(help="Only delete a person's answers, as that person asked.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="With --results or --finish: print JSON on stdout.")] = False,
 ) -> None:
@@ -111,7 +111,7 @@ def annotate(
     chosen = {key: value for key, value in only.items() if value}
     if len(chosen) > 1 or (chosen and given):
         first, *others = [f"--{key.replace('_', '-')}" for key in [*chosen, *given]]
-        raise InputError(f"{first} is done alone: leave {', '.join(others)} out")
+        raise InputError(f"{first} cannot be combined with other actions: leave {', '.join(others)} out")
     if chosen:
         from safefeedback.cli import annotate_study as study
 

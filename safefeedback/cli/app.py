@@ -50,12 +50,10 @@ def build(
     horizon: Annotated[
         str, typer.Option(help="Steps the cost limit belongs to: task, longest (recorded episode), or a number.")
     ] = "task",
-    sampler: Annotated[str, typer.Option(help=f"Who draws the pairs: {describe(SAMPLERS)}.")] = "uniform",
+    sampler: Annotated[str, typer.Option(help=f"The sampler of the pairs: {describe(SAMPLERS)}.")] = "uniform",
     coverage: Annotated[
         str,
-        typer.Option(
-            help=f"Which episodes they are drawn from, to study what happens where few are good: {describe(COVERAGE)}."
-        ),
+        typer.Option(help=f"The coverage of the recordings, to study data with few good episodes: {describe(COVERAGE)}."),
     ] = "all",
     pairs_from: Annotated[
         Path | None,

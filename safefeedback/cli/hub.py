@@ -26,7 +26,7 @@ def publish(
     anonymous: Annotated[
         bool, typer.Option("--anonymous", help="For review: leave out who recorded data of your own, and your notes.")
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would go up.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would be uploaded.")] = False,
     as_json: Json = False,
 ) -> None:
     """Publish a dataset, or several in one repository, on the Hugging Face Hub: checked, in one commit, with a version tag."""

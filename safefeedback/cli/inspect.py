@@ -23,10 +23,10 @@ def inspect(
             help="A dataset's folder or Hub repository (user/name), or recordings: an HDF5 file, lerobot:NAME or minari:NAME."
         ),
     ],
-    task: Annotated[str | None, typer.Option(help="What recordings are of (default: what the file says).")] = None,
+    task: Annotated[str | None, typer.Option(help="The task of the recordings (default: as the file says).")] = None,
     labels: Annotated[str | None, typer.Option(help="A label set of the dataset, instead of the published labels.")] = None,
     length: Annotated[int | None, typer.Option(help="Steps in a window of recordings (default: 64).")] = None,
-    plots: Annotated[bool, typer.Option("--plots/--no-plots", help="Whether pictures are drawn.")] = True,
+    plots: Annotated[bool, typer.Option("--plots/--no-plots", help="Whether to draw plots.")] = True,
     out: Annotated[
         Path | None, typer.Option(help="Folder of the plots (default: plots in a dataset's folder, or else NAME-plots here).")
     ] = None,

@@ -51,7 +51,7 @@ def relabel(
         str | None, typer.Option(help="Name of the label set (default: limit40-noise20 and what else differs).")
     ] = None,
     source: Annotated[
-        Path | None, typer.Option(help="The recordings, for teachers who judge by single steps (default: found here).")
+        Path | None, typer.Option(help="The recordings, for teachers who score single steps (default: found here).")
     ] = None,
     advantages: Annotated[Path | None, typer.Option(help=ADVANTAGES_HELP)] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace label sets of the same name.")] = False,
@@ -84,7 +84,7 @@ def import_(
     file: Annotated[Path, typer.Argument(help="A CSV file: pair_id, annotator, preference, is_safe_0, is_safe_1.")],
     name: Annotated[str, typer.Option(help="Name of the label set.")],
     consensus: Annotated[str, typer.Option(help=f"How several answers become one: {' or '.join(CONSENSUS)}.")] = "majority",
-    cost_limit: Annotated[float | None, typer.Option(help=f"The limit that annotators had in mind. {AS_DATASET}")] = None,
+    cost_limit: Annotated[float | None, typer.Option(help=f"The limit that annotators were told. {AS_DATASET}")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a label set of the same name.")] = False,
     as_json: Json = False,
 ) -> None:

@@ -44,7 +44,7 @@ def relabel(
         folder: of the dataset.
         choices: for each set the fields of `Labelling` that differ from the dataset's; filters are only those given here.
         name: of a single set; None names each after its choices.
-        source: the recordings, for teachers who judge by single steps; None looks for them on this machine.
+        source: the recordings, for teachers who score single steps; None looks for them on this machine.
         advantages: file of advantages for the teacher "regret".
         overwrite: whether label sets of these names are replaced.
         on_progress: told (sets done, sets in all).

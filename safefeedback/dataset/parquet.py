@@ -70,7 +70,7 @@ def shape_of(file: Path, recipe: dict[str, Any]) -> tuple[int, int, int]:
     except InputError:
         raise
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise InputError(f"{file} says something about the shape of its segments that is no shape") from None
+        raise InputError(f"{file} gives an invalid shape of its segments") from None
 
 
 def fill(arrays: dict[str, np.ndarray], files: list[Path]) -> None:

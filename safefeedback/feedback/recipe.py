@@ -70,7 +70,7 @@ class Labelling:
         object.__setattr__(self, "teacher", canonical(self.teacher, TEACHERS, "--teacher"))
         object.__setattr__(self, "safety_noise", canonical(self.safety_noise, ANNOTATORS, "--safety-noise"))
         if self.teacher_settings.needs_advantages != bool(self.advantages):
-            raise InputError("--teacher regret and --advantages FILE need one another: it judges by the advantages in the file")
+            raise InputError("--teacher regret and --advantages FILE belong together: its scores are those advantages")
         for name in self.filters:
             if name not in FILTERS:
                 raise InputError(f"there is no filter '{name}': choose from {', '.join(FILTERS)}")

@@ -94,4 +94,4 @@ def _answers(folder: Path, manifest: LabelSetManifest) -> Answers:
     try:
         return Answers.of_table(table)
     except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"its answers are not what they should be: {error}") from None
+        raise InputError(f"its answers are invalid: {error}") from None

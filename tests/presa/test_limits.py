@@ -90,7 +90,7 @@ def test_what_the_oracle_does_not_tell_is_refused(tmp_path: Path, ball_file: Pat
             None,
             r"lacks pairs that its filters dropped at its own cost limit and would keep at 70: build it without --filter",
         ),
-        (err, "lab", "people gave the labels, with cost limit 20 in mind$"),
+        (err, "lab", "people gave the labels, for cost limit 20$"),
     ):
         with pytest.raises(InputError, match=message):
             load_limits(place, [70], labels)
