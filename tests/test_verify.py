@@ -183,7 +183,7 @@ def test_whatever_is_changed_in_a_manifest_is_caught(bare: Path):
 
 @pytest.mark.parametrize("name", ["few", "people", "noisy", "regret"])
 def test_a_changed_label_set_is_caught(folder: Path, place: Path, name: str):
-    """Also if its own hashes are mended; labels of a teacher who judges by single steps need the recordings for that."""
+    """Also if its own hashes are mended; labels of a teacher who scores single steps need the recordings for that."""
     given = (place / "ball.hdf5", place / "advantages.hdf5")
     file = min((folder / "labels" / name).glob("*.parquet"))
     table = pq.read_table(file)
