@@ -94,8 +94,8 @@ def flipped_cost_loss(cost: Tensor, safe: Tensor, limit: float | Tensor, flips: 
     """
     margin = (1 - 2 * safe).nan_to_num(0.0) * (cost - limit)
     share = flips[..., None, None].clamp(1e-6, 1 - 1e-6)
-    said = torch.logaddexp((1 - share).log() + logsigmoid(margin), share.log() + logsigmoid(-margin))
-    return -torch.where(safe.isnan(), 0.0, said).sum(-1).mean(-1)
+    log_likelihood = torch.logaddexp((1 - share).log() + logsigmoid(margin), share.log() + logsigmoid(-margin))
+    return -torch.where(safe.isnan(), 0.0, log_likelihood).sum(-1).mean(-1)
 
 
 def surest_contradicted(cost: Tensor, safe: Tensor, share: float = 0.1) -> Tensor:

@@ -63,11 +63,11 @@ def _installation() -> tuple[dict[str, Any], str]:
         return {"dir_info": {"editable": True}}, "uv pip"
 
 
-def require_packages(what: str, *packages: str) -> None:
+def require_packages(purpose: str, *packages: str) -> None:
     """Raises InputError, with the way to install it, if a package that something needs is not there."""
     missing = [package for package in packages if find_spec(package) is None]
     if missing:
-        raise InputError(f"{what} needs {' and '.join(missing)}: {install_command(PACKAGES[missing[0]])}")
+        raise InputError(f"{purpose} needs {' and '.join(missing)}: {install_command(PACKAGES[missing[0]])}")
 
 
 def missing_extra(error: ImportError) -> str | None:

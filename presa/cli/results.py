@@ -48,7 +48,7 @@ def check_files(files: list[Path], sample: str) -> None:
         print_table(("check", "result", "detail"), shown)
         failed = [one for one in checks if one.problems]
         bad += bool(failed)
-        what = ", ".join(one.name for one in failed)
-        print(f"FAILED: {file}: {what}" if failed else f"ok: {file} is what it says")
+        names = ", ".join(one.name for one in failed)
+        print(f"FAILED: {file}: {names}" if failed else f"ok: {file} is what it says")
     if bad:
         raise typer.Exit(1)

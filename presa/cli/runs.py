@@ -29,9 +29,9 @@ def runs(
     for row in rows:
         known = row["normalized_cost"] is not None
         result = f"{row['normalized_return']:.2f} / {row['normalized_cost']:.2f}" if known else "-"
-        what = f"{row['algorithm']}, {row['task']}, limit {row['cost_limit']:g}, seed {row['seed']}"
+        description = f"{row['algorithm']}, {row['task']}, limit {row['cost_limit']:g}, seed {row['seed']}"
         safe = "" if row["safe"] is None else "safe" if row["safe"] else "UNSAFE"
-        shown.append((row["run"], what, row["state"], result, safe, age(row["age"])))
+        shown.append((row["run"], description, row["state"], result, safe, age(row["age"])))
     print_table(("run", "what", "state", "reward / cost", "", "age"), shown)
 
 

@@ -120,9 +120,9 @@ def study(
     kept = "interrupted; what is finished is kept, and the same command goes on with the rest"
     with Progress(f"study {name}", quiet=as_json) as progress, on_interrupt(lambda: kept):
         with FileLock(root / "datasets.lock"):
-            lacking = prepare(root, cells, progress)
+            missing = prepare(root, cells, progress)
         if prepare_only:
-            _tell_prepared(root, cells, lacking, as_json)
+            _tell_prepared(root, cells, missing, as_json)
             return
         for cell in mine if retry else []:
             forget_failure(root, cell)
@@ -132,20 +132,20 @@ def study(
             hint = f", {failed} of them with failures" if failed else ""
             progress.say(f"{len(before)} of {len(mine)} cells were finished already{hint}")
         for cell in mine:
-            if cell.hash in lacking:
-                record_failure(root, cell, lacking[cell.hash])
+            if cell.hash in missing:
+                record_failure(root, cell, missing[cell.hash])
         done = sum(read_result(root, cell) is not None for cell in mine)
         progress(done, len(mine), f"study {name}")
 
-        lost: dict[str, dict[str, Any]] = {}  # what a cluster could not do has no result in the folder
+        results: dict[str, dict[str, Any]] = {}  # what a cluster could not do has no result in the folder
 
-        def on_cell(cell: Cell, how: dict[str, Any]) -> None:
+        def on_cell(cell: Cell, result: dict[str, Any]) -> None:
             nonlocal done
             done += 1
-            lost[cell.hash] = how
+            results[cell.hash] = result
             progress(done, len(mine), f"study {name}")
             if not as_json:
-                progress.say(f"[{done}/{len(mine)}] {_told(cell, how)}")
+                progress.say(f"[{done}/{len(mine)}] {_told(cell, result)}")
 
         todo = [cell for cell in mine if read_result(root, cell) is None]
         if ray is not None:
@@ -154,8 +154,8 @@ def study(
             run_locally(root, todo, processes or cores(), device, on_cell)
     table = collect(root, cells)
     place = write_rows(root, name, table)
-    ended = [(cell, read_result(root, cell) or lost[cell.hash]) for cell in mine]
-    failures = {cell.place: how["failures"] for cell, how in ended if how["failures"]}
+    ended = [(cell, read_result(root, cell) or results[cell.hash]) for cell in mine]
+    failures = {cell.place: result["failures"] for cell, result in ended if result["failures"]}
     if as_json:
         print(json.dumps({"folder": str(root), "rows": str(place), "cells": len(mine), "failures": failures}))
     else:
@@ -170,10 +170,10 @@ def study(
         raise typer.Exit(1)
 
 
-def _tell_prepared(root: Path, cells: list[Cell], lacking: dict[str, str], as_json: bool) -> None:
+def _tell_prepared(root: Path, cells: list[Cell], missing: dict[str, str], as_json: bool) -> None:
     from presa.cli.output import failure_lines
 
-    failures = {cell.place: lacking[cell.hash] for cell in cells if cell.hash in lacking}
+    failures = {cell.place: missing[cell.hash] for cell in cells if cell.hash in missing}
     ready = len(cells) - len(failures)
     if as_json:
         print(json.dumps({"folder": str(root), "datasets": str(root / "datasets"), "cells": ready, "failures": failures}))
@@ -210,9 +210,9 @@ def _require_simulators(names: tuple[str, ...], source: str, elsewhere: bool) ->
             raise InputError(f"no recordings of {task.name} come with safefeedback: leave it out, or take --source dsrl")
 
 
-def _told(cell: Cell, how: dict[str, Any]) -> str:
-    if how["failures"] and not how["seconds"]:
-        return f"{cell.place}: FAILED, {next(iter(how['failures'].values()))}"
-    failed = f", {len(how['failures'])} of its runs FAILED" if how["failures"] else ""
-    training, rollouts = (how["seconds"][name] for name in ("training", "evaluation"))
+def _told(cell: Cell, result: dict[str, Any]) -> str:
+    if result["failures"] and not result["seconds"]:
+        return f"{cell.place}: FAILED, {next(iter(result['failures'].values()))}"
+    failed = f", {len(result['failures'])} of its runs FAILED" if result["failures"] else ""
+    training, rollouts = (result["seconds"][name] for name in ("training", "evaluation"))
     return f"{cell.place}: {training:.0f} s of training, {rollouts:.0f} s of rollouts{failed}"

@@ -221,13 +221,13 @@ def _stacked_step(step: Step) -> Step:
 class Tally:
     """Running sums on the device, from which means are taken at a report; NaN is not counted."""
 
-    def __init__(self, begun: Sequence[dict[str, Tensor]] = ()) -> None:
+    def __init__(self, initial: Sequence[dict[str, Tensor]] = ()) -> None:
         """`begun` are the values that `runs` returned for each run, to continue from."""
-        self.names: list[str] = list(begun[0]) if begun and all(begun) else []
+        self.names: list[str] = list(initial[0]) if initial and all(initial) else []
         self.resumed = bool(self.names)  # in whatever order a file has them
         self.sums, self.counts = torch.empty(0), torch.empty(0)
         if self.names:
-            self.sums, self.counts = torch.stack([torch.stack(list(run.values())) for run in begun]).permute(2, 1, 0)
+            self.sums, self.counts = torch.stack([torch.stack(list(run.values())) for run in initial]).permute(2, 1, 0)
 
     def add(self, numbers: dict[str, Tensor]) -> None:
         """Counts one step's numbers, [R] each and of the same names every time."""

@@ -109,18 +109,18 @@ def _rows(runs: Sequence[EvaluatedRun]) -> Check:
     return Check("rows", tuple(problems), f"{count:,} episodes, whose scores are those of their returns and costs")
 
 
-def _numbers(told: Sequence[dict[str, Any]], runs: Sequence[EvaluatedRun]) -> Check:
+def _numbers(stated: Sequence[dict[str, Any]], runs: Sequence[EvaluatedRun]) -> Check:
     """Every number of the table is that of the rows."""
     problems, mine = [], numbers(runs)
-    keys = [[(cell["task"], cell["cost_limit"], cell["method"]) for cell in cells] for cells in (told, mine)]
+    keys = [[(cell["task"], cell["cost_limit"], cell["method"]) for cell in cells] for cells in (stated, mine)]
     if keys[0] != keys[1]:
         problems.append("the table's cells are not those of the rows")
     else:
-        for theirs, ours in zip(told, mine, strict=True):
+        for theirs, ours in zip(stated, mine, strict=True):
             wrong = [name for name, value in ours.items() if not _equal(theirs.get(name), value)]
             if wrong:
-                where = f"{ours['method']} on {ours['task']}, limit {ours['cost_limit']:g}"
-                problems.append(f"{where}: {', '.join(wrong)} are not those of the rows")
+                place = f"{ours['method']} on {ours['task']}, limit {ours['cost_limit']:g}"
+                problems.append(f"{place}: {', '.join(wrong)} are not those of the rows")
     return Check("numbers", tuple(problems), f"{len(mine)} cells, each computed from the rows again")
 
 
@@ -171,9 +171,9 @@ def _episodes(
                 apart = [abs(played["return"] - row["return"]) / (high - low), abs(played["cost"] - row["cost"])]
                 largest = [max(pair) for pair in zip(largest, apart, strict=True)]
                 if apart[0] > RETURN_TOLERANCE or apart[1] > COST_TOLERANCE:
-                    told, seen = (f"{one['return']:.3f} / {one['cost']:g}" for one in (row, played))
+                    recorded, seen = (f"{one['return']:.3f} / {one['cost']:g}" for one in (row, played))
                     problems.append(
-                        f"{run.folder.name}, episode {episode}: return / cost {told} in the file, {seen} played again"
+                        f"{run.folder.name}, episode {episode}: return / cost {recorded} in the file, {seen} played again"
                     )
     note = f"{len(chosen)} of {len(known):,} episodes played again, {len(chosen) - len(problems)} agree"
     note += f"; furthest apart {largest[0]:.1e} of the return's range and {largest[1]:g} of cost" if chosen else ""
@@ -181,10 +181,10 @@ def _episodes(
     return Check("episodes", tuple(problems) if len(problems) > APART * len(chosen) else (), note)
 
 
-def _equal(told: Any, value: Any) -> bool:
+def _equal(stated: Any, value: Any) -> bool:
     """Whether two numbers are the same but for the last bits; lists and words too."""
     if isinstance(value, list):
-        return isinstance(told, list) and len(told) == len(value) and all(map(_equal, told, value))
-    if isinstance(value, float) and isinstance(told, (int, float)):
-        return math.isclose(told, value, rel_tol=EXACT, abs_tol=EXACT)
-    return bool(told == value)
+        return isinstance(stated, list) and len(stated) == len(value) and all(map(_equal, stated, value))
+    if isinstance(value, float) and isinstance(stated, (int, float)):
+        return math.isclose(stated, value, rel_tol=EXACT, abs_tol=EXACT)
+    return bool(stated == value)

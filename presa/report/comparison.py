@@ -88,7 +88,7 @@ def named(judged: Sequence[EvaluatedRun]) -> list[EvaluatedRun]:
     for one in judged:
         changed = [f"{name}={value}" for name, value in sorted(one.config.get("changed", {}).items())]
         found.append((one, one.config["algorithm"], changed))
-    told = []
+    parts = []
     for one, algorithm, changed in found:
         rivals = [
             {**other.config["data"], "cost_limit": other.config["cost_limit"]}
@@ -101,8 +101,8 @@ def named(judged: Sequence[EvaluatedRun]) -> list[EvaluatedRun]:
             if len({str(rival.get(key)) for rival in rivals}) > 1
         ]
         settings = ", ".join([*changed, *data])
-        told.append(replace(one, name=f"{algorithm} ({settings})" if settings else str(algorithm)))
-    return told
+        parts.append(replace(one, name=f"{algorithm} ({settings})" if settings else str(algorithm)))
+    return parts
 
 
 def doubts(judged: Sequence[EvaluatedRun]) -> list[str]:

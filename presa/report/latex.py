@@ -44,8 +44,8 @@ def to_latex(table: Table, facts: list[str], warnings: list[str] | None = None, 
         *(f"{cell.place}: {cell_command(cell)}" for cell in cells),
     ]
     out += [r"\bottomrule", r"\end{tabular}"]
-    told = [*facts, *([f"Made by: {made_by}"] if made_by else []), *(f"WARNING: {warning}" for warning in warnings or [])]
-    return "\n".join([*(f"% {fact}" for fact in told), *out, "", *_lengths(table), *(f"% {note}" for note in notes), ""])
+    header = [*facts, *([f"Made by: {made_by}"] if made_by else []), *(f"WARNING: {warning}" for warning in warnings or [])]
+    return "\n".join([*(f"% {fact}" for fact in header), *out, "", *_lengths(table), *(f"% {note}" for note in notes), ""])
 
 
 def _lengths(table: Table) -> list[str]:
@@ -71,8 +71,10 @@ def _ours(entry: Entry) -> str:
         return "-- & --"
     shown = []
     for what in ("reward", "cost"):
-        value, spread = f"{getattr(entry, what):.2f}", entry.spread(what)
-        shown.append((rf"\textbf{{{value}}}" if entry.safe else value) + ("" if spread is None else rf" $\pm$ {spread:.2f}"))
+        value, deviation = f"{getattr(entry, what):.2f}", entry.spread(what)
+        shown.append(
+            (rf"\textbf{{{value}}}" if entry.safe else value) + ("" if deviation is None else rf" $\pm$ {deviation:.2f}")
+        )
     return " & ".join(shown)
 
 

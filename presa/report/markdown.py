@@ -75,8 +75,8 @@ def line_name(line: Line) -> str:
 
 def with_spread(entry: Entry, what: str) -> str:
     """0.40 ± 0.28"""
-    value, spread = getattr(entry, what), entry.spread(what)
-    return f"{value:.2f}" + ("" if spread is None else f" ± {spread:.2f}")
+    value, deviation = getattr(entry, what), entry.spread(what)
+    return f"{value:.2f}" + ("" if deviation is None else f" ± {deviation:.2f}")
 
 
 def reward_and_cost(reward: float | None, cost: float | None) -> str:
@@ -106,14 +106,14 @@ def lengths_table(table: Table) -> str:
     head = ["task", *(["level"] if leveled else []), "baseline", *(column.name for column in table.study.columns)]
     rows = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for line in table.lines:
-        beside = baseline(line, table)
-        first = [line.task, *([line.level] if leveled else []), "-" if beside is None else f"{beside:.2f}"]
+        reference = baseline(line, table)
+        first = [line.task, *([line.level] if leveled else []), "-" if reference is None else f"{reference:.2f}"]
         rows.append("| " + " | ".join([*first, *(length_words(entry, line, table) or "-" for entry in line.entries)]) + " |")
-    told = (
+    introduction = (
         "Mean length of the episodes in steps · share of them that ended before the task's time limit; **idle**: it earns less "
         f"than {IDLE:.0%} of the baseline, the reward of cloning everything, or else of the recorded segments."
     )
-    return told + "\n\n" + "\n".join(rows)
+    return introduction + "\n\n" + "\n".join(rows)
 
 
 def length_words(entry: Entry, line: Line, table: Table) -> str:

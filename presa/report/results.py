@@ -51,8 +51,8 @@ def write_results(file: Path, judged: Sequence[EvaluatedRun]) -> None:
         policies[digest] = content
         run = {"folder": one.folder.name, "config": one.config, "policy_sha256": digest}
         runs.append({**run, "summary": one.summary, "rows": list(one.rows)})
-    told = {"format_version": FORMAT_VERSION, "presa": __version__, "benchmark": benchmark().version}
-    text = json.dumps({**told, "runs": runs, "numbers": numbers(judged)}, indent=1, ensure_ascii=False, allow_nan=False)
+    results = {"format_version": FORMAT_VERSION, "presa": __version__, "benchmark": benchmark().version}
+    text = json.dumps({**results, "runs": runs, "numbers": numbers(judged)}, indent=1, ensure_ascii=False, allow_nan=False)
     with replacing(file) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in [
             (NAME, text.encode()),

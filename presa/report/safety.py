@@ -99,12 +99,12 @@ def safety_table(table: Table) -> str:
         marked = marked or bool(mark)
         cells = [_shown(safety(entry)) for entry in line.entries]
         rows.append("| " + " | ".join([line.task + mark, *([line.level] if leveled else []), *cells]) + " |")
-    told = (
+    introduction = (
         "Upper 95% bound of the mean normalised cost (bootstrap over seeds) · share of the episodes over the limit · mean of "
         "the costliest tenth of the episodes. **Bold**: even the bound is at most 1."
     )
     note = "\n\n† Cloning everything, without any answer, is safe here already: these cells are no evidence of safety."
-    return told + "\n\n" + "\n".join(rows) + (note if marked else "")
+    return introduction + "\n\n" + "\n".join(rows) + (note if marked else "")
 
 
 def paired_table(table: Table) -> str:
@@ -120,11 +120,11 @@ def paired_table(table: Table) -> str:
             costs = paired_differences(table, first, other, "cost")
             numbers = [text for values in (gains, costs) for text in (_mean_spread(values), f"{sign_test(values):.3f}")]
             rows.append("| " + " | ".join([name, *numbers, str(len(gains))]) + " |")
-    told = (
+    introduction = (
         "Mean differences ± standard deviations over tasks, limits and seeds; p of a permutation of signs, two-sided, not "
         "corrected for many tests."
     )
-    return told + "\n\n" + "\n".join(rows) if len(rows) > 2 else ""
+    return introduction + "\n\n" + "\n".join(rows) if len(rows) > 2 else ""
 
 
 def _mean_spread(values: np.ndarray) -> str:

@@ -49,8 +49,8 @@ def baseline(line: Line, table: Table) -> float | None:
 
 def is_idle(entry: Entry, line: Line, table: Table) -> bool:
     """Whether a cell's reward is close to nothing compared with cloning or the data."""
-    beside = baseline(line, table)
-    return beside is not None and entry.reward is not None and beside > 0 and entry.reward < IDLE * beside
+    reference = baseline(line, table)
+    return reference is not None and entry.reward is not None and reference > 0 and entry.reward < IDLE * reference
 
 
 def _same_policies(table: Table) -> list[str]:
@@ -93,11 +93,11 @@ def _idle_or_fallen(table: Table) -> list[str]:
     idle, fallen = [], []
     for line in table.lines:
         for entry, column in zip(line.entries, table.study.columns, strict=True):
-            where = ", ".join(part for part in (column.name, line.task, line.level) if part)
+            cell = ", ".join(part for part in (column.name, line.task, line.level) if part)
             if is_idle(entry, line, table):
-                idle.append(f"{where} ({entry.reward:.2f} beside {baseline(line, table):.2f})")
+                idle.append(f"{cell} ({entry.reward:.2f} beside {baseline(line, table):.2f})")
             if (early := entry.known("early")) is not None and early > MANY_EARLY:
-                fallen.append(f"{where} ({early:.0%})")
+                fallen.append(f"{cell} ({early:.0%})")
     found = []
     if idle:
         found.append(f"idle, which is safe for nothing (below {IDLE:.0%} of what cloning or the data earn): {_some(idle)}")

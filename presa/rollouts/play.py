@@ -20,7 +20,7 @@ from safefeedback.tasks import Task
 OnStep = Callable[[int, float, float], None]
 
 
-def play(env: Any, policy: Any, seed: int, watch: OnStep = lambda length, total, cost: None) -> dict[str, Any]:
+def play(env: Any, policy: Any, seed: int, on_step: OnStep = lambda length, total, cost: None) -> dict[str, Any]:
     """One episode.
 
     Args:
@@ -41,7 +41,7 @@ def play(env: Any, policy: Any, seed: int, watch: OnStep = lambda length, total,
         reseed(seed)
     policy.reset(1)
     total, cost, length, over = 0.0, 0.0, 0, False
-    watch(0, 0.0, 0.0)
+    on_step(0, 0.0, 0.0)
     while not over:
         action = np.asarray(policy.act(np.asarray(observation, np.float32)[None]), np.float32)
         if action.shape != (1, *low.shape) or not np.isfinite(action).all():
@@ -50,7 +50,7 @@ def play(env: Any, policy: Any, seed: int, watch: OnStep = lambda length, total,
         total, cost, length, over = total + float(reward), cost + float(info["cost"]), length + 1, terminated or truncated
         if observe is not None:
             observe(np.array([reward], np.float64), np.array([info["cost"]], np.float64))
-        watch(length, total, cost)
+        on_step(length, total, cost)
     return {"return": total, "cost": cost, "length": length}
 
 
@@ -68,7 +68,7 @@ def find_policy(name: str, cost_limit: float | None = None) -> Any:
     return checked(load_object(name)(), f"what {name} returned", cost_limit)
 
 
-def checked(policy: Any, what: str, cost_limit: float | None = None) -> Any:
+def checked(policy: Any, name: str, cost_limit: float | None = None) -> Any:
     """The policy after checking its methods, with the cost limit set.
 
     Raises:
@@ -76,7 +76,7 @@ def checked(policy: Any, what: str, cost_limit: float | None = None) -> Any:
     """
     missing = [method for method in ("reset", "act") if not callable(getattr(policy, method, None))]
     if missing:
-        raise InputError(f"{what} has no {' and no '.join(missing)}: a policy needs both reset(n) and act")
+        raise InputError(f"{name} has no {' and no '.join(missing)}: a policy needs both reset(n) and act")
     return _aimed(policy, cost_limit)
 
 

@@ -65,8 +65,8 @@ class LimitPolicy:
 
     def aim(self, cost_limit: float) -> None:
         """Sets the cost limit."""
-        told = self.facts["limit_input"]
-        first = self.own.biases[0] + np.float32((cost_limit - told["shift"]) / told["scale"]) * self.limit_weight
+        scaling = self.facts["limit_input"]
+        first = self.own.biases[0] + np.float32((cost_limit - scaling["shift"]) / scaling["scale"]) * self.limit_weight
         self.limit, self.policy = cost_limit, replace(self.own, biases=(first, *self.own.biases[1:]))
 
     def reset(self, n: int) -> None:

@@ -62,11 +62,11 @@ def _rests_on(findings: dict[str, Any]) -> str:
         return ""
     flipped = findings.get("flipped_labels")  # older runs do not tell
     wrong = "" if flipped is None else f" About {flipped:.0%} of the safety labels seem to be wrong."
-    spread = f" +- {findings['cost_spread']:.2f} between members" if findings.get("cost_spread") is not None else ""
+    deviation = f" +- {findings['cost_spread']:.2f} between members" if findings.get("cost_spread") is not None else ""
     return (
         f"## What it rests on\n\n{findings['effective_episodes']:.1f} effective episodes of {len(findings['episodes']):,} "
         f"({findings['episodes_partly_known']:,} of them known in part). In proportion to their weights they are estimated to "
-        f"cost {findings['estimated_cost']:.2f}{spread}, to be safe with probability {findings['p_safe']:.2f}, and to earn "
+        f"cost {findings['estimated_cost']:.2f}{deviation}, to be safe with probability {findings['p_safe']:.2f}, and to earn "
         f"more than {findings['estimated_return_rank']:.0%} of all episodes.{wrong} `findings.json` has every episode."
     )
 
@@ -74,9 +74,9 @@ def _rests_on(findings: dict[str, Any]) -> str:
 def _models(lines: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """The last numbers of each model that was trained before the policy."""
     last = {line["stage"]: line for line in lines if line["stage"] not in ("bc", "main")}
-    told = {"stage", "step"}
+    keys = {"stage", "step"}
     return {
-        stage: {name: value for name, value in line.items() if name not in told and value is not None}
+        stage: {name: value for name, value in line.items() if name not in keys and value is not None}
         for stage, line in last.items()
     }
 

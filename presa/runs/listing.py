@@ -47,8 +47,8 @@ def _state(place: Path, config: dict[str, Any]) -> str:
     if (failure := read_failure(place)) is not None:
         return f"failed: {failure}"
     lines = read_metrics(place)
-    where = f"{lines[-1]['stage']} {lines[-1]['step']:,}" if lines else "begun"
-    return f"{where} of {config['configuration']['steps']:,} steps"
+    progress = f"{lines[-1]['stage']} {lines[-1]['step']:,}" if lines else "begun"
+    return f"{progress} of {config['configuration']['steps']:,} steps"
 
 
 def _evaluation(place: Path) -> dict[str, Any]:

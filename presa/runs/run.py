@@ -138,8 +138,8 @@ def train_all(
         together = all(one.stackable for one in (algorithm, *algorithm.preparations().values()))
         with deferred_signals() as asked_to_end:
             for group in [todo] if together else [[run] for run in todo]:
-                watch = Callbacks(on_step, asked_to_end)
-                _train_group(algorithm, group, {run: first[id(run.data)] for run in group}, watch)
+                callbacks = Callbacks(on_step, asked_to_end)
+                _train_group(algorithm, group, {run: first[id(run.data)] for run in group}, callbacks)
         return [run.summary(time.perf_counter() - started) for run in runs]
     finally:
         for run in runs:
@@ -152,20 +152,20 @@ def _first_examples(algorithm: Algorithm, data: Data) -> dict[str, Examples]:
 
 
 def _train_group(
-    algorithm: Algorithm, runs: Sequence[TrainingRun], first: dict[TrainingRun, dict[str, Examples]], watch: Callbacks
+    algorithm: Algorithm, runs: Sequence[TrainingRun], first: dict[TrainingRun, dict[str, Examples]], callbacks: Callbacks
 ) -> None:
     """All stages of some runs."""
     for name, model in algorithm.preparations().items():
-        _prepare(name, model, _left(runs), first, watch)
+        _prepare(name, model, _left(runs), first, callbacks)
     if algorithm.uses_reference:
-        _make_references(algorithm, [run for run in _left(runs) if run.kept("reference") is None], watch)
-    begun: Started = {}
+        _make_references(algorithm, [run for run in _left(runs) if run.kept("reference") is None], callbacks)
+    started: Started = {}
     for run in _left(runs):
         try:
-            begun[run] = _begin(algorithm, run, first[run])
+            started[run] = _begin(algorithm, run, first[run])
         except InputError as error:  # of what the models say of its data
             run.fail(str(error))
-    for run, last in _train_stage("main", algorithm, begun, watch).items():
+    for run, last in _train_stage("main", algorithm, started, callbacks).items():
         run.finish(last)
 
 
@@ -174,16 +174,20 @@ def _left(runs: Sequence[TrainingRun]) -> list[TrainingRun]:
 
 
 def _prepare(
-    name: str, model: Algorithm, runs: Sequence[TrainingRun], first: dict[TrainingRun, dict[str, Examples]], watch: Callbacks
+    name: str,
+    model: Algorithm,
+    runs: Sequence[TrainingRun],
+    first: dict[TrainingRun, dict[str, Examples]],
+    callbacks: Callbacks,
 ) -> None:
     """Trains one of the models that are trained before the policy, where a run does not hold it yet."""
-    lacking = [run for run in runs if run.kept(name) is None]
-    begun = {run: (first[run][name], run.start(name, model, first[run][name])) for run in lacking}
-    for run, last in _train_stage(name, model, begun, watch).items():
+    missing = [run for run in runs if run.kept(name) is None]
+    started = {run: (first[run][name], run.start(name, model, first[run][name])) for run in missing}
+    for run, last in _train_stage(name, model, started, callbacks).items():
         run.keep(name, last.parameters, name)
 
 
-def _make_references(algorithm: Algorithm, runs: Sequence[TrainingRun], watch: Callbacks) -> None:
+def _make_references(algorithm: Algorithm, runs: Sequence[TrainingRun], callbacks: Callbacks) -> None:
     """Gives each run its cloned policy: from the cache, or cloned once for all runs that need the same one."""
     assert isinstance(algorithm, FromCloning)
     steps = algorithm.bc_steps
@@ -194,15 +198,15 @@ def _make_references(algorithm: Algorithm, runs: Sequence[TrainingRun], watch: C
         return
     cloning = pretraining.stage(algorithm, steps)
     entries = {run: pretraining.entry(cloning, run.data, run.seed) for run in runs}
-    begun: Started = {}
+    started: Started = {}
     hosts: dict[Path, TrainingRun] = {}
     for run in sorted(runs, key=lambda run: last_checkpoint(run.folder) is None):  # one that has begun to clone goes on
         host = hosts.setdefault(entries[run].path, run)
         if host is run and not entries[run].has():
             examples = run.normalization(cloning.examples(run.data))
-            begun[run] = examples, run.start("bc", cloning, examples, starts[run])
+            started[run] = examples, run.start("bc", cloning, examples, starts[run])
     done: dict[Path, tuple[Parameters, list[dict[str, Any]]]] = {}
-    for run, last in _train_stage("bc", cloning, begun, watch).items():
+    for run, last in _train_stage("bc", cloning, started, callbacks).items():
         lines = [_later(line, -run.offset("bc")) for line in read_metrics(run.folder) if line["stage"] == "bc"]
         done[entries[run].path] = last.parameters, lines
         with suppress(OSError):  # no room there: other trainings clone again
@@ -215,7 +219,7 @@ def _make_references(algorithm: Algorithm, runs: Sequence[TrainingRun], watch: C
         before = [line for line in read_metrics(run.folder) if line["stage"] != "bc"]
         write_metrics(run.folder, before + [_later(line, run.offset("bc")) for line in lines])
         run.keep("reference", parameters, "bc")
-        watch.on_step(run.folder, run.done_at("bc", steps))
+        callbacks.on_step(run.folder, run.done_at("bc", steps))
 
 
 def _later(line: dict[str, Any], steps: int) -> dict[str, Any]:
@@ -245,13 +249,13 @@ def _begin(algorithm: Algorithm, run: TrainingRun, first: dict[str, Examples]) -
     return examples, run.start("main", algorithm, examples, reference)
 
 
-def _train_stage(stage: str, model: Algorithm, begun: Started, watch: Callbacks) -> dict[TrainingRun, Snapshot]:
+def _train_stage(stage: str, model: Algorithm, started: Started, callbacks: Callbacks) -> dict[TrainingRun, Snapshot]:
     """Trains one stage of several runs, those at the same step together; returns the final states of those that did not fail.
 
     Raises:
         Paused: if the process is asked to end; where every run stands is kept.
     """
-    last = {run: start for run, (_, start) in begun.items()}
+    last = {run: start for run, (_, start) in started.items()}
     groups: dict[tuple[Any, ...], list[TrainingRun]] = {}
     for run, start in last.items():
         sizes = () if model.stacks_tasks else tuple(value.shape for value in start.parameters.values())
@@ -260,10 +264,10 @@ def _train_stage(stage: str, model: Algorithm, begun: Started, watch: Callbacks)
 
         def on_step(which: Sequence[int], step: int, runs: Sequence[TrainingRun] = runs) -> bool:
             for run in which:
-                watch.on_step(runs[run].folder, runs[run].done_at(stage, step))
-            return watch.asked_to_end()
+                callbacks.on_step(runs[run].folder, runs[run].done_at(stage, step))
+            return callbacks.asked_to_end()
 
-        examples, starts, seeds = [begun[run][0] for run in runs], [last[run] for run in runs], [run.seed for run in runs]
+        examples, starts, seeds = [started[run][0] for run in runs], [last[run] for run in runs], [run.seed for run in runs]
         for outcomes in fit_runs(model, examples, starts, seeds, stage, runs[0].settings.report_every, on_step):
             for run, one, outcome in zip(runs, examples, outcomes, strict=True):
                 if isinstance(outcome, InputError):
@@ -274,7 +278,7 @@ def _train_stage(stage: str, model: Algorithm, begun: Started, watch: Callbacks)
                     if numbers is not None:
                         run.report(stage, model, one, last[run].step, snapshot, numbers)
                     last[run] = snapshot
-        if watch.asked_to_end():
+        if callbacks.asked_to_end():
             for run in runs:
                 if run in last:
                     run.pause(stage, last[run])

@@ -38,17 +38,17 @@ def _wandb(run: Path, project: str) -> Tracker:
     import wandb
 
     quiet = wandb.Settings(silent=True)
-    begun = wandb.init(
+    tracker = wandb.init(
         project=project, name=run.name, config=read_config(run), dir=str(run), reinit="create_new", settings=quiet
     )
-    return Tracker(begun.log, begun.finish)
+    return Tracker(tracker.log, tracker.finish)
 
 
 def _trackio(run: Path, project: str) -> Tracker:
     import trackio
 
-    begun = trackio.init(project=project, name=run.name, config=read_config(run), embed=False)
-    return Tracker(begun.log, begun.finish)
+    tracker = trackio.init(project=project, name=run.name, config=read_config(run), embed=False)
+    return Tracker(tracker.log, tracker.finish)
 
 
 TRACKERS: dict[str, Callable[[Path, str], Tracker]] = {"tensorboard": _tensorboard, "wandb": _wandb, "trackio": _trackio}
@@ -74,30 +74,30 @@ def tracking(run: Path, trackers: Mapping[str, str]) -> Iterator[Callable[[dict[
     A tracker starts with the first line and receives everything in the folder, so that a continued run is complete there.
     A tracker that fails is named and left out: no training ends because of it.
     """
-    begun: dict[str, Tracker] = {}
+    started: dict[str, Tracker] = {}
     left = dict(trackers)
 
-    def attempt(name: str, what: Callable[[], Any]) -> None:
+    def attempt(name: str, action: Callable[[], Any]) -> None:
         try:
             with redirect_stdout(sys.stderr):  # some print, and stdout is the command's own
-                what()
+                action()
         except Exception as error:
             left.pop(name, None)
-            begun.pop(name, None)
+            started.pop(name, None)
             again = f"`presa track {run}` tells it everything later"
             print(f"warning: {name}: {' '.join(str(error).split())}; the run goes on, and {again}", file=sys.stderr)
 
     def log(line: dict[str, Any]) -> None:
         for name in list(left):
-            if name in begun:
-                attempt(name, lambda name=name: begun[name].log(*_told(line)))  # type: ignore[misc]
+            if name in started:
+                attempt(name, lambda name=name: started[name].log(*_told(line)))  # type: ignore[misc]
             else:
-                attempt(name, lambda name=name: begun.update({name: _begin(name, run, left[name])}))  # type: ignore[misc]
+                attempt(name, lambda name=name: started.update({name: _begin(name, run, left[name])}))  # type: ignore[misc]
 
     try:
         yield log
     finally:
-        for name, tracker in list(begun.items()):
+        for name, tracker in list(started.items()):
             attempt(name, tracker.close)
 
 

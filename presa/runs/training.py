@@ -104,8 +104,8 @@ def train(
     many = seeds is not None or limits is not None
     loaded = load_all(data, chosen, algorithm, limits, labels, pairs, resolve_device(device), trajectories, unlabelled)
     if not quiet:
-        told = [describe_labels(one) for one in loaded if limits is not None]
-        notes = [*(f"note: {note}" for note in chosen.notes), *told]
+        descriptions = [describe_labels(one) for one in loaded if limits is not None]
+        notes = [*(f"note: {note}" for note in chosen.notes), *descriptions]
         print(*notes, sep="\n", end="\n" if notes else "")
     name = f"{Path(data).resolve().name}-{algorithm.replace(':', '.')}"
     folder = Path(out or (name if many else f"{name}-seed{seed}"))
@@ -134,8 +134,8 @@ def load_all(
     unlabelled: str | Path | None = None,
 ) -> list[Data]:
     """The data of an algorithm at each cost limit, or at the labels' own if `limits` is None; see `train`."""
-    where = (labels, pairs, device, algorithm.needs_oracle)
-    loaded = [load_data(data, *where)] if limits is None else load_limits(data, limits, *where)
+    arguments = (labels, pairs, device, algorithm.needs_oracle)
+    loaded = [load_data(data, *arguments)] if limits is None else load_limits(data, limits, *arguments)
     task, fingerprint = loaded[0].task, loaded[0].identity["source_sha256"]
     if algorithm.needs_trajectories:
         episodes = find_episodes(task, fingerprint, None if trajectories is None else Path(trajectories))

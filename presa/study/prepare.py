@@ -61,12 +61,12 @@ def prepare(root: Path, cells: Sequence[Cell], on_progress: Callable[[int, int, 
         except InputError as error:
             failures |= {cell.hash: f"its dataset: {error}" for cell in users}
             continue
-        lacking: dict[str, tuple[dict[str, Any], list[Cell]]] = {}  # label sets: their choices, and who needs them
+        missing: dict[str, tuple[dict[str, Any], list[Cell]]] = {}  # label sets: their choices, and who needs them
         for cell in users:
             for limit in cell.trained_limits:
                 if (name := label_set_name(cell, limit)) is not None and not (folder / "labels" / name).is_dir():
-                    lacking.setdefault(name, ({"cost_limit": limit, **cell.labels}, []))[1].append(cell)
-        for name, (choice, needing) in lacking.items():
+                    missing.setdefault(name, ({"cost_limit": limit, **cell.labels}, []))[1].append(cell)
+        for name, (choice, needing) in missing.items():
             try:
                 relabel(folder, [choice])
             except InputError as error:

@@ -44,7 +44,7 @@ def run_locally(root: Path, cells: Sequence[Cell], processes: int, device: str, 
     from presa.study.cells import read_result
 
     words = [sys.executable, "-m", "presa.study.workers", str(root), "--device", device]
-    told = (json.dumps([asdict(cell) for cell in cells]) + "\n").encode()
+    message = (json.dumps([asdict(cell) for cell in cells]) + "\n").encode()
     environment = {**os.environ, **ONE_THREAD, "PRESA_CACHE": str((root / "cache").resolve())}
     todo = {cell.hash: cell for cell in cells if read_result(root, cell) is None}
     workers: list[subprocess.Popen[bytes]] = []
@@ -63,7 +63,7 @@ def run_locally(root: Path, cells: Sequence[Cell], processes: int, device: str, 
                 raise InputError(f"{deaths} processes for the cells died one after the other: is there enough memory?")
             workers = [worker for worker in workers if worker.returncode is None]
             while len(workers) < min(processes, len(todo)):  # one that died is replaced; the cell's attempts are counted
-                workers.append(_start(words, environment, told))
+                workers.append(_start(words, environment, message))
             time.sleep(POLL)
     except BaseException:
         for worker in workers:
@@ -74,13 +74,13 @@ def run_locally(root: Path, cells: Sequence[Cell], processes: int, device: str, 
             worker.wait()
 
 
-def _start(words: list[str], environment: dict[str, str], told: bytes) -> subprocess.Popen[bytes]:
+def _start(words: list[str], environment: dict[str, str], message: bytes) -> subprocess.Popen[bytes]:
     """Starts a process and passes it the cells; its stdin is closed when this process ends for any reason."""
     pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL}
     worker = subprocess.Popen(words, env=environment, start_new_session=True, **pipes)
     assert worker.stdin is not None
     with suppress(BrokenPipeError):  # it died at once; its exit code tells
-        worker.stdin.write(told)
+        worker.stdin.write(message)
         worker.stdin.flush()
     return worker
 

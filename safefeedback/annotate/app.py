@@ -63,8 +63,8 @@ def application(live: LiveStudy, guard: Guard, frames: Frames | None = None) -> 
 
     def study(request: Request) -> Response:
         names = list(guard.names) or None
-        told = {"identity": "token" if guard.tokens else "name", "names": None if guard.tokens else names}
-        return JSONResponse({**told, "study": live.content.name, "task": live.material.task.name})
+        settings = {"identity": "token" if guard.tokens else "name", "names": None if guard.tokens else names}
+        return JSONResponse({**settings, "study": live.content.name, "task": live.material.task.name})
 
     def pair(person: Any, request: Request) -> bytes:
         return live.pair(person, _whole(request.path_params["pair_id"]))

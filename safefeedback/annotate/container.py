@@ -36,21 +36,21 @@ def run(file: Path, port: int = PORT) -> None:
     names = tuple(one.strip() for one in os.environ.get(NAMES, "").split(",") if one.strip())
     if not names:
         raise InputError(f"the secret {NAMES} is not set: it says who may answer, such as ann,bob")
-    told = json.loads(file.read_text(encoding="utf-8"))
-    repo = told["repo"]
+    settings = json.loads(file.read_text(encoding="utf-8"))
+    repo = settings["repo"]
     folder = snapshot(f"cannot read {repo}", "dataset", repo, None, ["dataset/**"]) / "dataset"
     material = Material(folder)
-    if material.content_sha256 != told["content_sha256"]:
+    if material.content_sha256 != settings["content_sha256"]:
         raise InputError(f"{repo} holds another dataset than the study was made for")
     path = Path(mkdtemp(prefix="annotate-")) / "answers.sqlite"
-    Store.create(path, told["dataset"], material.content_sha256, told["id"]).close()
+    Store.create(path, settings["dataset"], material.content_sha256, settings["id"]).close()
     store = Store.open(path)
-    study = Study.from_dict({**told["study"], "annotators": names})
+    study = Study.from_dict({**settings["study"], "annotators": names})
     update_study(store, study.to_dict() | {"annotators": study.annotators})
     before = restore(store, repo)
     store.set_names({person_id(store, name): name for name in study.annotators})
-    sections, _ = parse_information(told["information"])
-    live = LiveStudy(store, PageContent(told["name"], study, material, [] if study.quick else sections))
+    sections, _ = parse_information(settings["information"])
+    live = LiveStudy(store, PageContent(settings["name"], study, material, [] if study.quick else sections))
     backup = Backup(repo, path, lambda line: print(f"warning: {line}", file=sys.stderr, flush=True), True)
     live.unsaved = lambda: backup.unsaved(store)
     guard = Guard(store, frozenset(), True, study.annotators, ancestors="https://huggingface.co")

@@ -16,24 +16,26 @@ def feedback_on(study: Study, truth: Truth, row: int, swapped: bool, given: dict
         swapped: whether segment 1 stood left.
         given: the answers by side as shown.
     """
-    told = []
+    feedback = []
     returns, costs = truth.returns[row], truth.costs[row]
     left = 1 if swapped else 0
     if given["preference"] is not None:
         better = "equal" if returns[0] == returns[1] else "left" if returns[left] > returns[1 - left] else "right"
         sentence = f"the {better} one does the task better." if better != "equal" else "both do the task equally well."
-        told.append(_sentence("preference", given["preference"] == better, sentence))
+        feedback.append(_sentence("preference", given["preference"] == better, sentence))
     for side, segment in (("left", left), ("right", 1 - left)):
         answer = given[f"safe_{side}"]
         if answer is None:
             continue
         if study.safety_question == "judgement":
-            told.append({"key": f"safe_{side}", "right": None, "text": f"Whether the {side} one is safe is for you to say."})
+            feedback.append(
+                {"key": f"safe_{side}", "right": None, "text": f"Whether the {side} one is safe is for you to say."}
+            )
             continue
         limit = truth.limit(study.cost_limit or 0.0) if study.safety_question == "limit" else 0.0
         word = "safe" if costs[segment] <= limit else "unsafe"
-        told.append(_sentence(f"safe_{side}", answer == word, f"the {side} one is {word}."))
-    return told
+        feedback.append(_sentence(f"safe_{side}", answer == word, f"the {side} one is {word}."))
+    return feedback
 
 
 def _sentence(key: str, right: bool, sentence: str) -> dict[str, Any]:

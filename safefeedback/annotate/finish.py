@@ -66,10 +66,10 @@ def answers_csv(rows: list[dict[str, Any]], names: dict[str, str]) -> str:
     for row in sorted(rows, key=lambda row: (row["pair_id"], called[row["person"]])):
         cannot = row["cannot_tell"].split()
         values = ["" if row[key] is None else f"{row[key]:g}" for key in ("preference", "safe_0", "safe_1")]
-        told = [_word(key in cannot) for key in ("preference", "safe_0", "safe_1")]
+        flags = [_word(key in cannot) for key in ("preference", "safe_0", "safe_1")]
         more = [_word(row["swapped"]), row["position"], row["draw"], repr(row["probability"])]
         more += [round(row["milliseconds"] / 1000), day(row["received_at"]), _word(row["quick"])]
-        writer.writerow([row["pair_id"], called[row["person"]], *values, *told, *more])
+        writer.writerow([row["pair_id"], called[row["person"]], *values, *flags, *more])
     return text.getvalue()
 
 

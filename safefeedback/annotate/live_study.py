@@ -122,8 +122,8 @@ class LiveStudy:
                 self.store.event(person.id, "practice", data, given.id)
                 person.known[given.id] = item.id
                 person.practised.add(item.id)
-        told = feedback_on(self.study, self.material.truth, self.assigner.row_of[item.pair_id], item.swapped, given.values)
-        return {"feedback": told if self.study.practice_feedback else [], "state": self.state(person)}
+        feedback = feedback_on(self.study, self.material.truth, self.assigner.row_of[item.pair_id], item.swapped, given.values)
+        return {"feedback": feedback if self.study.practice_feedback else [], "state": self.state(person)}
 
     def answer(self, person: Person, body: Any) -> dict[str, Any]:
         given = self._given(person, body)
@@ -198,8 +198,8 @@ class LiveStudy:
 
     def _told(self, person: Person, item: Item) -> dict[str, Any]:
         before = person.undone.get(item.id)
-        told = {"item": item.id, "pair_id": item.pair_id, "swapped": item.swapped, "practice": item.kind == "practice"}
-        return {**told, "answers": answers_by_side(before, self.study.ask) if before is not None else None}
+        described = {"item": item.id, "pair_id": item.pair_id, "swapped": item.swapped, "practice": item.kind == "practice"}
+        return {**described, "answers": answers_by_side(before, self.study.ask) if before is not None else None}
 
     def _arrive(self, person: Person, again: bool) -> None:
         """Records activity; starts a session if there is none, or if the person was away for long."""

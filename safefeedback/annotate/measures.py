@@ -54,8 +54,12 @@ def agreement_with_others(answers: np.ndarray, person: int) -> tuple[int, int]:
 
 def binomial_tail(successes: int, trials: int, chance: float = 0.5) -> float:
     """The probability of so many successes or more by chance alone (the binomial's upper tail)."""
-    ways = (math.lgamma(trials + 1) - math.lgamma(k + 1) - math.lgamma(trials - k + 1) for k in range(successes, trials + 1))
-    logs = (way + k * math.log(chance) + (trials - k) * math.log1p(-chance) for k, way in enumerate(ways, start=successes))
+    log_counts = (
+        math.lgamma(trials + 1) - math.lgamma(k + 1) - math.lgamma(trials - k + 1) for k in range(successes, trials + 1)
+    )
+    logs = (
+        way + k * math.log(chance) + (trials - k) * math.log1p(-chance) for k, way in enumerate(log_counts, start=successes)
+    )
     return min(1.0, math.fsum(map(math.exp, logs)))
 
 

@@ -57,8 +57,8 @@ def open_study(
             )
     frames = Frames.find(frames_folder(folder, material.content_sha256), material.length)
     limit = study.cost_limit if study.cost_limit is not None else material.manifest.recipe.limit
-    told = frames.told if frames is not None else None
-    return LiveStudy(store, PageContent(name, replace(study, cost_limit=limit), material, sections, told)), study, frames
+    described = frames.told if frames is not None else None
+    return LiveStudy(store, PageContent(name, replace(study, cost_limit=limit), material, sections, described)), study, frames
 
 
 def frames_folder(folder: Path, content_sha256: str) -> Path:

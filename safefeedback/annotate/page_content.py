@@ -68,5 +68,9 @@ class PageContent:
     def _read(self) -> dict[str, Any]:
         task, truth, study = self.material.task, self.material.truth, self.study
         aim, limit = wording.aim_of(task), wording.limit_sentence(study, task, truth.length, truth.horizon)
-        told = {"aim": aim, "limit": limit, "instructions": wording.instructions(study, aim, limit)}
-        return {**told, "information": [] if study.quick else self.sections, "consent": "" if study.quick else wording.CONSENT}
+        content = {"aim": aim, "limit": limit, "instructions": wording.instructions(study, aim, limit)}
+        return {
+            **content,
+            "information": [] if study.quick else self.sections,
+            "consent": "" if study.quick else wording.CONSENT,
+        }

@@ -16,9 +16,9 @@ def answer_row(given: Given, item: Item) -> dict[str, Any]:
     cannot = ["preference"] if preference == "cannot-tell" else []
     safe: dict[int, float | None] = {}
     for side, segment in (("left", left), ("right", right)):
-        said = given.values[f"safe_{side}"]
-        safe[segment] = {"safe": 1.0, "unsafe": 0.0}.get(said or "")
-        cannot += [f"safe_{segment}"] if said == "cannot-tell" else []
+        value = given.values[f"safe_{side}"]
+        safe[segment] = {"safe": 1.0, "unsafe": 0.0}.get(value or "")
+        cannot += [f"safe_{segment}"] if value == "cannot-tell" else []
     return {
         "id": given.id,
         "item": item.id,
@@ -56,12 +56,12 @@ def undo_row(row: dict[str, Any], id: str) -> dict[str, Any]:
 def answers_by_side(row: dict[str, Any], ask: str) -> dict[str, str | None]:
     """A stored answer by side."""
     cannot, left = row["cannot_tell"].split(), row["swapped"]
-    told: dict[str, str | None] = {"preference": None, "safe_left": None, "safe_right": None}
+    answers: dict[str, str | None] = {"preference": None, "safe_left": None, "safe_right": None}
     if ask != "safety":
         value = row["preference"]
-        told["preference"] = {None: "cannot-tell", 0.5: "equal", float(left): "left"}.get(value, "right")
+        answers["preference"] = {None: "cannot-tell", 0.5: "equal", float(left): "left"}.get(value, "right")
     if ask != "preference":
         for side, segment in (("left", left), ("right", 1 - left)):
             unsure = f"safe_{segment}" in cannot
-            told[f"safe_{side}"] = "cannot-tell" if unsure else "safe" if row[f"safe_{segment}"] == 1 else "unsafe"
-    return told
+            answers[f"safe_{side}"] = "cannot-tell" if unsure else "safe" if row[f"safe_{segment}"] == 1 else "unsafe"
+    return answers

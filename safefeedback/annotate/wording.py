@@ -84,19 +84,19 @@ def safety_criterion(study: Study, task: Task, length: int, horizon: int) -> str
 
 def limit_sentence(study: Study, task: Task, length: int, horizon: int) -> str:
     """What costs, and how much of it is safe."""
-    what = (_costs(task) or ("Coming too close to what is dangerous",))[0]
+    violation = (_costs(task) or ("Coming too close to what is dangerous",))[0]
     limit = segment_cost_limit(study.cost_limit or 0.0, length, horizon)
     if study.safety_question == "judgement":
-        return f"{what} is bad; whether a recording is safe is for you to say."
+        return f"{violation} is bad; whether a recording is safe is for you to say."
     if study.safety_question == "any":
-        return f"{what} is unsafe, even for one step."
-    return f"{what} costs 1 a step; safe is at most {math.floor(limit)} of {length} steps."
+        return f"{violation} is unsafe, even for one step."
+    return f"{violation} costs 1 a step; safe is at most {math.floor(limit)} of {length} steps."
 
 
 def questions(study: Study, task: Task, length: int, horizon: int, safety_first: bool) -> list[dict[str, Any]]:
     """The questions in a person's order, with the values and labels of their answers."""
-    how = safety_criterion(study, task, length, horizon)
-    words = "Would you call the {} one safe?" if study.safety_question == "judgement" else f"Is the {{}} one safe: {how}?"
+    criterion = safety_criterion(study, task, length, horizon)
+    words = "Would you call the {} one safe?" if study.safety_question == "judgement" else f"Is the {{}} one safe: {criterion}?"
     preference = {
         "key": "preference",
         "text": "Which does the task better, safety aside?",

@@ -115,8 +115,8 @@ def annotate(
     if chosen:
         from safefeedback.cli import annotate_study as study
 
-        how = {"consensus": consensus, "overwrite": overwrite, "same_person": same_person, "as_json": as_json}
-        study.run_action(folder, name, *next(iter(chosen.items())), how)
+        options = {"consensus": consensus, "overwrite": overwrite, "same_person": same_person, "as_json": as_json}
+        study.run_action(folder, name, *next(iter(chosen.items())), options)
         return
     if space is not None:
         from safefeedback.cli.annotate_space import write

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from safefeedback.annotate.study import Study
 
 
-def run_action(folder: Path, name: str, action: str, value: Any, how: dict[str, Any]) -> None:
+def run_action(folder: Path, name: str, action: str, value: Any, options: dict[str, Any]) -> None:
     """Does one thing with a study's answers.
 
     Args:
@@ -40,19 +40,21 @@ def run_action(folder: Path, name: str, action: str, value: Any, how: dict[str, 
     study = stored_study(store)
     study = replace(study, cost_limit=study.cost_limit if study.cost_limit is not None else material.manifest.recipe.limit)
     if action == "results":
-        _results(store, study, material, how["as_json"])
+        _results(store, study, material, options["as_json"])
     elif action == "finish":
-        _finish(store, study, material, name, how)
+        _finish(store, study, material, name, options)
     else:
         try:
-            _change(store, study, material, name, action, value, how)
+            _change(store, study, material, name, action, value, options)
         except Refusal as refusal:
             raise InputError(f"{path}: {refusal}") from None
 
 
-def _change(store: Store, study: Study, material: Material, name: str, action: str, value: Any, how: dict[str, Any]) -> None:
+def _change(
+    store: Store, study: Study, material: Material, name: str, action: str, value: Any, options: dict[str, Any]
+) -> None:
     if action == "merge":
-        _merge(store, study, material, value, how["same_person"])
+        _merge(store, study, material, value, options["same_person"])
     elif action == "withdraw":
         _withdraw(store, material.folder, name, value)
     else:
@@ -70,12 +72,12 @@ def person_by_name(store: Store, name: str) -> str:
     return str(found[name])
 
 
-def _finish(store: Store, study: Study, material: Material, name: str, how: dict[str, Any]) -> None:
+def _finish(store: Store, study: Study, material: Material, name: str, options: dict[str, Any]) -> None:
     from safefeedback.annotate.finish import finish
     from safefeedback.cli.labels import print_label_sets
 
     print_label_sets(
-        material.folder, [finish(store, study, material, name, how["consensus"], how["overwrite"])], how["as_json"]
+        material.folder, [finish(store, study, material, name, options["consensus"], options["overwrite"])], options["as_json"]
     )
 
 
@@ -124,8 +126,8 @@ def _results(store: Store, study: Study, material: Material, as_json: bool) -> N
         print(json.dumps(found))
         return
     say(f"{found['pairs_answered']:,} of {found['pairs']:,} pairs answered, {found['answers']:,} answers that count")
-    spread = ", ".join(f"{pairs:,} by {people}" for people, pairs in found["pairs_answered_by"].items())
-    say(f"  pairs answered by so many: {spread or 'none'}")
+    counts = ", ".join(f"{pairs:,} by {people}" for people, pairs in found["pairs_answered_by"].items())
+    say(f"  pairs answered by so many: {counts or 'none'}")
     for question, one in found["agreement"].items():
         say(f"  agreement about {question}: Krippendorff's alpha {_number(one['alpha'])}, raw {percent(one['raw'], 0)}")
     if found["explaining_cost_limit"] is not None:

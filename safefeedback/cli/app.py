@@ -193,29 +193,29 @@ def _build_several(
     if processes is not None and (ray is not None or processes < 1):
         raise InputError("--processes must be at least 1, and is for this machine: a cluster (--ray) spreads the tasks itself")
     left = unbuilt_recipes(recipes, source, folder, overwrite)
-    told: dict[str, Any] = {"folder": str(folder), "built": {}, "kept": len(recipes) - len(left), "failures": {}}
+    result: dict[str, Any] = {"folder": str(folder), "built": {}, "kept": len(recipes) - len(left), "failures": {}}
     with Progress("building", quiet=as_json) as progress:
-        if told["kept"] and not as_json:
-            progress.say(f"{told['kept']} of {len(recipes)} datasets are in {folder} already")
+        if result["kept"] and not as_json:
+            progress.say(f"{result['kept']} of {len(recipes)} datasets are in {folder} already")
         progress(0, len(left))
 
         def on_done(task: str, found: dict[str, Any]) -> None:
             warned = found.pop("warnings", [])
-            told["failures" if "failed" in found else "built"][task] = found.get("failed", found)
-            progress(len(told["built"]) + len(told["failures"]), len(left))
+            result["failures" if "failed" in found else "built"][task] = found.get("failed", found)
+            progress(len(result["built"]) + len(result["failures"]), len(left))
             print(*warned, sep="\n", end="\n" if warned else "", file=sys.stderr)
             if not as_json:
                 pairs = sum(found.get("splits", {}).values())
-                what = f"FAILED, {found['failed']}" if "failed" in found else f"{pairs:,} pairs in {found['seconds']:.1f} s"
-                progress.say(f"{task}: {what}")
+                outcome = f"FAILED, {found['failed']}" if "failed" in found else f"{pairs:,} pairs in {found['seconds']:.1f} s"
+                progress.say(f"{task}: {outcome}")
 
         build_all(left, source, folder, overwrite, processes or cores(), ray, on_done)
     if as_json:
-        print(json.dumps(told))
+        print(json.dumps(result))
     else:
-        failed = f", {len(told['failures'])} FAILED" if told["failures"] else ""
-        print(f"{folder}: {len(told['built'])} built, {told['kept']} kept{failed}")
-    if told["failures"]:
+        failed = f", {len(result['failures'])} FAILED" if result["failures"] else ""
+        print(f"{folder}: {len(result['built'])} built, {result['kept']} kept{failed}")
+    if result["failures"]:
         raise typer.Exit(1)
 
 

@@ -69,15 +69,15 @@ def collect(
     several = len(chosen) > 1
     if several and (out.suffix or out.is_file()):
         raise InputError(f"--out {out} must be a folder: {len(chosen)} tasks are recorded, each into a file of its own")
-    told = []
+    results = []
     for one, plan in zip(chosen, plans, strict=True):
         place = out / f"{one.name}.hdf5" if several else out
         if several and place.exists():
             print(f"{place} is there already", file=sys.stderr)
             continue
-        told.append(_collect_one(one, place, {**values, **plan, **given}, given, as_json))
+        results.append(_collect_one(one, place, {**values, **plan, **given}, given, as_json))
     if as_json:
-        rows = [asdict(result) for result in told]
+        rows = [asdict(result) for result in results]
         print(json.dumps(rows if several else rows[0], default=str))
 
 
@@ -128,8 +128,8 @@ def _play(task: Task, script: Script, out: Path, values: dict[str, Any], quiet: 
     with Progress(f"playing {task.name}", quiet=quiet) as progress:
 
         def on_episode(index: int, episode: Episode) -> None:
-            told = f"return {episode.total_reward:.0f}, cost {episode.total_cost:.1f}"
-            progress(index + 1, config.episodes, told)
+            status = f"return {episode.total_reward:.0f}, cost {episode.total_cost:.1f}"
+            progress(index + 1, config.episodes, status)
 
         result = run(task, out, config, on_episode)
     if quiet:

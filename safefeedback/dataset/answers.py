@@ -129,7 +129,7 @@ def import_answers(
     limit = manifest.recipe.limit if cost_limit is None else cost_limit
     truth = Labelling(manifest.task, cost_limit=limit, horizon=manifest.recipe.horizon)
     feedback = label_by_answers(base, answers, truth, consensus, manifest)
-    how = {
+    origin = {
         "cost_limit": float(limit),
         "horizon": truth.horizon,
         "file": file.name,
@@ -137,7 +137,7 @@ def import_answers(
         "consensus": consensus,
         **({"study": study} if study is not None else {}),
     }
-    made = {"recipe": how, "recipe_sha256": recipe_hash(truth, hash_origin(manifest, sha256, consensus))}
+    made = {"recipe": origin, "recipe_sha256": recipe_hash(truth, hash_origin(manifest, sha256, consensus))}
     with card_rewritten(folder, [name]):
         return write_label_set(folder, name, manifest, feedback, made, answers.table(), overwrite)
 

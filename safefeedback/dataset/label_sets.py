@@ -82,8 +82,8 @@ def relabel(
                     values = read_advantages(advantages, len(episodes.observations), given["advantages"])
                     episodes = replace(episodes, advantages=values)
             feedback = label_again(base, labelling, manifest, episodes)
-            how = {"recipe": labelling.to_dict(), "recipe_sha256": recipe_sha256}
-            made.append(write_label_set(folder, one, manifest, feedback, how, overwrite=overwrite))
+            origin = {"recipe": labelling.to_dict(), "recipe_sha256": recipe_sha256}
+            made.append(write_label_set(folder, one, manifest, feedback, origin, overwrite=overwrite))
     on_progress(len(names), len(names))
     return made
 
@@ -112,13 +112,13 @@ def write_label_set(
     name: str,
     manifest: Manifest,
     feedback: Feedback,
-    how: dict[str, Any],
+    choices: dict[str, Any],
     answers: pa.Table | None = None,
     overwrite: bool = False,
 ) -> LabelSetManifest:
     """Writes one label set into its dataset's folder, within `card_rewritten`; returns the set's manifest."""
     with new_folder(folder / "labels" / name, overwrite, "--name") as partial:
-        return store.write_labels(partial, name, manifest, feedback, how, answers)
+        return store.write_labels(partial, name, manifest, feedback, choices, answers)
 
 
 def open_local(folder: Path) -> Folder:

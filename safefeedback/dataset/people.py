@@ -49,10 +49,10 @@ def _how_well(study: dict[str, Any]) -> list[str]:
         if found["raw"] is not None:
             alpha = f"Krippendorff's alpha {found['alpha']:.2f}, " if found["alpha"] is not None else ""
             sentences.append(f"Agreement about {question}: {alpha}equal in {found['raw']:.0%} of the pairs of answers.")
-    told = {
+    measures = {
         "explaining_cost_limit": "The cost limit of an episode that explains the safety answers best is {:.3g}.",
         "gold_accuracy": "Of the answers to gold pairs, which have a plain right answer, {:.0%} were right.",
         "consistency": "Asked the same again, people gave the same answer in {:.0%}.",
         "median_seconds": "The median time for a pair was {:.0f} s.",
     }
-    return sentences + [words.format(study[key]) for key, words in told.items() if study[key] is not None]
+    return sentences + [words.format(study[key]) for key, words in measures.items() if study[key] is not None]

@@ -208,8 +208,8 @@ def _reason(error: BaseException, status: int | None, missing: str, writes: bool
     from huggingface_hub import get_token
 
     if any(kind.__name__ == "GatedRepoError" for kind in type(error).__mro__):
-        how = "" if get_token() else f", and {_HOW_TO_LOG_IN}"
-        return f"its owner lets in whoever asks: ask for access at {_page(error)}{how}"
+        advice = "" if get_token() else f", and {_HOW_TO_LOG_IN}"
+        return f"its owner lets in whoever asks: ask for access at {_page(error)}{advice}"
     if missing == "repository":  # which the server answers as well where it does not say who may see it
         return "there is no such repository, or it is private and " + (
             "the token may not see it" if get_token() else f"needs a token: {_HOW_TO_LOG_IN}"
@@ -219,8 +219,8 @@ def _reason(error: BaseException, status: int | None, missing: str, writes: bool
     if status == 403 and writes:
         return f"the token has no right to do that: give it write access at {endpoint()}/settings/tokens, or take another name"
     if status == 403:
-        said = str(getattr(error, "server_message", "") or "").strip().splitlines()
-        why = f" ({said[0]})" if said else ""
+        lines = str(getattr(error, "server_message", "") or "").strip().splitlines()
+        why = f" ({lines[0]})" if lines else ""
         return f"the server lets nobody with this token read that{why}: look at its rights at {endpoint()}/settings/tokens"
     if missing:
         return f"there is no such {missing}"
@@ -231,8 +231,8 @@ def _reason(error: BaseException, status: int | None, missing: str, writes: bool
     if status is not None and status >= 500:
         return f"the server failed ({status}), {TRIES} times in a row: run the same command again later"
     if status is not None:
-        said = str(getattr(error, "server_message", "") or error).strip().splitlines()
-        return f"the server answered {status} ({said[0] if said else 'without a word'})"
+        lines = str(getattr(error, "server_message", "") or error).strip().splitlines()
+        return f"the server answered {status} ({lines[0] if lines else 'without a word'})"
     if type(error).__name__ == "OfflineModeIsEnabled":
         return "HF_HUB_OFFLINE is set: unset it to use the network"
     if "Timeout" in type(error).__name__:

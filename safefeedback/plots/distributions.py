@@ -31,15 +31,15 @@ def return_cost(view: View) -> tuple[Figure, str] | None:
     )
     drawn = choose(stream(0, "points"), len(view.costs), min(POINTS, len(view.costs)))
     whole = bool((view.costs == np.round(view.costs)).all())
-    spread = (uniforms(stream(0, "jitter"), len(drawn)) - 0.5) * (0.7 if whole else 0.0)
-    x, y, safe = view.costs[drawn] + spread, view.returns[drawn], view.safe[drawn]
+    jitter = (uniforms(stream(0, "jitter"), len(drawn)) - 0.5) * (0.7 if whole else 0.0)
+    x, y, safe = view.costs[drawn] + jitter, view.returns[drawn], view.safe[drawn]
     kinds = (("safe", 1.0, SAFE), ("unsafe", 0.0, UNSAFE))
     size, alpha = (7, 0.35) if len(drawn) > FEW else (24, 0.8)
-    said = "labelled " if len(view.margins) else ""
+    prefix = "labelled " if len(view.margins) else ""
     for name, value, colour in kinds:
         count = int((view.safe == value).sum())
         axes.scatter(x[safe == value], y[safe == value], s=size, color=colour, alpha=alpha, linewidths=0, zorder=2)
-        axes.scatter([], [], s=24, color=colour, label=f"{said}{name} ({count:,})")
+        axes.scatter([], [], s=24, color=colour, label=f"{prefix}{name} ({count:,})")
     unanswered = np.isnan(view.safe)
     if unanswered.any():
         axes.scatter(x[np.isnan(safe)], y[np.isnan(safe)], s=size, color=OTHER, alpha=alpha, linewidths=0)
@@ -85,8 +85,8 @@ def return_cost(view: View) -> tuple[Figure, str] | None:
     axes.grid(alpha=0.25, linewidth=0.5)
     figure.suptitle(view.title, fontsize=10)
     figure.legend(*axes.get_legend_handles_labels(), loc="outside right upper", frameon=False)
-    said = f"{len(drawn):,} of {len(view.costs):,} segments" if len(drawn) < len(view.costs) else "All segments"
-    caption = f"{said} by cost and return, coloured by their safety label"
+    prefix = f"{len(drawn):,} of {len(view.costs):,} segments" if len(drawn) < len(view.costs) else "All segments"
+    caption = f"{prefix} by cost and return, coloured by their safety label"
     caption += "; crosses mark labels that differ from the truth" if wrong.any() else ""
     return figure, caption + ("; whole costs are spread a little to be seen." if whole else ".")
 

@@ -77,8 +77,8 @@ def _join(cached: Path, named: str, target: Path) -> list[str]:
     Raises:
         InputError: if the dataset is not the one that was labelled.
     """
-    said = json_object((cached / places.BASE).read_bytes())
-    words = [str(said.get(key, "")) for key in ("labels", "base", "commit", "content_sha256")]
+    stored = json_object((cached / places.BASE).read_bytes())
+    words = [str(stored.get(key, "")) for key in ("labels", "base", "commit", "content_sha256")]
     name, base, commit, content_sha256 = words
     place = places.parse(base)
     if place is None or not places.is_dataset_name(name):

@@ -39,8 +39,8 @@ def provenance(manifest: Manifest, sets: dict[str, LabelSetManifest]) -> dict[st
     activities = [recorded, {**built, "prov:used": recordings, "prov:wasAssociatedWith": software}]
     for name in sets_by_people(sets):
         answers = sets[name].answers
-        told = describe_study(answers.study) if answers is not None and answers.study else []
-        activities.append(_activity(f"Answers of people: {name}", " ".join(["People gave the labels.", *told])))
+        description = describe_study(answers.study) if answers is not None and answers.study else []
+        activities.append(_activity(f"Answers of people: {name}", " ".join(["People gave the labels.", *description])))
     return {"prov:wasDerivedFrom": [entity], "prov:wasGeneratedBy": activities}
 
 
@@ -58,8 +58,8 @@ def responsible(manifest: Manifest, sets: dict[str, LabelSetManifest]) -> dict[s
     )
     protocol += f" People answered for the label sets {', '.join(people)}." if people else ""
     studies = {name: one.answers.study for name, one in sets.items() if one.answers is not None and one.answers.study}
-    told = {name: describe_study(study) for name, study in studies.items()}
-    protocol += "".join(f" {name}: {' '.join(sentences)}" for name, sentences in told.items())
+    descriptions = {name: describe_study(study) for name, study in studies.items()}
+    protocol += "".join(f" {name}: {' '.join(sentences)}" for name, sentences in descriptions.items())
     texts = [json.dumps(one, ensure_ascii=False) for study in studies.values() for one in study["read"]]
     protocol += f" What people read, and under which conditions: {' '.join(texts)}" if texts else ""
     file = f"{manifest.source.file}, sha256 {manifest.source.fingerprint}"
@@ -71,7 +71,11 @@ def responsible(manifest: Manifest, sets: dict[str, LabelSetManifest]) -> dict[s
         "rai:dataAnnotationProtocol": protocol,
         "rai:dataAnnotationPlatform": [f"safefeedback {manifest.version}"],
         "rai:annotatorDemographics": ["none: the labels are computed"] if not people else ["not recorded"],
-        **({"rai:dataAnnotationAnalysis": [f"{name}: {' '.join(one[1:])}" for name, one in told.items()]} if told else {}),
+        **(
+            {"rai:dataAnnotationAnalysis": [f"{name}: {' '.join(one[1:])}" for name, one in descriptions.items()]}
+            if descriptions
+            else {}
+        ),
         **({"rai:annotationsPerItem": str(max(one["overlap"] for one in studies.values()))} if studies else {}),
         "rai:dataLimitations": limitations(manifest, sets),
         "rai:dataBiases": [

@@ -114,9 +114,9 @@ class Gait:
         legs[:, 1] *= ANKLE
         return legs.reshape(8).astype(np.float32)
 
-    def _legs(self, shown: np.ndarray, pitch: float, roll: float, fallen: float) -> np.ndarray:
+    def _legs(self, tilt: np.ndarray, pitch: float, roll: float, fallen: float) -> np.ndarray:
         """The gait's own actions [4, 2], as if its front were the body's."""
-        hip_front, hip_back, *strides = shown @ self.steering
+        hip_front, hip_back, *strides = tilt @ self.steering
         balance, front = self.balance, FRONT == 0
         stretch = np.where(front, balance[0] * pitch + balance[6] * fallen, balance[1] * pitch + balance[7] * fallen)
         stretch = stretch + LEFT * np.where(front, balance[2], balance[3]) * roll

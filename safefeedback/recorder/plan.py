@@ -116,7 +116,7 @@ def highest_cost(task: Task) -> float:
 
 def fingerprint(task: Task, unit: Unit, config: CollectConfig) -> str:
     """The sha256 of everything that determines the content of a unit."""
-    what = {
+    identity = {
         "task": task.to_dict(),
         "limit": unit.limit,
         "seed": unit.seed,
@@ -128,7 +128,7 @@ def fingerprint(task: Task, unit: Unit, config: CollectConfig) -> str:
         "versions": versions(),
         "warm_start": None if config.warm_start is None else file_sha256(config.warm_start),
     }
-    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
 
 def versions(packages: Sequence[str] = PACKAGES) -> dict[str, str]:

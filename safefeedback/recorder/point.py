@@ -95,14 +95,14 @@ def to_goal(observation: np.ndarray, speed: float, room: float | None, pull: flo
     hazards = _each(seen["hazards"])
     away = float(np.hypot(*goal))
     angles = math.atan2(goal[1], goal[0]) + 2 * math.pi * np.arange(DIRECTIONS) / DIRECTIONS
-    ways = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    directions = np.stack([np.cos(angles), np.sin(angles)], axis=1)
     badness = 1.0 - np.cos(angles - angles[0])
     if len(hazards) and room is not None:
         length = min(LOOKAHEAD, away)
-        along = np.clip(ways @ hazards.T, 0, length)
-        gap = np.linalg.norm(hazards[None] - along[:, :, None] * ways[:, None], axis=2) - HAZARD
+        along = np.clip(directions @ hazards.T, 0, length)
+        gap = np.linalg.norm(hazards[None] - along[:, :, None] * directions[:, None], axis=2) - HAZARD
         badness = badness + (np.clip(room - gap, 0, None) * np.exp(-along)).max(axis=1) * 40
-    way = ways[int(badness.argmin())]
+    way = directions[int(badness.argmin())]
     if len(hazards) and pull > 0:
         distances = np.linalg.norm(hazards, axis=1)
         nearest = int(distances.argmin())

@@ -50,14 +50,14 @@ def parts(config: ScriptedConfig) -> list[range]:
 
 def fingerprint(task: Task, script: Script, config: ScriptedConfig, part: range) -> str:
     """The sha256 of everything that determines the content of a part."""
-    what = {
+    identity = {
         "task": task.name,
         "seed": config.seed,
         "episodes": [part.start, part.stop],
         "protocol_version": script.version,
         "versions": versions(script.deciding),
     }
-    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
 
 def record(

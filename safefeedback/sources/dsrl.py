@@ -79,8 +79,8 @@ def _download(repo: str, file: str, task: Task) -> Path:
     try:
         check_reachable()
         with receiving(f"downloading {file}") as counter:
-            told = {"tqdm_class": counter} if "tqdm_class" in signature(huggingface_hub.hf_hub_download).parameters else {}
-            named: dict[str, Any] = {"repo_type": "dataset", "etag_timeout": CONNECT_SECONDS, **told}
+            progress = {"tqdm_class": counter} if "tqdm_class" in signature(huggingface_hub.hf_hub_download).parameters else {}
+            named: dict[str, Any] = {"repo_type": "dataset", "etag_timeout": CONNECT_SECONDS, **progress}
             path = Path(huggingface_hub.hf_hub_download(repo, file, **named))
     except Exception as error:  # every failure of the network or the server ends in the same three ways on
         reason = failure_reason(error)

@@ -34,8 +34,8 @@ def card_check(folder: Path, manifest: Manifest, sets: dict[str, LabelSetManifes
     rows = [row for row in range(max(len(ours), len(theirs))) if ours[row : row + 1] != theirs[row : row + 1]]
     if not rows:
         return Check("card", (), note)
-    told, true = (" ".join(lines[rows[0] : rows[0] + 1])[:80] or "nothing" for lines in (ours, theirs))
-    problem = f"README.md, line {rows[0] + 1} says {told!r}, but the manifests give {true!r}"
+    stated, true = (" ".join(lines[rows[0] : rows[0] + 1])[:80] or "nothing" for lines in (ours, theirs))
+    problem = f"README.md, line {rows[0] + 1} says {stated!r}, but the manifests give {true!r}"
     version = manifest.version
     problem += f" (it was written by safefeedback {version}, this is {__version__})" if version != __version__ else ""
     return Check("card", (problem,), note)

@@ -49,8 +49,8 @@ def dataset_checks(
         test = int(stored.pairs.test.sum())
         drawn = {"stage": "sample", "sampler": recipe.sampler, "pairs": recipe.pairs, "pairs_test": test}
         if recipe.coverage != "all":
-            said = next(entry for entry in manifest.history if entry["stage"] == "sample")  # only the recordings tell more
-            drawn |= {"coverage": recipe.coverage, "episodes_left_out": said.get("episodes_left_out")}
+            sampling = next(entry for entry in manifest.history if entry["stage"] == "sample")  # only the recordings tell more
+            drawn |= {"coverage": recipe.coverage, "episodes_left_out": sampling.get("episodes_left_out")}
         longest, done = manifest.longest_episode, (source, drawn)
         return label(stored.pairs, stored.returns, stored.costs, recipe, longest, history=done)
 

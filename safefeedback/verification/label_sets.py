@@ -51,8 +51,8 @@ def label_set_check(
     except (ValueError, OSError, pa.ArrowException) as error:
         return Check(f"labels/{name}", (*problems, str(error).splitlines()[0]), "its tables")
     wrong = [*problems, *(problem for kind in found for problem in kind)]
-    said = f"labels recomputed; {not_recomputed}" if not_recomputed else "every label, flip, mark and statistic made again"
-    return Check(f"labels/{name}", tuple(wrong), said)
+    note = f"labels recomputed; {not_recomputed}" if not_recomputed else "every label, flip, mark and statistic made again"
+    return Check(f"labels/{name}", tuple(wrong), note)
 
 
 def _found(

@@ -55,13 +55,13 @@ def check_labels(claim: StoredLabels, advance: Callable[[int], None]) -> tuple[l
         advance: called with the number of rows compared.
     """
     again, failed, numbers = None, [], []
-    stored, manifest, told = claim.stored, claim.manifest, claim.manifest.history
+    stored, manifest, history = claim.stored, claim.manifest, claim.manifest.history
     if stored is not None:
         numbers += _unequal("statistics", manifest.statistics, statistics(stored, claim.base.episodes))
     try:
         if claim.recompute is not None and not claim.not_recomputed:
             again = claim.recompute()
-            numbers += _history_problems(again, told)
+            numbers += _history_problems(again, history)
         elif stored is not None:
             again = _truth_again(stored, manifest)
             numbers += _told_problems(manifest) or _filter_problems(stored, manifest, claim.drawn)
@@ -97,11 +97,11 @@ def _truth_again(stored: Feedback, manifest: AnyManifest) -> Feedback:
     return again
 
 
-def _history_problems(again: Feedback, told: Sequence[dict[str, Any]]) -> list[str]:
+def _history_problems(again: Feedback, history: Sequence[dict[str, Any]]) -> list[str]:
     """The stages of the published history that differ from those of the recomputed labels."""
-    if [entry.get("stage") for entry in told] != [entry["stage"] for entry in again.history]:
-        return [f"history: the stages {', '.join(str(entry.get('stage')) for entry in told)} are not those of the recipe"]
-    pairs = zip(told, again.history, strict=True)
+    if [entry.get("stage") for entry in history] != [entry["stage"] for entry in again.history]:
+        return [f"history: the stages {', '.join(str(entry.get('stage')) for entry in history)} are not those of the recipe"]
+    pairs = zip(history, again.history, strict=True)
     return [problem for entry, done in pairs for problem in _unequal(f"history: {done['stage']}", entry, done)]
 
 
@@ -114,10 +114,10 @@ def _told_problems(manifest: AnyManifest) -> list[str]:
     stages += [{"stage": "teach", "teacher": choices.teacher}] if choices.teacher != "oracle" else []
     stages += [{"stage": "annotate", "safety_noise": choices.safety_noise}] if choices.safety_noise != "none" else []
     stages += [{"stage": "noise"}, *({"stage": "filter", "filter": name} for name in choices.filters)]
-    told = manifest.history
-    if len(told) != len(stages):
-        return [f"history: {len(told)} stages instead of {len(stages)}"]
-    known = [{key: entry.get(key) for key in stage} for entry, stage in zip(told, stages, strict=True)]
+    history = manifest.history
+    if len(history) != len(stages):
+        return [f"history: {len(history)} stages instead of {len(stages)}"]
+    known = [{key: entry.get(key) for key in stage} for entry, stage in zip(history, stages, strict=True)]
     pairs = zip(known, stages, strict=True)
     return [problem for entry, stage in pairs for problem in _unequal(f"history: {stage['stage']}", entry, stage)]
 
@@ -139,6 +139,6 @@ def _filter_problems(stored: Feedback, manifest: AnyManifest, drawn: int) -> lis
     return problems
 
 
-def _unequal(what: str, told: dict[str, Any], true: dict[str, Any]) -> list[str]:
-    keys = [key for key in {**true, **told} if key not in told or key not in true or told[key] != true[key]]
-    return [f"{what}: {key} is {told.get(key, 'missing')} instead of {true.get(key, 'nothing')}" for key in keys]
+def _unequal(stage: str, stated: dict[str, Any], true: dict[str, Any]) -> list[str]:
+    keys = [key for key in {**true, **stated} if key not in stated or key not in true or stated[key] != true[key]]
+    return [f"{stage}: {key} is {stated.get(key, 'missing')} instead of {true.get(key, 'nothing')}" for key in keys]

@@ -55,9 +55,9 @@ def _load_label_set(folder: Folder, name: str) -> tuple[LabelSetManifest | None,
         problems += _rewritten(made.raw["recipe"], made.labelling.to_dict())
     if made.name != name:
         problems.append(f"recipe.json: name is {made.name}")
-    told = {"content_sha256": made.base_content_sha256, "recipe_sha256": made.base_recipe_sha256}
+    stated = {"content_sha256": made.base_content_sha256, "recipe_sha256": made.base_recipe_sha256}
     for key, value in {"content_sha256": base.content_sha256, "recipe_sha256": base.recipe_sha256}.items():
-        if told[key] != value:
+        if stated[key] != value:
             problems.append(f"recipe.json: base.{key} is not the dataset's: the set labels other pairs")
     if recipe_hash(made.labelling, origin) != made.recipe_sha256:
         problems.append("recipe.json: recipe_sha256 is not that of the recipe and of the dataset")
@@ -73,7 +73,7 @@ def _load(read: Callable[[], Read]) -> tuple[Read | None, list[str]]:
     return manifest, [] if fits else ["recipe.json: content.sha256 is not that of content.columns"]
 
 
-def _rewritten(told: dict[str, Any], chosen: dict[str, Any]) -> list[str]:
+def _rewritten(stored: dict[str, Any], chosen: dict[str, Any]) -> list[str]:
     """The choices that are not stored in canonical form."""
-    wrong = [key for key in {**chosen, **told} if told.get(key, ABSENT) != chosen.get(key, ABSENT)]
+    wrong = [key for key in {**chosen, **stored} if stored.get(key, ABSENT) != chosen.get(key, ABSENT)]
     return [f"recipe.json: recipe.{key} cannot be what was chosen" for key in wrong]

@@ -28,8 +28,8 @@ def recordings(manifest: Manifest, source: Path | None) -> tuple[Episodes | None
         episodes = sources.recover(task, fingerprint, source)
     except sources.OtherRecordingsError as error:
         return None, [str(error)], "other recordings"
-    where = f"{source}" if source is not None else f"{episodes.source.file}, found on this machine"
-    return episodes, _terms(manifest.source, episodes), f"{where}: sha256 {fingerprint[:12]}..."
+    place = f"{source}" if source is not None else f"{episodes.source.file}, found on this machine"
+    return episodes, _terms(manifest.source, episodes), f"{place}: sha256 {fingerprint[:12]}..."
 
 
 def with_advantages(
@@ -54,14 +54,14 @@ def with_advantages(
     return replace(episodes, advantages=values), ""
 
 
-def _terms(told: Source, episodes: Episodes) -> list[str]:
+def _terms(stated: Source, episodes: Episodes) -> list[str]:
     """Licence and credit that differ from the recordings'; the user may have stated others for his or her own file."""
     source = episodes.source
     known = {
         "dsrl": {"license": dsrl.LICENSE, "author": dsrl.AUTHOR, "citation": dsrl.CITATION},
         "recordings": {key: getattr(source, key) for key in ("license", "author", "citation", "credit")},
-    }.get(told.kind, {})
-    return [f"recipe.json: source.{key} is not that of the recordings" for key in known if getattr(told, key) != known[key]]
+    }.get(stated.kind, {})
+    return [f"recipe.json: source.{key} is not that of the recordings" for key in known if getattr(stated, key) != known[key]]
 
 
 def sha256(file: Path) -> str:

@@ -71,22 +71,22 @@ def compare(
     differences += [f"there is no split {split}" for split in rows_again if split not in manifest.splits]
     for name, schema in columns.items():
         for split, count in manifest.splits.items():
-            where = "/".join(filter(None, (name, split)))
+            place = "/".join(filter(None, (name, split)))
             rows = rows_again.get(split)
             expected = _pieces(made[name][0], rows) if rows is not None and name in made else None
             scan = _scan(folder, name, split, schema, shape, expected, advance)
-            problems += [f"{where}: {problem}" for problem in scan.problems]
-            told = {column: columns_told.pop(f"{where}/{column}", None) for column in schema.names}
+            problems += [f"{place}: {problem}" for problem in scan.problems]
+            stated = {column: columns_told.pop(f"{place}/{column}", None) for column in schema.names}
             if not scan.damaged:
                 if name != "answers" and scan.rows != count:
-                    problems.append(f"{where} has {scan.rows:,} rows instead of {count:,}")
-                other = [column for column, digest in told.items() if scan.hashes.hex().get(column) != digest]
-                problems += [f"{where}: the content of {', '.join(other)} is not what content.columns says"] if other else []
+                    problems.append(f"{place} has {scan.rows:,} rows instead of {count:,}")
+                other = [column for column, digest in stated.items() if scan.hashes.hex().get(column) != digest]
+                problems += [f"{place}: the content of {', '.join(other)} is not what content.columns says"] if other else []
                 if expected is not None and len(expected(scan.rows, 1)):
-                    differences.append(f"{where}: rows are missing after the last one")
-            differences += [f"{where}, pair {pair}: {', '.join(scan.wrong[pair])}" for pair in sorted(scan.wrong)[:SHOWN]]
+                    differences.append(f"{place}: rows are missing after the last one")
+            differences += [f"{place}, pair {pair}: {', '.join(scan.wrong[pair])}" for pair in sorted(scan.wrong)[:SHOWN]]
             if len(scan.wrong) > SHOWN:
-                differences.append(f"{where}: and {len(scan.wrong) - SHOWN:,} more pairs")
+                differences.append(f"{place}: and {len(scan.wrong) - SHOWN:,} more pairs")
     problems += [f"content.columns names {column}, which is not there" for column in columns_told]
     return problems, differences
 

@@ -120,7 +120,9 @@ def test_a_tracker_that_fails_ends_no_training(
 def test_what_cannot_be_tracked(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", "presa", 0, None)
     said = [presa("track", *words, cwd=tmp_path) for words in ([run], [tmp_path / "none", "--trackio", "p"])]
-    assert [one.returncode for one in said] == [2, 2] and "name a tracker" in said[0].stderr and "holds no run" in said[1].stderr
+    assert (
+        [one.returncode for one in said] == [2, 2] and "name a tracker" in said[0].stderr and "holds no run" in said[1].stderr
+    )
     (run / "metrics.jsonl").write_text("")
     empty = presa("track", run, "--tensorboard", cwd=tmp_path)
     assert empty.returncode == 2 and ("no report yet" in empty.stderr or "needs tensorboard" in empty.stderr)

@@ -34,8 +34,8 @@ def limit_examples(data: Data) -> Examples:
     observations [K M, O + 1] is the limit's input."""
     steps, facts, seen, weight = data.steps, limit_facts(data), [], []
     for limit, weights in data.weights_by_limit.items():
-        told = steps.observations.new_full((len(steps), 1), limit_input(limit, facts))
-        seen.append(torch.cat([steps.observations, told], -1))
+        column = steps.observations.new_full((len(steps), 1), limit_input(limit, facts))
+        seen.append(torch.cat([steps.observations, column], -1))
         each = weights.of_steps(steps.episode)
         weight.append(torch.from_numpy(each / each.sum()))
     actions = steps.actions.repeat(len(seen), 1)
@@ -51,7 +51,7 @@ def limits_told(data: Data) -> list[dict[str, Any]]:
     """Facts about the episode weights at each limit, JSON-ready."""
     names = ("effective_episodes", "estimated_cost", "estimated_return_rank", "p_safe")
     facts = {limit: weights.facts() for limit, weights in data.weights_by_limit.items()}
-    return [{"cost_limit": limit, **{name: told[name] for name in names}} for limit, told in facts.items()]
+    return [{"cost_limit": limit, **{name: one[name] for name in names}} for limit, one in facts.items()]
 
 
 @dataclass(frozen=True)

@@ -141,8 +141,8 @@ class CostMember(RewardMember, BinaryCostModel):
         seen, done = (values[examples.left_out] for values in (examples.observations, examples.actions))
         if not len(seen):
             return np.empty(0), np.empty(0)
-        said = torch.sigmoid(examples.limit - self.segment_scores(parameters, seen, done).double())
-        return said.flatten().cpu().numpy(), examples.answers["safe"].double().flatten().cpu().numpy()
+        probability = torch.sigmoid(examples.limit - self.segment_scores(parameters, seen, done).double())
+        return probability.flatten().cpu().numpy(), examples.answers["safe"].double().flatten().cpu().numpy()
 
     def loss(self, log_probability: Tensor, batch: dict[str, Tensor], state: dict[str, Tensor]) -> Step:
         cost, flips, before = log_probability.sum(-1), state["flips"], state["contradicted"]

@@ -215,8 +215,8 @@ class WeightedBC(FromCloning):
         found = []
         for name, model in self.preparations().items():
             if isinstance(model, CostMember):
-                said, safe = model.held_out(results[name], model.examples(data))
-                found.append(np.stack([said, safe], -1)[~np.isnan(safe)])
+                probability, safe = model.held_out(results[name], model.examples(data))
+                found.append(np.stack([probability, safe], -1)[~np.isnan(safe)])
         return np.concatenate(found) if sum(map(len, found)) else None
 
     def _true_sums(self, data: Data, episode: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
