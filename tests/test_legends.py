@@ -119,3 +119,22 @@ def test_the_figures_of_a_comparison(tmp_path: Path):
     assert len(figures) == 2
     for _, figure, _ in figures:
         check(figure)
+
+
+def test_wrong_labels_lie_below_the_right_ones_and_recordings_have_no_labels(tmp_path: Path):
+    from safefeedback.inspection.recordings import inspect_recordings
+    from safefeedback.plots.distributions import return_cost
+
+    source = write_hdf5(tmp_path / "x.hdf5", [100] * 6)
+    recipe = Recipe(find_task("BallCircle"), pairs=20, length=16, noise=0.25)
+    folder, _ = safefeedback.build_dataset(recipe, str(source), tmp_path / "data")
+    with default_style():
+        labelled = return_cost(inspect_dataset(str(folder))[1])
+        plain = return_cost(inspect_recordings(source, "BallCircle", 16)[1])
+    assert labelled is not None and plain is not None
+    drawn = {str(one.get_label()): one.get_zorder() for one in labelled[0].axes[0].collections}
+    wrong = next(order for label, order in drawn.items() if label.startswith("label is wrong"))
+    points = [one.get_zorder() for one in labelled[0].axes[0].collections if str(one.get_label()).startswith("_child")]
+    assert points and wrong < min(points)
+    words = [text.get_text() for text in plain[0].legends[0].get_texts()]
+    assert words[0].startswith("safe (") and not any("label" in word for word in words)

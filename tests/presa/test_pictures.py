@@ -40,3 +40,13 @@ def test_safe_is_said_with_what_it_may_hide() -> None:
     assert verdict({**good, "ended_early": 1.0}) == "SAFE but 100% ended early"
     assert verdict({**good, "normalized_return": 0.01}) == "SAFE but it earns less than 25% of the data's return"
     assert verdict({"safe": True, "ended_early": 0.0, "normalized_return": None}) == "SAFE"
+
+
+def test_the_datas_return_is_that_of_an_episode_at_the_segments_pace() -> None:
+    from presa.runs.evaluation import recorded_pace
+    from safefeedback.tasks import find_task
+
+    task = find_task("BallRun")  # 100 steps, reference returns 26.34 and 1327.45
+    found = recorded_pace({"segment_return": 50.0, "segment_length": 25}, task, 20)
+    low, high = task.reference_returns or (0.0, 1.0)
+    assert found == {"recorded_return": 200.0, "recorded_normalized_return": (200 - low) / (high - low)}
