@@ -75,7 +75,8 @@ def train(
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, ...")] = "auto",
     precision: Annotated[
-        str | None, typer.Option(help="Of matrix products: fp32, or bf16 where the processor has them. (default: fp32)")
+        str | None,
+        typer.Option(help="Of matrix products: fp32, bf16, or auto, which is bf16 where there are such. (default: fp32)"),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="The run's folder. (default: named after data, algorithm and seed)")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Delete a run that is in that folder first.")] = False,

@@ -24,12 +24,17 @@ PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 threshold = torch.ops.aten.threshold_backward.grad_input  # (values, by, limit): values where by > limit, else 0
 
 
+def has_bf16(device: str) -> bool:
+    """Whether the device has matrix products of bfloat16 in hardware."""
+    if device.startswith("cuda"):
+        return torch.cuda.is_bf16_supported()
+    known: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    return bool(known.get("avx512_bf16", False))
+
+
 def require_precision(precision: str, device: str) -> None:
     """Raises InputError if the device has no matrix products of that precision in hardware."""
-    if precision == "fp32":
-        return
-    known: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
-    if not (torch.cuda.is_bf16_supported() if device.startswith("cuda") else known.get("avx512_bf16", False)):
+    if precision != "fp32" and not has_bf16(device):
         raise InputError(f"precision {precision}: {device} has no matrix products of bfloat16 here; leave it at fp32")
 
 

@@ -7,11 +7,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from presa.algorithms import configure
+from presa.algorithms import configure, find_algorithm
 from presa.algorithms.base import Algorithm
 from presa.data.limits import describe_labels, load_limits
 from presa.data.pairs import Data, load_data, resolve_device
 from presa.data.trajectories import find_episodes, find_unlabelled
+from presa.networks.backprop import has_bf16
 from presa.options import check_cost_limits
 from presa.runs.card import write_card_and_plots
 from presa.runs.display import TrainingDisplay, interruption_message
@@ -62,7 +63,8 @@ def train(
         settings: of the algorithm, by name; the reference lists them.
         steps: gradient steps in all, those of `bc_steps` included.
         bc_steps: how many of them clone the recorded steps first; None for 30%.
-        precision: of matrix products, "fp32" or "bf16".
+        precision: of matrix products, "fp32" or "bf16"; "auto" takes bf16 where the device has such products, and the run's
+            configuration says which it took.
         pairs: train on the first so many pairs; None for all.
         labels: a label set of the dataset; None for the published labels.
         trajectories: recordings for algorithms that need whole trajectories; None for the dataset's own source.
@@ -95,6 +97,11 @@ def train(
         raise InputError(f"--seed must be 0 or more, not {seed}")
     if seeds is not None and seeds < 1:
         raise InputError(f"--seeds must be at least 1, not {seeds}")
+    found = resolve_device(device)
+    notes = []
+    if precision == "auto":
+        precision = "bf16" if find_algorithm(algorithm).stackable and has_bf16(found) else "fp32"
+        notes.append(f"note: --precision auto takes {precision} here")
     shortcuts = {"steps": steps, "bc_steps": bc_steps, "precision": precision, "judge_limits": judge_limits}
     given = {**(settings or {}), **{name: value for name, value in shortcuts.items() if value is not None}}
     chosen = configure(algorithm, preset, given)
@@ -102,10 +109,10 @@ def train(
     trackers = wanted(tensorboard, wandb, trackio)
     limits = None if cost_limits is None else check_cost_limits(cost_limits)
     many = seeds is not None or limits is not None
-    loaded = load_all(data, chosen, algorithm, limits, labels, pairs, resolve_device(device), trajectories, unlabelled)
+    loaded = load_all(data, chosen, algorithm, limits, labels, pairs, found, trajectories, unlabelled)
     if not quiet:
         descriptions = [describe_labels(one) for one in loaded if limits is not None]
-        notes = [*(f"note: {note}" for note in chosen.notes), *descriptions]
+        notes += [*(f"note: {note}" for note in chosen.notes), *descriptions]
         print(*notes, sep="\n", end="\n" if notes else "")
     name = f"{Path(data).resolve().name}-{algorithm.replace(':', '.')}"
     folder = Path(out or (name if many else f"{name}-seed{seed}"))
