@@ -22,7 +22,7 @@ except ImportError:  # not on Windows, where leftovers stay
 
 
 SYSTEM_FILES = (".DS_Store", "Thumbs.db", "desktop.ini")  # what operating systems leave in any folder
-ABOUT = ("README.md", "datasets.json", "croissant.json")  # what stands beside several datasets and describes them
+ABOUT = ("README.md", "datasets.json", "croissant.json")  # files that describe several datasets in one folder
 
 
 def is_system_file(name: str) -> bool:

@@ -21,7 +21,7 @@ from safefeedback.version import __version__
 
 NOTEBOOK_WIDE = 30  # characters of a bar
 NOTEBOOK_SECONDS = 0.2  # between two pictures of it
-UNBOUNDED = 10_000  # columns, where nobody says how many there are
+UNBOUNDED = 10_000  # columns, if the width is unknown
 
 
 class Progress:

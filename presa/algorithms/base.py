@@ -79,7 +79,7 @@ class Algorithm:
     input_layer: ClassVar[tuple[str, str]] = ("weight_0", "bias_0")  # which weights read the observations
     acts_with_models: ClassVar[bool] = False  # whether the policy's file holds the models trained before it
     acts_by: ClassVar[str] = "the mean of a tanh MLP"
-    notes: ClassVar[tuple[str, ...]] = ()  # what every result must say
+    notes: ClassVar[tuple[str, ...]] = ()  # notes that every result must show
     choices: ClassVar[dict[str, tuple[str, ...]]] = {"selection": ("last", "best"), "precision": ("fp32", "bf16")}
     ranges: ClassVar[dict[str, Range]] = {
         "steps": AT_LEAST_ONE,
@@ -182,7 +182,7 @@ class Algorithm:
         return gradients
 
 
-Training = Algorithm  # its name in earlier versions, which algorithms of one's own may extend
+Training = Algorithm  # its name in earlier versions, which users' algorithms may extend
 
 
 @dataclass(frozen=True)
@@ -199,7 +199,7 @@ class FromCloning(Algorithm):
     """
 
     uses_reference: ClassVar[bool] = True
-    compares_with_reference: ClassVar[bool] = True  # whether the loss is told `reference`
+    compares_with_reference: ClassVar[bool] = True  # whether the loss receives `reference`
     choices: ClassVar[dict[str, tuple[str, ...]]] = {
         **Algorithm.choices,
         "cloning": ("steps", "segments"),

@@ -88,7 +88,7 @@ def describe_labels(data: Data) -> str:
 def _suits(manifest: AnyManifest, limit: float, asked: AnyManifest) -> bool:
     """Whether labels were made for that limit and agree with the requested ones in every other choice."""
     if manifest.by_people or asked.by_people:
-        return False  # people's answers are like nobody else's
+        return False  # people's answers have no recipe to compare
     made, wanted = manifest.labelling, asked.labelling
     return made.limit == limit and replace(made, cost_limit=limit) == replace(wanted, cost_limit=limit)
 
@@ -128,7 +128,7 @@ def _relabelled(folder: Folder, labels: str | None, split: Split, name: str, seg
     rows = np.searchsorted(truth.pair_id, light.pair_id[: len(split)])
     clean = safe_by_cost(truth.costs[rows], segment_limit)
     safe = np.where(truth.safe_flipped[rows], 1 - clean, clean)
-    safe = np.where(np.isnan(light.safe[: len(split)]), np.nan, safe).astype(np.float32)  # no answer stays none
+    safe = np.where(np.isnan(light.safe[: len(split)]), np.nan, safe).astype(np.float32)  # unanswered labels stay unanswered
     there = torch.from_numpy(safe).to(split.safe.device)
     return replace(split, safe=there), int(truth.safe_flipped[rows].sum())
 

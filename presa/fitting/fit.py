@@ -224,7 +224,7 @@ class Tally:
     def __init__(self, initial: Sequence[dict[str, Tensor]] = ()) -> None:
         """`begun` are the values that `runs` returned for each run, to continue from."""
         self.names: list[str] = list(initial[0]) if initial and all(initial) else []
-        self.resumed = bool(self.names)  # in whatever order a file has them
+        self.resumed = bool(self.names)  # in any order of the file
         self.sums, self.counts = torch.empty(0), torch.empty(0)
         if self.names:
             self.sums, self.counts = torch.stack([torch.stack(list(run.values())) for run in initial]).permute(2, 1, 0)

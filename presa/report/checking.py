@@ -20,7 +20,7 @@ from safefeedback.simulators import can_simulate
 from safefeedback.tasks import Task, find_task
 from safefeedback.verification.check import Check
 
-EXACT = 1e-9  # relative, of what is computed from the same rows
+EXACT = 1e-9  # relative tolerance of numbers computed from the same rows
 RETURN_TOLERANCE = 0.02  # of the task's range of returns; processors add up differently, and an episode amplifies it
 COST_TOLERANCE = 2.0  # of one episode
 APART = 0.2  # share of the episodes that may lie further apart: of 30, two to four did between OpenBLAS's kernels

@@ -17,7 +17,7 @@ from presa.runs.records import read_config
 from presa.study.studies import Column, Level, Study
 from safefeedback.errors import InputError
 
-WIDE = 12  # characters of a name or hash that tell two of them apart
+WIDE = 12  # characters of a name or hash that distinguish two of them
 LEARNT_FROM = {  # word -> what config.json calls it
     "labels": "labels",
     "pairs": "pairs",

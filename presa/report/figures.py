@@ -84,7 +84,7 @@ def scatter(table: Table) -> NamedFigure | None:
                 axes.plot([x, x], [y, most], color=OTHER, linewidth=0.6, zorder=0)
                 axes.scatter(x, most, color=OTHER, marker="_", s=60, zorder=0)
             axes.scatter(x, y, color=SAFE if entry.safe else UNSAFE, s=22)
-            over = x <= 1 < x + 38 / wide_points  # its name would lie on the limit's line
+            over = x <= 1 < x + 38 / wide_points  # its name would overlap the limit's line
             left = (over and x * wide_points > 34) or (x > 0.7 * right and x * wide_points - 38 > wide_points)
             at, up = x * wide_points - (34 if left else 0), 2.0
             while any(abs(at - other) < 36 and abs(y * high_points + up - height) < 6.5 for other, height in taken):

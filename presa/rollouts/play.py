@@ -91,7 +91,7 @@ def main() -> None:
     """Reads {"policy", "task", "cost_limit"}, answers {} when ready; then {"seed"} and answers an episode, and so on, until the
     next policy. The environment stays where the task does."""
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # whatever a simulator or a policy prints must not mix with the answers
+    os.dup2(2, 1)  # output of a simulator or a policy must not mix with the answers
     env = policy = played = None
     try:
         from safefeedback.simulators import make

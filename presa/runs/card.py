@@ -60,7 +60,7 @@ def _rests_on(findings: dict[str, Any]) -> str:
     """A description of the episode weights behind the policy; "" if there are none."""
     if "effective_episodes" not in findings:
         return ""
-    flipped = findings.get("flipped_labels")  # older runs do not tell
+    flipped = findings.get("flipped_labels")  # older runs do not record it
     wrong = "" if flipped is None else f" About {flipped:.0%} of the safety labels seem to be wrong."
     deviation = f" +- {findings['cost_spread']:.2f} between members" if findings.get("cost_spread") is not None else ""
     return (

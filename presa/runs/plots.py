@@ -33,7 +33,7 @@ LABELS = {
     "evaluated_reward": "reward",
     "evaluated_cost": "cost (safe up to 1)",
 }
-SHARES = ("p_", "test_")  # what lies in [0, 1], whatever was reached
+SHARES = ("p_", "test_")  # axes with the range [0, 1]
 
 
 def draw_learning_curve(lines: list[dict[str, Any]], title: str, file: Path, target: float | None = None) -> bool:

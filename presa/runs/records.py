@@ -26,7 +26,7 @@ from safefeedback.values import convert_fields
 FORMAT_VERSION = 1
 RUN_KEYS = ("format_version", "algorithm", "configuration", "data")  # a config.json without them is not one of ours
 EARLIER_DEFAULTS = {"cloning": "segments"}  # what a setting that came later was before it came, where that is not its default
-MACHINE_KEYS = ("device", "versions")  # what config.json says of where it was trained
+MACHINE_KEYS = ("device", "versions")  # keys of config.json about where it was trained
 FINDINGS_FILE = "findings.json"
 FEWEST_EPISODES = 10  # effective episodes below which a policy rests on too few of them; see cards/weighted_bc.md
 OVERSATURATED = 0.5  # share of action components at the bounds up to which no run is warned about
@@ -171,7 +171,7 @@ def check_folder(folder: Path, config: dict[str, Any], overwrite: bool = False) 
         if key not in known and stage in ("configuration", "changed") and name in EARLIER_DEFAULTS:
             known[key] = EARLIER_DEFAULTS[name]
         if key not in known and stage == "configuration" and f"changed.{name}" not in wanted:
-            continue  # a setting that came later; the run has what is the default now
+            continue  # a setting of a later version; the run used its default
         if stage in MACHINE_KEYS and (folder / POLICY_FILE).is_file():
             continue  # what is finished is finished, wherever that was
         if known.get(key) != value and (chooses or not key.startswith("watching.")):

@@ -163,7 +163,7 @@ def _train_group(
     for run in _left(runs):
         try:
             started[run] = _begin(algorithm, run, first[run])
-        except InputError as error:  # of what the models say of its data
+        except InputError as error:  # of the models' predictions for its data
             run.fail(str(error))
     for run, last in _train_stage("main", algorithm, started, callbacks).items():
         run.finish(last)
@@ -200,7 +200,7 @@ def _make_references(algorithm: Algorithm, runs: Sequence[TrainingRun], callback
     entries = {run: pretraining.entry(cloning, run.data, run.seed) for run in runs}
     started: Started = {}
     hosts: dict[Path, TrainingRun] = {}
-    for run in sorted(runs, key=lambda run: last_checkpoint(run.folder) is None):  # one that has begun to clone goes on
+    for run in sorted(runs, key=lambda run: last_checkpoint(run.folder) is None):  # a run that has started cloning continues
         host = hosts.setdefault(entries[run].path, run)
         if host is run and not entries[run].has():
             examples = run.normalization(cloning.examples(run.data))

@@ -24,7 +24,7 @@ class Tracker(NamedTuple):
 def _tensorboard(run: Path, project: str) -> Tracker:
     from torch.utils.tensorboard import SummaryWriter
 
-    shutil.rmtree(run / "tensorboard", ignore_errors=True)  # an earlier process's events, which are told again
+    shutil.rmtree(run / "tensorboard", ignore_errors=True)  # an earlier process's events, which are sent again
     writer = SummaryWriter(str(run / "tensorboard"))
 
     def log(numbers: dict[str, float], step: int) -> None:

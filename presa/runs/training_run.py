@@ -62,7 +62,7 @@ class TrainingRun:
         self.config = run_config(name, algorithm, data, seed, settings)
         self.train, self.test = normalization(data.train), normalization(data.test)
         self.device = str(data.train.observations.device)
-        self.models: dict[str, Tensor] = {}  # what the policy's file holds beside the policy
+        self.models: dict[str, Tensor] = {}  # further contents of the policy's file
         self.policy_facts: dict[str, Any] = {}
         self.test_reference: Tensor | None = None
         self.lock: int | None = None  # of the folder

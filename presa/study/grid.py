@@ -161,7 +161,7 @@ def study_cells(study: Study, scope: Scope) -> list[Cell]:
         for level in levels:
             for column in columns:
                 if column.pairs is not None and column.pairs > scope.pairs:
-                    continue  # the table has a gap there, which says so
+                    continue  # the table has a gap there
                 if {**level.data, **column.data}.get("length", 64) <= task.horizon:
                     found.append(_cell(task, column, level, scope))
     if not found:

@@ -24,8 +24,8 @@ from presa.rollouts.processes import ONE_THREAD
 from presa.study.grid import Cell, OnCell
 from safefeedback.errors import InputError
 
-POLL = 0.2  # seconds between looks at what is finished
-DEATHS = 5  # of each process of ours, until none is started any more; a cell is given up after three
+POLL = 0.2  # seconds between checks for finished cells
+DEATHS = 5  # restarts of each of our processes; a cell fails after three
 
 
 def run_locally(root: Path, cells: Sequence[Cell], processes: int, device: str, on_cell: OnCell) -> None:
@@ -79,7 +79,7 @@ def _start(words: list[str], environment: dict[str, str], message: bytes) -> sub
     pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL}
     worker = subprocess.Popen(words, env=environment, start_new_session=True, **pipes)
     assert worker.stdin is not None
-    with suppress(BrokenPipeError):  # it died at once; its exit code tells
+    with suppress(BrokenPipeError):  # it died at once; its exit code gives the reason
         worker.stdin.write(message)
         worker.stdin.flush()
     return worker

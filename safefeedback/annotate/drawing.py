@@ -16,7 +16,7 @@ from safefeedback.plots.driving import REACH as LASER_REACH
 
 CURVES = 6  # observation dims drawn where nothing is known about their meaning
 BUNDLE = 3  # lasers of MetaDrive's car drawn as one, by the nearest thing that any of them sees
-PACKED_FROM = 40_000  # bytes of a pair: what would be larger is sent as float16
+PACKED_FROM = 40_000  # bytes of a pair; larger ones are sent as float16
 REACH = 3.0  # metres at which a lidar of safety-gymnasium reads 0 outside its Circle tasks
 
 

@@ -13,7 +13,7 @@ from safefeedback.annotate.store import Store
 SESSION_SECONDS = 45 * 60
 BREAK_EVERY = 50
 AWAY_SECONDS = 30 * 60  # without a sign of life: the open pairs are free for others, and the session is over
-LATEST = 20  # answers that tell how long one takes
+LATEST = 20  # number of answers for the median time
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from safefeedback.annotate.study import Study
 
 FEWEST = 8  # answers, before anything is said against a person
 ONE_SIDED = 0.9  # share of the preferences for one side
-DOUBTFUL = 0.05  # probability by chance, above which a person is not told from one who guesses
+DOUBTFUL = 0.05  # above this probability, a person's answers may be guesses
 HURRIED = 0.25  # of the others' median time
 PARTS = ((1, 25), (26, 50), (51, None))  # answers of a session
 

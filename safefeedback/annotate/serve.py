@@ -41,7 +41,7 @@ def listen(host: str, port: int | None) -> socket.socket:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             sock.bind((host, number))
-            sock.listen(128)  # who comes before the server is up waits
+            sock.listen(128)  # connections wait until the server is up
             return sock
         except (OSError, OverflowError) as error:
             sock.close()

@@ -149,7 +149,7 @@ def _serve(
     from safefeedback.dataset.label_sets import check_set_name, open_local
 
     check_set_name(folder, name, overwrite=True)
-    open_local(folder)  # before anything is made beside it
+    open_local(folder)  # before any file is made beside it
     others = host not in LOOPBACK or address is not None  # by way of a proxy or a tunnel
     with exclusive(answers_file(folder, name)):  # before anything is read or chosen
         live, study, frames = open_study(folder, name, given, open_to_others=others)
@@ -176,7 +176,7 @@ def _serve(
             _ask_when_uncertain(live)
             serve(application(live, guard, frames), sock, first if browser and not others else None)
         count = live.store.rows("SELECT count(*) AS n FROM every_answer WHERE undoes = ''")[0]["n"]
-        live.store.close()  # what is in the log goes into the file, which may be copied then
+        live.store.close()  # the log is written into the file, which can then be copied
         print(f"stopped; {count:,} answers are in {live.store.path}")
 
 

@@ -70,7 +70,7 @@ CHECKS = (
 )
 
 
-# runs what it is given, one code after another, and says in a line of JSON after each what was wrong, null for nothing
+# runs code snippets one after another, and prints a line of JSON after each: its error, or null
 _RUN = """
 import json, os, sys, traceback
 answers = os.fdopen(os.dup(1), "w")

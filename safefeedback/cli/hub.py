@@ -41,7 +41,7 @@ def publish(
     if not message.isprintable():
         raise InputError(f"--message {message!r} holds what cannot be written into the card: give plain text")
     names = dataset_names(folder)
-    for name in names:  # before what it says is used
+    for name in names:  # before its contents are used
         _verify(folder / name, as_json)
     if labels is not None and base is not None:
         release = labels_release(folder, repo, labels, base, anonymous)

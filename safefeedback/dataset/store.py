@@ -103,7 +103,7 @@ def write(
         **_write_tables(folder, feedback, tables(episodes, recipe), recipe.shape, advance),
         "not_hashed": {"safefeedback": __version__, "pyarrow": pa.__version__, "source_file": source.file},
     }
-    for split, part in by_split(feedback).items():  # not among the columns that are hashed: it says nothing new
+    for split, part in by_split(feedback).items():  # not among the hashed columns: it follows from them
         _write_split(folder / SCALARS, split, part, scalars_table, LIGHT_BYTES, recipe.shape, lambda rows: None)
     manifest = Manifest.parse(_with_files(folder, values), str(folder))
     write_text(folder / "README.md", card(manifest))

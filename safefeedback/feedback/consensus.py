@@ -37,7 +37,7 @@ def dawid_skene(votes: np.ndarray) -> np.ndarray:
     posterior = counts / counts.sum(axis=1, keepdims=True)
     for _ in range(ROUNDS):
         prior = posterior.mean(axis=0)
-        confusion = np.einsum("mt,mkc->ktc", posterior, chosen)  # what annotator k says (c) where the truth is t
+        confusion = np.einsum("mt,mkc->ktc", posterior, chosen)  # probability that annotator k answers c if the truth is t
         confusion = np.maximum(confusion / np.maximum(confusion.sum(axis=2, keepdims=True), SMALLEST), SMALLEST)
         log = np.log(np.maximum(prior, SMALLEST)) + np.einsum("mkc,ktc->mt", chosen, np.log(confusion))
         updated = np.exp(log - log.max(axis=1, keepdims=True))

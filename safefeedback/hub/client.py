@@ -19,7 +19,7 @@ from safefeedback.hub.transfer import receiving
 Result = TypeVar("Result")
 TRIES = 3
 CONNECT_SECONDS = 5.0
-SILENCE_SECONDS = 60.0  # how long the server may say nothing
+SILENCE_SECONDS = 60.0  # the longest time without data from the server
 LONGEST_WAIT = 120  # seconds, when it asks for patience
 TRANSIENT_STATUS = (408, 429, 500, 502, 503, 504)
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -114,7 +114,7 @@ def silence_client() -> None:
 
     logging.set_verbosity_error()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it tells that HF_HUB_DISABLE_PROGRESS_BARS=0 has another opinion
+        warnings.simplefilter("ignore")  # a warning if HF_HUB_DISABLE_PROGRESS_BARS=0 is set
         disable_progress_bars()
 
 
@@ -210,7 +210,7 @@ def _reason(error: BaseException, status: int | None, missing: str, writes: bool
     if any(kind.__name__ == "GatedRepoError" for kind in type(error).__mro__):
         advice = "" if get_token() else f", and {_HOW_TO_LOG_IN}"
         return f"its owner lets in whoever asks: ask for access at {_page(error)}{advice}"
-    if missing == "repository":  # which the server answers as well where it does not say who may see it
+    if missing == "repository":  # the server's answer for private repositories as well
         return "there is no such repository, or it is private and " + (
             "the token may not see it" if get_token() else f"needs a token: {_HOW_TO_LOG_IN}"
         )

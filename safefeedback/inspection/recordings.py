@@ -29,7 +29,7 @@ def task_of(file: Path) -> Task | None:
         with h5py.File(file, "r") as opened:
             stated = opened.attrs.get("task")
     except (OSError, RuntimeError, KeyError, ValueError, TypeError):
-        stated = None  # loading says what is wrong
+        stated = None  # loading reports the error
     stated = stated if isinstance(stated, str) else None
     for name, task in tasks().items():
         if stated == name or file.name == task.file or file.name.startswith(f"Safety{name}-") or file.stem == name:

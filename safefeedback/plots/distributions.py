@@ -56,7 +56,7 @@ def return_cost(view: View) -> tuple[Figure, str] | None:
             alpha=0.6,
             zorder=1,
             label=f"label is wrong ({int(wrong.sum()):,})",
-        )  # below the points, which stay to be seen
+        )  # drawn below the points, so that they remain visible
     limit = view.segment_cost_limit
     for panel in (axes, above):
         if limit is not None:

@@ -106,7 +106,7 @@ def _tracks(view: View, world: geometry.Arena) -> Figure:
 def _path(axes: Axes, place: np.ndarray, costly: np.ndarray) -> object:
     """A way [L, 2] coloured by time, with its start and its costly steps [L]; the points, for a colour bar."""
     axes.plot(place[:, 0], place[:, 1], color=OTHER, linewidth=0.6)
-    costly = costly & (np.arange(len(costly)) > 0)  # what the first observation tells of was the step before the segment
+    costly = costly & (np.arange(len(costly)) > 0)  # the first observation describes the step before the segment
     axes.scatter(place[costly, 0], place[costly, 1], color=UNSAFE, s=34, linewidths=0, zorder=2)
     points = axes.scatter(place[:, 0], place[:, 1], c=np.arange(len(place)), cmap=TIME, s=6, linewidths=0, zorder=3)
     axes.scatter(place[:1, 0], place[:1, 1], marker="D", s=30, facecolor="none", edgecolor=ACCENT, zorder=4)

@@ -20,7 +20,7 @@ from safefeedback.publish import croissant
 from safefeedback.publish.dataset import PublishedDataset, address, collect_files, json_bytes, notes_in
 from safefeedback.publish.release import Release, json_object
 
-OWN_FILES = ("README.md", "croissant.json", INDEX)  # what a fetched folder of datasets holds beside them
+OWN_FILES = ("README.md", "croissant.json", INDEX)  # further files in a fetched folder of datasets
 
 
 def dataset_names(folder: Path) -> list[str]:

@@ -128,7 +128,7 @@ class OutputPaths:
             yield self.parts
         except BaseException:
             for folder in new:
-                with suppress(OSError):  # a folder that holds something stays
+                with suppress(OSError):  # a folder that is not empty is kept
                     folder.rmdir()
             raise
 

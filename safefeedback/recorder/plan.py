@@ -25,7 +25,7 @@ DSRL_CREDIT = (
     "Learning, arXiv 2306.09303, CC BY 4.0"
 )
 MOST_UNITS = 1000
-LEARNER_VERSION = 1  # to be raised when the same settings come to give other episodes
+LEARNER_VERSION = 1  # to be raised whenever the same settings give other episodes
 PACKAGES = (
     "safefeedback",
     "numpy",

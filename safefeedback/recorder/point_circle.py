@@ -13,7 +13,7 @@ from safefeedback.tasks import Task
 
 SPEEDS = (1.4, 1.1, 0.7, 0.3)  # metres a second
 CARE = ((1.03, 0), (1.06, 0), (1.09, 0), (1.03, 30), (1.03, 90), (1.03, 150))  # bound in metres, costly steps an episode
-NOISES = (0.0, 0.4)  # standard deviation of what is added to every action
+NOISES = (0.0, 0.4)  # standard deviation of the noise added to every action
 LIMIT = 1.125  # metres; |x| above it costs
 NO_BOUND = 99.0
 

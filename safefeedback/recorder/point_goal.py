@@ -12,7 +12,7 @@ from safefeedback.tasks import Task
 
 SPEEDS = (1.3, 0.9, 0.5, 0.15)  # metres a second
 BUDGETS = (0, 12, 30, 55, 90)  # costly steps an episode
-NOISES = (0.0, 0.4)  # standard deviation of what is added to every action
+NOISES = (0.0, 0.4)  # standard deviation of the noise added to every action
 ROOM = 0.1  # metres to leave beside a hazard's edge
 PULL = 1.5  # how strongly hazards draw it as long as there is a budget left
 

@@ -15,7 +15,7 @@ from safefeedback.tasks import Task
 
 STRIDES = (2.0, 1.6, 1.0, 0.5)  # of the gait's own amplitudes
 BOUNDS = (5.9, 5.8, 5.6, 99.0)  # where to turn away from the boundaries at 6 m; at 99 nowhere
-NOISES = (0.0, 0.1, 0.3)  # standard deviation of what is added to every action
+NOISES = (0.0, 0.1, 0.3)  # standard deviation of the noise added to every action
 
 
 def units() -> list[dict[str, float]]:

@@ -65,7 +65,7 @@ def make(task: Task) -> gymnasium.Env:
     reason = can_simulate(task)
     if reason is not None:
         raise InputError(reason)
-    os.environ.setdefault("DSRL_SUPPRESS_IMPORT_ERROR", "1")  # should anything import dsrl later, it stays silent
+    os.environ.setdefault("DSRL_SUPPRESS_IMPORT_ERROR", "1")  # silences dsrl, if anything imports it later
     with quiet(), own_random_state():
         env = _simulator(task).make(task)
     _check_shapes(task, env)

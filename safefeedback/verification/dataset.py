@@ -49,7 +49,7 @@ def dataset_checks(
         test = int(stored.pairs.test.sum())
         drawn = {"stage": "sample", "sampler": recipe.sampler, "pairs": recipe.pairs, "pairs_test": test}
         if recipe.coverage != "all":
-            sampling = next(entry for entry in manifest.history if entry["stage"] == "sample")  # only the recordings tell more
+            sampling = next(entry for entry in manifest.history if entry["stage"] == "sample")  # only the recordings allow more
             drawn |= {"coverage": recipe.coverage, "episodes_left_out": sampling.get("episodes_left_out")}
         longest, done = manifest.longest_episode, (source, drawn)
         return label(stored.pairs, stored.returns, stored.costs, recipe, longest, history=done)

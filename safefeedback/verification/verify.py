@@ -46,7 +46,7 @@ def verify(
     manifest, problems = load_dataset_manifest(opened)
     checks = [Check("manifest", tuple(problems), "recipe.json: structure, recipe, hashes")]
     if manifest is None:
-        return checks  # nothing says what the rest should be
+        return checks  # the other checks need the manifest
     sets = load_label_sets(opened)
     usable = {name: made for name, (made, _) in sets.items() if made is not None}
     named: dict[str, AnyManifest] = {"": manifest}
