@@ -25,7 +25,7 @@ from presa.study.grid import Cell, OnCell
 from safefeedback.errors import InputError
 
 POLL = 0.2  # seconds between checks for finished cells
-DEATHS = 5  # restarts of each of our processes; a cell fails after three
+DEATHS = 5  # processes that may die one after the other before this call fails
 
 
 def run_locally(root: Path, cells: Sequence[Cell], processes: int, device: str, on_cell: OnCell) -> None:
