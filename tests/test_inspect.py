@@ -215,7 +215,7 @@ def test_labels_of_ones_own_and_no_oracle(folder: Path):
     truth = safefeedback.read_oracle(folder).clean_preference[1]
     assert numbers["agreement"]["preference"]["agree"] == ratio(int(truth == 0), 2)
     assert [clip.name for clip in view.clips] == [f"pair {pair_id}" for pair_id in ids]
-    for file in (folder / "oracle").iterdir():
+    for file in (folder / "oracle").glob("*.parquet"):
         file.unlink()
     result, view = inspect_dataset(folder)
     assert result["oracle"] is False

@@ -90,7 +90,7 @@ for path in sorted((folder / "pairs").iterdir()):
                 stored = np.frombuffer(batch[name].flatten().buffers()[1], np.float32)[: len(batch) * views[key].shape[1]]
                 assert np.array_equal(stored.reshape(len(batch), -1), views[key][rows[at : at + len(batch), int(side)]])
         at += len(batch)
-for path in (folder / "oracle").iterdir():
+for path in (folder / "oracle").glob("*.parquet"):
     for batch in pq.ParquetFile(path).iter_batches(1000):
         pass
 """
@@ -101,7 +101,7 @@ import numpy as np, pyarrow as pa, pyarrow.parquet as pq
 pa.set_cpu_count(1)
 folder, out, limits = Path(sys.argv[1]), Path(sys.argv[2]), [float(limit) for limit in sys.argv[3].split(",")]
 place = pq.ParquetFile(next((folder / "pairs").iterdir())).read(["pair_id", "episode_0", "episode_1", "start_0", "start_1"])
-truth = pq.ParquetFile(next((folder / "oracle").iterdir())).read()
+truth = pq.ParquetFile(next((folder / "oracle").glob("*.parquet"))).read()
 costs = [np.frombuffer(truth[f"cost_{side}"].combine_chunks().buffers()[1]) for side in (0, 1)]
 for limit in limits:
     bits = [np.packbits(cost <= limit / 5, bitorder="little") for cost in costs]
