@@ -50,7 +50,7 @@ def folder(built: Path, tmp_path: Path) -> Path:
 
 
 def rewrite(folder: Path, config: str, change) -> None:
-    for file in (folder / config).iterdir():
+    for file in (folder / config).glob("*.parquet"):
         table = pq.read_table(file)
         pq.write_table(change(table).replace_schema_metadata(table.schema.metadata), file)
 
