@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from safefeedback.dataset.card import NOTES_MARKER, PICTURES, best_pictures, pictures_in, render, stated_place
+from safefeedback.dataset.citation import SOFTWARE_CITATION
 from safefeedback.dataset.manifest import LabelSetManifest, Manifest
 from safefeedback.verification.check import Check
 from safefeedback.version import __version__
@@ -26,6 +27,8 @@ def card_check(folder: Path, manifest: Manifest, sets: dict[str, LabelSetManifes
     wanted = render(manifest, named, [name for name in shown if name in pictures], stated_place(above)).partition(NOTES_MARKER)[
         0
     ]
+    if SOFTWARE_CITATION not in above:
+        wanted = wanted.replace(f"\n\n{SOFTWARE_CITATION}", "")  # cards of earlier versions cite the paper alone
     late = [name for name in sets if name not in named] + [
         f"plots/{name}" for name in best_pictures(pictures) if name not in shown
     ]
