@@ -32,12 +32,11 @@ def main() -> None:
     for panel, what, title in zip(panels, ("normalized_return", "normalized_cost"), ("reward", "cost"), strict=True):
         for place, (name, (label, colour, marker)) in enumerate(SHOWN.items()):
             means = rows[rows.algorithm == name].groupby(["task", "seed"])[what].mean()
+            panel.scatter([], [], color=colour, marker=marker, s=16, label=label)
             for row, task in enumerate(tasks):
                 if task in means.index:
                     y = np.full(len(means[task]), row + 0.18 * (place - 1.5))
-                    panel.scatter(
-                        np.minimum(means[task], 4), y, color=colour, marker=marker, s=16, label=label if not row else ""
-                    )
+                    panel.scatter(np.minimum(means[task], 4), y, color=colour, marker=marker, s=16)
         panel.set(xlabel=f"normalised {title}", yticks=range(len(tasks)), yticklabels=tasks, ylim=(len(tasks) - 0.5, -0.5))
         panel.grid(axis="x", color="0.9")
         panel.spines[["top", "right"]].set_visible(False)
