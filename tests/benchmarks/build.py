@@ -74,7 +74,7 @@ from pathlib import Path
 import h5py, numpy as np, pyarrow as pa, pyarrow.parquet as pq
 pa.set_cpu_count(1)
 source, folder, plan, length = sys.argv[1], Path(sys.argv[2]), dict(np.load(sys.argv[3])), int(sys.argv[4])
-for path in (Path(source), *folder.glob("*/*.parquet")):
+for path in (Path(source), *folder.rglob("*.parquet")):
     with open(path, "rb") as file:
         hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else hashlib.sha256(file.read())
 with h5py.File(source) as file:
@@ -90,7 +90,7 @@ for path in sorted((folder / "pairs").iterdir()):
                 stored = np.frombuffer(batch[name].flatten().buffers()[1], np.float32)[: len(batch) * views[key].shape[1]]
                 assert np.array_equal(stored.reshape(len(batch), -1), views[key][rows[at : at + len(batch), int(side)]])
         at += len(batch)
-for path in (folder / "oracle").glob("*.parquet"):
+for path in (folder / "oracle").rglob("*.parquet"):
     for batch in pq.ParquetFile(path).iter_batches(1000):
         pass
 """
