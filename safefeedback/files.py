@@ -86,7 +86,7 @@ def new_folder(target: Path, overwrite: bool = False, option: str = "--out", fet
     target = Path(os.path.realpath(target))
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(target)
+        _remove_leftovers(target)
         check_target(target, overwrite, option, fetched, target if fetched else None)
         partial, lock = _locked_folder(target)
     except OSError as error:
@@ -96,7 +96,7 @@ def new_folder(target: Path, overwrite: bool = False, option: str = "--out", fet
         os.chmod(partial, 0o777 & ~_umask())
         _sync(partial)
         check_target(target, overwrite, option, fetched, partial if fetched else None)
-        _put(partial, target)
+        _move_into_place(partial, target)
     except OSError as error:
         if error.errno is None:
             raise
@@ -137,7 +137,7 @@ def check_target(target: Path, overwrite: bool, option: str = "--out", several: 
             raise InputError(f"{labels.parent} holds label sets, which --overwrite would delete: move {labels} away first")
 
 
-def _put(partial: Path, target: Path) -> None:
+def _move_into_place(partial: Path, target: Path) -> None:
     """Gives the new folder its name; an old one is set aside first, and put back if that fails."""
     if target.exists():
         replaced = partial.with_suffix(".replaced")
@@ -156,7 +156,7 @@ def _put(partial: Path, target: Path) -> None:
     _sync(target.parent)
 
 
-def _sweep(target: Path) -> None:
+def _remove_leftovers(target: Path) -> None:
     """Undoes what killed processes left for the same target; what is in use is locked and stays."""
     hidden = target.parent / f".{glob.escape(target.name)}.*"
     for kind in (".replaced", ".partial"):

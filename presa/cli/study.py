@@ -145,7 +145,7 @@ def study(
             results[cell.hash] = result
             progress(done, len(mine), f"study {name}")
             if not as_json:
-                progress.say(f"[{done}/{len(mine)}] {_told(cell, result)}")
+                progress.say(f"[{done}/{len(mine)}] {_cell_line(cell, result)}")
 
         todo = [cell for cell in mine if read_result(root, cell) is None]
         if ray is not None:
@@ -210,7 +210,7 @@ def _require_simulators(names: tuple[str, ...], source: str, elsewhere: bool) ->
             raise InputError(f"no recordings of {task.name} come with safefeedback: leave it out, or take --source dsrl")
 
 
-def _told(cell: Cell, result: dict[str, Any]) -> str:
+def _cell_line(cell: Cell, result: dict[str, Any]) -> str:
     if result["failures"] and not result["seconds"]:
         return f"{cell.place}: FAILED, {next(iter(result['failures'].values()))}"
     failed = f", {len(result['failures'])} of its runs FAILED" if result["failures"] else ""

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from presa.data.episode_weights import EpisodeWeights
 from presa.data.segments import arrays_sha256, load_segments
-from presa.data.steps import Steps, all_steps, joined, shown_steps
+from presa.data.steps import Steps, all_steps, join_steps, shown_steps
 from safefeedback.dataset.manifest import Manifest
 from safefeedback.dataset.reading import Folder, open_dataset
 from safefeedback.dataset.rows import Dataset
@@ -113,7 +113,7 @@ class Data:
         device, own = str(split.observations.device), more.fingerprint == self.identity["source_sha256"]
         among = np.array([e for e in range(len(more)) if not (own and e in self.held_out)], np.int64)
         others = all_steps(more.observations, more.actions, more.bounds, among, device)
-        return others if own else joined(shown(), others)
+        return others if own else join_steps(shown(), others)
 
     def with_weights(self, weights: EpisodeWeights, by_limit: dict[float, EpisodeWeights]) -> Data:
         """The same data with episode weights, at the labels' own limit and at others."""

@@ -80,7 +80,7 @@ def all_steps(observations: np.ndarray, actions: np.ndarray, bounds: np.ndarray,
     return Steps(seen, done, np.repeat(among, lengths), time, dict(zip(among.tolist(), lengths.tolist(), strict=True)))
 
 
-def joined(one: Steps, other: Steps) -> Steps:
+def join_steps(one: Steps, other: Steps) -> Steps:
     """The steps of two different recordings; the episodes of the second are numbered from the largest number of the first
     on."""
     after = int(one.episode.max()) + 1

@@ -102,7 +102,7 @@ def _evaluation(folder: Path) -> str:
     ceiling = describe_ceiling(Task.from_dict(read_config(folder)["task"]), summary["cost_limit"])
     return (
         f"{summary['episodes']} episodes in the simulator, evaluation seed {summary['evaluation_seed']}, cost limit "
-        f"{summary['cost_limit']:g}: {'**safe**' if summary['safe'] else '**unsafe**'} on average{_ended(summary)}.\n\n"
+        f"{summary['cost_limit']:g}: {'**safe**' if summary['safe'] else '**unsafe**'} on average{_endings(summary)}.\n\n"
         + _table(
             {
                 f"{name} (mean +- deviation over episodes)": f"{summary[name]:.3f} +- {summary[f'{name}_std']:.3f}"
@@ -114,7 +114,7 @@ def _evaluation(folder: Path) -> str:
     )
 
 
-def _ended(summary: dict[str, Any]) -> str:
+def _endings(summary: dict[str, Any]) -> str:
     """How episodes ended, and what the data's segments earn beside the policy; evaluations of older versions do not say."""
     if "ended_early" not in summary:
         return ""

@@ -207,7 +207,7 @@ def _make_references(algorithm: Algorithm, runs: Sequence[TrainingRun], callback
             started[run] = examples, run.start("bc", cloning, examples, starts[run])
     done: dict[Path, tuple[Parameters, list[dict[str, Any]]]] = {}
     for run, last in _train_stage("bc", cloning, started, callbacks).items():
-        lines = [_later(line, -run.offset("bc")) for line in read_metrics(run.folder) if line["stage"] == "bc"]
+        lines = [_with_steps_added(line, -run.offset("bc")) for line in read_metrics(run.folder) if line["stage"] == "bc"]
         done[entries[run].path] = last.parameters, lines
         with suppress(OSError):  # no room there: other trainings clone again
             entries[run].keep(last.parameters, lines)
@@ -217,12 +217,12 @@ def _make_references(algorithm: Algorithm, runs: Sequence[TrainingRun], callback
             continue
         parameters, lines = done.get(entry.path) or entry.get(run.device)
         before = [line for line in read_metrics(run.folder) if line["stage"] != "bc"]
-        write_metrics(run.folder, before + [_later(line, run.offset("bc")) for line in lines])
+        write_metrics(run.folder, before + [_with_steps_added(line, run.offset("bc")) for line in lines])
         run.keep("reference", parameters, "bc")
         callbacks.on_step(run.folder, run.done_at("bc", steps))
 
 
-def _later(line: dict[str, Any], steps: int) -> dict[str, Any]:
+def _with_steps_added(line: dict[str, Any], steps: int) -> dict[str, Any]:
     """A line of metrics with that many steps added."""
     return {**line, "step": line["step"] + steps}
 

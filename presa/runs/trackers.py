@@ -90,7 +90,7 @@ def tracking(run: Path, trackers: Mapping[str, str]) -> Iterator[Callable[[dict[
     def log(line: dict[str, Any]) -> None:
         for name in list(left):
             if name in started:
-                attempt(name, lambda name=name: started[name].log(*_told(line)))  # type: ignore[misc]
+                attempt(name, lambda name=name: started[name].log(*_numbers(line)))  # type: ignore[misc]
             else:
                 attempt(name, lambda name=name: started.update({name: _begin(name, run, left[name])}))  # type: ignore[misc]
 
@@ -127,11 +127,11 @@ def _begin(name: str, run: Path, project: str) -> Tracker:
     """A tracker that has received everything in the folder."""
     tracker = TRACKERS[name](run, project)
     for line in read_metrics(run):
-        tracker.log(*_told(line))
+        tracker.log(*_numbers(line))
     return tracker
 
 
-def _told(line: dict[str, Any]) -> tuple[dict[str, float], int]:
+def _numbers(line: dict[str, Any]) -> tuple[dict[str, float], int]:
     """The numbers of a line of metrics, each named after its stage, and the step."""
     numbers = {f"{line['stage']}/{name}": value for name, value in line.items() if isinstance(value, float)}
     return numbers, line["step"]

@@ -129,7 +129,7 @@ def run_cell(root: Path, cell: Cell, device: str = "auto") -> dict[str, Any] | N
         try:
             if began.count("\n") >= ATTEMPTS:
                 raise InputError(f"{ATTEMPTS} processes that worked on it died")
-            seconds, failures = _work(root, cell, folder, device)
+            seconds, failures = _train_and_evaluate(root, cell, folder, device)
         except Exception as error:
             text = "".join(traceback.format_exception(error))
             (folder / "traceback.txt").write_text(text, encoding="utf-8")
@@ -143,7 +143,7 @@ def run_cell(root: Path, cell: Cell, device: str = "auto") -> dict[str, Any] | N
         return found
 
 
-def _work(root: Path, cell: Cell, folder: Path, device: str) -> tuple[dict[str, float], dict[str, str]]:
+def _train_and_evaluate(root: Path, cell: Cell, folder: Path, device: str) -> tuple[dict[str, float], dict[str, str]]:
     """Trains and evaluates; returns seconds of both, and why runs failed."""
     algorithm = configure(cell.algorithm, cell.preset, cell.settings)
     limits = cell.trained_limits

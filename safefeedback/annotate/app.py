@@ -105,14 +105,14 @@ def application(live: LiveStudy, guard: Guard, frames: Frames | None = None) -> 
     routes += [Route(path, personal(call), methods=["GET"]) for path, call in gets.items()]
     routes += [Route(path, personal(call), methods=["POST"]) for path, call in posts.items()]
     app = Starlette(
-        routes=_together(routes),
+        routes=_one_route_each(routes),
         exception_handlers={Refusal: _on_refusal, HTTPException: _on_http, ClientDisconnect: _on_gone, Exception: _on_failure},
     )
     app.add_middleware(_WithHeaders, headers=guard.headers)
     return app
 
 
-def _together(routes: list[Route]) -> list[Route]:
+def _one_route_each(routes: list[Route]) -> list[Route]:
     """One route for each path, so that a wrong method gives another error than a wrong path."""
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:

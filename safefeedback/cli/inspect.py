@@ -39,7 +39,7 @@ def inspect(
     from safefeedback.plots import available, draw_all
     from safefeedback.terminal import say
 
-    result, view, folder = _look(source, task, labels, length, quiet=as_json)
+    result, view, folder = _inspect(source, task, labels, length, quiet=as_json)
     if not as_json:
         print_table(*(recordings_table if "file" in result else dataset_table)(result))
         for line in result.get("people", ()):
@@ -76,7 +76,7 @@ def _show_in_card(folder: Path) -> None:
         print(f"note: the card does not show the plots: {error}", file=sys.stderr)
 
 
-def _look(
+def _inspect(
     source: str, task: str | None, labels: str | None, length: int | None, quiet: bool
 ) -> tuple[dict[str, Any], View, Path]:
     """The numbers, the contents of the plots, and their default folder."""

@@ -15,7 +15,7 @@ from safefeedback.dataset.structure import SPLITS
 from safefeedback.errors import InputError
 from safefeedback.inspection import labels as count
 from safefeedback.inspection.values import Values, report, values_of
-from safefeedback.inspection.windows import around, coverage, repetition, safe_per_limit
+from safefeedback.inspection.windows import coverage, limits_around, repetition, safe_per_limit
 from safefeedback.plots.view import Clip, View
 
 CLIPS = 4
@@ -186,7 +186,9 @@ def _split_numbers(data: Dataset, truth: Oracle | None, values: Values, length: 
         "conflict": count.conflict(data.preference, data.safe, None if truth is None else truth.costs),
         "episodes": coverage(data.episode, context["in_source"]),
         "windows": repetition(data.episode, data.start, length),
-        "limits": safe_per_limit(truth.costs, length, context["horizon"], around(context["cost_limits"], context["cost_limit"]))
+        "limits": safe_per_limit(
+            truth.costs, length, context["horizon"], limits_around(context["cost_limits"], context["cost_limit"])
+        )
         if limits and truth is not None
         else None,
         **report(values),
@@ -224,7 +226,7 @@ def _view(
             observations=observations,
             preference=float(data.preference[row]),
             safe=data.safe[row],
-            flipped=np.zeros(2, bool) if truth is None else differs(data.safe[row], truth.clean_safe[row]),
+            flipped=np.zeros(2, bool) if truth is None else labels_differ(data.safe[row], truth.clean_safe[row]),
             returns=unknown if truth is None else truth.returns[row],
             costs=unknown if truth is None else truth.costs[row],
         )
@@ -256,6 +258,6 @@ def _view(
     )
 
 
-def differs(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+def labels_differ(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Where labels differ, both being answered."""
     return (one != other) & ~np.isnan(one) & ~np.isnan(other)

@@ -14,7 +14,7 @@ from safefeedback.errors import InputError
 from safefeedback.feedback.labels import safe_by_cost, segment_cost_limit, window_sum
 from safefeedback.inspection.labels import quantiles_of
 from safefeedback.inspection.values import report, values_of
-from safefeedback.inspection.windows import around, safe_per_limit
+from safefeedback.inspection.windows import limits_around, safe_per_limit
 from safefeedback.plots import geometry
 from safefeedback.plots.view import Clip, View
 from safefeedback.tasks import Task, find_task, tasks
@@ -63,7 +63,7 @@ def inspect_recordings(file: str | Path, task: str | None = None, length: int = 
     window_returns, window_costs = (window_sum(values, windows, length) for values in (episodes.rewards, episodes.costs))
     if not all(np.isfinite(sums).all() for sums in (returns, costs, window_returns, window_costs)):
         raise InputError(f"{file}: rewards or costs are so large that their sum over an episode is infinite")
-    limits = around(known.cost_limits, None)
+    limits = limits_around(known.cost_limits, None)
     steps = int(bounds[-1])
     result = {
         "file": str(file),

@@ -56,7 +56,7 @@ def repetition(episode: np.ndarray, start: np.ndarray, length: int) -> dict[str,
     }
 
 
-def around(cost_limits: Sequence[float], own: float | None) -> list[float]:
+def limits_around(cost_limits: Sequence[float], own: float | None) -> list[float]:
     """The limits to look at: the task's, half and double of the outermost, none at all, and the dataset's own."""
     limits = {0.0, cost_limits[0] / 2, *cost_limits, 2 * cost_limits[-1]}
     return sorted(limits | ({own} if own is not None else set()))

@@ -31,7 +31,7 @@ from presa.data.episode_weights import (
     standardized,
 )
 from presa.data.pairs import Data, load_data
-from presa.data.steps import all_steps, joined, shown_steps
+from presa.data.steps import all_steps, join_steps, shown_steps
 from presa.data.trajectories import find_episodes, find_unlabelled
 from presa.fitting.batches import WeightedBatches
 from presa.fitting.fit import Snapshot, fit_stack
@@ -74,7 +74,7 @@ def test_the_steps_of_whole_recordings() -> None:
     steps = all_steps(values, -values, np.array([0, 2, 5, 9]), np.array([0, 2]), "cpu")
     assert steps.observations[:, 0].tolist() == [0, 1, 5, 6, 7, 8] and steps.time.tolist() == [0, 1, 0, 1, 2, 3]
     assert steps.episode.tolist() == [0, 0, 2, 2, 2, 2] and steps.lengths == {0: 2, 2: 4}
-    both = joined(steps, steps)
+    both = join_steps(steps, steps)
     assert both.episode.tolist() == [0, 0, 2, 2, 2, 2, 3, 3, 5, 5, 5, 5] and both.lengths == {0: 2, 2: 4, 3: 2, 5: 4}
 
 
