@@ -30,10 +30,10 @@ def test_words_for_many_tasks() -> None:
 
 
 def test_a_dataset_of_each_task_as_if_built_alone(tmp_path: Path) -> None:
-    made = run_cli(*WORDS, "--task", "BallRun,PointGoal1,CarRun", "--json", cwd=tmp_path)
+    made = run_cli(*WORDS, "--task", "BallRun,PointButton1,CarRun", "--json", cwd=tmp_path)
     told = json.loads(made.stdout)
     assert made.returncode == 1 and set(told["built"]) == {"BallRun", "CarRun"} and told["kept"] == 0
-    assert "no recordings of PointGoal1" in told["failures"]["PointGoal1"]
+    assert "no recordings of PointButton1" in told["failures"]["PointButton1"]
     alone = run_cli(*WORDS[:-1], "alone", "--task", "CarRun", "--json", cwd=tmp_path)
     assert json.loads(alone.stdout)["content_sha256"] == told["built"]["CarRun"]["content_sha256"]
     for name in ("README.md", "recipe.json"):

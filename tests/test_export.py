@@ -133,8 +133,8 @@ def test_a_shipped_recording_becomes_a_file_that_dsrls_environment_reads(
     assert osrls(found, 0)[1].shape == (7,)
     again = run_cli("recordings", "--task", "BallRun", cwd=tmp_path)
     assert again.returncode == 2 and again.stderr.endswith("exists already: give another --out\n")
-    none = run_cli("recordings", "--task", "PointGoal1", cwd=tmp_path)
-    assert none.returncode == 2 and "no recordings of PointGoal1 are shipped; there are those of AntCircle" in none.stderr
+    none = run_cli("recordings", "--task", "PointButton1", cwd=tmp_path)
+    assert none.returncode == 2 and "no recordings of PointButton1 are shipped; there are those of AntCircle" in none.stderr
 
 
 def test_minari(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -225,12 +225,12 @@ def test_labels_of_ones_own_and_no_oracle(folder: Path):
 
 def test_segments_are_not_held_in_memory(tmp_path: Path):
     file = write_hdf5(tmp_path / "ball.hdf5", [200] * 20)
-    folder, _ = safefeedback.build_dataset(Recipe(BALL, pairs=5000), str(file), tmp_path / "data")
+    folder, _ = safefeedback.build_dataset(Recipe(BALL, pairs=20_000), str(file), tmp_path / "data")
     tracemalloc.start()
     inspect_dataset(folder)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 5000 * 2 * 64 * 10 * 4 / 1.5
+    assert peak < 20_000 * 2 * 64 * 10 * 4 / 1.5
 
 
 def test_recordings_are_counted_as_a_loop_does(ball_file: Path):
