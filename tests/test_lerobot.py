@@ -90,6 +90,33 @@ def test_a_lerobot_dataset_is_what_the_file_is(ball_file: Path, tmp_path: Path) 
     assert fingerprint(f"lerobot:{folder}") != episodes.source.fingerprint
 
 
+@pytest.mark.parametrize(
+    ("said", "names"),
+    [
+        ({"turn": 1, "push": 0}, ("push", "turn")),
+        ({"motors": ["push", "turn"]}, ("push", "turn")),
+        ({"motors": None}, ()),
+        ({"push": 0, "turn": [1]}, ()),
+        (7, ()),
+    ],
+)
+def test_names_in_any_form_never_stop_the_reading(ball_file: Path, tmp_path: Path, said: Any, names: tuple[str, ...]) -> None:
+    """LeRobot's datasets of gamepads number their names: {"delta_x": 0, "delta_y": 1}."""
+    info = write_lerobot(tmp_path / "ball", ball_file) / "meta" / "info.json"
+    stated = json.loads(info.read_text())
+    stated["features"]["action"] = {"names": said}
+    stated["features"]["observation.state"] = None
+    info.write_text(json.dumps(stated))
+    episodes = load(f"lerobot:{tmp_path / 'ball'},cost=next.cost", BALL)
+    assert episodes.action_names == names and episodes.observation_names == ()
+
+
+@pytest.mark.parametrize("source", ["lerobot:", "minari:", "lerobot:,cost=next.cost"])
+def test_a_source_without_a_name_is_refused(source: str) -> None:
+    with pytest.raises(InputError, match=r"names no dataset: --source (lerobot|minari):NAME"):
+        load(source, BALL)
+
+
 @pytest.mark.parametrize("style", ["list", "dict"])
 def test_inspect_says_what_the_readings_are_called(ball_file: Path, tmp_path: Path, style: str) -> None:
     """As LeRobot's info.json has it, a list of names or lists under a kind; without --task it is asked for."""

@@ -203,3 +203,25 @@ def test_a_missing_column_is_named(folder: Path):
     rewrite(folder, lambda table: table.drop_columns(["is_safe_1"]))
     with pytest.raises(InputError, match="has no column 'is_safe_1'"):
         safefeedback.read(folder)
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "message"),
+    [
+        ("preference", pa.array(["first"] * 30).dictionary_encode(), "preference holds dictionary<.*>, not numbers"),
+        ("is_safe_0", pa.array([{"safe": 1}] * 30), "is_safe_0 holds struct<safe: int64>, not numbers"),
+        ("episode_0", pa.array([0.5] * 30), "episode_0 holds double, not int64"),
+        ("actions_1", pa.array([["push"] * 32] * 30), "actions_1 holds list<.*string>, not numbers"),
+        ("actions_1", pa.nulls(30), r"the segments in actions_1 do not all have the shape \(16, 2\)"),
+    ],
+)
+def test_columns_of_another_type_are_refused(folder: Path, column: str, values: pa.Array, message: str):
+    rewrite(folder, lambda table: table.set_column(table.schema.get_field_index(column), column, values))
+    with pytest.raises(InputError, match=message):
+        safefeedback.read(folder)
+
+
+def test_a_column_of_nulls_without_a_type_is_unanswered(folder: Path):
+    """As a program writes it that never saw a value."""
+    rewrite(folder, lambda table: table.set_column(table.schema.get_field_index("preference"), "preference", pa.nulls(30)))
+    assert np.isnan(safefeedback.read(folder).preference).all()

@@ -128,19 +128,31 @@ def _columns(names: list[str], present: list[str], path: Path) -> dict[str, list
 
 def _copy(column: pa.Array, target: np.ndarray, path: Path, name: str) -> None:
     """Copies a column into `target`, a list of numbers into the trailing axes; null becomes NaN."""
-    if pa.types.is_fixed_size_list(column.type) or pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
-        values = column.flatten()
-        if column.null_count or values.null_count or len(values) != target.size or not _even(column):
+    listed = pa.types.is_fixed_size_list(column.type) or pa.types.is_list(column.type) or pa.types.is_large_list(column.type)
+    if not _fits(column.type.value_type if listed else column.type, target):
+        raise InputError(f"{path}: {name} holds {column.type}, not {'numbers' if target.dtype.kind == 'f' else target.dtype}")
+    if listed or target.ndim > 1:
+        values = column.flatten() if listed else column
+        if not listed or column.null_count or values.null_count or len(values) != target.size or not _even(column):
             raise InputError(f"{path}: the segments in {name} do not all have the shape {target.shape[1:]}")
         target[...] = numbers(values).reshape(target.shape)
     elif column.null_count and target.dtype.kind != "f":
         raise InputError(f"{path}: {name} must not be null")
+    elif column.null_count and column.null_count == len(column):  # of no type at all, where another program wrote it
+        target[...] = np.nan
     else:
         target[...] = numbers(column)
         if column.null_count:
             target[~present(column)] = np.nan
         if target.dtype.kind == "f" and np.isfinite(target).sum() != len(target) - column.null_count:
             raise InputError(f"{path}: {name} holds NaN or infinity; unanswered is null")
+
+
+def _fits(kind: pa.DataType, target: np.ndarray) -> bool:
+    """Whether numbers of a type can be copied: no text, and no fractions where whole numbers belong."""
+    if pa.types.is_floating(kind):
+        return bool(target.dtype.kind == "f")
+    return pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_null(kind)
 
 
 def _even(column: pa.Array) -> bool:

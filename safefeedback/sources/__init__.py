@@ -171,4 +171,6 @@ def _parts(source: str) -> tuple[ModuleType | None, str, str]:
     kind, _, rest = source.partition(":")
     name, _, key = rest.partition(",cost=")
     known = KINDS.get(kind)
+    if is_dataset_name(source) and not name:
+        raise InputError(f"{source} names no dataset: --source {kind}:NAME")
     return import_module(known.module) if known is not None and known.module is not None else None, name, key

@@ -112,9 +112,14 @@ def _columns(name: str, folder: Path, cost: str) -> str:
 
 
 def _names(folder: Path, column: str, count: int) -> tuple[str, ...]:
-    """What meta/info.json calls the numbers of a column: a list, or lists in a dict; nothing where it is silent."""
-    given = json.loads((folder / "meta" / "info.json").read_text(encoding="utf-8"))["features"][column].get("names")
-    found = [one for part in given.values() for one in part] if isinstance(given, dict) else given
+    """What meta/info.json calls the numbers of a column: a list, lists in a dict, or a dict that counts them; nothing where it
+    is silent."""
+    feature = json.loads((folder / "meta" / "info.json").read_text(encoding="utf-8"))["features"][column]
+    found = feature.get("names") if isinstance(feature, dict) else None
+    if isinstance(found, dict) and all(isinstance(part, list) for part in found.values()):
+        found = [one for part in found.values() for one in part]
+    elif isinstance(found, dict) and all(isinstance(place, int) for place in found.values()):
+        found = sorted(found, key=found.__getitem__)
     return tuple(map(str, found)) if isinstance(found, list) and len(found) == count else ()
 
 
