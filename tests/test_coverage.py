@@ -51,6 +51,8 @@ def test_nothing_good_and_bad_settings_are_refused():
     for text, message in (("without-best:share=2", r"share must lie in \[0, 1\]"), ("scarce-good:share=0", "between 0 and 1")):
         with pytest.raises(InputError, match=message):
             Recipe(find_task("BallCircle"), pairs=2, coverage=text)
+    with pytest.raises(InputError, match="--coverage must be a text, not 5"):
+        Recipe.from_dict({"pairs": 2, "coverage": 5}, find_task("BallCircle"))
     with pytest.raises(InputError, match="leave --coverage out"):
         Recipe(find_task("BallCircle"), pairs=2, coverage="without-best", pairs_from="0" * 64)
 

@@ -116,6 +116,7 @@ def test_the_view_from_above(folder: Path, tmp_path: Path, monkeypatch: pytest.M
     assert info["features"][lerobot.FILM]["shape"] == [SIZE, SIZE, 3] and info["video_path"].endswith(".mp4")
     for row in pq.read_table(episodes).to_pylist()[9:12]:  # the last of one film, and the first of the next
         film = out / "videos" / lerobot.FILM / "chunk-000" / f"file-{row[f'videos/{lerobot.FILM}/file_index']:03d}.mp4"
+        assert b" threads=1 " in film.read_bytes()  # x264's note of its settings: with more threads, the bytes vary
         with av.open(str(film)) as container:
             frames = {round(frame.time * lerobot.FPS): frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)}
         first = round(row[f"videos/{lerobot.FILM}/from_timestamp"] * lerobot.FPS)
@@ -153,3 +154,10 @@ def test_what_cannot_be_filmed_is_said_in_one_line(folder: Path, tmp_path: Path,
     with pytest.raises(InputError, match=r"--video: the observations of BallCircle do not tell where the body is"):
         export(folder, "lerobot", tmp_path / "out", rewards="none", video=True)
     assert not (tmp_path / "out").exists() and not (tmp_path / "x").exists()
+
+
+def test_a_folder_that_exists_is_not_written_to(folder: Path, tmp_path: Path) -> None:
+    """And `export` has no --overwrite to be advised."""
+    words = ("export", folder, "--format", "lerobot", "--rewards", "none", "--out")
+    refused = run_cli(*words, folder, cwd=tmp_path)
+    assert refused.returncode == 2 and refused.stderr.endswith("data exists already: choose another with --out\n")

@@ -45,7 +45,7 @@ def film(policy: str, task: Task, cost_limit: float, seed: int, episodes: int, f
     """Films an evaluation's first episodes, one after another.
 
     Args:
-        policy, task, cost_limit, seed: as in `presa.rollouts.evaluate.evaluate`.
+        policy, task, cost_limit, seed: as in `presa.rollouts.evaluate.roll_out`.
         episodes: how many.
         file: a .gif or .mp4.
         every: steps between frames.

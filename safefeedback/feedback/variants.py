@@ -25,6 +25,8 @@ def parse(text: str, table: Mapping[str, Any], option: str) -> Any:
     Raises:
         InputError: if there is no such variant or setting, or the value cannot be one.
     """
+    if not isinstance(text, str):  # a recipe.json may hold anything
+        raise InputError(f"{option} must be a text, not {text}")
     name, _, rest = text.strip().partition(":")
     if name not in table:
         raise InputError(f"{option} has no '{name}': choose from {', '.join(table)}")

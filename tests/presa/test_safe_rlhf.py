@@ -176,7 +176,9 @@ def test_a_run_continues_in_whatever_stage_it_was_interrupted(at: int, folder: P
 def test_every_result_says_where_cost_preferences_come_from(
     folder: Path, ball_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    monkeypatch.setattr("presa.runs.card.learning_curve", lambda *_: False)  # a picture says nothing here and takes seconds
+    monkeypatch.setattr(
+        "presa.runs.card.draw_learning_curve", lambda *_: False
+    )  # a picture says nothing here and takes seconds
     words = [f"--set={name}={','.join(map(str, v)) if isinstance(v, tuple) else v}" for name, v in SMALL.items()]
     given = ["--trajectories", ball_file, *words, "--out", tmp_path / "run"]
     with pytest.raises(SystemExit) as caught:

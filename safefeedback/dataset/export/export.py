@@ -73,6 +73,8 @@ def export(
         raise InputError(f"the format {kind} holds numbers, not text: leave --digits, --stride and --jsonl out")
     if video and not chosen.video:
         raise InputError(f"the format {kind} has no pictures: leave --video out")
+    if out.exists():
+        raise InputError(f"{out} exists already: choose another with --out")
     dataset = open_dataset(source)
     data = dataset.pairs(labels, split)
     keep = np.ones(len(data), bool)

@@ -231,6 +231,7 @@ def _film(path: Path, view: TopView, work: ExportedPairs, group: range, pixels: 
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=FPS, options={"g": "2", "crf": "28", "preset": "veryfast"})
         stream.width, stream.height, stream.pix_fmt = SIZE, SIZE, "yuv420p"
+        stream.codec_context.thread_count = 1  # with more, the bytes depend on the processor's cores, and vary
         for episode in group:
             row, side = divmod(episode, 2)
             for frame in view.frames(work.data.observations[row, side]):
