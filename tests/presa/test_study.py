@@ -169,7 +169,7 @@ def test_bad_words_are_one_line(tmp_path: Path) -> None:
         ("no cell within that", {"name": "sizes", "pairs": 50}),
         ("leave --shard", {"ray": "auto", "part": "1/2"}),
         ("--device foo cannot be used", {"device": "foo"}),
-        ("no recordings of PointGoal1", {"tasks": "BallRun,PointGoal1"}),
+        ("no recordings of PointButton1", {"tasks": "BallRun,PointButton1"}),
         ("--gpus is for a cluster", {"gpus": 0.5}),
         ("--evaluate-every must be at least 0", {"evaluate_every": -1}),
         ("--set takes ALGORITHM.NAME=VALUE with one of bc-all, .*, not 'steps=3'", {"set_": ["steps=3"]}),
