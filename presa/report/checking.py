@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from presa.report.comparison import EvaluatedRun
-from presa.report.results import deviations, member, numbers, read_results, runs_of
+from presa.report.results import deviations, member, numbers, read_results, readable, runs_of
 from presa.rollouts.evaluate import episode_seeds, normalized, play_episodes
 from presa.rollouts.policy import load
-from safefeedback.errors import InputError
 from safefeedback.simulators import can_simulate
-from safefeedback.tasks import Task, find_task
+from safefeedback.tasks import Task, tasks
 from safefeedback.verification.check import Check
 
 EXACT = 1e-9  # relative tolerance of numbers computed from the same rows
@@ -45,15 +44,13 @@ def check_results(
         InputError: if it is not a results file.
     """
     found, runs = read_results(file), runs_of(file)
-    try:
+    with readable(file):
         checks = [_policies(file, found["runs"]), _rows(runs), _numbers(found["numbers"], runs)]
-    except (KeyError, TypeError, AttributeError, IndexError, ZeroDivisionError) as error:
-        raise InputError(f"{file} is not a results file of `presa report --submit`: {error!r}") from None
-    if any(check.problems for check in checks[:2]):
-        checks.append(Check("episodes", (), "not played: what is above comes first"))
-    else:
-        checks.append(_episodes(file, found["runs"], runs, sample, seed, on_episode))
-    apart = deviations(runs)
+        if any(check.problems for check in checks[:2]):
+            checks.append(Check("episodes", (), "not played: what is above comes first"))
+        else:
+            checks.append(_episodes(file, found["runs"], runs, sample, seed, on_episode))
+        apart = deviations(runs)
     version = found.get("benchmark")
     note = f"by that of version {version} of the benchmark" if not apart else f"not the benchmark's: {'; '.join(apart[:3])}"
     return [*checks, Check("protocol", (), note + (f" and {len(apart) - 3} more" if len(apart) > 3 else ""))]
@@ -80,11 +77,9 @@ def _policies(file: Path, runs: Sequence[dict[str, Any]]) -> Check:
 
 
 def _task(run: EvaluatedRun) -> Task:
-    """The task as this package knows it; one of somebody's own as the file says."""
-    try:
-        return find_task(run.config["task"]["name"])
-    except InputError:
-        return Task.from_dict(run.config["task"])
+    """The task as this package knows it; one of somebody's own as the file says, and never from a file of that name."""
+    known = tasks().get(run.config["task"]["name"])
+    return known if known is not None else Task.from_dict(run.config["task"])
 
 
 def _rows(runs: Sequence[EvaluatedRun]) -> Check:
@@ -92,7 +87,7 @@ def _rows(runs: Sequence[EvaluatedRun]) -> Check:
     problems, count = [], 0
     for run in runs:
         task, name = _task(run), run.folder.name
-        if [row["episode"] for row in run.rows] != list(range(run.summary["episodes"])):
+        if [row["episode"] for row in run.rows] != list(range(len(run.rows))) or len(run.rows) != run.summary["episodes"]:
             problems.append(f"{name}: its rows are not the episodes 0 to {run.summary['episodes'] - 1}, each once")
         for row in run.rows:
             count += 1
@@ -137,9 +132,9 @@ def _episodes(
     skipped: dict[str, None] = {}
     for index, run in enumerate(runs):
         task = run.config["task"]["name"]
-        try:
-            why = can_simulate(find_task(task))
-        except InputError:
+        if task in tasks():
+            why = can_simulate(tasks()[task])
+        else:
             why = f"{task} is somebody's own task, whose simulator is not played here"
         if why is None:
             known += [(index, row["episode"]) for row in run.rows]
@@ -151,7 +146,7 @@ def _episodes(
     with tempfile.TemporaryDirectory() as folder:
         for index in sorted({one for one, _ in chosen}):
             run, episodes = runs[index], [episode for one, episode in chosen if one == index]
-            task, path = find_task(run.config["task"]["name"]), Path(folder) / f"{index}.safetensors"
+            task, path = tasks()[run.config["task"]["name"]], Path(folder) / f"{index}.safetensors"
             path.write_bytes(member(file, f"policies/{described[index]['policy_sha256']}.safetensors"))
             load(path)
             seeds = episode_seeds(run.summary["evaluation_seed"], len(run.rows))

@@ -13,12 +13,13 @@ import json
 import math
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from presa.files import POLICY_FILE
-from presa.report.comparison import EvaluatedRun, compare, named
+from presa.report.comparison import EvaluatedRun, compare, named, train_commands
 from presa.report.safety import safety
 from presa.report.statistics import mean, stratified_interval
 from safefeedback.dataset.benchmark import benchmark
@@ -29,7 +30,20 @@ from safefeedback.version import __version__
 FORMAT_VERSION = 1
 NAME = "results.json"
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the date of every member, so that equal results are equal bytes
-MOST = 1 << 30  # bytes of one member
+MOST = 1 << 28  # bytes of one member
+WRONG_SHAPE = (KeyError, TypeError, AttributeError, IndexError, ArithmeticError, ValueError, RuntimeError)  # what it leads to
+
+
+@contextmanager
+def readable(file: Path) -> Iterator[None]:
+    """An InputError for whatever a results file of another shape leads to: anybody may have written it."""
+    try:
+        yield
+    except InputError:
+        raise
+    except WRONG_SHAPE as error:
+        reason = f"{type(error).__name__}: {error}"[:200]
+        raise InputError(f"{file} is not a results file of `presa report --submit`: {reason}") from None
 
 
 def write_results(file: Path, judged: Sequence[EvaluatedRun]) -> None:
@@ -49,7 +63,7 @@ def write_results(file: Path, judged: Sequence[EvaluatedRun]) -> None:
         content = path.read_bytes()
         digest = hashlib.sha256(content).hexdigest()
         policies[digest] = content
-        run = {"folder": one.folder.name, "config": one.config, "policy_sha256": digest}
+        run = {"folder": one.folder.resolve().name, "config": one.config, "policy_sha256": digest}
         runs.append({**run, "summary": one.summary, "rows": list(one.rows)})
     results = {"format_version": FORMAT_VERSION, "presa": __version__, "benchmark": benchmark().version}
     text = json.dumps({**results, "runs": runs, "numbers": numbers(judged)}, indent=1, ensure_ascii=False, allow_nan=False)
@@ -67,17 +81,20 @@ def read_results(file: Path) -> dict[str, Any]:
     Raises:
         InputError: if it is not a results file.
     """
-    try:
+    with readable(file):
         found = json.loads(member(file, NAME))
         if found["format_version"] != FORMAT_VERSION:
             raise InputError(f"{file} has format {found['format_version']}, and this version of presa reads {FORMAT_VERSION}")
+        if not found["runs"]:
+            raise ValueError("it holds no run")
         for run in found["runs"]:
-            dict(run["config"]), dict(run["summary"]), str(run["policy_sha256"]), list(run["rows"])
+            dict(run["config"]["data"]), dict(run["summary"]), str(run["policy_sha256"]), list(run["rows"])
+            name = run["folder"]
+            if name in ("", "..") or Path(name).name != name or not f"{name}{run['config']['algorithm']}".isprintable():
+                raise ValueError(f"{name!r} is no name of a run's folder")
+            if not run["rows"]:
+                raise ValueError(f"{name} has no episode")
         list(found["numbers"])
-    except (ValueError, KeyError, TypeError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{file} is not a results file of `presa report --submit`: {error!r}") from None
     return found
 
 
@@ -85,21 +102,30 @@ def member(file: Path, name: str) -> bytes:
     """One member's bytes.
 
     Raises:
-        InputError: if it is not there, or is larger than any that we write.
+        InputError: if it is not there, is there twice, or is larger than any that we write.
     """
     try:
-        with zipfile.ZipFile(file) as archive:
+        with readable(file), zipfile.ZipFile(file) as archive:
+            if archive.namelist().count(name) > 1:
+                raise InputError(f"{file} holds {name} more than once")
             if archive.getinfo(name).file_size > MOST:
-                raise InputError(f"{file}: {name} is larger than {MOST >> 30} GB")
+                raise InputError(f"{file}: {name} is larger than {MOST >> 20} MB")
             return archive.read(name)
-    except (OSError, zipfile.BadZipFile, KeyError, zlib.error, EOFError) as error:
+    except (OSError, zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise InputError(f"{file} is not a results file of `presa report --submit`: {error}") from None
 
 
 def runs_of(file: Path) -> list[EvaluatedRun]:
-    """The runs of a results file; their folders are names only."""
+    """The runs of a results file; their folders are names only.
+
+    Raises:
+        InputError: if it is not a results file, or no table can be made of it.
+    """
     runs = read_results(file)["runs"]
-    return named([EvaluatedRun(file / str(run["folder"]), run["config"], tuple(run["rows"]), run["summary"]) for run in runs])
+    with readable(file):
+        found = named([EvaluatedRun(file / run["folder"], run["config"], tuple(run["rows"]), run["summary"]) for run in runs])
+        compare(found), train_commands(found)
+    return found
 
 
 def numbers(judged: Sequence[EvaluatedRun]) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import zipfile
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from feedback_cases import presa as command
 import presa
 from presa.report.checking import check_results
 from presa.report.comparison import find_evaluated
-from presa.report.results import deviations, write_results
+from presa.report.results import deviations, read_results, write_results
 from safefeedback import InputError, Recipe, build_dataset, find_task
 from safefeedback.dataset.benchmark import benchmark
 from safefeedback.simulators import can_simulate
@@ -168,6 +169,80 @@ def test_what_is_no_results_file(content: bytes | None, tmp_path: Path) -> None:
         file.write_bytes(content)
     with pytest.raises(InputError, match="is not a results file"):
         check_results(file)
+
+
+def set_at(*keys: Any) -> Callable[[dict[str, Any]], None]:
+    """A change that sets a value of the first run: keys, then the value."""
+    *place, last, value = keys
+
+    def change(found: dict[str, Any]) -> None:
+        inner: Any = found["runs"][0]
+        for key in place:
+            inner = inner[key]
+        inner[last] = value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        set_at("folder", "/etc"),
+        set_at("folder", ".."),
+        set_at("folder", "\x1b[2J"),
+        set_at("rows", []),
+        set_at("rows", [1, 2]),
+        set_at("rows", 0, "return", 10**400),
+        set_at("config", {}),
+        set_at("config", "data", [1]),
+        set_at("config", "data", "pairs", "many"),
+        set_at("config", "seed", [1]),
+        set_at("summary", "evaluation_seed", "x"),
+        lambda found: found["runs"][0].pop("folder"),
+        lambda found: found.update(runs=[]),
+    ],
+)
+def test_a_results_file_of_another_shape_is_refused(
+    change: Callable[[dict[str, Any]], Any], submitted: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match="is not a results file"):
+        check_results(changed(submitted, tmp_path / "forged.zip", change), 6)
+
+
+def test_a_policy_of_another_kind_is_refused(submitted: Path, tmp_path: Path) -> None:
+    digest = hashlib.sha256(b"no policy").hexdigest()
+    file = changed(submitted, tmp_path / "forged.zip", set_at("policy_sha256", digest))
+    with zipfile.ZipFile(file, "a") as archive:
+        archive.writestr(f"policies/{digest}.safetensors", b"no policy")
+    with pytest.raises(InputError, match="is not a results file"):
+        check_results(file, 0)
+
+
+def test_members_that_are_there_twice_or_too_deep_are_refused(submitted: Path, tmp_path: Path) -> None:
+    file = changed(submitted, tmp_path / "twice.zip", lambda found: None)
+    with zipfile.ZipFile(file, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
+        archive.writestr("results.json", "{}")
+    with pytest.raises(InputError, match="more than once"):
+        check_results(file)
+    with zipfile.ZipFile(tmp_path / "deep.zip", "w") as archive:
+        archive.writestr("results.json", "[" * 200_000 + "]" * 200_000)
+    with pytest.raises(InputError, match="is not a results file"):
+        check_results(tmp_path / "deep.zip")
+
+
+def test_a_task_named_like_a_file_is_not_read_from_it(submitted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file beside the results could name code that would be run."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.toml").write_text("this is not read")
+    file = changed(submitted, tmp_path / "forged.zip", set_at("config", "task", "name", "mine.toml"))
+    assert "policies" in failed(file, None)
+
+
+def test_the_run_of_the_working_folder_has_its_name(submitted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(submitted.parent / "runs" / "limit20-seed0")
+    write_results(tmp_path / "here.zip", find_evaluated([Path()])[0])
+    assert failed(tmp_path / "here.zip") == []
+    assert read_results(tmp_path / "here.zip")["runs"][0]["folder"] == "limit20-seed0"
 
 
 def test_what_cannot_be_submitted(submitted: Path, tmp_path: Path) -> None:
