@@ -39,7 +39,7 @@ def test_the_way_to_install_is_that_of_the_installation(
         def locate_file(self, path: object) -> Path:
             raise NotImplementedError
 
-    monkeypatch.setattr(extras, "distribution", lambda name: Ours())
+    monkeypatch.setattr("importlib.metadata.distribution", lambda name: Ours())
     assert extras.install_command("train") == command
     assert extras.install_command("sim").endswith(" (Python 3.10 or 3.11)")
     assert (
