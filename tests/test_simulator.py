@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -157,6 +159,18 @@ def test_a_mujoco_gl_that_cannot_work_is_one_line(monkeypatch) -> None:
     monkeypatch.setenv("MUJOCO_GL", "foo")
     with pytest.raises(InputError, match=r"MuJoCo cannot start with MUJOCO_GL=foo \(.*\): unset it, or set it to egl"):
         simulator.make(tasks()["PointCircle1"])
+
+
+def test_a_command_with_such_a_mujoco_gl_prints_that_line_alone(tmp_path: Path) -> None:
+    """What MuJoCo leaves behind when its import fails is no "Exception ignored" at the end."""
+    if (reason := simulator.can_simulate(tasks()["PointCircle1"])) is not None:
+        pytest.skip(reason)
+    words = ["collect", "--task", "PointCircle1", "--episodes", "1", "--out", str(tmp_path / "x.hdf5")]
+    program = [sys.executable, "-m", "safefeedback", *words]
+    ended = subprocess.run(program, env={**os.environ, "MUJOCO_GL": "foo"}, capture_output=True, text=True, timeout=240)
+    assert ended.returncode == 2 and "MuJoCo cannot start with MUJOCO_GL=foo" in ended.stderr
+    assert "Exception ignored" not in ended.stderr and "Traceback" not in ended.stderr
+    assert not list(tmp_path.iterdir())
 
 
 def test_wrong_shapes_and_unknown_ids_are_refused() -> None:

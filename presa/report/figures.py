@@ -86,14 +86,15 @@ def scatter(table: Table) -> NamedFigure | None:
             axes.scatter(x, y, color=SAFE if entry.safe else UNSAFE, s=22)
             over = x <= 1 < x + 38 / wide_points  # its name would overlap the limit's line
             left = (over and x * wide_points > 34) or (x > 0.7 * right and x * wide_points - 38 > wide_points)
-            at, up = x * wide_points - (34 if left else 0), 2.0
+            aside = 7 + (1 - x) * wide_points if over and not left else 4  # no room on its left: right of the line
+            at, up = x * wide_points + (-34 if left else aside - 4), 2.0
             while any(abs(at - other) < 36 and abs(y * high_points + up - height) < 6.5 for other, height in taken):
                 up += 0.5
             taken.append((at, y * high_points + up))
             words: Any = {"textcoords": "offset points", "ha": "right" if left else "left", "fontsize": 6}
-            if up > 4:
+            if up > 4 or aside > 4:
                 words["arrowprops"] = {"arrowstyle": "-", "linewidth": 0.4, "color": OTHER, "shrinkA": 0, "shrinkB": 0}
-            axes.annotate(task, (x, y), xytext=(-4 if left else 4, up), **words)
+            axes.annotate(task, (x, y), xytext=(-4 if left else aside, up), **words)
         axes.axvline(1, color=ACCENT, linestyle=":", linewidth=1)
         axes.set(title=table.study.columns[index].name, xlim=(-0.05 * right, right), ylim=(low - 0.1, high + 0.1))
         axes.set(xlabel="normalised cost", ylabel="normalised reward" if place % wide == 0 else "")

@@ -11,7 +11,7 @@ import pytest
 
 from presa.cli.report import report, study_facts
 from presa.files import write_json
-from presa.report.figures import sweep
+from presa.report.figures import scatter, sweep
 from presa.report.latex import to_latex
 from presa.report.markdown import to_markdown
 from presa.report.paper import PaperResult, footnotes, paper_average, paper_result
@@ -223,6 +223,26 @@ def folder_of(root: Path, rows: pa.Table, found: list[Cell]) -> None:
             write_json(
                 cell_folder(root, cell) / "result.json", {"seconds": {"training": 1.0, "evaluation": 2.0}, "failures": {}}
             )
+
+
+@pytest.mark.parametrize("cost", [0.2, 0.4, 0.6, 0.8, 0.9, 0.97, 1.0])
+@pytest.mark.parametrize("most", [1.1, 2.5, 6.0])
+def test_the_names_of_tasks_stay_off_the_line_of_the_limit(cost: float, most: float) -> None:
+    text_of = pytest.importorskip("matplotlib.text", reason="matplotlib is not installed").Text
+    found = study_cells(find_study("modules"), Scope(("BallRun", "CarRun"), "dsrl", seeds=1, cost_limits=(20.0,)))
+    rows = [row for cell in found for row in rows_of(cell, [(20.0, 0, [0.5], [cost if cell.task == "BallRun" else most])])]
+    drawn = scatter(make_table(find_study("modules"), found, pa.Table.from_pylist(rows, SCHEMA), "dsrl"))
+    assert drawn is not None
+    figure = drawn[1]
+    figure.canvas.draw()
+    names = 0
+    for axes in figure.axes:
+        assert axes.get_xlabel() == "normalised cost"
+        limit = axes.transData.transform((1, 0))[0]
+        for text in axes.texts:
+            box, names = text_of.get_window_extent(text), names + 1  # without its arrow
+            assert not box.x0 < limit < box.x1, f"{text.get_text()} lies on the limit"
+    assert names == len(found) and figure.axes[0].get_ylabel() == "normalised reward"
 
 
 def test_the_page_needs_nothing_else_and_repeats(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
