@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -94,3 +95,23 @@ def _run_here(words: list[str], cwd: Path, env: dict[str, str], program: str) ->
     return subprocess.CompletedProcess(
         [program, *words], code if isinstance(code, int) else int(code is not None), out.getvalue(), err.getvalue()
     )
+
+
+def run_on_terminal(*words: object, cwd: Path, env: dict[str, str] | None = None) -> tuple[int, str]:
+    """`python -m` with these words on a terminal, in a process of its own: its code, and all that it wrote."""
+    master, slave = pty.openpty()
+    everything = {**os.environ, **(env or {}), "TERM": "xterm"}
+    command = [sys.executable, "-m", *map(str, words)]
+    process = subprocess.Popen(command, cwd=cwd, env=everything, stdin=slave, stdout=slave, stderr=slave)
+    os.close(slave)
+    written = b""
+    while True:
+        try:
+            block = os.read(master, 65536)
+        except OSError:
+            break
+        if not block:
+            break
+        written += block
+    os.close(master)
+    return process.wait(), written.decode()

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import pty
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hub_server import Hub
+from running import run_on_terminal
 
 from safefeedback.terminal import Progress
 
@@ -21,23 +18,8 @@ CLIENTS = ("Fetching", "Downloading", "Reconstruct", "0.00B", "B/s]", "it/s", "N
 
 def on_a_terminal(*words: object, cwd: Path, env: dict[str, str]) -> tuple[int, str, list[str]]:
     """A command on a terminal of 80 columns: its code, all that it wrote, and what is to be seen in the end."""
-    master, slave = pty.openpty()
-    command = [sys.executable, "-m", *map(str, words)]
-    everything = {**os.environ, **env, "TERM": "xterm", "COLUMNS": "80"}
-    process = subprocess.Popen(command, cwd=cwd, env=everything, stdin=slave, stdout=slave, stderr=slave)
-    os.close(slave)
-    written = b""
-    while True:
-        try:
-            block = os.read(master, 65536)
-        except OSError:
-            break
-        if not block:
-            break
-        written += block
-    os.close(master)
-    text = written.decode()
-    return process.wait(), text, screen(text)
+    code, text = run_on_terminal(*words, cwd=cwd, env={**env, "COLUMNS": "80"})
+    return code, text, screen(text)
 
 
 def screen(text: str) -> list[str]:

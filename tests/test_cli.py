@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import json
 import os
-import pty
 import re
 import shlex
 import subprocess
@@ -17,6 +16,7 @@ import numpy as np
 import pytest
 from conftest import run_and_interrupt, run_cli
 from hub_server import Hub
+from running import run_on_terminal
 
 from safefeedback.cli.doctor import CHECKS, Check, doctor, examine
 from safefeedback.imports import install_command
@@ -222,33 +222,9 @@ def test_summary_tells_the_numbers_and_how_to_load(ball_file: Path, tmp_path: Pa
 
 
 def test_a_progress_bar_on_a_terminal(ball_file: Path, tmp_path: Path):
-    master, slave = pty.openpty()
-    words = [
-        sys.executable,
-        "-m",
-        "safefeedback",
-        "build",
-        "--task",
-        "BallCircle",
-        "--pairs",
-        "3000",
-        "--source",
-        str(ball_file),
-    ]
-    process = subprocess.Popen(
-        words, cwd=tmp_path, stderr=slave, stdout=subprocess.DEVNULL, env={**os.environ, "TERM": "xterm"}
-    )
-    os.close(slave)
-    shown = b""
-    while True:
-        try:
-            block = os.read(master, 4096)
-        except OSError:
-            break
-        if not block:
-            break
-        shown += block
-    assert process.wait() == 0 and b"writing" in shown and b"6000/6000" in shown
+    words = ["build", "--task", "BallCircle", "--pairs", 3000, "--source", ball_file]
+    code, shown = run_on_terminal("safefeedback", *words, cwd=tmp_path)
+    assert code == 0 and "writing" in shown and "6000/6000" in shown
 
 
 def test_task_names_are_whole_in_a_narrow_terminal(tmp_path: Path):

@@ -16,6 +16,21 @@ from safefeedback.tasks import find_task
 
 TINY = {"steps": 60, "bc_steps": 20, "batch_size": 8, "hidden": (16, 16), "warm_up_steps": 20, "learning_rate": 1e-2}
 
+TINY_WORDS = [
+    "--steps",
+    60,
+    "--bc-steps",
+    20,
+    "--set",
+    "hidden=16,16",
+    "--set",
+    "batch_size=8",
+    "--report-every",
+    20,
+    "--device",
+    "cpu",
+]
+
 
 def write_dataset(folder: Path, recordings: Path, **changes: Any) -> Path:
     """60 pairs of 8 steps over BallCircle's dims, a quarter of them held out; a segment is safe if it costs nothing."""

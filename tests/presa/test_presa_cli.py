@@ -16,23 +16,9 @@ from safefeedback.tasks import find_task
 
 pytest.importorskip("torch")
 
-from feedback_cases import presa, write_dataset
+from feedback_cases import TINY_WORDS, presa, write_dataset
 
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "rollouts"
-TINY = [
-    "--steps",
-    60,
-    "--bc-steps",
-    20,
-    "--set",
-    "hidden=16,16",
-    "--set",
-    "batch_size=8",
-    "--report-every",
-    20,
-    "--device",
-    "cpu",
-]
 
 NOBODY = ["--policy", "a:b", "--task", "BallRun"]
 
@@ -54,7 +40,7 @@ def command(*words: object, capsys: pytest.CaptureFixture) -> tuple[int, str, st
 
 def test_training_on_a_folder_imports_torch_and_nothing_else_that_is_slow(folder: Path, tmp_path: Path) -> None:
     """These imports are what a person waits for before the first step."""
-    words = [str(word) for word in ("train", folder, *TINY, "--out", tmp_path / "run")]
+    words = [str(word) for word in ("train", folder, *TINY_WORDS, "--out", tmp_path / "run")]
     code = (
         "import sys, contextlib\nfrom presa.cli import main\n"
         f"with contextlib.suppress(SystemExit): main({words!r})\nprint(*sys.modules)"
@@ -116,7 +102,7 @@ def test_from_recordings_to_a_judged_policy(tmp_path: Path) -> None:
         "data",
         "--out",
         "run",
-        *TINY,
+        *TINY_WORDS,
         "--evaluate-every",
         20,
         "--evaluate-episodes",
@@ -175,7 +161,7 @@ def test_the_algorithms_with_trajectories_and_the_same_command_again(
 def test_precision_auto_stores_what_it_took_and_a_run_resumed_elsewhere_says_so(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    words = ["train", folder, *TINY, "--out", tmp_path / "run", "--precision", "auto"]
+    words = ["train", folder, *TINY_WORDS, "--out", tmp_path / "run", "--precision", "auto"]
     for place in ("presa.runs.training.has_bf16", "presa.networks.backprop.has_bf16"):
         monkeypatch.setattr(place, lambda device: False)
     code, told, _ = command(*words, capsys=capsys)
@@ -256,7 +242,7 @@ def test_a_tracker_that_is_missing_is_one_line_and_nothing_is_begun(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     monkeypatch.setattr("safefeedback.imports.find_spec", lambda name: None if name == "tensorboard" else True)
-    code, _, error = command("train", folder, *TINY, "--tensorboard", "--out", tmp_path / "run", capsys=capsys)
+    code, _, error = command("train", folder, *TINY_WORDS, "--tensorboard", "--out", tmp_path / "run", capsys=capsys)
     assert code == 2 and "--tensorboard needs tensorboard: " in error and not (tmp_path / "run").exists()
 
 

@@ -10,26 +10,12 @@ import pytest
 from conftest import wait_for
 
 pytest.importorskip("torch")
-from feedback_cases import presa, write_dataset
+from feedback_cases import TINY_WORDS, presa, write_dataset
 from test_comparison import make_run
 
 from presa.runs.records import read_metrics
 from presa.runs.trackers import TRACKERS, track, tracking
 
-QUICK = [
-    "--steps",
-    60,
-    "--bc-steps",
-    20,
-    "--set",
-    "hidden=8,8",
-    "--set",
-    "batch_size=8",
-    "--report-every",
-    20,
-    "--device",
-    "cpu",
-]
 OFFLINE = {"WANDB_MODE": "offline", "WANDB_SILENT": "true"}
 
 
@@ -55,7 +41,7 @@ def recorded(run: Path, stage: str, name: str) -> list[tuple[int, float]]:
 
 def test_tensorboard_live_and_later(folder: Path, tmp_path: Path) -> None:
     pytest.importorskip("tensorboard", reason="the extra 'train' is not installed")
-    done = presa("train", folder, *QUICK, "--tensorboard", "--json", "--out", "run", cwd=tmp_path)
+    done = presa("train", folder, *TINY_WORDS, "--tensorboard", "--json", "--out", "run", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     json.loads(done.stdout)
     run = tmp_path / "run"
@@ -112,7 +98,7 @@ def test_a_tracker_that_fails_ends_no_training(
 
     monkeypatch.setitem(TRACKERS, "tensorboard", broken)
     pytest.importorskip("tensorboard", reason="the extra 'train' is not installed")
-    done = presa("train", folder, *QUICK, "--tensorboard", "--out", "run", cwd=tmp_path)
+    done = presa("train", folder, *TINY_WORDS, "--tensorboard", "--out", "run", cwd=tmp_path)
     assert done.returncode == 0 and (tmp_path / "run" / "policy.safetensors").is_file()
     assert done.stderr.count("warning: tensorboard: no such host") == 1
 
