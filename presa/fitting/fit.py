@@ -174,7 +174,8 @@ class _Table:
     def __init__(self, tensors: Sequence[Tensor]) -> None:
         distinct = {id(tensor): tensor for tensor in tensors}
         begins = dict(zip(distinct, itertools.accumulate(map(len, distinct.values()), initial=0), strict=False))
-        self.values = next(iter(distinct.values())) if len(distinct) == 1 else torch.cat(_filled(list(distinct.values()), 1))
+        own = list(distinct.values())  # rows may be as wide as those of the widest run, and each run has its own number of them
+        self.values = own[0] if len(own) == 1 else torch.cat(_filled(own, min(1, own[0].ndim - 1)))
         self.begin = torch.tensor([begins[id(tensor)] for tensor in tensors], device=self.values.device)[:, None]
 
     def rows(self, index: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from presa.algorithms import ALGORITHMS, configure, find_algorithm  # noqa: E402
 from presa.algorithms.base import Examples, Training  # noqa: E402
 from presa.algorithms.cloning import Cloning  # noqa: E402
 from presa.data.pairs import Data, load_data  # noqa: E402
-from presa.fitting.fit import Snapshot, fit_stack, with_reference  # noqa: E402
+from presa.fitting.fit import Snapshot, _Table, fit_stack, with_reference  # noqa: E402
 from presa.networks.mlp import initial_parameters  # noqa: E402
 from safefeedback.errors import InputError  # noqa: E402
 
@@ -95,3 +95,45 @@ def test_a_run_that_fails_harms_no_other(datas: list[Data]) -> None:
         assert not isinstance(outcome, InputError) and outcome[1] == pytest.approx(numbers)
         for key, value in alone.parameters.items():
             torch.testing.assert_close(outcome[0].parameters[key], value, atol=1e-6, rtol=0)
+
+
+def test_rows_of_runs_with_examples_of_different_number_and_width() -> None:
+    """The second run's rows follow the three of the first; only widths are filled up."""
+    one, other, index = torch.arange(3.0), torch.arange(10.0, 15.0), torch.tensor([[0, 2], [0, 4]])
+    assert _Table([one, other]).rows(index).tolist() == [[0, 2], [10, 14]]
+    wide = _Table([one[:, None], torch.stack([other, -other], -1)]).rows(index)
+    assert wide.tolist() == [[[0, 0], [2, 0]], [[10, -10], [14, -14]]]
+
+
+@pytest.mark.parametrize("name", ["trac-feedback", "cloning"])
+def test_a_run_beside_one_of_another_task_is_the_run_alone(name: str, datas: list[Data]) -> None:
+    """The first task has fewer observation and action dims, and fewer segments or steps to learn from."""
+    data = replace(datas[0], train=replace(datas[0].train, score=datas[0].train.observations.mean((-1, -2))))
+    part = {
+        name: getattr(data.train, name)[:30] for name in ("preference", "safe", "score", "episode", "start", "episode_length")
+    }
+    narrow = replace(
+        data.train, observations=data.train.observations[:30, ..., :5], actions=data.train.actions[:30, ..., :1], **part
+    )
+    both = [replace(data, train=narrow), data]
+    settings = (
+        {"steps": 43, "bc_steps": 0, "model_steps": 3, "rate_after_bc": "flat", "learning_rate": 1e-3}
+        if name != "cloning"
+        else {}
+    )
+    known = Cloning(steps=40, learning_rate=1e-3) if name == "cloning" else configure(name)
+    algorithm = replace(known, hidden=(16,), batch_size=4, **settings)  # type: ignore[arg-type]
+    examples, starts = [], []
+    for one, sizes in zip(both, ((5, 1), (8, 2)), strict=True):
+        parameters = initial_parameters(*sizes, algorithm.hidden, 0)
+        found = algorithm.examples(one)
+        examples.append(with_reference(found, parameters) if algorithm.uses_reference else found)
+        starts.append(Snapshot(0, parameters, {}, algorithm.state(found)))
+    assert len(examples[0]) < len(examples[1])
+    (outcomes,) = fit_stack(algorithm, examples, starts, (0, 1), "main", 40)
+    for run in (0, 1):
+        ((alone, numbers),) = fit(algorithm, examples[run], starts[run], run, "main", 40)
+        outcome = outcomes[run]
+        assert not isinstance(outcome, InputError) and outcome[1] == pytest.approx(numbers, rel=1e-4)
+        for key, value in alone.parameters.items():
+            torch.testing.assert_close(outcome[0].parameters[key], value, atol=1e-4, rtol=0)

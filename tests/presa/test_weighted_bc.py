@@ -295,6 +295,7 @@ def test_one_policy_knows_several_limits(data: Data, tmp_path: Path) -> None:
 
 def test_steps_stand_once_for_each_limit_with_the_weight_they_have_there(data: Data) -> None:
     algorithm = configure("weighted-bc", None, {**TINY, "judge_limits": (data.cost_limit, 3 * data.cost_limit)})
+    assert configure("weighted-bc").stacks_tasks and not algorithm.stacks_tasks
     episodes = np.unique(data.steps.episode)
     one = EpisodeWeights(episodes, *([np.ones(len(episodes))] * 2), *([np.ones((1, len(episodes)))] * 2),
                          *([np.ones(len(episodes))] * 3))  # fmt: skip

@@ -122,6 +122,11 @@ class WeightedBC(FromCloning):
         return RULES[self.weights]
 
     @property
+    def stacks_tasks(self) -> bool:  # type: ignore[override]
+        """Not with a limit as input, which comes after the observation."""
+        return not self.judge_limits
+
+    @property
     def needs_trajectories(self) -> bool:  # type: ignore[override]
         """Whether true rewards and costs are read."""
         return self.rule.truth
