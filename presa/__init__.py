@@ -27,7 +27,16 @@ def __getattr__(name: str) -> Any:
     """Imports a public name when it is first used, so that `import presa` stays light."""
     if name not in _HOMES:
         raise AttributeError(f"module 'presa' has no attribute '{name}'")
-    return getattr(import_module(_HOMES[name]), name)
+    try:
+        return getattr(import_module(_HOMES[name]), name)
+    except ImportError as error:
+        from safefeedback.imports import missing_extra
+
+        if (missing := missing_extra(error)) is None:
+            raise
+        from safefeedback.errors import InputError
+
+        raise InputError(missing) from None
 
 
 def __dir__() -> list[str]:

@@ -21,13 +21,17 @@ except ImportError:  # not on Windows, where leftovers stay
     fcntl = None  # type: ignore[assignment]
 
 
-SYSTEM_FILES = (".DS_Store", "Thumbs.db", "desktop.ini")  # what operating systems leave in any folder
+SYSTEM_FILES = (  # files and folders that operating systems, file servers and editors leave in any folder
+    *(".DS_Store", ".localized", "__MACOSX", ".Spotlight-V100", ".Trashes", ".fseventsd", "Thumbs.db", "ehthumbs.db"),
+    *("desktop.ini", ".directory", "lost+found", "@eaDir", ".ipynb_checkpoints", ".stfolder", ".dropbox"),
+)
+SYSTEM_PREFIXES = ("._", ".nfs", ".fuse_hidden", ".Trash-", ".~lock.")
 ABOUT = ("README.md", "datasets.json", "croissant.json")  # files that describe several datasets in one folder
 
 
 def is_system_file(name: str) -> bool:
-    """Whether a file of that name is made by the operating system."""
-    return name in SYSTEM_FILES or name.startswith("._")
+    """Whether a file or folder of that name is made by the operating system."""
+    return name in SYSTEM_FILES or name.startswith(SYSTEM_PREFIXES)
 
 
 def file_sha256(path: Path) -> str:

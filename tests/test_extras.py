@@ -77,6 +77,15 @@ def test_loading_a_policy_without_its_extra_is_one_line(tmp_path: Path, monkeypa
         presa.load(str(tmp_path))
 
 
+def test_a_public_name_without_its_extra_is_one_line(tmp_path: Path) -> None:
+    """`presa.train` imports PyTorch where it is first named."""
+    code = "import sys; sys.modules['torch'] = None; import presa; presa.train"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert (
+        done.stderr.splitlines()[-1] == f"safefeedback.errors.InputError: this needs torch: {extras.install_command('train')}"
+    )
+
+
 def test_numpys_numbers_are_pythons(ball_file: Path, tmp_path: Path) -> None:
     task = find_task("BallCircle")
     plainly = safefeedback.Recipe(task, pairs=20, length=16, cost_limit=20.0, noise=0.5, seed=3)

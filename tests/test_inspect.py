@@ -330,7 +330,7 @@ def test_labels_that_are_not_true_are_counted_whoever_made_them_so(ball_file: Pa
 
 BROKEN = {
     "NaN": ("pairs", lambda t: put(t, "preference", [math.nan, *t["preference"].to_pylist()[1:]]), "NaN"),
-    "range": ("pairs", lambda t: put(t, "preference", [2.0, *t["preference"].to_pylist()[1:]]), r"in \[0, 1\]"),
+    "range": ("pairs", lambda t: put(t, "preference", [2.0, *t["preference"].to_pylist()[1:]]), "not a number from 0 to 1"),
     "twice": ("pairs", lambda t: put(t, "pair_id", [0] * len(t)), "twice"),
     "return": ("oracle", lambda t: put(t, "return_0", [None, *t["return_0"].to_pylist()[1:]]), "null"),
     "lost": ("oracle", lambda t: t.slice(1), "does not hold the pairs"),
@@ -343,6 +343,23 @@ def test_broken_tables_are_refused(folder: Path, name: str):
     rewrite(folder, config, change)
     with pytest.raises(InputError, match=words):
         inspect_dataset(folder)
+
+
+def test_a_table_of_segments_that_is_not_whole_is_refused(folder: Path):
+    """It follows from the others, so that nothing but a look at it shows that it was cut off."""
+    file = next((folder / "oracle" / "scalars").glob("train-*"))
+    whole, table = file.read_bytes(), pq.read_table(file)
+    file.write_bytes(whole[:-100])
+    with pytest.raises(InputError, match="is not a whole Parquet file"):
+        inspect_dataset(folder)
+    pq.write_table(table.slice(2), file)
+    with pytest.raises(InputError, match="78 rows of split train, but 40 pairs have 80 segments"):
+        inspect_dataset(folder)
+    file.unlink()
+    with pytest.raises(InputError, match="scalars has no split"):
+        inspect_dataset(folder)
+    shutil.rmtree(folder / "oracle")
+    assert not inspect_dataset(folder)[0]["oracle"]
 
 
 def test_poisoned_segments_and_manifests_are_refused(folder: Path):

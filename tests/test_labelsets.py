@@ -129,6 +129,7 @@ def test_answers_about_the_test_split_alone(folder: Path, tmp_path: Path):
         ("1_7,dan,1,1,1", "line 7: the dataset holds no pair with pair_id '1_7'"),
         ("7.5,dan,1,1,1", "line 7: the dataset holds no pair with pair_id '7.5'"),
         ('7,"dan\n,two lines",1,1,1\n8,dan,x,1,1', "line 9: preference is 'x'"),
+        ("7,dan,1,1,1\n8,dan,1_0,1,1", "line 8: preference is '1_0'"),
         ("7,dan,1", "line 7: 3 cells, but the first line names 5 columns"),
     ],
 )
@@ -139,7 +140,7 @@ def test_answers_that_cannot_be_are_refused(folder: Path, tmp_path: Path, line: 
     assert not (folder / "labels").exists() or not list((folder / "labels").iterdir())
 
 
-@pytest.mark.parametrize(("separator", "half"), [(",", "0.5"), (";", "0,5"), (";", "0.5"), ("\t", "0.5")])
+@pytest.mark.parametrize(("separator", "half"), [(",", "0.5"), (";", "0,5"), (";", "0.5"), ("\t", "0.5"), ("|", "0.5")])
 def test_answers_as_spreadsheets_and_pandas_write_them(folder: Path, tmp_path: Path, separator: str, half: str):
     text = "pair_id,preference,is_safe_0,is_safe_1\n7.0,HALF,True,False\n3.0,1.0,,1.0\n".replace(",", separator)
     (tmp_path / "answers.csv").write_bytes(b"\xef\xbb\xbf" + text.replace("HALF", half).replace("\n", "\r\n").encode())
@@ -152,6 +153,28 @@ def test_answers_as_spreadsheets_and_pandas_write_them(folder: Path, tmp_path: P
     (tmp_path / "answers.csv").write_text(",pair_id,preference\n0,7,1\n")
     with pytest.raises(safefeedback.InputError, match="first column has no name"):
         import_answers(folder, tmp_path / "answers.csv", "lab2")
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("note", "x", "a column 'note' is not known: leave it out"),
+        ("position", "0_1", "position is '0_1'"),
+        ("position", "1.5", "position is '1.5'"),
+        ("position", "-1", "position is '-1'"),
+        ("seconds", "1_0", "seconds is '1_0'"),
+        ("seconds", "inf", "seconds is 'inf'"),
+        ("position", "17.0", None),
+        ("seconds", "1e1", None),
+    ],
+)
+def test_columns_beside_the_answers(folder: Path, tmp_path: Path, column: str, value: str, message: str | None):
+    (tmp_path / "answers.csv").write_text(f"pair_id,preference,{column}\n7,1,{value}\n")
+    if message is None:
+        assert import_answers(folder, tmp_path / "answers.csv", "lab1").pairs == 1
+        return
+    with pytest.raises(safefeedback.InputError, match=message):
+        import_answers(folder, tmp_path / "answers.csv", "lab1")
 
 
 def test_answers_from_a_pipe_have_the_hash_of_what_was_read(folder: Path, tmp_path: Path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tracemalloc
 from pathlib import Path
 
@@ -185,6 +186,33 @@ def test_damaged_files_are_refused(folder: Path):
     file.write_bytes(whole)
     (folder / "recipe.json").write_text("{")
     with pytest.raises(InputError, match=r"recipe\.json cannot be read"):
+        safefeedback.read(folder)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("preference", 2.0, "preference holds 2, which is not a number from 0 to 1; unanswered is null"),
+        ("preference", -1.0, "preference holds -1, which is not a number from 0 to 1"),
+        ("is_safe_1", 0.5, "is_safe_1 holds 0.5, which is not true, false, 1 or 0"),
+        ("is_safe_0", -1.0, "is_safe_0 holds -1, which is not true"),
+    ],
+)
+def test_labels_that_cannot_be_are_refused(folder: Path, column: str, value: float, message: str):
+    rewrite(folder, lambda table: table.set_column(table.schema.get_field_index(column), column, pa.array([value] * 30)))
+    with pytest.raises(InputError, match=message):
+        safefeedback.read(folder, segments=False)
+
+
+def test_files_that_were_copied_or_lost_are_seen(folder: Path):
+    """A second copy of a file would be read as more pairs, and a lost one as fewer."""
+    file = next((folder / "pairs").glob("train-*"))
+    copy = shutil.copy(file, file.with_name("train-00000-of-00001 (1).parquet"))
+    with pytest.raises(InputError, match=r"\(1\)\.parquet does not belong to the dataset"):
+        safefeedback.read(folder)
+    Path(copy).rename(file.with_name("train-00000-of-00003.parquet"))
+    file.rename(file.with_name("train-00002-of-00003.parquet"))
+    with pytest.raises(InputError, match="pairs holds 2 of the 3 files of split train"):
         safefeedback.read(folder)
 
 

@@ -278,7 +278,11 @@ def test_no_false_alarm_about_a_random_recipe(place: Path, tmp_path: Path, seed:
 
 
 def test_what_operating_systems_leave_is_no_foreign_file(bare: Path, tmp_path: Path):
-    for name in (".DS_Store", "Thumbs.db", "pairs/._train-00000-of-00001.parquet", "oracle/desktop.ini"):
+    for name in (
+        *(".DS_Store", "Thumbs.db", "pairs/._train-00000-of-00001.parquet", "oracle/desktop.ini", ".directory"),
+        *("__MACOSX/pairs/x", ".ipynb_checkpoints/README-checkpoint.md", "pairs/.nfs0000000001", ".Trash-1000/info/a"),
+    ):
+        (bare / name).parent.mkdir(parents=True, exist_ok=True)
         (bare / name).write_bytes(b"litter")
     assert "files" not in failed(bare)
     (bare / "notes.db").touch()

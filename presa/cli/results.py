@@ -35,7 +35,7 @@ def submit_runs(folders: list[Path], file: Path) -> None:
 
 def check_files(files: list[Path], sample: str) -> None:
     """Checks results files; ends with code 1 if one is not what it says."""
-    from presa.report.checking import check_results
+    from presa.report.checking import NONE_PLAYED, check_results
     from safefeedback.cli.output import print_table
 
     if sample != "all" and not (sample.isdecimal() and sample.isascii()):
@@ -49,6 +49,7 @@ def check_files(files: list[Path], sample: str) -> None:
         failed = [one for one in checks if one.problems]
         bad += bool(failed)
         names = ", ".join(one.name for one in failed)
-        print(f"FAILED: {file}: {names}" if failed else f"ok: {file} is what it says")
+        unplayed = f", but {NONE_PLAYED}" * any(one.note.startswith(NONE_PLAYED) for one in checks)
+        print(f"FAILED: {file}: {names}" if failed else f"ok: {file} is what it says{unplayed}")
     if bad:
         raise typer.Exit(1)

@@ -22,6 +22,7 @@ from safefeedback.verification.check import Check
 EXACT = 1e-9  # relative tolerance of numbers computed from the same rows
 RETURN_TOLERANCE = 0.02  # of the task's range of returns; processors add up differently, and an episode amplifies it
 COST_TOLERANCE = 2.0  # of one episode
+NONE_PLAYED = "no episode was played again"
 APART = 0.2  # share of the episodes that may lie further apart: of 30, two to four did between OpenBLAS's kernels
 
 
@@ -170,8 +171,10 @@ def _episodes(
                     problems.append(
                         f"{run.folder.name}, episode {episode}: return / cost {recorded} in the file, {seen} played again"
                     )
+    if not chosen:
+        return Check("episodes", (), "; ".join([f"{NONE_PLAYED}: only what the file says was compared", *skipped]))
     note = f"{len(chosen)} of {len(known):,} episodes played again, {len(chosen) - len(problems)} agree"
-    note += f"; furthest apart {largest[0]:.1e} of the return's range and {largest[1]:g} of cost" if chosen else ""
+    note += f"; furthest apart {largest[0]:.1e} of the return's range and {largest[1]:g} of cost"
     note += "".join(f"; {why}" for why in skipped)
     return Check("episodes", tuple(problems) if len(problems) > APART * len(chosen) else (), note)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -71,14 +72,22 @@ def find_evaluated(folders: Sequence[Path]) -> tuple[list[EvaluatedRun], list[Pa
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
             rows, summary = found["rows"], dict(found["summary"])
-            needed = ("task", "cost_limit", "seed", "return", "normalized_return", "normalized_cost")
-            assert all(row.keys() >= set(needed) for row in rows)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, AssertionError):
+            check_rows(rows)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError):
             raise InputError(f"{path} is not an evaluation of presa's: `presa evaluate {place}` writes it anew") from None
         judged.append(EvaluatedRun(place, config, tuple(rows), summary))
     if not judged:
         raise InputError(f"no run in {', '.join(map(str, folders))} was evaluated yet: `presa evaluate {folders[0]}` first")
     return named(judged), left
+
+
+def check_rows(rows: Sequence[dict[str, Any]]) -> None:
+    """Raises ValueError if a row of an evaluation lacks a number that a table needs, or holds one that is not finite."""
+    for row in rows:
+        scored = ("normalized_return",) * (row["normalized_return"] is not None)
+        values = [row[name] for name in ("cost_limit", "seed", "return", "normalized_cost", *scored)]
+        if not isinstance(row["task"], str) or not all(math.isfinite(value) for value in values):
+            raise ValueError(f"episode {row.get('episode')} holds {[*values, row['task']]}, which cannot be so")
 
 
 def named(judged: Sequence[EvaluatedRun]) -> list[EvaluatedRun]:

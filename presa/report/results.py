@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from presa.files import POLICY_FILE
-from presa.report.comparison import EvaluatedRun, compare, named, train_commands
+from presa.report.comparison import EvaluatedRun, check_rows, compare, named, train_commands
 from presa.report.safety import safety
 from presa.report.statistics import mean, stratified_interval
 from safefeedback.dataset.benchmark import benchmark
@@ -94,6 +94,7 @@ def read_results(file: Path) -> dict[str, Any]:
                 raise ValueError(f"{name!r} is no name of a run's folder")
             if not run["rows"]:
                 raise ValueError(f"{name} has no episode")
+            check_rows(run["rows"])
         list(found["numbers"])
     return found
 

@@ -120,17 +120,34 @@ def load(run: str | Path) -> Policy:
     try:
         with safe_open(path, "np") as file:
             facts = json.loads((file.metadata() or {})["presa"])
-            if "context" in facts:
-                from presa.rollouts.context_policy import ContextPolicy
-
-                return ContextPolicy({name: file.get_tensor(name) for name in file.keys()}, facts)  # noqa: SIM118
-            layers = range(len(list(file.keys())) // 2)
-            limit = file.get_tensor("limit_0") if "limit_input" in facts else None
-            weights, biases = (tuple(file.get_tensor(f"{kind}_{layer}") for layer in layers) for kind in ("weight", "bias"))
-    except (OSError, SafetensorError, ValueError, KeyError) as error:
+            policy = _policy_of({name: file.get_tensor(name) for name in file.keys()}, facts)  # noqa: SIM118
+            _try_out(policy)
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         raise InputError(f"{path} is not a policy written by presa: {error}".splitlines()[0]) from None
+    return policy
+
+
+def _policy_of(tensors: dict[str, np.ndarray], facts: dict[str, Any]) -> Policy:
+    """The policy that a file's tensors and facts describe."""
+    if "context" in facts:
+        from presa.rollouts.context_policy import ContextPolicy
+
+        return ContextPolicy(tensors, facts)
+    layers = range(len(tensors) // 2)
+    weights, biases = (tuple(tensors[f"{kind}_{layer}"] for layer in layers) for kind in ("weight", "bias"))
     policy = MlpPolicy(weights, biases, facts)
-    return policy if limit is None else LimitPolicy(policy, limit)
+    return LimitPolicy(policy, tensors["limit_0"]) if "limit_input" in facts else policy
+
+
+def _try_out(policy: Policy) -> None:
+    """Raises ValueError if the tensors do not fit one another, or the task that the file names."""
+    if (task := policy.facts.get("task")) is None:
+        return
+    policy.reset(1)
+    actions = policy.act(np.zeros((1, task["observation_dim"]), np.float32))
+    if actions.shape != (1, task["action_dim"]):
+        raise ValueError(f"its actions have shape {actions.shape[1:]}, those of {task['name']} ({task['action_dim']},)")
+    policy.reset(1)
 
 
 def local_path(run: str) -> str:

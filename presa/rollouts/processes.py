@@ -90,8 +90,10 @@ def borrowed(count: int, keep: bool) -> Iterator[list[EpisodeProcess]]:
     now = (os.getpid(), os.getcwd(), dict(os.environ))
     while _waiting and (not keep or len(_waiting) > count or _waiting[0][0] != now):
         _waiting.pop(0)[1].close()
-    players = [_waiting.pop()[1] if _waiting and _waiting[-1][0] == now else EpisodeProcess() for _ in range(count)]
+    players: list[EpisodeProcess] = []
     try:
+        while len(players) < count:
+            players.append(_waiting.pop()[1] if _waiting and _waiting[-1][0] == now else EpisodeProcess())
         yield players
     except BaseException:
         keep = False

@@ -11,7 +11,7 @@ import numpy as np
 from presa.rollouts.evaluate import episode_seeds
 from presa.rollouts.play import find_policy, play
 from safefeedback.errors import InputError
-from safefeedback.imports import install_package_command
+from safefeedback.imports import require_packages
 from safefeedback.simulators import make
 from safefeedback.simulators.drawing import drawer
 from safefeedback.tasks import Task
@@ -26,11 +26,12 @@ def check_film(file: Path, episodes: int) -> None:
     Raises:
         InputError: if the file's kind is unknown or cannot be written here, or there is no episode to film.
     """
-    if file.suffix not in (".gif", ".mp4"):
-        raise InputError(f"--video must end with .gif or .mp4, not '{file.name}'")
+    if file.suffix not in WRITERS:
+        raise InputError(f"--video must end with {' or '.join(WRITERS)}, not '{file.name}'")
+    require_packages(f"a film as {file.suffix[1:].upper()}", PACKAGES[file.suffix])
     if episodes < 1:
         raise InputError(f"--video-episodes must be at least 1, not {episodes}")
-    _write(file, [np.zeros((HEIGHT, WIDTH, 3), np.uint8)] * 2, keep=False)
+    write_film(file, [np.zeros((HEIGHT, WIDTH, 3), np.uint8)] * 2, keep=False)
 
 
 def require_drawing(task: Task) -> None:
@@ -67,7 +68,7 @@ def film(policy: str, task: Task, cost_limit: float, seed: int, episodes: int, f
 
     for episode_seed in episode_seeds(seed, episodes):
         play(env, actor, episode_seed, watch)
-    _write(file, frames)
+    write_film(file, frames)
     return len(frames)
 
 
@@ -83,25 +84,41 @@ def captioned(picture: np.ndarray, text: str) -> np.ndarray:
     return np.asarray(image)
 
 
-def _write(file: Path, frames: list[Any], keep: bool = True) -> None:
+def write_film(file: Path, frames: list[Any], keep: bool = True) -> None:
     """Writes a film whole or not at all; with `keep` False only tries whether that works.
 
     Raises:
         InputError: if it cannot be written.
     """
-    try:
-        import imageio.v2 as imageio
-    except ImportError:
-        raise InputError(f"--video needs the package imageio: {install_package_command('imageio[ffmpeg]')}") from None
     partial = file.with_name(f".{file.stem}.{os.getpid()}.partial{file.suffix}")
-    timing: dict[str, Any] = {"fps": FRAMES_PER_SECOND} if file.suffix == ".mp4" else {"duration": 1000 / FRAMES_PER_SECOND}
     try:
-        imageio.mimwrite(partial, frames, **timing)
+        WRITERS[file.suffix](partial, frames)
         if keep:
             partial.replace(file)
     except (OSError, ImportError, ValueError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0]
-        hint = f"; MP4 needs {install_package_command('imageio[ffmpeg]')}, GIF does not" if file.suffix == ".mp4" else ""
-        raise InputError(f"{file} cannot be written: {reason}{hint}") from None
+        raise InputError(f"{file} cannot be written: {str(error).strip().splitlines()[0]}") from None
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _gif(file: Path, frames: list[Any]) -> None:
+    from PIL import Image
+
+    first, *others = [Image.fromarray(frame) for frame in frames]
+    first.save(file, save_all=True, append_images=others, duration=1000 // FRAMES_PER_SECOND, loop=0)
+
+
+def _mp4(file: Path, frames: list[Any]) -> None:
+    import av
+
+    with av.open(str(file), "w") as container:
+        stream = container.add_stream("libx264", rate=FRAMES_PER_SECOND, options={"crf": "23"})
+        height, width = (size // 2 * 2 for size in frames[0].shape[:2])  # of yuv420p, which every player shows
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        for frame in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(stream.encode())
+
+
+WRITERS = {".gif": _gif, ".mp4": _mp4}
+PACKAGES = {".gif": "PIL", ".mp4": "av"}

@@ -52,6 +52,7 @@ EXTRA_COLUMNS = {
     "quick": pa.bool_(),
 }
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+WHOLE = re.compile(r"([0-9]{1,18})(\.0*)?")  # pandas writes 17.0 where a cell of the column is empty
 WORDS = {"true": 1.0, "false": 0.0, "yes": 1.0, "no": 0.0}
 
 
@@ -185,7 +186,7 @@ def _bytes_of(file: Path) -> bytes:
 
 
 def read_answers(content: bytes, file: str, known: np.ndarray) -> Answers:
-    """Reads a CSV file, whose cells may be separated by commas, semicolons (decimals then with a comma or a dot) or tabs.
+    """Reads a CSV file, whose cells may be separated by commas, semicolons (decimals then with a comma or a dot), tabs or bars.
 
     Args:
         content: of the file.
@@ -197,19 +198,19 @@ def read_answers(content: bytes, file: str, known: np.ndarray) -> Answers:
     """
     try:
         text = content.decode("utf-8-sig")
-        separator = max(",;\t", key=text.partition("\n")[0].count)
+        separator = max(",;\t|", key=text.partition("\n")[0].count)
         rows = list(_numbered(csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=separator)))
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{file} is not a CSV file in UTF-8: {error}") from None
     header = [name.strip() for name in rows[0][1]] if rows else []
     if header[:1] == [""]:
         raise InputError(f"{file}: the first column has no name: leave it out (with pandas, to_csv(..., index=False))")
-    if (
-        len(set(header)) < len(header)
-        or "pair_id" not in header
-        or not set(header) <= {*COLUMNS, *EXTRA_COLUMNS}
-        or len(header) < 2
-    ):
+    unknown = [name for name in header if name not in COLUMNS and name not in EXTRA_COLUMNS]
+    if "pair_id" in header and unknown:
+        raise InputError(
+            f"{file}: a column '{unknown[0][:40]}' is not known: leave it out, or name it {', '.join(COLUMNS[1:])}"
+        )
+    if len(set(header)) < len(header) or "pair_id" not in header or len(header) < 2:
         raise InputError(
             f"{file}: the first line must name the columns pair_id and some of {', '.join(COLUMNS[1:])}, not {header}"
         )
@@ -223,7 +224,7 @@ def read_answers(content: bytes, file: str, known: np.ndarray) -> Answers:
             raise InputError(f"{file}, line {line}: {len(cells)} cells, but the first line names {len(header)} columns")
         row = dict(zip(header, (cell.strip() for cell in cells), strict=True))
         pair_id, annotator = row["pair_id"], row.get("annotator", "")
-        whole = re.fullmatch(r"([0-9]{1,18})(\.0*)?", pair_id)  # pandas writes 17.0 where a cell of the column is empty
+        whole = WHOLE.fullmatch(pair_id)
         if whole is None or int(whole[1]) not in ids:
             raise InputError(f"{file}, line {line}: the dataset holds no pair with pair_id '{pair_id[:40]}'")
         if (int(whole[1]), annotator) in seen:
@@ -250,11 +251,13 @@ def _more(text: str, column: str, where: str) -> Any:
             return text
         if pa.types.is_boolean(kind):
             return {"true": True, "false": False, "1": True, "0": False}[text.lower()]
-        if pa.types.is_integer(kind):
-            return pa.scalar(int(text), kind).as_py()
-        return {True: float(text)}[math.isfinite(float(text))]
-    except (KeyError, ValueError, OverflowError, pa.ArrowInvalid):
-        raise InputError(f"{where}: {column} is '{text}', which is not a {kind}") from None
+        if pa.types.is_integer(kind) and (whole := WHOLE.fullmatch(text)):
+            return pa.scalar(int(whole[1]), kind).as_py()
+        if pa.types.is_floating(kind) and NUMBER.fullmatch(text) and math.isfinite(float(text)):
+            return float(text)
+    except (KeyError, pa.ArrowInvalid):
+        pass
+    raise InputError(f"{where}: {column} is '{text}', which is not a {kind}")
 
 
 def _numbered(reader: Any) -> Iterator[tuple[int, list[str]]]:

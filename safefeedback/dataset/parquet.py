@@ -16,6 +16,8 @@ from safefeedback.dataset.arrow import numbers, present
 from safefeedback.errors import InputError
 
 SIDES = (0, 1)
+PREFERENCES = ("preference", "clean_preference")
+LABELS = (*PREFERENCES, "is_safe", "clean_is_safe")
 BATCH = 1000  # pairs read at a time, or more where they are light
 BATCH_BYTES = 8 << 20
 
@@ -106,6 +108,7 @@ def pieces(files: list[Path], arrays: Callable[[int, int], dict[str, np.ndarray]
                     for side, column in enumerate(sides):
                         target = targets[name] if len(sides) == 1 else targets[name][:, side]
                         _copy(batch.column(column), target, path, column)
+                        _check_labels(name, target, path, column)
                 at += len(batch)
                 yield targets
         except InputError:
@@ -146,6 +149,15 @@ def _copy(column: pa.Array, target: np.ndarray, path: Path, name: str) -> None:
             target[~present(column)] = np.nan
         if target.dtype.kind == "f" and np.isfinite(target).sum() != len(target) - column.null_count:
             raise InputError(f"{path}: {name} holds NaN or infinity; unanswered is null")
+
+
+def _check_labels(name: str, values: np.ndarray, path: Path, column: str) -> None:
+    """Raises InputError if a preference is not in [0, 1], or a safety label not 0 or 1; NaN is no answer."""
+    answered = values[~np.isnan(values)] if name in LABELS else values[:0]
+    wrong = (answered < 0) | (answered > 1) if name in PREFERENCES else (answered != 0) & (answered != 1)
+    if wrong.any():
+        allowed = "a number from 0 to 1" if name in PREFERENCES else "true, false, 1 or 0"
+        raise InputError(f"{path}: {column} holds {answered[wrong][0]:g}, which is not {allowed}; unanswered is null")
 
 
 def _fits(kind: pa.DataType, target: np.ndarray) -> bool:

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from safefeedback.dataset.parquet import open_parquet
 from safefeedback.dataset.people import describe_study
 from safefeedback.dataset.reading import Folder, open_dataset
 from safefeedback.dataset.rows import Dataset, Oracle
-from safefeedback.dataset.structure import SPLITS
+from safefeedback.dataset.structure import SCALARS, SPLITS
 from safefeedback.errors import InputError
 from safefeedback.inspection import labels as count
 from safefeedback.inspection.values import Values, report, values_of
@@ -40,6 +41,7 @@ def inspect_dataset(
     folder = open_dataset(source)
     there = folder.splits(labels) or SPLITS[:1]  # `pairs` says what is missing
     splits = {split: folder.pairs(labels, split, segments=False) for split in there}
+    _check_scalars(folder)
     context = _context(folder, labels)
     done, total = 0, sum(len(data) for data in splits.values())
 
@@ -69,6 +71,20 @@ def inspect_dataset(
         **_people(folder, labels),
     }
     return result, views[0]
+
+
+def _check_scalars(folder: Folder) -> None:
+    """Raises InputError if the table of segments is not whole, which nothing else reads."""
+    if not folder.raw or not folder.manifest.has_scalars:
+        return
+    for split, pairs in folder.manifest.splits.items():
+        if not folder.has_oracle(None, split):
+            continue  # the oracle was left out, and it with it
+        files = folder.files(SCALARS, split)
+        if (rows := sum(open_parquet(file).metadata.num_rows for file in files)) != 2 * pairs:
+            raise InputError(
+                f"{files[0].parent}: {rows:,} rows of split {split}, but {pairs:,} pairs have {2 * pairs:,} segments"
+            )
 
 
 def _people(folder: Folder, labels: str | None) -> dict[str, Any]:
@@ -139,11 +155,6 @@ def _check(data: Dataset, where: str) -> None:
     """Checks what `read` does not check."""
     if not len(data):
         raise InputError(f"{where} holds no pairs")
-    answered = data.preference[~np.isnan(data.preference)]
-    if ((answered < 0) | (answered > 1)).any():
-        raise InputError(f"{where}: a preference must lie in [0, 1]")
-    if not np.isin(data.safe[~np.isnan(data.safe)], (0, 1)).all():
-        raise InputError(f"{where}: a safety label must be true, false or null")
     if len(np.unique(data.pair_id)) < len(data):
         raise InputError(f"{where}: a pair_id occurs twice")
     if (data.episode < 0).any() or (data.start < 0).any():

@@ -11,6 +11,7 @@ from safefeedback.dataset import card
 from safefeedback.dataset.manifest import LabelSetManifest, Manifest
 from safefeedback.dataset.reading import open_dataset
 from safefeedback.errors import InputError
+from safefeedback.files import is_system_file
 from safefeedback.hub import client as network
 from safefeedback.publish import croissant
 from safefeedback.publish.release import Release, changelog, json_object
@@ -60,7 +61,8 @@ def collect_files(folder: Path, anonymous: bool = False) -> PublishedDataset:
     paths = ["recipe.json", *manifest.files]
     for name, labels in sets.items():
         paths += [f"labels/{name}/{path}" for path in ("recipe.json", *labels.files)]
-    paths += sorted(path.relative_to(folder).as_posix() for path in (folder / "plots").rglob("*.png"))
+    plots = [path for path in (folder / "plots").rglob("*.png") if not is_system_file(path.name)]
+    paths += sorted(path.relative_to(folder).as_posix() for path in plots)
     for path in paths:
         if not (folder / path).is_file():
             raise InputError(f"{folder} has no {path}, which its recipe.json names: build the dataset again")

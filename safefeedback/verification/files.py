@@ -38,7 +38,7 @@ def files_check(folder: Path, manifests: Mapping[str, AnyManifest], advance: Cal
     others = [
         path
         for path in _all_files(folder)
-        if path not in ours and not OURS.fullmatch(path) and not is_system_file(Path(path).name)
+        if path not in ours and not OURS.fullmatch(path) and not any(map(is_system_file, path.split("/")))
     ]
     left = [path for path in others if LEFTOVER.fullmatch(path)]
     problems += [f"{path} does not belong to the dataset" for path in others if path not in left]

@@ -125,6 +125,44 @@ def test_processes_are_kept_for_the_next_policy_and_task_and_play_the_same(
     assert not processes._waiting
 
 
+def test_processes_end_if_a_later_one_cannot_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    from presa.rollouts import processes
+
+    begun: list[processes.EpisodeProcess] = []
+
+    class Limited(processes.EpisodeProcess):
+        def __init__(self) -> None:
+            if begun:
+                raise OSError("no more processes")
+            super().__init__()
+            begun.append(self)
+
+    monkeypatch.setattr(processes, "EpisodeProcess", Limited)
+    with pytest.raises(OSError, match="no more"), processes.borrowed(2, keep=True):
+        pass
+    assert begun[0].process.poll() is not None and not processes._waiting
+
+
+@pytest.mark.parametrize(
+    "change", [{"weight_0": (7, 2)}, {"bias_0": (3,)}, {"weight_0": (8,)}, {"weight_1": (2, 5), "bias_1": (5,)}]
+)
+def test_a_policy_file_of_another_shape_is_named(change: dict[str, tuple[int, ...]], tmp_path: Path) -> None:
+    pytest.importorskip("safetensors")
+    from safetensors.numpy import save_file
+
+    from presa.rollouts.policy import load
+
+    shapes = {"weight_0": (8, 2), "bias_0": (2,)}
+    facts = {"presa": json.dumps({"task": find_task("BallCircle").to_dict()})}
+    save_file({name: np.zeros(shape, np.float32) for name, shape in shapes.items()}, tmp_path / "good.safetensors", facts)
+    assert load(tmp_path / "good.safetensors").act(np.zeros((1, 8))).shape == (1, 2)
+    save_file(
+        {name: np.zeros(shape, np.float32) for name, shape in (shapes | change).items()}, tmp_path / "bad.safetensors", facts
+    )
+    with pytest.raises(InputError, match=r"bad\.safetensors is not a policy written by presa: "):
+        load(tmp_path / "bad.safetensors")
+
+
 def test_a_policy_that_draws_its_actions_is_told_each_episodes_seed(policies: Path) -> None:
     task, seeds = require(find_task("BallRun")), episode_seeds(0, 3)
     rows = play_episodes("my_policies:Shaky", task, seeds, 1)

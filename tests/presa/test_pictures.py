@@ -34,6 +34,22 @@ def test_step_return_and_cost_are_written_into_a_film() -> None:
     assert shown[:24, :200].max() == 255 and not shown[100:].any() and not black.any()
 
 
+@pytest.mark.parametrize("name", ["film.gif", "film.mp4"])
+def test_a_film_shows_its_frames(name: str, tmp_path: Path) -> None:
+    """A red picture, then a green one, of an odd height."""
+    av = pytest.importorskip("av")
+    from presa.rollouts.video import write_film
+
+    frames = [np.zeros((121, 160, 3), np.uint8) for _ in range(2)]
+    frames[0][..., 0], frames[1][..., 1] = 200, 200
+    write_film(tmp_path / name, frames)
+    with av.open(str(tmp_path / name)) as film:
+        shown = [frame.to_ndarray(format="rgb24") for frame in film.decode(video=0)]
+    assert len(shown) == 2 and shown[0].shape[1:] == (160, 3) and shown[0].shape[0] in (120, 121)
+    assert [int(frame.mean(axis=(0, 1)).argmax()) for frame in shown] == [0, 1]
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
 def test_safe_is_said_with_what_it_may_hide() -> None:
     good = {"safe": True, "ended_early": 0.0, "normalized_return": 0.5, "recorded_normalized_return": 0.6}
     assert verdict(good) == "SAFE" and verdict({**good, "safe": False}) == "UNSAFE"

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from safefeedback import simulators as simulator
+from safefeedback.imports import install_command
 from safefeedback.tasks import find_task
 
 pytest.importorskip("torch")
@@ -216,16 +217,20 @@ def test_one_line_and_code_2(
 def test_a_film_that_cannot_be_written_is_refused_before_the_episodes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    """Whatever is installed here: a writer of MP4 is what fails."""
-    import imageio.v2 as imageio
+    """Because the package is missing, or because it has no writer of H.264."""
+    av = pytest.importorskip("av")
 
     def fail(*_: object, **__: object) -> None:
-        raise ImportError("no ffmpeg")
+        raise av.codec.codec.UnknownCodecError("libx264")
 
-    monkeypatch.setattr(imageio, "mimwrite", fail)
     monkeypatch.chdir(tmp_path)
+    with monkeypatch.context() as without:
+        without.setattr(av, "open", fail)
+        code, _, error = command("evaluate", *NOBODY, "--video", "x.mp4", capsys=capsys)
+    assert code == 2 and error == "error: x.mp4 cannot be written: libx264\n"
+    monkeypatch.setattr("safefeedback.imports.find_spec", lambda name: None)
     code, _, error = command("evaluate", *NOBODY, "--video", "x.mp4", capsys=capsys)
-    assert code == 2 and "x.mp4 cannot be written: no ffmpeg; MP4 needs" in error
+    assert code == 2 and error == f"error: a film as MP4 needs av: {install_command('video')}\n"
     assert list(tmp_path.iterdir()) == []
 
 

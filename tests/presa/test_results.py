@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import shutil
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -159,6 +161,27 @@ def test_a_table_of_results_files(submitted: Path, tmp_path: Path) -> None:
     assert "bc-all" in (tmp_path / "comparison" / "report.md").read_text()
 
 
+@pytest.mark.parametrize("value", [math.nan, math.inf, "0.5", None])
+def test_a_table_is_not_made_of_what_is_no_number(submitted: Path, tmp_path: Path, value: Any) -> None:
+    """In a results file, and in a run's folder."""
+    file = changed(submitted, tmp_path / "forged.zip", set_at("rows", 0, "normalized_cost", value))
+    run = shutil.copytree(submitted.parent / "runs" / "limit20-seed0", tmp_path / "run")
+    found = json.loads((run / "evaluation.json").read_text())
+    found["rows"][0]["normalized_cost"] = value
+    (run / "evaluation.json").write_text(json.dumps(found))
+    for place, message in ((file, "is not a results file"), (run, "is not an evaluation of presa's")):
+        done = command("report", place, cwd=tmp_path)
+        assert done.returncode == 2 and message in done.stderr and len(done.stderr.splitlines()) == 1, done.stderr
+    assert not (tmp_path / "comparison").exists()
+
+
+def test_a_check_that_plays_no_episode_says_so(submitted: Path, tmp_path: Path) -> None:
+    done = command("report", "--check", submitted, "--sample", "0", cwd=tmp_path)
+    assert done.returncode == 0 and done.stdout.splitlines()[-1].endswith("is what it says, but no episode was played again")
+    done = command("report", "--check", submitted, "--sample", "1", cwd=tmp_path)
+    assert done.returncode == 0 and done.stdout.splitlines()[-1].endswith("is what it says")
+
+
 @pytest.mark.parametrize("content", [b"", b"no zip", None])
 def test_what_is_no_results_file(content: bytes | None, tmp_path: Path) -> None:
     file = tmp_path / "x.zip"
@@ -193,6 +216,9 @@ def set_at(*keys: Any) -> Callable[[dict[str, Any]], None]:
         set_at("rows", []),
         set_at("rows", [1, 2]),
         set_at("rows", 0, "return", 10**400),
+        set_at("rows", 0, "normalized_cost", math.nan),
+        set_at("rows", 0, "normalized_return", math.inf),
+        set_at("rows", 0, "return", "1.0"),
         set_at("config", {}),
         set_at("config", "data", [1]),
         set_at("config", "data", "pairs", "many"),
