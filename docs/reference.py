@@ -24,6 +24,7 @@ def pages() -> dict[str, str]:
         "presa": commands("presa"),
         "algorithms": algorithms(),
         "variants": variants(),
+        "columns": columns(),
         "benchmark": frozen(),
     }
 
@@ -78,6 +79,46 @@ def frozen() -> str:
     for task, content in found.content.items():
         rows = f"| recordings, sha256 | `{found.recordings[task]}` |\n| content, sha256 | `{content}` |"
         parts.append(f"## {task}\n\n    {found.command(task)}\n\n| | |\n|---|---|\n{rows}")
+    return "\n\n".join(parts) + "\n"
+
+
+def columns() -> str:
+    """The columns of every table, with type and meaning."""
+    from safefeedback.dataset import columns as tables
+
+    parts = [
+        "# Columns\n\nOf the tables in [a dataset's folder](files.md). L is the steps of a segment, O and A the numbers of an "
+        'observation and of an action. `load_dataset(name)` gives `pairs`, `load_dataset(name, "oracle")` another one of them.'
+    ]
+    for title, about, known in (
+        ("pairs", "What a method may learn from.", tables.PAIRS),
+        ("oracle", "The truth about the same rows.", tables.ORACLE),
+        (
+            "oracle, with some teachers and annotators",
+            "What they did to each label; of one recipe only those that it makes.",
+            tables.MARKS,
+        ),
+        (
+            "scalars",
+            "Two rows a pair. This is the oracle's side too: no method that learns from feedback may read it.",
+            tables.SCALARS,
+        ),
+        (
+            "labels/SET",
+            "A label set, joined to `pairs` by `pair_id`; its own truth, in `SET-oracle`, has the columns of `oracle`.",
+            {**tables.PAIR_ID, **tables.LABELS},
+        ),
+        (
+            "labels/SET/answers",
+            "Every single answer of people. What follows `is_safe_1` is there if it was recorded.",
+            tables.ANSWERS,
+        ),
+    ):
+        rows = []
+        for name, (kind, meaning) in known.items():
+            names = ", ".join(f"`{name.replace('_0', f'_{side}')}`" for side in (0, 1)) if "_0" in name else f"`{name}`"
+            rows.append(f"| {names} | {kind} | {meaning} |")
+        parts.append(f"## {title}\n\n{about}\n\n| column | type | meaning |\n|---|---|---|\n" + "\n".join(rows))
     return "\n\n".join(parts) + "\n"
 
 

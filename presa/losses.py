@@ -26,7 +26,8 @@ def segment_score(log_probability: Tensor, reference: Tensor, discount: float = 
     """sum_t gamma^t (log pi_theta - log pi_ref): eq. 2 and 3 without alpha, eq. 7 without beta.
 
     Args:
-        log_probability, reference: [..., L], of each step's action under the policy and under the reference.
+        log_probability: [..., L], of each step's action under the policy.
+        reference: [..., L], the same under the reference.
         discount: gamma; the segment's first step has weight 1.
 
     Returns:
@@ -152,8 +153,9 @@ def safety_probability(psi: Tensor, safe: Tensor, z_ref: Tensor) -> Tensor:
     """p = sigmoid(y (psi - z_ref)), y = +1 for safe and -1 for unsafe (eq. 11); 0.5 where unanswered.
 
     Args:
-        psi, safe: [..., B, 2].
-        z_ref: [...].
+        psi: [..., B, 2], safety scores (eq. 7).
+        safe: [..., B, 2].
+        z_ref: [...], the point that gains and losses are measured from.
 
     Returns:
         [..., B, 2].
@@ -168,7 +170,9 @@ def safety_miss(psi: Tensor, safe: Tensor, z_ref: Tensor, target: float | Tensor
     most, and to 1 - p in the second, which is largest for them (as in TraC, arXiv 2412.15429).
 
     Args:
-        psi, safe, z_ref: as in `safety_probability`.
+        psi: [..., B, 2], as in `safety_probability`.
+        safe: [..., B, 2].
+        z_ref: [...].
         target: 1 (eq. 9) or delta (eq. 15).
         form: "linear" or "log".
 
@@ -229,7 +233,8 @@ def weighted_mean(values: Tensor, safe: Tensor, weights: tuple[Tensor, Tensor], 
     With values = 1 - p this is the safety loss, with values = delta - p the constraint term of eq. 15.
 
     Args:
-        values, safe: [..., B, 2].
+        values: [..., B, 2].
+        safe: [..., B, 2].
         weights: lambda_s and lambda_u, [...] each.
         average: "all", over all labelled segments (eq. 9); "per-class", within each class (eq. 8), a class that the batch
             lacks counting 0.

@@ -128,7 +128,7 @@ def test_croissant_is_valid_and_reads_the_data(folder: Path, tmp_path: Path):
     assert [row["pairs-train/pair_id"] for row in records] == table["pair_id"].to_pylist()
     assert list(records[3]["pairs-train/actions_1"]) == table["actions_1"][3].as_py()
     names = {record_set["@id"] for record_set in found["recordSet"]}
-    assert {"pairs-train", "pairs-test", "oracle-train", "scalars-test", "noisy-test", "people-train"} <= names
+    assert {"pairs-train", "oracle-train", "scalars-test", "noisy-test", "noisy-oracle-test", "people-train"} <= names
     rows = [row["scalars-train/cost"] for row in dataset.records(record_set="scalars-train")]
     assert rows == pq.read_table(folder / SCALARS / "train-00000-of-00001.parquet")["cost"].to_pylist()
     missing = [warning for warning in dataset.metadata.ctx.issues.warnings if "rai" in warning.lower()]
@@ -178,3 +178,18 @@ def test_the_citation_of_this_software_is_that_of_its_citation_file() -> None:
     cff = yaml.safe_load((Path(__file__).parents[1] / "CITATION.cff").read_text())
     assert f"title   = {{{cff['title']}}}" in SOFTWARE_CITATION
     assert f"{PRESA_CITATION}\n\n{SOFTWARE_CITATION}" == CITATIONS
+
+
+def test_the_record_sets_hold_every_column(folder: Path):
+    """Those of the truth and of label sets too; `citeAs` names this software beside the paper."""
+    opened = open_dataset(folder)
+    found = croissant.metadata(opened.manifest, opened.label_sets, "user/ball", "https://hub.example/user/ball")
+    known = {one["@id"]: [field["name"] for field in one["field"]] for one in found["recordSet"]}
+    for name, table in (
+        ("pairs", "pairs"),
+        ("oracle", "oracle"),
+        ("noisy", "labels/noisy"),
+        ("noisy-oracle", "labels/noisy/oracle"),
+    ):
+        assert known[f"{name}-train"] == pq.read_schema(folder / table / "train-00000-of-00001.parquet").names
+    assert found["citeAs"].startswith(CITATIONS)

@@ -33,7 +33,7 @@ def build_dataset(
 
     Args:
         recipe: every choice that shapes it.
-        source: as in `safefeedback.sources.load`.
+        source: as `safefeedback build --source`: "auto", "dsrl", "recordings", a file, or "lerobot:NAME" or "minari:NAME".
         out: its folder; None makes one in the working folder, named after the recipe.
         overwrite: whether an existing dataset there is replaced.
         terms: license, author and citation of recordings of one's own.

@@ -259,8 +259,12 @@ def read(
     """Reads segments and labels of a dataset.
 
     Args:
-        source, revision: as in `open_dataset`.
-        labels, split, segments: as in `Folder.pairs`.
+        source: a dataset's folder, or a Hub repository "user/name", or "user/name/dataset" for one of several in it; a
+            repository may be followed by "@revision".
+        labels: a label set, whose rows and labels then replace the published ones; None for those.
+        split: "train" or "test".
+        revision: branch, tag or commit of a repository.
+        segments: whether observations and actions are read; without, they have no steps ([N, 2, 0, O], [N, 2, 0, A]).
 
     Raises:
         InputError: if there is no such dataset, label set or split, or its files are not what they should be.

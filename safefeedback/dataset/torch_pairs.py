@@ -36,7 +36,13 @@ def torch_dataset(
     """Reads a split as tensors for `torch.utils.data.DataLoader`, with any number of workers.
 
     Args:
-        source, labels, split, revision: as in `safefeedback.read`.
+        source: a dataset's folder, or a Hub repository, as `safefeedback.read` takes it.
+        labels: a label set; None for the published labels.
+        split: "train" or "test".
+        revision: branch, tag or commit of a repository.
+
+    Returns:
+        Of each pair: pair_id, observations [2, L, O], actions [2, L, A], preference and safe [2].
 
     Raises:
         InputError: as `safefeedback.read` does, and if PyTorch is not installed.

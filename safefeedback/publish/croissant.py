@@ -9,9 +9,10 @@ import json
 from typing import Any
 
 from safefeedback.dataset.card import describe
-from safefeedback.dataset.citation import PRESA_CITATION
+from safefeedback.dataset.citation import CITATIONS
+from safefeedback.dataset.columns import LABELS, ORACLE, PAIR_ID, PAIRS, SCALARS, Columns, both_sides
 from safefeedback.dataset.manifest import LabelSetManifest, Manifest
-from safefeedback.dataset.structure import SCALARS
+from safefeedback.dataset.structure import SCALARS as SCALARS_TABLE
 from safefeedback.publish.responsible import provenance, responsible
 
 CONTEXT = {
@@ -62,37 +63,7 @@ CONTEXT = {
     "transform": "cr:transform",
 }
 LICENSES = {"cc-by-4.0": "https://creativecommons.org/licenses/by/4.0/", "mit": "https://opensource.org/license/mit"}
-TYPES = {"int": "sc:Integer", "float": "sc:Float", "bool": "sc:Boolean"}
-COLUMNS = {
-    "pair_id": ("int", "index of the draw"),
-    "episode": ("int", "the episode of the segment, counted from 0 in the source file"),
-    "start": ("int", "first step of the segment in its episode"),
-    "episode_length": ("int", "how many steps the segment's episode has in the recordings"),
-    "observations": ("float", "the segment's observations, row-major"),
-    "actions": ("float", "the segment's actions, row-major"),
-    "preference": ("float", "index of the better segment: 0 the first, 1 the second, 0.5 a tie, null unanswered"),
-    "is_safe": ("bool", "whether the segment is safe, null unanswered"),
-    "return": ("float", "return of the segment"),
-    "cost": ("float", "cost of the segment"),
-    "clean_preference": ("float", "the preference before noise"),
-    "clean_is_safe": ("bool", "the safety label before noise"),
-}
-PAIRS = ("pair_id", "episode", "start", "episode_length", "observations", "actions", "preference", "is_safe")
-ORACLE = ("pair_id", "return", "cost", "clean_preference", "clean_is_safe")
-WHOLE = ("pair_id", "preference", "clean_preference")  # of a pair, not of a segment
-SEGMENT = {  # of `scalars`, whose rows are segments
-    "pair_id": ("int", "index of the draw"),
-    "segment": ("int", "which of the pair's two segments"),
-    "episode": COLUMNS["episode"],
-    "start": COLUMNS["start"],
-    "length": ("int", "how many steps the segment has"),
-    "return": COLUMNS["return"],
-    "cost": COLUMNS["cost"],
-    "preferred": ("float", "1 where the segment is the better one, 0.5 in a tie, null unanswered"),
-    "preference_flipped": ("bool", "whether noise flipped the pair's preference"),
-    "is_safe": COLUMNS["is_safe"],
-    "is_safe_flipped": ("bool", "whether noise flipped the segment's safety label"),
-}
+TYPES = {"int": "sc:Integer", "float": "sc:Float", "bool": "sc:Boolean"}  # by the first letters of a column's type
 
 
 def metadata(manifest: Manifest, sets: dict[str, LabelSetManifest], place: str, url: str, under: str = "") -> dict[str, Any]:
@@ -110,10 +81,11 @@ def metadata(manifest: Manifest, sets: dict[str, LabelSetManifest], place: str, 
     files = {f"{inside}{path}": facts for path, facts in manifest.files.items()}
     for name, labels in sets.items():
         files |= {f"{inside}labels/{name}/{path}": facts for path, facts in labels.files.items()}
-    pairs = tuple(column for column in PAIRS if column != "episode_length" or manifest.has_episode_lengths)
+    pairs = {name: one for name, one in PAIRS.items() if name != "episode_length_0" or manifest.has_episode_lengths}
     tables = [("pairs", "pairs", pairs), ("oracle", "oracle", ORACLE)]
-    tables += [("scalars", SCALARS, tuple(SEGMENT))] if manifest.has_scalars else []
-    tables += [(name, f"labels/{name}", ("pair_id", "preference", "is_safe")) for name in sets]
+    tables += [("scalars", SCALARS_TABLE, SCALARS)] if manifest.has_scalars else []
+    for name in sets:
+        tables += [(name, f"labels/{name}", {**PAIR_ID, **LABELS}), (f"{name}-oracle", f"labels/{name}/oracle", ORACLE)]
     return {
         "@context": CONTEXT,
         "@type": "sc:Dataset",
@@ -129,7 +101,7 @@ def metadata(manifest: Manifest, sets: dict[str, LabelSetManifest], place: str, 
             "preference learning",
             manifest.task.name,
         ],
-        "citeAs": "\n\n".join(text for text in (PRESA_CITATION, source.citation.strip()) if text),
+        "citeAs": "\n\n".join(text for text in (CITATIONS, source.citation.strip()) if text),
         "isLiveDataset": False,
         **responsible(manifest, sets),
         **provenance(manifest, sets),
@@ -174,17 +146,16 @@ def _merged(values: list[Any]) -> Any:
     return different if address else "\n\n".join(different)
 
 
-def _records(name: str, path: str, columns: tuple[str, ...], shape: dict[str, int]) -> dict[str, Any]:
+def _records(name: str, path: str, columns: Columns, shape: dict[str, int]) -> dict[str, Any]:
     """The rows of a table's first file."""
     fields = []
-    for column in columns:
-        kind, meaning = (SEGMENT if columns == tuple(SEGMENT) else COLUMNS)[column]
-        for at in [column] if column in WHOLE or columns == tuple(SEGMENT) else [f"{column}_0", f"{column}_1"]:
-            field: dict[str, Any] = {"@type": "cr:Field", "@id": f"{name}/{at}", "name": at, "description": meaning}
-            field |= {"dataType": TYPES[kind], "source": {"fileObject": {"@id": path}, "extract": {"column": at}}}
-            if column in ("observations", "actions"):
-                dim = shape["observation_dim" if column == "observations" else "action_dim"]
-                field["description"] += f", {shape['length']} steps of {dim} numbers"
-                field |= {"isArray": True, "arrayShape": str(shape["length"] * dim)}
-            fields.append(field)
+    for column, (kind, meaning) in both_sides(columns).items():
+        field: dict[str, Any] = {"@type": "cr:Field", "@id": f"{name}/{column}", "name": column, "description": meaning}
+        field["dataType"] = next(known for start, known in TYPES.items() if kind.startswith(start))
+        field["source"] = {"fileObject": {"@id": path}, "extract": {"column": column}}
+        if column.startswith(("observations", "actions")):
+            dim = shape["observation_dim" if column.startswith("observations") else "action_dim"]
+            field["description"] += f", {shape['length']} steps of {dim} numbers"
+            field |= {"isArray": True, "arrayShape": str(shape["length"] * dim)}
+        fields.append(field)
     return {"@type": "cr:RecordSet", "@id": name, "name": name, "field": fields}

@@ -53,8 +53,8 @@ def responsible(manifest: Manifest, sets: dict[str, LabelSetManifest]) -> dict[s
     recipe, people = manifest.recipe, sets_by_people(sets)
     protocol = (
         "Preferences are computed from the recorded rewards of the two segments, safety labels from their recorded costs, and "
-        f"altered as the recipe says: teacher {recipe.teacher}, safety noise {recipe.safety_noise}, safety labels "
-        f"flipped {recipe.noise:g}, of preferences {recipe.preference_noise:g}."
+        f"altered as the recipe says: teacher {recipe.teacher}, safety noise {recipe.safety_noise}; then a share of "
+        f"{recipe.noise:g} of the safety labels and of {recipe.preference_noise:g} of the preferences is flipped."
     )
     protocol += f" People answered for the label sets {', '.join(people)}." if people else ""
     studies = {name: one.answers.study for name, one in sets.items() if one.answers is not None and one.answers.study}
