@@ -1,9 +1,9 @@
-"""Processor time of a training step in each precision, beside a plain loop's and beside its matrix products alone.
+"""Processor time of a training step in each precision, beside a plain loop's, CPL's own code's and its matrix products alone.
 
-    python tests/benchmarks/steps.py [--repeats N]
+    python tests/benchmarks/steps.py [--repeats N] [--cpl PATH]
 
-One thread, PreSa's own stage as in train.py, whose plain loop stands for research code. The aim of 5.5 was set against CPL's
-own code, which is not run here.
+One thread, PreSa's own stage as in train.py, whose plain loop stands for research code. PATH is a checkout of
+https://github.com/jhejna/cpl; without it that comparison is left out.
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ import argparse
 import itertools
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import torch
 import train
+from cpl import cpl_steps
 from measuring import in_turn, ratio, told
 
 from presa.networks.backprop import require_precision
@@ -38,12 +40,28 @@ def products(kind: torch.dtype) -> Callable[[], None]:
     return multiply
 
 
-def ratios(repeats: int, steps: int = 10) -> list[str]:
-    """Lines that set a step of each precision beside the plain loop and beside its matrix products, by processor time."""
+def peers(arrays: dict, steps: int, cpl: Path | None) -> tuple[dict[str, Iterator[None]], list[str]]:
+    """The loops to compare with, past their first steps, and lines about those that are skipped."""
+    found = {"a plain loop's": train.Plain(arrays).steps(steps)}
+    if cpl is None:
+        return found, ["CPL's own code: skipped, --cpl was not given the path of a checkout"]
+    try:
+        loop = cpl_steps(cpl, arrays, train.BATCH, train.DROPOUT, steps)
+        next(loop)
+    except ImportError as error:
+        return found, [f"CPL's own code: skipped, {error}"]
+    return {**found, "CPL's own code's": loop}, []
+
+
+AIMS = {("fp32", "a plain loop's"): 1.4, ("bf16", "CPL's own code's"): 5.5}
+
+
+def ratios(repeats: int, cpl: Path | None = None, steps: int = 10) -> list[str]:
+    """Lines that set a step of each precision beside other loops and beside its matrix products, by processor time."""
     torch.set_num_threads(1)
-    arrays, lines = train.arrays_of(500), []
-    plain = train.Plain(arrays).steps(steps)
-    for precision, kind, quicker in (("fp32", torch.float32, 1.4), ("bf16", torch.bfloat16, 5.5)):
+    arrays = train.arrays_of(500)
+    others, lines = peers(arrays, steps, cpl)
+    for precision, kind in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
         try:
             require_precision(precision, "cpu")
         except InputError as error:
@@ -52,17 +70,19 @@ def ratios(repeats: int, steps: int = 10) -> list[str]:
         algorithm, (examples,), (begun,) = train.begin(arrays, steps * (repeats + 1), 1, precision)
         ours, multiply = train.fit(algorithm, examples, begun, 0, "main", steps), products(kind)
         turns = (
-            lambda: next(plain),
             lambda ours=ours: next(ours),
             lambda multiply=multiply: [multiply() for _ in range(steps)],
+            *(lambda other=other: next(other) for other in others.values()),
         )
         for turn in turns:
             turn()  # not counted
-        other, own, least = in_turn(repeats, *(lambda turn=turn: processor_seconds(turn) for turn in turns))
-        each = f"{1e3 * statistics.median(own) / steps:.1f} ms"
-        lines.append(
-            told(f"{precision} step, a plain loop's time against it", ratio(other, own), quicker, least=True, how=each)
-        )
+        own, least, *rest = in_turn(repeats, *(lambda turn=turn: processor_seconds(turn) for turn in turns))
+        for name, other in zip(others, rest, strict=True):
+            what = f"{precision} step, {name} time against it"
+            each = f"{1e3 * statistics.median(own) / steps:.1f} ms and {1e3 * statistics.median(other) / steps:.1f}"
+            aim = AIMS.get((precision, name))
+            value = ratio(other, own)
+            lines.append(told(what, value, aim, least=True, how=each) if aim else f"{what:<60}{value:6.2f}  ({each})")
         lines.append(told(f"{precision} step against its matrix products", ratio(own, least), 2.0))
     return lines
 
@@ -76,4 +96,6 @@ def processor_seconds(do: Callable[[], object]) -> float:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=7)
-    print(*ratios(parser.parse_args().repeats), sep="\n")
+    parser.add_argument("--cpl", type=Path, help="a checkout of CPL's repository")
+    options = parser.parse_args()
+    print(*ratios(options.repeats, options.cpl), sep="\n")

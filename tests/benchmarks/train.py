@@ -216,7 +216,7 @@ def where_time_goes(arrays: dict[str, np.ndarray], steps: int) -> None:
         (Backprop, "draw", "dropout masks"),
         (Backprop, "forward", "network, forward"),
         (Backprop, "backward", "network, backward"),
-        (presa.fitting.fit, "losses_of_runs", "loss, forward"),
+        (presa.fitting.fit, "run_losses", "loss, forward"),
         (torch.autograd, "grad", "loss, backward"),
         (Adam, "step", "Adam"),
         (Tally, "add", "numbers to report"),
