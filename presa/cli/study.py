@@ -46,7 +46,9 @@ def study(
     ] = None,
     steps: Annotated[int | None, typer.Option(help="Gradient steps in all. (default: the paper's)")] = None,
     bc_steps: Annotated[int | None, typer.Option(help="How many of them are behaviour cloning. (default: the paper's)")] = None,
-    precision: Annotated[str | None, typer.Option(help="fp32 or bf16, of the policies that are MLPs. (default: fp32)")] = None,
+    precision: Annotated[
+        str | None, typer.Option(help="Of the policies that are MLPs: as in presa train. (default: fp32)")
+    ] = None,
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", help="ALGORITHM.NAME=VALUE, such as cdt.steps=2000: a setting of one algorithm. Repeat."),
@@ -73,6 +75,7 @@ def study(
 
     from presa.cli.output import failure_lines
     from presa.data.pairs import resolve_device
+    from presa.networks.backprop import best_precision
     from presa.study.cells import forget_failure, read_result, record_failure
     from presa.study.grid import QUICK, Scope, task_names
     from presa.study.grid import study_cells as all_cells
@@ -91,6 +94,8 @@ def study(
         raise InputError(
             "--ray spreads the cells itself, with --gpus for their devices: leave --shard, --processes, --device out"
         )
+    if ray is not None and precision == "auto":
+        raise InputError("--precision auto asks this machine, not the cluster's: name fp32 or bf16 with --ray")
     if gpus and ray is None:
         raise InputError("--gpus is for a cluster (--ray); here --device chooses")
     found, given = find_study(name), {"seeds": seeds, "steps": steps, "bc_steps": bc_steps}
@@ -105,7 +110,7 @@ def study(
         limits = cost_limits if cost_limits in words else parse_cost_limits(cost_limits, "numbers with commas, middle or all")
         chosen["cost_limits"] = limits
     if precision is not None:
-        chosen["precision"] = precision
+        chosen["precision"] = best_precision(resolve_device(device)) if precision == "auto" else precision
     chosen |= {"columns": tuple(column or ()), "levels": tuple(level or ())}
     chosen["settings"] = _settings(found, set_ or [], chosen.get("settings", {}))
     scope = Scope(task_names(tasks), source, **chosen)
@@ -115,6 +120,8 @@ def study(
     _require_simulators(scope.tasks, source, prepare_only or ray is not None)
     resolve_device(device)
     open_root(root, source)
+    if precision == "auto" and not as_json:
+        print(f"note: --precision auto takes {scope.precision} here")
     if write_study(root, found, scope, cells) and not as_json:
         print(f"note: {name} had another scope in {root}; the report is of this one now, finished cells of both stay")
     kept = "interrupted; what is finished is kept, and the same command goes on with the rest"

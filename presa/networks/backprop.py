@@ -33,6 +33,11 @@ def has_bf16(device: str) -> bool:
     return bool(known.get("avx512_bf16", False))
 
 
+def best_precision(device: str) -> str:
+    """What `--precision auto` takes."""
+    return "bf16" if has_bf16(device) else "fp32"
+
+
 def require_precision(precision: str, device: str) -> None:
     """Raises InputError if the device has no matrix products of that precision in hardware."""
     if precision != "fp32" and not has_bf16(device):

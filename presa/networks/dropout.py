@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch import Tensor
 
 
 class Masks:
@@ -33,10 +32,10 @@ class Masks:
         self.numbers = [part.unflatten(1, (rows, width)) for part, width in zip(cut, widths, strict=False)]
 
     def draw(self, generators: Sequence[torch.Generator]) -> None:
-        """Draws every run's numbers: from its generator, or with 8 bits on a CPU from SFC64 with its seed, in a third of the time.
+        """Draws every run's numbers from its generator; with 8 bits on a CPU from SFC64 with its seed, in a third of the time.
 
-        Numbers are cut from 64-bit words, since `bernoulli_` takes seven times as long on a CPU. With 8 bits the high bytes
-        of those that are drawn decide on the first half of the units, the low bytes on the rest.
+        Numbers are cut from 64-bit words, since `bernoulli_` takes seven times as long on a CPU. With 8 bits the high byte of
+        each number that is drawn decides on a unit of the first half, the low byte on one of the second.
         """
         if not self.numbers:
             return

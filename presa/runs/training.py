@@ -12,7 +12,7 @@ from presa.algorithms.base import Algorithm
 from presa.data.limits import describe_labels, load_limits
 from presa.data.pairs import Data, load_data, resolve_device
 from presa.data.trajectories import find_episodes, find_unlabelled
-from presa.networks.backprop import has_bf16
+from presa.networks.backprop import best_precision
 from presa.options import check_cost_limits
 from presa.runs.card import write_card_and_plots
 from presa.runs.display import TrainingDisplay, interruption_message
@@ -100,7 +100,7 @@ def train(
     found = resolve_device(device)
     notes = []
     if precision == "auto":
-        precision = "bf16" if find_algorithm(algorithm).stackable and has_bf16(found) else "fp32"
+        precision = best_precision(found) if find_algorithm(algorithm).stackable else "fp32"
         notes.append(f"note: --precision auto takes {precision} here")
     shortcuts = {"steps": steps, "bc_steps": bc_steps, "precision": precision, "judge_limits": judge_limits}
     given = {**(settings or {}), **{name: value for name, value in shortcuts.items() if value is not None}}

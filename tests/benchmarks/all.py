@@ -1,7 +1,8 @@
 """Every ratio that this project aims at, beside its aim, in some minutes (a script, no test).
 
-    python tests/benchmarks/all.py [--repeats N]
+    python tests/benchmarks/all.py [--repeats N] [--cpl PATH]
 
+PATH is a checkout of https://github.com/jhejna/cpl, whose own loop is then run beside ours.
 Each ratio is a median over turns within one run, of processor time on one thread. The other scripts of this folder measure one
 thing each, at more length.
 """
@@ -26,7 +27,9 @@ import commands  # noqa: E402
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=3)
-    repeats, began = parser.parse_args().repeats, time.monotonic()
+    parser.add_argument("--cpl", type=Path, help="a checkout of CPL's repository")
+    options, began = parser.parse_args(), time.monotonic()
+    repeats = options.repeats
     print("load of the machine:", *(f"{load:.1f}" for load in os.getloadavg()))
     print("\nStarting a command", *commands.ratios(repeats), sep="\n", flush=True)
     with tempfile.TemporaryDirectory() as folder:
@@ -38,7 +41,7 @@ def main() -> None:
         import steps
 
         print("\nEvaluating and recording", *evaluate.ratios(list(evaluate.TASKS), repeats), sep="\n", flush=True)
-        print("\nTraining", *steps.ratios(repeats), sep="\n", flush=True)
+        print("\nTraining", *steps.ratios(repeats, options.cpl), sep="\n", flush=True)
     print(f"\n{time.monotonic() - began:.0f} s")
 
 

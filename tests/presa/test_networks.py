@@ -9,6 +9,7 @@ torch = pytest.importorskip("torch")
 
 from presa.networks import mlp as networks  # noqa: E402
 from presa.networks.backprop import Backprop, require_precision  # noqa: E402
+from presa.networks.dropout import Masks  # noqa: E402
 from safefeedback.errors import InputError  # noqa: E402
 
 
@@ -58,8 +59,9 @@ def stack(runs: list[dict]) -> dict:
     return {name: torch.stack([run[name] for run in runs]).requires_grad_() for name in runs[0]}
 
 
-def test_dropout_drops_its_share_of_every_unit_and_state_and_repeats_by_seed() -> None:
-    network = Backprop(stack([networks.initial_parameters(5, 3, (301, 30), 0)]), 1001, 0.25)
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_dropout_drops_its_share_of_every_unit_and_state_and_repeats_by_seed(precision: str) -> None:
+    network = Backprop(stack([networks.initial_parameters(5, 3, (301, 30), 0)]), 1001, 0.25, precision)
 
     def masks(seed: int) -> list:
         network.draw([torch.Generator().manual_seed(seed)])
@@ -74,6 +76,20 @@ def test_dropout_drops_its_share_of_every_unit_and_state_and_repeats_by_seed() -
     assert (first[..., :30] != second).float().mean().item() == pytest.approx(2 * 0.25 * 0.75, abs=0.01)  # independent layers
     assert all(torch.equal(mask, again) for mask, again in zip([first, second], masks(3), strict=True))
     assert not torch.equal(first, masks(4)[0])
+
+
+def test_masks_of_one_byte_drop_the_nearest_share_and_their_halves_are_independent() -> None:
+    masks = Masks(2, 40, (100, 30, 70), 0.1, 8, "cpu")
+    assert masks.dropout == 26 / 256 and [tuple(part.shape) for part in masks.numbers] == [
+        (2, 40, 100), (2, 40, 30), (2, 40, 70),
+    ]  # fmt: skip
+    masks.draw([torch.Generator().manual_seed(seed) for seed in (0, 1)])
+    dropped = torch.cat([(part <= masks.limit).flatten(1) for part in masks.numbers], 1).double()
+    assert dropped.mean().item() == pytest.approx(26 / 256, abs=0.01)
+    first, second = dropped.split(4000, 1)
+    assert (first * second).mean().item() == pytest.approx((26 / 256) ** 2, abs=0.005)
+    assert not torch.equal(dropped[0], dropped[1])
+    assert Masks(1, 4, (8,), 0.001, 8, "cpu").numbers == [] and Masks(1, 4, (8,), 0.001, 16, "cpu").numbers != []
 
 
 def test_dropout_keeps_the_mean_of_a_linear_network() -> None:

@@ -177,6 +177,7 @@ def test_bad_words_are_one_line(tmp_path: Path) -> None:
         ("--set takes cdt.NAME=VALUE, not 'steps'", {"set_": ["cdt.steps"]}),
         ("algorithm cdt has no setting 'step': did you mean", {"set_": ["cdt.step=3"]}),
         ("precision must be fp32 or bf16, not 'fp8'", {"precision": "fp8"}),
+        ("name fp32 or bf16 with --ray", {"ray": "auto", "precision": "auto"}),
     ):
         with pytest.raises(InputError, match=told):
             run_study(**{"name": "table1", "source": "recordings", "tasks": "BallRun", "out": tmp_path / told, **given})  # type: ignore[arg-type]
@@ -320,6 +321,18 @@ def test_a_failed_run_is_tried_again_and_one_begun_elsewhere_begins_anew(tmp_pat
     (cell_folder(root, cell) / "result.json").unlink()
     assert run_cell(root, cell, "cpu")["failures"] == {}  # type: ignore[index]
     assert json.loads((run / "config.json").read_text()) == config and collect(root, [cell]) == rows
+
+
+def test_precision_auto_is_what_this_machine_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for has, took in ((False, "fp32"), (True, "bf16")):
+        monkeypatch.setattr("presa.networks.backprop.has_bf16", lambda device, has=has: has)
+        given: dict[str, Any] = {"source": "recordings", "tasks": "BallRun", "pairs": 40, "precision": "auto"}
+        run_study("modules", out=tmp_path / took, prepare_only=True, **given)
+        assert f"note: --precision auto takes {took} here" in capsys.readouterr().out
+        _, scope, cells = read_study(tmp_path / took, "modules")
+        assert scope.precision == took and {cell.settings.get("precision", "fp32") for cell in cells} == {took}
 
 
 def test_data_that_cannot_be_made_fail_their_cells_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
