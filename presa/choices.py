@@ -14,6 +14,7 @@ ALGORITHMS: dict[str, str] = {
     "unified-comparison": "presa.algorithms.unified_comparison:UnifiedComparison",
     "weighted-bc": "presa.algorithms.weighted_bc.weighted_bc:WeightedBC",
     "trac-feedback": "presa.algorithms.trac:TracFeedback",
+    "caps-feedback": "presa.algorithms.caps:CapsFeedback",
     "bc-all": "presa.algorithms.cloning:BCAll",
     "bc-safe": "presa.algorithms.cloning:BCSafe",
     "trac": "presa.algorithms.trac:Trac",

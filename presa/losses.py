@@ -203,6 +203,27 @@ def classification_loss(score: Tensor, desirable: Tensor, weight: Tensor) -> Ten
     return -(weight * logsigmoid((2 * desirable - 1) * score)).mean(-1)
 
 
+def expectile_loss(difference: Tensor, expectile: float) -> Tensor:
+    """|expectile - 1(u < 0)| u^2 of each difference u = target - value, whose minimum is at the targets' expectile (IQL, eq. 5,
+    arXiv 2110.06169).
+
+    Args:
+        difference: [...].
+        expectile: between 0 and 1; 0.5 halves the squared error.
+    """
+    return torch.where(difference < 0, 1 - expectile, expectile) * difference.square()
+
+
+def advantage_weights(advantage: Tensor, spread: Tensor, temperature: float, maximum: float) -> Tensor:
+    """exp(advantage / (temperature spread)), at most `maximum`: weights for advantage-weighted regression (arXiv 1910.00177).
+
+    Args:
+        advantage: [..., K], without gradient in the result.
+        spread: [K], the unit of the advantages.
+    """
+    return (advantage.detach() / (temperature * spread.clamp(min=1e-8))).exp().clamp(max=maximum)
+
+
 def safety_weights(
     safe: Tensor, eta: float, direction: str, scale: str, beside: tuple[int, int] = (0, 0)
 ) -> tuple[Tensor, Tensor]:

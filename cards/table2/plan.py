@@ -65,13 +65,18 @@ FROM_FEEDBACK = (
     Group("trac-feedback", "trac-feedback", seeds=SEEDS[:3]),
     Group("presa-anchored", "presa", preset="anchored", seeds=SEEDS[:3]),
     Group("trac-20000", "trac", {"steps": 20_000, "bc_steps": 6_000}, seeds=SEEDS[:3], reads_truth=True),
+    Group("caps-feedback", "caps-feedback", seeds=SEEDS[:3]),
+    Group("caps-feedback-soft", "caps-feedback", {"temperature": 1.0}, seeds=SEEDS[:3]),
+    Group("caps-feedback-mean", "caps-feedback", {"expectile": 0.5}, seeds=SEEDS[:3]),
 )
 
 
 def tiny(group: Group) -> Group:
     """The same in seconds, to see that everything runs."""
     steps = {"steps": 46, "bc_steps": 10, "hidden": (16, 16)}
-    models = {"weighted-bc": 6, "trac-feedback": 6}.get(group.algorithm)
+    if group.algorithm == "caps-feedback":
+        steps.pop("bc_steps")
+    models = {"weighted-bc": 6, "trac-feedback": 6, "caps-feedback": 6}.get(group.algorithm)
     steps |= {"model_steps": models, "model_hidden": (16,)} if models else {"warm_up_steps": 10}
     return Group(group.name, group.algorithm, {**group.settings, **steps}, group.preset, group.limits, group.seeds[:2], 2,
                  group.reads_truth)  # fmt: skip

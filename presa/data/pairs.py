@@ -71,6 +71,7 @@ class Data:
         episodes: the recordings themselves, for algorithms that are given true costs; None otherwise.
         weights: the weight of each episode of `steps`, once it is computed.
         weights_by_limit: the same at other cost limits, for a policy that is conditioned on the limit.
+        step_values: float32 [M, 2], learnt reward and cost of each of `steps`, once they are computed.
         unlabelled: recordings without rewards and costs, whose steps are used in addition to those of the pairs; None if
             there are none.
         segment_return: the median return of the dataset's segments, as its card says: for comparison with a policy's return,
@@ -89,6 +90,7 @@ class Data:
     unlabelled: UnlabelledEpisodes | None = None
     weights: EpisodeWeights | None = None
     weights_by_limit: dict[float, EpisodeWeights] = field(default_factory=dict)
+    step_values: Tensor | None = None
     segment_return: float | None = None
 
     @property
@@ -117,7 +119,14 @@ class Data:
 
     def with_weights(self, weights: EpisodeWeights, by_limit: dict[float, EpisodeWeights]) -> Data:
         """The same data with episode weights, at the labels' own limit and at others."""
-        after = replace(self, weights=weights, weights_by_limit=by_limit)
+        return self._with(weights=weights, weights_by_limit=by_limit)
+
+    def with_step_values(self, values: Tensor) -> Data:
+        """The same data with the learnt reward and cost [M, 2] of each step."""
+        return self._with(step_values=values)
+
+    def _with(self, **found: Any) -> Data:
+        after = replace(self, **found)
         after.__dict__["steps"] = self.steps  # found once
         return after
 

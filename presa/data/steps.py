@@ -91,3 +91,22 @@ def join_steps(one: Steps, other: Steps) -> Steps:
         np.concatenate([one.time, other.time]),
         one.lengths | {episode + after: length for episode, length in other.lengths.items()},
     )
+
+
+def successors(steps: Steps, horizon: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What follows each of the M steps.
+
+    Args:
+        steps: in the order of episodes and of time.
+        horizon: the length of an episode whose length is unknown.
+
+    Returns:
+        int64 [M], the place of the next step, its own where that is not known; bool [M], whether it is known; and bool [M],
+        whether the step is its episode's last.
+    """
+    here = np.arange(len(steps))
+    after = np.minimum(here + 1, len(steps) - 1)
+    known = (steps.episode[after] == steps.episode) & (steps.time[after] == steps.time + 1)
+    length = np.array([steps.lengths.get(int(one), horizon) for one in np.unique(steps.episode)])
+    last = steps.time + 1 >= length[np.unique(steps.episode, return_inverse=True)[1]]
+    return np.where(known, after, here), known, last & ~known

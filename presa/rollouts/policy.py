@@ -133,6 +133,10 @@ def _policy_of(tensors: dict[str, np.ndarray], facts: dict[str, Any]) -> Policy:
         from presa.rollouts.context_policy import ContextPolicy
 
         return ContextPolicy(tensors, facts)
+    if "switching" in facts:
+        from presa.rollouts.switching_policy import SwitchingPolicy
+
+        return SwitchingPolicy(tensors, facts)
     layers = range(len(tensors) // 2)
     weights, biases = (tuple(tensors[f"{kind}_{layer}"] for layer in layers) for kind in ("weight", "bias"))
     policy = MlpPolicy(weights, biases, facts)

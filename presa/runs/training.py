@@ -100,7 +100,9 @@ def train(
     found = resolve_device(device)
     notes = []
     if precision == "auto":
-        precision = best_precision(found) if find_algorithm(algorithm).stackable else "fp32"
+        known = find_algorithm(algorithm)
+        precision = best_precision(found) if known.stackable else "fp32"
+        precision = precision if precision in known.choices["precision"] else "fp32"
         notes.append(f"note: --precision auto takes {precision} here")
     shortcuts = {"steps": steps, "bc_steps": bc_steps, "precision": precision, "judge_limits": judge_limits}
     given = {**(settings or {}), **{name: value for name, value in shortcuts.items() if value is not None}}

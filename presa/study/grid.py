@@ -209,7 +209,8 @@ def _cut(algorithm: type[Algorithm], scope: Scope) -> dict[str, Any]:
     known = {one.name for one in fields(algorithm)}
     models = None if scope.steps is None else max(1, scope.steps // 4)
     given: dict[str, Any] = {"steps": scope.steps, "bc_steps": scope.bc_steps, "model_steps": models}
-    given |= {"precision": scope.precision} if algorithm.stackable else {}
+    takes = algorithm.choices["precision"] if algorithm.stackable else ()
+    given |= {"precision": scope.precision} if scope.precision in takes else {}
     return {name: value for name, value in given.items() if value is not None and name in known}
 
 

@@ -32,10 +32,10 @@ def datas(tmp_path: Path, ball_file: Path) -> list[Data]:
 
 
 def begin(algorithm: Training, data: Data, seed: int) -> tuple[Examples, Snapshot]:
-    parameters = initial_parameters(8, 2, algorithm.hidden, seed)
+    parameters = algorithm.initial_parameters(data, seed)
     examples = algorithm.examples(data)
     if algorithm.uses_reference:
-        examples = with_reference(examples, initial_parameters(8, 2, algorithm.hidden, seed + 100))
+        examples = with_reference(examples, algorithm.initial_parameters(data, seed + 100))
     return examples, Snapshot(0, parameters, {}, algorithm.state(examples))
 
 
@@ -46,9 +46,13 @@ def begin(algorithm: Training, data: Data, seed: int) -> tuple[Examples, Snapsho
 def test_a_run_in_a_stack_is_the_run_alone(name: str, datas: list[Data]) -> None:
     torch.set_num_threads(1)
     tiny = TINY | {"steps": 100, "bc_steps": 0, "z_ref": "ema", "rate_after_bc": "flat", "learning_rate": 1e-3}
-    tiny |= {"weighted-bc": {"steps": 106, "model_steps": 3}, "trac-feedback": {"steps": 103, "model_steps": 3}}.get(name, {})
+    longer = {"weighted-bc": 106, "trac-feedback": 103, "caps-feedback": 106}
+    tiny |= {"steps": longer[name], "model_steps": 3} if name in longer else {}
     if name == "trac-feedback":  # a score of each segment, as its model would give
         datas = [replace(one, train=replace(one.train, score=one.train.observations.mean((-1, -2)))) for one in datas]
+    if name == "caps-feedback":  # a reward and a cost of each step
+        datas = [one.with_step_values(one.train.safe.mean() - one.steps.observations[:, :2].abs()) for one in datas]
+        tiny["dropout"] = 0.0
     known = Cloning() if name == "cloning" else configure(name)
     settings = {key: value for key, value in tiny.items() if key in known.__dataclass_fields__}
     algorithm = replace(known, **settings)  # type: ignore[arg-type]
@@ -105,7 +109,7 @@ def test_rows_of_runs_with_examples_of_different_number_and_width() -> None:
     assert wide.tolist() == [[[0, 0], [2, 0]], [[10, -10], [14, -14]]]
 
 
-@pytest.mark.parametrize("name", ["trac-feedback", "cloning"])
+@pytest.mark.parametrize("name", ["trac-feedback", "caps-feedback", "cloning"])
 def test_a_run_beside_one_of_another_task_is_the_run_alone(name: str, datas: list[Data]) -> None:
     """The first task has fewer observation and action dims, and fewer segments or steps to learn from."""
     data = replace(datas[0], train=replace(datas[0].train, score=datas[0].train.observations.mean((-1, -2))))
@@ -115,20 +119,15 @@ def test_a_run_beside_one_of_another_task_is_the_run_alone(name: str, datas: lis
     narrow = replace(
         data.train, observations=data.train.observations[:30, ..., :5], actions=data.train.actions[:30, ..., :1], **part
     )
-    both = [replace(data, train=narrow), data]
-    settings = (
-        {"steps": 43, "bc_steps": 0, "model_steps": 3, "rate_after_bc": "flat", "learning_rate": 1e-3}
-        if name != "cloning"
-        else {}
+    less = replace(data.task, observation_dim=5, action_dim=1)
+    both = [one.with_step_values(one.steps.observations[:, :2]) for one in (replace(data, train=narrow, task=less), data)]
+    settings = {"steps": 40, "learning_rate": 1e-3, "bc_steps": 0, "rate_after_bc": "flat", "model_steps": 0}
+    settings |= {"trac-feedback": {"steps": 43, "model_steps": 3}, "caps-feedback": {"steps": 46, "model_steps": 3}}.get(
+        name, {}
     )
-    known = Cloning(steps=40, learning_rate=1e-3) if name == "cloning" else configure(name)
-    algorithm = replace(known, hidden=(16,), batch_size=4, **settings)  # type: ignore[arg-type]
-    examples, starts = [], []
-    for one, sizes in zip(both, ((5, 1), (8, 2)), strict=True):
-        parameters = initial_parameters(*sizes, algorithm.hidden, 0)
-        found = algorithm.examples(one)
-        examples.append(with_reference(found, parameters) if algorithm.uses_reference else found)
-        starts.append(Snapshot(0, parameters, {}, algorithm.state(found)))
+    known = Cloning() if name == "cloning" else configure(name)
+    algorithm = replace(known, hidden=(16,), batch_size=4, **{k: v for k, v in settings.items() if hasattr(known, k)})
+    examples, starts = zip(*(begin(algorithm, one, 0) for one in both), strict=True)
     assert len(examples[0]) < len(examples[1])
     (outcomes,) = fit_stack(algorithm, examples, starts, (0, 1), "main", 40)
     for run in (0, 1):

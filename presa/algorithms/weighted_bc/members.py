@@ -6,8 +6,9 @@ some safety labels may be flipped.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 from weakref import finalize
 
 import numpy as np
@@ -151,6 +152,39 @@ class CostMember(RewardMember, BinaryCostModel):
         contradicted = torch.where(found.isnan(), before, torch.lerp(before, found, FLIPS_RATE))
         after = contradicted.amin(-1).clamp(max=MOST_FLIPS) if self.flips else flips
         return loss, {"flips": flips}, {**state, "flips": after, "contradicted": contradicted}
+
+
+MODELS = {"reward": RewardMember, "cost": CostMember}
+
+
+def ensemble(kinds: Sequence[str], count: int, flips: float, steps: int, **settings: Any) -> dict[str, RewardMember]:
+    """The models to fit, as "reward_0": `count` of each kind, among which `steps` are divided; `settings` are fields of
+    `RewardMember`."""
+    own: dict[str, dict[str, Any]] = {"reward": {}, "cost": {"flips": flips}}
+    return {
+        f"{kind}_{member}": MODELS[kind](steps=steps // count, **settings, **own[kind], member=member)
+        for kind in kinds
+        for member in range(count)
+    }
+
+
+@torch.no_grad()
+def step_estimates(
+    data: Data, models: dict[str, RewardMember], results: dict[str, Parameters], kinds: Sequence[str]
+) -> dict[str, Tensor]:
+    """The rewards or costs of each known step by each member, kind -> float64 [members, M].
+
+    A preference says nothing of a constant added to the reward of every step, which matters where episodes differ in
+    length: rewards are taken so that the mean step's is 0.
+    """
+    shift, scale = observation_moments(data)
+    inputs = step_inputs((data.steps.observations - shift) / scale, data.steps.actions)
+    found = {}
+    for kind in kinds:
+        fitted = [(model, results[name]) for name, model in models.items() if name.startswith(kind)]
+        values = torch.stack([model.all_values(one, inputs).double() for model, one in fitted])
+        found[kind] = values - values.mean(1, keepdim=True) if kind == "reward" else values
+    return found
 
 
 @dataclass(frozen=True)

@@ -21,10 +21,9 @@ from torch import Tensor
 
 from presa.algorithms.base import Examples, FromCloning, Network, Step, scheduled_rate, step_examples
 from presa.algorithms.ranges import AT_LEAST_ONE, NOT_NEGATIVE, POSITIVE, Range
-from presa.algorithms.safe_rlhf.step_models import step_inputs
 from presa.algorithms.weighted_bc.conditioned import LimitNetwork, limit_examples, limit_facts, limits_told, with_limit_weight
 from presa.algorithms.weighted_bc.controls import RULES, EpisodeEstimates, WeightRule
-from presa.algorithms.weighted_bc.members import MOST_FLIPS, CostMember, RewardMember, observation_moments
+from presa.algorithms.weighted_bc.members import MODELS, MOST_FLIPS, CostMember, RewardMember, ensemble, step_estimates
 from presa.data.episode_weights import (
     EpisodeWeights,
     episode_sums,
@@ -36,8 +35,6 @@ from presa.data.episode_weights import (
 from presa.data.pairs import Data
 from presa.networks.mlp import Parameters
 from safefeedback.errors import InputError
-
-MODELS = {"reward": RewardMember, "cost": CostMember}
 
 
 @dataclass(frozen=True)
@@ -144,19 +141,16 @@ class WeightedBC(FromCloning):
         return scheduled_rate(self.learning_rate, self.schedule, step, self.own_steps)
 
     def preparations(self) -> dict[str, RewardMember]:  # type: ignore[override]
-        given: dict[str, Any] = {
-            "steps": self.model_steps // self.members,
-            "batch_size": self.model_batch_size,
-            "hidden": self.model_hidden,
-            "learning_rate": self.model_learning_rate,
-            "shuffled": self.rule.shuffled,
-        }
-        own: dict[str, dict[str, Any]] = {"reward": {}, "cost": {"flips": self.flips}}
-        return {
-            f"{kind}_{member}": MODELS[kind](**given, **own[kind], member=member)
-            for kind in self.rule.fits
-            for member in range(self.members)
-        }
+        return ensemble(
+            self.rule.fits,
+            self.members,
+            self.flips,
+            self.model_steps,
+            batch_size=self.model_batch_size,
+            hidden=self.model_hidden,
+            learning_rate=self.model_learning_rate,
+            shuffled=self.rule.shuffled,
+        )
 
     def prepared(self, data: Data, results: dict[str, Parameters]) -> Data:
         """The data with a weight for every episode."""
@@ -195,23 +189,13 @@ class WeightedBC(FromCloning):
         weight = self.rule.weight(EpisodeEstimates(score, safe, within, self.temperature, identity))
         return replace(estimated, safe=safe, rank=rank_among_safe(score, safe), weight=weight)
 
-    @torch.no_grad()
     def _estimates(
         self, data: Data, results: dict[str, Parameters], index: np.ndarray, lengths: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Returns and costs of each episode by each member, float64 [members, E]; zeros where no such model was fitted.
-
-        A preference says nothing of a constant added to the reward of every step, which matters where episodes differ in
-        length: rewards are taken so that the mean step's is 0.
-        """
-        shift, scale = observation_moments(data)
-        inputs = step_inputs((data.steps.observations - shift) / scale, data.steps.actions)
+        """Returns and costs of each episode by each member, float64 [members, E]; zeros where no such model was fitted."""
         sums = {kind: np.zeros((1, len(lengths))) for kind in MODELS}
-        for kind in self.rule.fits:
-            fitted = [(model, results[name]) for name, model in self.preparations().items() if name.startswith(kind)]
-            values = [model.all_values(found, inputs).double().cpu().numpy() for model, found in fitted]
-            centred = [one - one.mean() if kind == "reward" else one for one in values]
-            sums[kind] = np.stack([episode_sums(one, index, lengths) for one in centred])
+        for kind, values in step_estimates(data, self.preparations(), results, self.rule.fits).items():
+            sums[kind] = np.stack([episode_sums(one, index, lengths) for one in values.cpu().numpy()])
         return sums["reward"], sums["cost"]
 
     @torch.no_grad()
