@@ -1,0 +1,128 @@
+"""The datasets of the studies, and what of them is loaded once for many runs."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import groups as plan
+
+LIMIT = 20.0
+MEMBERS, STEPS = 3, 400  # of `presa ask`
+
+
+def dataset(root: Path, group: plan.Group, task: str, seed: int, level: plan.Level) -> Path:
+    """Where the pairs of a run lie."""
+    if group.name.startswith("benchmark"):
+        return root / "data" / f"{task}-benchmark"
+    return root / "data" / f"{task}-seed{seed}-{level.coverage.replace(':', '-').replace('=', '')}"
+
+
+def mark(folder: Path, kind: str) -> Path:
+    """The file that says that a dataset is "ready", or "asked"."""
+    return folder.parent / f"{folder.name}.{kind}"
+
+
+def build(folder: Path, task: str, seed: int, coverage: str, pairs: int, choices: list[dict[str, Any]]) -> None:
+    """Draws and labels pairs, unpacks them into presa's cache, and adds label sets."""
+    from presa.data.pairs import load_data
+    from safefeedback.dataset.build import build_dataset
+    from safefeedback.dataset.label_sets import relabel
+    from safefeedback.feedback.recipe import Recipe
+    from safefeedback.tasks import find_task
+
+    if not folder.exists():
+        given: dict[str, Any] = {"test_fraction": 0.1, "seed": 0} if folder.name.endswith("benchmark") else {"seed": seed}
+        given |= {"cost_limit": LIMIT} if not folder.name.endswith("benchmark") else {}
+        recipe = Recipe(task=find_task(task), pairs=pairs, length=64, coverage=coverage, **given)
+        build_dataset(recipe, "recordings", folder)
+    load_data(folder)
+    if choices:
+        relabel(folder, choices)
+    mark(folder, "ready").touch()
+
+
+def ask(folder: Path, answered: int, more: int, device: str) -> None:
+    """Makes the label set of so many answered pairs at first and so many more that `presa ask` chose."""
+    from presa.proposals import propose
+    from safefeedback.dataset.answers import import_answers
+    from safefeedback.dataset.reading import read
+
+    published = read(folder, segments=False)
+
+    def answer(rows: list[int], name: str) -> None:
+        file = folder.parent / f"{folder.name}-{name}.csv"
+        lines = ["pair_id,annotator,preference,is_safe_0,is_safe_1"]
+        for row in rows:
+            first, second = (int(side) for side in published.safe[row])
+            lines.append(f"{published.pair_id[row]},teacher,{published.preference[row]:g},{first},{second}")
+        file.write_text("\n".join(lines) + "\n")
+        import_answers(folder, file, name, overwrite=True)
+
+    first = list(range(answered))
+    answer(first, f"first-{answered}")
+    chosen = [int(one["pair_id"]) for one in propose(folder, f"first-{answered}", more, MEMBERS, STEPS, device=device)]
+    place = {int(pair): row for row, pair in enumerate(published.pair_id)}
+    answer(sorted(first + [place[pair] for pair in chosen]), f"asked-{answered + more}")
+    mark(folder, "asked").touch()
+
+
+def ask_all(root: Path, groups: list[plan.Group], device: str, deadline: float) -> None:
+    """Asks for more answers wherever a level wants that, as soon as the dataset is there."""
+    warnings.simplefilter("ignore")
+    for group, (task, seed, level) in all_runs(groups):
+        folder = dataset(root, group, task, seed, level)
+        if level.asked and not mark(folder, "asked").exists():
+            while not mark(folder, "ready").exists() and time.time() < deadline:
+                time.sleep(0.5)
+            if time.time() < deadline:
+                ask(folder, level.pairs or 0, level.asked, device)
+
+
+def all_runs(groups: list[plan.Group]) -> list[tuple[plan.Group, tuple[str, int, plan.Level]]]:
+    """Every run: its group, task, seed and level."""
+    return [(g, (task, seed, level)) for g in groups for level in g.levels for task in g.tasks for seed in g.seeds]
+
+
+class Loader:
+    """The data of runs; what several share is on the device once."""
+
+    def __init__(self, root: Path, device: str) -> None:
+        self.root, self.device = root, device
+        self.bases: dict[Path, Any] = {}
+        self.everything: dict[str, Any] = {}
+
+    def load(self, group: plan.Group, task: str, seed: int, level: plan.Level) -> Any:
+        """The data of one run."""
+        from presa.data.pairs import load_data
+        from presa.data.trajectories import find_episodes, find_unlabelled
+        from safefeedback.dataset.label_sets import set_name
+        from safefeedback.feedback.recipe import Labelling
+        from safefeedback.tasks import find_task
+
+        folder = dataset(self.root, group, task, seed, level)
+        labels = (
+            set_name(Labelling(find_task(task), cost_limit=LIMIT, seed=seed, **level.labels), seed) if level.labels else None
+        )
+        if level.asked:
+            data = load_data(folder, f"asked-{level.pairs + level.asked}", None, self.device)
+        else:
+            data = load_data(folder, labels, level.pairs, self.device)
+        if level.pairs is None:
+            base = self.bases.setdefault(folder, data)
+            if data is not base:
+                data = replace(
+                    data, train=replace(data.train, observations=base.train.observations, actions=base.train.actions)
+                )
+                data.__dict__["steps"] = base.steps
+        if level.unlabelled:
+            data = data.with_unlabelled(find_unlabelled(data.task, data.identity["source_sha256"]))
+            data.__dict__["steps"] = self.everything.setdefault(task, data.steps)
+        if group.reads_truth:
+            steps = data.steps
+            data = data.with_episodes(find_episodes(data.task, data.identity["source_sha256"]))
+            data.__dict__["steps"] = steps
+        return data

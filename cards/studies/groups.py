@@ -1,0 +1,124 @@
+"""What the studies of answers, errors and coverage are made of: groups of runs that are trained as one stack.
+
+Pairs, seeds and settings are those of cards/table2, whose rows are the levels "all answers", "no error" and "all episodes".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+SEEDS = (10, 11, 12)  # of the draw of pairs, of the training and of its evaluation
+TASKS = ("BallRun", "CarCircle", "AntRun", "BallCircle", "CarRun", "DroneRun", "DroneCircle")
+ALL_TASKS = (*TASKS, "AntCircle")  # on whose recordings cloning fails, whatever the weights
+JUDGED_BY_COST = ("BallRun", "CarCircle", "BallCircle", "DroneRun", "DroneCircle")
+
+
+@dataclass(frozen=True)
+class Level:
+    """What differs in the data of a group's runs.
+
+    Attributes:
+        name: as it is printed.
+        labels: fields of the labels' recipe.
+        coverage: from which recorded episodes pairs are drawn.
+        pairs: how many of the pairs are answered; None for all.
+        asked: how many more are answered, chosen by `presa ask` after those.
+        unlabelled: whether all recorded steps are known, without rewards and costs.
+    """
+
+    name: str
+    labels: dict[str, Any] = field(default_factory=dict)
+    coverage: str = "all"
+    pairs: int | None = None
+    asked: int = 0
+    unlabelled: bool = False
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs of one algorithm under equal settings, on several tasks and levels; `reads_truth` as in cards/table2."""
+
+    name: str
+    levels: tuple[Level, ...]
+    algorithm: str = "weighted-bc"
+    settings: dict[str, Any] = field(default_factory=dict)
+    preset: str | None = None
+    tasks: tuple[str, ...] = TASKS
+    seeds: tuple[int, ...] = SEEDS
+    reads_truth: bool = False
+    episodes: int = 20
+
+
+def few(pairs: int, unlabelled: bool, asked: int = 0) -> Level:
+    """Some answered pairs, with or without all recorded steps."""
+    return Level(f"{pairs + asked}", pairs=pairs, asked=asked, unlabelled=unlabelled)
+
+
+FLIPS = tuple(Level(f"{share:g} of safety labels", {"noise": share}) for share in (0.1, 0.2, 0.3))
+PEOPLE = (
+    Level("0.2 of both", {"noise": 0.2, "preference_noise": 0.2}),
+    Level("any violation is unsafe", {"safety_noise": "any-violation"}),
+    Level("half the limit", {"safety_noise": "strict"}),
+    Level("twice the limit", {"safety_noise": "lenient"}),
+    Level("drift to half the limit", {"safety_noise": "drift"}),
+    Level("halo 0.25", {"teacher": "halo"}),
+    Level("halo 0.5", {"teacher": "halo:halo=0.5"}),
+    Level("recency", {"teacher": "myopic"}),
+    Level("speed for progress", {"teacher": "speed"}),
+)
+COVERAGE = (
+    Level("without the best 10%", coverage="without-best:share=0.1"),
+    Level("without the best 30%", coverage="without-best:share=0.3"),
+    Level("without any good one", coverage="without-best:share=1"),
+    Level("1% good", coverage="scarce-good:share=0.01"),
+)
+EVERYTHING = Level("")
+GROUPS = (
+    Group("answers-with-recordings", tuple(few(count, True) for count in (50, 100, 200, 500, 1000))),
+    Group("errors-flips", FLIPS, tasks=JUDGED_BY_COST),
+    Group("errors-people", PEOPLE, tasks=JUDGED_BY_COST),
+    Group("coverage", COVERAGE),
+    Group("answers-asked", (few(100, True, asked=100),)),
+    Group("answers-shown-only", tuple(few(count, False) for count in (100, 200, 500, 1000))),
+    Group("coverage-none", COVERAGE, settings={"weights": "none"}),
+    Group("coverage-true-sums", COVERAGE, settings={"weights": "true-sums"}, reads_truth=True),
+    *(
+        Group(
+            f"presa-{cloning}",
+            (EVERYTHING,),
+            "presa",
+            {"cloning": cloning, "precision": "bf16"},
+            "paper-bullet",
+            ALL_TASKS,
+            (0,),
+        )
+        for cloning in ("steps", "segments")
+    ),
+)
+FROM_FEEDBACK = (
+    Group("trac-feedback", (EVERYTHING,), "trac-feedback"),
+    Group("caps-feedback", (EVERYTHING,), "caps-feedback"),
+    Group("caps-feedback-soft", (EVERYTHING,), "caps-feedback", {"temperature": 1.0}),
+)
+BENCHMARK = (
+    Group("benchmark-weighted-bc", (EVERYTHING,), tasks=ALL_TASKS, seeds=(0, 1, 2, 3, 4), episodes=100),
+    Group("benchmark-bc-all", (EVERYTHING,), "bc-all", tasks=ALL_TASKS, seeds=(0, 1, 2, 3, 4), reads_truth=True, episodes=100),
+    Group(
+        "benchmark-shuffled",
+        (EVERYTHING,),
+        settings={"weights": "shuffled"},
+        tasks=ALL_TASKS,
+        seeds=(0, 1, 2, 3, 4),
+        episodes=100,
+    ),
+)
+# Which groups are trained by one process, one after another.
+SHARES = (
+    ("presa-steps",),
+    ("presa-segments",),
+    ("answers-with-recordings", "answers-shown-only", "answers-asked", "benchmark-bc-all"),
+    ("errors-flips", "errors-people", "coverage-none", "benchmark-shuffled"),
+    ("trac-feedback", "caps-feedback", "caps-feedback-soft"),
+    ("benchmark-weighted-bc", "coverage", "coverage-true-sums"),
+)
