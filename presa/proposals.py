@@ -41,7 +41,7 @@ def propose(
         steps: gradient steps of each.
         seed: of their initial parameters and batches.
         device: to compute on.
-        on_fitted: told (models fitted, models in all).
+        on_fitted: called with (models fitted, models in all).
 
     Returns:
         Rows of HEAD; `disagreement` is the information, in nats, that the answers are expected to give about the models: of the

@@ -89,7 +89,7 @@ def is_object(name: str) -> bool:
 
 def has_module(name: str) -> bool:
     """Whether the module's package can be found; modules in the working folder are found as well. Imports nothing."""
-    _look_here()
+    _allow_local_imports()
     return find_spec(name.partition(".")[0]) is not None
 
 
@@ -99,7 +99,7 @@ def load_module(name: str) -> ModuleType:
     Raises:
         InputError: if it, or a module that it needs, is not there.
     """
-    _look_here()
+    _allow_local_imports()
     try:
         return import_module(name)
     except ModuleNotFoundError as error:
@@ -122,6 +122,6 @@ def load_object(name: str) -> Any:
         raise InputError(f"the module {module} has no '{attribute}'") from None
 
 
-def _look_here() -> None:
+def _allow_local_imports() -> None:
     if "" not in sys.path:
         sys.path.insert(0, "")

@@ -45,7 +45,7 @@ def run_locally(
     Args:
         commands: words of each.
         processes: how many at once.
-        on_done: told the index of each command that ended, and its code, stdout and stderr.
+        on_done: called with the index of each command that ended, and its code, stdout and stderr.
     """
     running: set[subprocess.Popen[str]] = set()
     stopped = threading.Event()
@@ -94,7 +94,7 @@ def run_on_cluster(
         function: that every node has.
         items: its arguments, in the order in which they are to begin.
         address: "auto" for the cluster that this machine is part of, or HOST:PORT, or ray://HOST:PORT.
-        on_done: told the index of each item that is finished, and what came back; an InputError if it was lost.
+        on_done: called with the index of each item that is finished, and what came back; an InputError if it was lost.
         gpus: the share of one that each item takes.
 
     Raises:
@@ -113,14 +113,14 @@ def run_on_cluster(
     try:
         while pending:
             ready, _ = ray.wait(list(pending), num_returns=1)
-            for one in ready:
-                index = pending.pop(one)
+            for reference in ready:
+                index = pending.pop(reference)
                 try:
-                    found = ray.get(one)
+                    found = ray.get(reference)
                 except ray.exceptions.RayError as error:
                     found = InputError(f"lost on the cluster: {_reason(error)}")
                 on_done(index, found)
     finally:
-        for one in pending:
-            ray.cancel(one)
+        for reference in pending:
+            ray.cancel(reference)
         ray.shutdown()

@@ -31,7 +31,7 @@ WIDE = 100  # characters of a line
 def format_repr(title: str, parts: Mapping[str, Any]) -> str:
     """A title, and a line for each part, which ends with " ..." where it is too long."""
     widest = max(map(len, parts), default=0)
-    lines = [f"  {name:<{widest}}  {_one(value)}" for name, value in parts.items()]
+    lines = [f"  {name:<{widest}}  {_shown(value)}" for name, value in parts.items()]
     return "\n".join([title, *(line if len(line) <= WIDE else f"{line[: WIDE - 4].rsplit(' ', 1)[0]} ..." for line in lines)])
 
 
@@ -40,7 +40,7 @@ def pick(made: Any, names: Iterable[str]) -> dict[str, Any]:
     return {name: getattr(made, name) for name in names}
 
 
-def _one(value: Any) -> str:
+def _shown(value: Any) -> str:
     if hasattr(value, "dtype") and hasattr(value, "shape"):
         return f"{value.dtype} {list(value.shape)}"
     if isinstance(value, Mapping):

@@ -76,7 +76,7 @@ def test_uploads_go_on_after_a_moment_without_room(folder: Path, monkeypatch: py
         raise Refusal("busy", "in use")
 
     monkeypatch.setattr(backup, "upload", refuse)
-    backup._try()
+    backup._try_upload()
     assert told == ["in use"]
 
 

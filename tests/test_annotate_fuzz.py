@@ -121,16 +121,16 @@ def test_the_uncertain_order_asks_presa(tmp_path: Path):
     server = Server(folder, quick=True, order="uncertain")
     told: list[dict[int, float]] = []
     failed: list[str] = []
-    asker = UncertaintyRanker(folder, server.store.path, 20.0, told.append, failed.append, ("--members", "2", "--steps", "5"))
-    server.live.on_answer = asker.notice
+    ranker = UncertaintyRanker(folder, server.store.path, 20.0, told.append, failed.append, ("--members", "2", "--steps", "5"))
+    server.live.on_answer = ranker.notice
     server.person().answer_all(20)
-    assert asker._running is not None
-    asker._running.join(timeout=300)
+    assert ranker._running is not None
+    ranker._running.join(timeout=300)
     assert not failed and set(told[0]) <= set(range(60)), failed
     answered = {row["pair_id"] for row in server.store.rows("SELECT pair_id FROM answer")}
     assert told[0].keys().isdisjoint(answered) and max(told[0].values()) > 0
     server.live.assigner.set_order(told[0])
     server.person().answer_all(5)
     assert sorted(path.name for path in folder.iterdir()) == ["README.md", "oracle", "pairs", "recipe.json"]
-    with pytest.raises(OSError):  # which Asker tells, and goes on
+    with pytest.raises(OSError):  # which the ranker reports, and goes on
         rank_pairs(tmp_path, server.store.path, 20.0)

@@ -80,17 +80,17 @@ def parse(name: str, text: str, kind: Any) -> Any:
             return None
         kind = next(option for option in options if option is not type(None))
     many = typing.get_origin(kind) is tuple and typing.get_args(kind)[1:] == (...,)
-    one = typing.get_args(kind)[0] if many else kind
-    if one not in (bool, int, float, str) or (many and one not in (int, float)):
+    item_type = typing.get_args(kind)[0] if many else kind
+    if item_type not in (bool, int, float, str) or (many and item_type not in (int, float)):
         raise InputError(f"setting {name} cannot be given as text: its kind is {kind}")
     try:
         if many:
-            return tuple(one(part) for part in text.split(","))
+            return tuple(item_type(part) for part in text.split(","))
         return {"true": True, "false": False}[text.lower()] if kind is bool else kind(text)
     except (ValueError, KeyError):
-        wanted = {bool: "true or false", int: "a whole number", float: "a number"}[one]
+        wanted = {bool: "true or false", int: "a whole number", float: "a number"}[item_type]
         if many:
-            wanted = {int: "whole numbers with commas", float: "numbers with commas"}[one]
+            wanted = {int: "whole numbers with commas", float: "numbers with commas"}[item_type]
         raise InputError(f"setting {name} must be {wanted}, not '{text}'") from None
 
 

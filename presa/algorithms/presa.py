@@ -86,13 +86,13 @@ class Presa(Safety):
         score = losses.segment_score(log_probability, batch["reference"], self.discount)
         preference = losses.preference_loss(self.alpha * score, batch["preference"], self.bias)
         if self.delta_steps:
-            return self._reaching(score, preference, self.anchored(log_probability), batch, state)
+            return self._with_reached_bound(score, preference, self.anchored(log_probability), batch, state)
         violation, info, after = self.safety_term(score, batch["safe"], state, self.delta)
         nu = losses.nu_step(state["nu"], violation, self.nu_learning_rate, self.nu_bound)
         info = {"preference_loss": preference.detach(), "violation": violation.detach(), **info, "nu": state["nu"]}
         return preference + state["nu"] * violation + self.anchored(log_probability), info, {**after, "nu": nu}
 
-    def _reaching(
+    def _with_reached_bound(
         self, score: Tensor, preference: Tensor, anchor: Tensor, batch: dict[str, Tensor], state: dict[str, Tensor]
     ) -> Step:
         """The same with a bound that is reached first: `delta_steps` steps of eq. 9, and then eq. 15."""

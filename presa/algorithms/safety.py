@@ -29,7 +29,7 @@ class Safety(FromReference):
             the pairs that filters dropped, so that a filter does not change the weights.
         lambda_safe, lambda_unsafe: fixed weights, both or neither, in place of those from eta and the labels' counts.
         safety_average: "all" averages over all labelled segments (eq. 9), "per-class" within each class (eq. 8).
-        safety_form: "linear" in p, as printed, or "log": `presa.losses.safety_miss` tells what changes.
+        safety_form: "linear" in p, as printed, or "log": see `presa.losses.safety_miss`.
         anchor: weight of the squared error to the batch's recorded actions, added to the loss; 0, the paper's, leaves it out.
         z_ref: how the reference point is taken; see `presa.losses.reference_point`.
         z_ref_decay: of z_ref "ema".

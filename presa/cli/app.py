@@ -205,7 +205,9 @@ def evaluate(
         if as_json:
             print(json.dumps(result))
         else:
-            print_evaluations({name: one if isinstance(one, str) else one["summary"] for name, one in result.items()})
+            print_evaluations(
+                {name: outcome if isinstance(outcome, str) else outcome["summary"] for name, outcome in result.items()}
+            )
         return
     if video is not None:
         limit, actor = result["summary"]["cost_limit"], local_path(run) if run is not None else str(policy)
@@ -228,7 +230,7 @@ def publish(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would be uploaded.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Publish a trained policy on the Hugging Face Hub, with a card that tells how it was trained and what it reached."""
+    """Publish a trained policy on the Hugging Face Hub, with a card that says how it was trained and what it reached."""
     from presa.runs.release import run_release
     from safefeedback.cli.output import print_published
     from safefeedback.publish.push import publish as send

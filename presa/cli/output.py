@@ -41,16 +41,19 @@ def print_evaluations(summaries: dict[str, dict[str, Any] | str]) -> None:
     """The table of many runs: name -> its summary, or why it has none; and their means, a cell of the paper's tables."""
     from safefeedback.cli.output import print_table
 
-    rows = [(name, *(("",) * 4 + (one,) if isinstance(one, str) else _cells(one))) for name, one in summaries.items()]
+    rows = [
+        (name, *(("",) * 4 + (summary,) if isinstance(summary, str) else _cells(summary)))
+        for name, summary in summaries.items()
+    ]
     judged = [summary for summary in summaries.values() if not isinstance(summary, str)]
     if len(judged) > 1:
-        rewards = [one["normalized_return"] for one in judged]
-        cost = sum(one["normalized_cost"] for one in judged) / len(judged)
+        rewards = [summary["normalized_return"] for summary in judged]
+        cost = sum(summary["normalized_cost"] for summary in judged) / len(judged)
         reward = None if None in rewards else sum(rewards) / len(rewards)
-        mean = {name: sum(one[name] for one in judged) / len(judged) for name in ("length", "ended_early")}
+        mean = {name: sum(summary[name] for summary in judged) / len(judged) for name in ("length", "ended_early")}
         mean |= {"normalized_return": reward, "normalized_cost": cost, "safe": cost <= 1}
         *numbers, words = _cells(mean)
-        rows.append((f"mean of {len(judged)}", *numbers, f"{words}; {sum(one['safe'] for one in judged)} are safe"))
+        rows.append((f"mean of {len(judged)}", *numbers, f"{words}; {sum(summary['safe'] for summary in judged)} are safe"))
     print_table(("run", "reward", "cost", "length", "early", ""), rows)
     print("means of the episodes; reward and cost normalised; early: ended before its time")
 

@@ -91,12 +91,12 @@ def _report_study(folder: Path, name: str, alone: bool) -> None:
     runs = [run.parent for cell in cells for run in sorted(cell_folder(folder, cell).glob(f"limit*-seed*/{POLICY_FILE}"))]
     warnings = [*table_warnings(table), *unmoved(runs)]
     write_report(place, table, facts, figures, warnings=warnings, made_by=study_command(found, scope))
-    print(f"{place}/report.html, report.md, report.tex: {sum(one is not None for one in results)} of {len(cells)} cells")
+    print(f"{place}/report.html, report.md, report.tex: {sum(result is not None for result in results)} of {len(cells)} cells")
 
 
 def _report_runs(folders: list[Path], out: Path) -> None:
     """Any runs beside one another."""
-    from presa.report.comparison import compare, doubts, find_evaluated, named, train_commands
+    from presa.report.comparison import compare, comparison_warnings, find_evaluated, name_methods, train_commands
     from presa.report.results import runs_of
     from presa.report.run_figures import draw_runs
     from presa.report.warnings import table_warnings, unmoved
@@ -104,15 +104,18 @@ def _report_runs(folders: list[Path], out: Path) -> None:
     files = [place for place in folders if place.is_file()]
     places = [place for place in folders if place not in files]
     judged, left = find_evaluated(places) if places else ([], [])
-    judged = named([*judged, *(run for file in files for run in runs_of(file))])
+    judged = name_methods([*judged, *(run for file in files for run in runs_of(file))])
     table, figures = compare(judged), draw_runs(judged)
-    limits = ", ".join(f"{limit:g}" for limit in sorted({limit for one in judged for _, limit in one.places}))
-    facts = [f"{len(judged)} runs in {', '.join(map(str, folders))}, judged by cost limit {limits}", *doubts(judged)]
+    limits = ", ".join(f"{limit:g}" for limit in sorted({limit for run in judged for _, limit in run.places}))
+    facts = [
+        f"{len(judged)} runs in {', '.join(map(str, folders))}, judged by cost limit {limits}",
+        *comparison_warnings(judged),
+    ]
     facts += [f"{place} was not evaluated: `presa evaluate {place}`" for place in left]
-    warnings = [*table_warnings(table), *unmoved(one.folder for one in judged if one.folder.is_dir())]
+    warnings = [*table_warnings(table), *unmoved(run.folder for run in judged if run.folder.is_dir())]
     made_by = command_line("presa", "report", *folders, "--out", out)
     write_report(out, table, facts, figures, train_commands(judged), warnings, made_by)
-    for doubt in doubts(judged):
+    for doubt in comparison_warnings(judged):
         print(f"note: {doubt}")
     print(f"{out}/report.html, report.md, report.tex: {len(judged)} runs{f', {len(left)} were not evaluated' * bool(left)}")
 
@@ -161,7 +164,7 @@ def study_facts(study: Study, scope: Scope, cells: list[Cell], results: list[dic
     limits = {"all": "each task's three cost limits", "middle": "each task's middle cost limit"}.get(
         limits, f"cost limit {limits}"
     )
-    known = [(cell, one["failures"]) for cell, one in zip(cells, results, strict=True) if one is not None]
+    known = [(cell, result["failures"]) for cell, result in zip(cells, results, strict=True) if result is not None]
     failed = failure_lines({cell.place: failures for cell, failures in known})
     return [
         f"Learnt from {made}: {scope.pairs:,} pairs a task",

@@ -14,22 +14,22 @@ SHOWN = 5
 
 def submit_runs(folders: list[Path], file: Path) -> None:
     """Writes the evaluated runs in folders into a results file, and says how they differ from the benchmark's protocol."""
-    from presa.report.comparison import doubts, find_evaluated
+    from presa.report.comparison import comparison_warnings, find_evaluated
     from presa.report.results import deviations, write_results
 
     judged, left = find_evaluated(folders)
     if left:
         raise InputError(f"{left[0]} was not evaluated: `presa evaluate {left[0]}`, or leave it out")
     write_results(file, judged)
-    for doubt in doubts(judged):
+    for doubt in comparison_warnings(judged):
         print(f"note: {doubt}")
     apart = deviations(judged)
-    for one in apart[:SHOWN]:
-        print(f"not by the benchmark's protocol: {one}")
+    for line in apart[:SHOWN]:
+        print(f"not by the benchmark's protocol: {line}")
     if len(apart) > SHOWN:
         print(f"and {len(apart) - SHOWN} more")
     size = file.stat().st_size / 1e6
-    print(f"{file}: {len(judged)} runs, {sum(len(one.rows) for one in judged):,} episodes, {size:.1f} MB")
+    print(f"{file}: {len(judged)} runs, {sum(len(line.rows) for line in judged):,} episodes, {size:.1f} MB")
     print(f"check it with: {command_line('presa', 'report', '--check', file)}")
 
 
@@ -44,12 +44,15 @@ def check_files(files: list[Path], sample: str) -> None:
     for file in files:
         with Progress(f"checking {file.name}") as progress, on_interrupt(lambda: "interrupted; nothing was changed"):
             checks = check_results(file, None if sample == "all" else int(sample), on_episode=progress)
-        shown = [(one.name, "FAILED" if one.problems else "ok", "\n".join(one.problems[:SHOWN]) or one.note) for one in checks]
+        shown = [
+            (check.name, "FAILED" if check.problems else "ok", "\n".join(check.problems[:SHOWN]) or check.note)
+            for check in checks
+        ]
         print_table(("check", "result", "detail"), shown)
-        failed = [one for one in checks if one.problems]
+        failed = [check for check in checks if check.problems]
         bad += bool(failed)
-        names = ", ".join(one.name for one in failed)
-        unplayed = f", but {NONE_PLAYED}" * any(one.note.startswith(NONE_PLAYED) for one in checks)
+        names = ", ".join(check.name for check in failed)
+        unplayed = f", but {NONE_PLAYED}" * any(check.note.startswith(NONE_PLAYED) for check in checks)
         print(f"FAILED: {file}: {names}" if failed else f"ok: {file} is what it says{unplayed}")
     if bad:
         raise typer.Exit(1)

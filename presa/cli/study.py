@@ -129,13 +129,13 @@ def study(
         with FileLock(root / "datasets.lock"):
             missing = prepare(root, cells, progress)
         if prepare_only:
-            _tell_prepared(root, cells, missing, as_json)
+            _print_preparations(root, cells, missing, as_json)
             return
         for cell in mine if retry else []:
             forget_failure(root, cell)
-        before = [one for cell in mine if (one := read_result(root, cell)) is not None]
+        before = [result for cell in mine if (result := read_result(root, cell)) is not None]
         if not as_json and before:
-            failed = sum(bool(one["failures"]) for one in before)
+            failed = sum(bool(result["failures"]) for result in before)
             hint = f", {failed} of them with failures" if failed else ""
             progress.say(f"{len(before)} of {len(mine)} cells were finished already{hint}")
         for cell in mine:
@@ -177,7 +177,7 @@ def study(
         raise typer.Exit(1)
 
 
-def _tell_prepared(root: Path, cells: list[Cell], missing: dict[str, str], as_json: bool) -> None:
+def _print_preparations(root: Path, cells: list[Cell], missing: dict[str, str], as_json: bool) -> None:
     from presa.cli.output import failure_lines
 
     failures = {cell.place: missing[cell.hash] for cell in cells if cell.hash in missing}

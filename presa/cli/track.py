@@ -22,13 +22,13 @@ def track(
     wandb: Wandb = None,
     trackio: Trackio = None,
 ) -> None:
-    """Show runs in TensorBoard, Weights & Biases or Trackio: tell them all that the runs reported, at any time later."""
+    """Show runs in TensorBoard, Weights & Biases or Trackio: send them everything that the runs reported, at any later time."""
     from presa.runs.evaluation import runs_in
-    from presa.runs.trackers import track as tell
-    from presa.runs.trackers import wanted
+    from presa.runs.trackers import requested_trackers
+    from presa.runs.trackers import track as send_reports
 
-    trackers = wanted(tensorboard, wandb, trackio)
+    trackers = requested_trackers(tensorboard, wandb, trackio)
     if not trackers:
         raise InputError("name a tracker: --tensorboard, --wandb PROJECT or --trackio PROJECT")
     for run in runs_in(folders):
-        print(f"{run}: {tell(run, trackers)} reports for {', '.join(trackers)}")
+        print(f"{run}: {send_reports(run, trackers)} reports for {', '.join(trackers)}")

@@ -61,7 +61,7 @@ def load_limits(
                 f"{folder.source} lacks pairs that its filters dropped at its own cost limit and would keep at {limit:g}: "
                 "build it without --filter, and filter in label sets (safefeedback relabel --filter)"
             )
-        known = [name for name, manifest in made.items() if _suits(manifest, limit, asked)]
+        known = [name for name, manifest in made.items() if _fits_request(manifest, limit, asked)]
         if limit == base.cost_limit:
             loaded.append(base)
         elif len(known) > 1:
@@ -74,7 +74,7 @@ def load_limits(
             test = other.test if other.test is None or base.test is None else _sharing(other.test, base.test)
             loaded.append(replace(other, train=_sharing(other.train, base.train), test=test))
         else:
-            _require_tellable(folder.source, limit, asked)
+            _require_derivable(folder.source, limit, asked)
             loaded.append(_from_oracle(folder, labels, base, limit, asked.horizon))
     return loaded
 
@@ -85,7 +85,7 @@ def describe_labels(data: Data) -> str:
     return f"cost limit {data.cost_limit:g}: {data.identity.get('safety_labels', published)}"
 
 
-def _suits(manifest: AnyManifest, limit: float, asked: AnyManifest) -> bool:
+def _fits_request(manifest: AnyManifest, limit: float, asked: AnyManifest) -> bool:
     """Whether labels were made for that limit and agree with the requested ones in every other choice."""
     if manifest.by_people or asked.by_people:
         return False  # people's answers have no recipe to compare
@@ -93,10 +93,10 @@ def _suits(manifest: AnyManifest, limit: float, asked: AnyManifest) -> bool:
     return made.limit == limit and replace(made, cost_limit=limit) == replace(wanted, cost_limit=limit)
 
 
-def _require_tellable(source: str, limit: float, asked: AnyManifest) -> None:
+def _require_derivable(source: str, limit: float, asked: AnyManifest) -> None:
     """Raises InputError if the requested labels do not determine the labels at another limit."""
     choices, filters = asked.labelling, asked.labelling.filters
-    refusal = f"{source} has no labels for cost limit {limit:g}, and the oracle does not tell them"
+    refusal = f"{source} has no labels for cost limit {limit:g}, and they do not follow from the oracle"
     if asked.by_people:
         mind = f"cost limit {choices.limit:g}" if asked.uses_cost_limit else "no cost limit"
         raise InputError(f"{refusal}: people gave the labels, for {mind}")

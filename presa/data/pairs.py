@@ -104,7 +104,7 @@ class Data:
         out; episodes of another file than the dataset's own are numbered on from the largest that is shown.
 
         Raises:
-            InputError: if the data do not tell where their segments lie.
+            InputError: if the dataset does not say where its segments lie.
         """
         split, more = self.train, self.unlabelled
         if split.episode is None or split.start is None:

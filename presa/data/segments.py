@@ -41,7 +41,7 @@ def load_segments(folder: Folder, split: str, device: str) -> Segments:
     Raises:
         InputError: as `safefeedback.read` does, and if a number is not finite.
     """
-    path = _kept(folder, split)
+    path = _cache_file(folder, split)
     try:
         tensors, facts = load_tensors(path)  # mapped, not read yet
     except InputError:  # there is none, or it is damaged
@@ -52,19 +52,19 @@ def load_segments(folder: Folder, split: str, device: str) -> Segments:
                 raise InputError(f"{folder.source}: {name} of pair {bad} are not finite") from None
         observations, actions = (torch.from_numpy(values) for values in (dataset.observations, dataset.actions))
         found = Segments(observations.to(device), actions.to(device), arrays_sha256(dataset.observations, dataset.actions))
-        _keep(path, found)
+        _write_cache(path, found)
         return found
     mark_used(path)
-    observations, actions = (_copied(tensors[name], device) for name in ("observations", "actions"))
+    observations, actions = (_copy_to_device(tensors[name], device) for name in ("observations", "actions"))
     return Segments(observations, actions, facts["sha256"])
 
 
-def _copied(mapped: Tensor, device: str) -> Tensor:
+def _copy_to_device(mapped: Tensor, device: str) -> Tensor:
     """A copy on the device; NumPy's memory is of large pages, which makes it five times as fast as torch's clone()."""
     return torch.from_numpy(np.array(mapped.numpy())) if device == "cpu" else mapped.to(device)
 
 
-def _kept(folder: Folder, split: str) -> Path:
+def _cache_file(folder: Folder, split: str) -> Path:
     """The cache file of a split; its name changes when a Parquet file changes or is written again."""
     stats = [(file.name, file.stat()) for file in folder.files("pairs", split)]
     files = [(name, s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_dev, s.st_ino) for name, s in stats]
@@ -72,7 +72,7 @@ def _kept(folder: Folder, split: str) -> Path:
     return cache_folder() / "segments" / f"{hashlib.sha256(identity.encode()).hexdigest()[:32]}.safetensors"
 
 
-def _keep(path: Path, segments: Segments) -> None:
+def _write_cache(path: Path, segments: Segments) -> None:
     """Writes them into the cache, unless the disk is full."""
     from safetensors import SafetensorError
     from safetensors.torch import save_file

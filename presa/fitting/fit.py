@@ -42,7 +42,7 @@ class Snapshot:
 
 
 Outcome = tuple[Snapshot, dict[str, float] | None] | InputError
-OnStep = Callable[[Sequence[int], int], bool]  # told which runs have done how many steps; whether they are to pause
+OnStep = Callable[[Sequence[int], int], bool]  # called with runs and how many steps they have done; returns whether to pause
 
 
 def fit_runs(
@@ -127,9 +127,9 @@ def fit_stack(
                 else (
                     Snapshot(
                         step + 1,
-                        _one(adam.parameters, run, shapes[run]),
-                        _one(adam.moments, run, shapes[run]),
-                        _one(state, run, shapes[run]),
+                        _single_run(adam.parameters, run, shapes[run]),
+                        _single_run(adam.moments, run, shapes[run]),
+                        _single_run(state, run, shapes[run]),
                         sums[run],
                     ),
                     means[run],
@@ -147,11 +147,13 @@ class _Stack:
         self, algorithm: Algorithm, examples: Sequence[Examples], seeds: Sequence[int], stage: str, parameters: Parameters
     ) -> None:
         self.algorithm, self.parameters = algorithm, parameters
-        self.samplers = [BatchSampler(algorithm, one, seed, stage) for one, seed in zip(examples, seeds, strict=True)]
+        self.samplers = [
+            BatchSampler(algorithm, run_examples, seed, stage) for run_examples, seed in zip(examples, seeds, strict=True)
+        ]
         self.observations, self.actions = (
-            _Table([getattr(one, name) for one in examples]) for name in ("observations", "actions")
+            _Table([getattr(run_examples, name) for run_examples in examples]) for name in ("observations", "actions")
         )
-        self.labels = {name: _Table([one.labels[name] for one in examples]) for name in examples[0].labels}
+        self.labels = {name: _Table([run_examples.labels[name] for run_examples in examples]) for name in examples[0].labels}
         rows = self.samplers[0].size * math.prod(examples[0].observations.shape[1:-1])
         self.network = algorithm.network(parameters, rows)
 
@@ -281,7 +283,7 @@ def _first(stacked: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: value[0] for name, value in stacked.items()}
 
 
-def _one(stacked: dict[str, Tensor], run: int, shapes: dict[str, torch.Size]) -> dict[str, Tensor]:
+def _single_run(stacked: dict[str, Tensor], run: int, shapes: dict[str, torch.Size]) -> dict[str, Tensor]:
     """A copy of one run's part without the padding; parameters and their moments have the given shapes."""
     parts = {name: value[run] for name, value in stacked.items()}
     own = {name: shapes.get(name.rpartition("/")[2], part.shape) for name, part in parts.items()}

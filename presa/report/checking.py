@@ -35,11 +35,11 @@ def check_results(
         file: as `presa report --submit` writes it.
         sample: how many episodes are repeated, drawn over all runs; None for every one.
         seed: of the draw; None for one that nobody can foresee.
-        on_episode: told how many episodes are done, and of how many.
+        on_episode: called with how many episodes are done, and of how many.
 
     Returns:
         The checks, each with what it found wrong: "policies", "rows", "numbers", "episodes" and "protocol"; deviations from the
-        protocol are told in a note, as a file may hold other results than the benchmark's.
+        protocol are named in a note, as a file may hold other results than the benchmark's.
 
     Raises:
         InputError: if it is not a results file.

@@ -38,7 +38,7 @@ class EvaluatedRun:
         config: its config.json.
         rows: of its evaluation.json, one for each episode.
         summary: of its evaluation.json.
-        name: of the method, with whatever tells it from the other runs; "" until `named` gives it.
+        name: of the method, with whatever distinguishes it from the other runs; "" until `name_methods` sets it.
     """
 
     folder: Path
@@ -78,7 +78,7 @@ def find_evaluated(folders: Sequence[Path]) -> tuple[list[EvaluatedRun], list[Pa
         judged.append(EvaluatedRun(place, config, tuple(rows), summary))
     if not judged:
         raise InputError(f"no run in {', '.join(map(str, folders))} was evaluated yet: `presa evaluate {folders[0]}` first")
-    return named(judged), left
+    return name_methods(judged), left
 
 
 def check_rows(rows: Sequence[dict[str, Any]]) -> None:
@@ -90,46 +90,46 @@ def check_rows(rows: Sequence[dict[str, Any]]) -> None:
             raise ValueError(f"episode {row.get('episode')} holds {[*values, row['task']]}, which cannot be so")
 
 
-def named(judged: Sequence[EvaluatedRun]) -> list[EvaluatedRun]:
+def name_methods(judged: Sequence[EvaluatedRun]) -> list[EvaluatedRun]:
     """The runs with the names of their methods: the algorithm, the settings that differ from its defaults, and what they learnt
     from where runs that are the same otherwise differ in it, so that no two methods are taken for two seeds of one."""
     found = []
-    for one in judged:
-        changed = [f"{name}={value}" for name, value in sorted(one.config.get("changed", {}).items())]
-        found.append((one, one.config["algorithm"], changed))
+    for run in judged:
+        changed = [f"{name}={value}" for name, value in sorted(run.config.get("changed", {}).items())]
+        found.append((run, run.config["algorithm"], changed))
     parts = []
-    for one, algorithm, changed in found:
+    for run, algorithm, changed in found:
         rivals = [
             {**other.config["data"], "cost_limit": other.config["cost_limit"]}
             for other, *same in found
-            if same == [algorithm, changed] and set(other.places) & set(one.places)
+            if same == [algorithm, changed] and set(other.places) & set(run.places)
         ]
         data = [
-            f"{word}={str({**one.config['data'], 'cost_limit': one.config['cost_limit']}.get(key))[:WIDE]}"
+            f"{word}={str({**run.config['data'], 'cost_limit': run.config['cost_limit']}.get(key))[:WIDE]}"
             for word, key in LEARNT_FROM.items()
             if len({str(rival.get(key)) for rival in rivals}) > 1
         ]
         settings = ", ".join([*changed, *data])
-        parts.append(replace(one, name=f"{algorithm} ({settings})" if settings else str(algorithm)))
+        parts.append(replace(run, name=f"{algorithm} ({settings})" if settings else str(algorithm)))
     return parts
 
 
-def doubts(judged: Sequence[EvaluatedRun]) -> list[str]:
+def comparison_warnings(judged: Sequence[EvaluatedRun]) -> list[str]:
     """Warnings for a comparison of runs: how they were evaluated, and which of them are identical."""
     found = []
-    episodes = {(len(one.rows) // max(1, len(one.places)), one.summary.get("evaluation_seed")) for one in judged}
+    episodes = {(len(run.rows) // max(1, len(run.places)), run.summary.get("evaluation_seed")) for run in judged}
     if len(episodes) > 1:
         shown = ", ".join(f"{count} of seed {seed}" for count, seed in sorted(episodes, key=str))
         found.append(f"the runs were evaluated on different episodes ({shown}): evaluate them alike")
     twice: dict[Any, list[str]] = {}
-    for one in judged:
-        for place in one.places:
-            twice.setdefault((one.name, place, one.config["seed"]), []).append(str(one.folder))
+    for run in judged:
+        for place in run.places:
+            twice.setdefault((run.name, place, run.config["seed"]), []).append(str(run.folder))
     for (name, (task, limit), seed), folders in twice.items():
         if len(folders) > 1:
             where = " and ".join(folders)
             found.append(f"{where} are both {name} on {task}, limit {limit:g}, seed {seed}: they count as two runs")
-    raw = sorted({row["task"] for one in judged for row in one.rows if row["normalized_return"] is None})
+    raw = sorted({row["task"] for run in judged for row in run.rows if row["normalized_return"] is None})
     if raw:
         found.append(f"rewards of {', '.join(raw)} are plain returns: the task names no reference returns")
     return found
@@ -137,18 +137,18 @@ def doubts(judged: Sequence[EvaluatedRun]) -> list[str]:
 
 def compare(judged: Sequence[EvaluatedRun]) -> Table:
     """A table of runs: methods that differ in a setting are columns of their own; no average hides a limit."""
-    methods = list(dict.fromkeys(one.name for one in judged))
-    places = sorted({place for one in judged for place in one.places})
-    first = {one.name: one.config for one in reversed(judged)}
+    methods = list(dict.fromkeys(run.name for run in judged))
+    places = sorted({place for run in judged for place in run.places})
+    first = {run.name: run.config for run in reversed(judged)}
     columns = tuple(
         Column(name, str(first[name]["algorithm"]), dict(first[name].get("changed", {})), paper=False) for name in methods
     )
     levels = tuple(Level(f"limit {limit:g}") for limit in sorted({limit for _, limit in places}))
     study = Study("comparison", "Runs beside one another", columns, levels)
     found: dict[tuple[str, float, str], list[Run]] = {}
-    for one in judged:
-        for task, limit in one.places:
-            found.setdefault((task, limit, one.name), []).append(mean_of(one, task, limit))
+    for run in judged:
+        for task, limit in run.places:
+            found.setdefault((task, limit, run.name), []).append(mean_of(run, task, limit))
     lines = tuple(
         Line(
             task, f"limit {limit:g}", tuple(Entry(tuple(found.get((task, limit, name), ())), 0, None, None) for name in methods)
@@ -180,4 +180,4 @@ def mean_of(run: EvaluatedRun, task: str, limit: float) -> Run:
 
 def train_commands(judged: Sequence[EvaluatedRun]) -> list[str]:
     """The commands that train each run again, one line for each."""
-    return [f"{train_command(one.config)}    # {one.folder}" for one in judged]
+    return [f"{train_command(run.config)}    # {run.folder}" for run in judged]

@@ -30,7 +30,7 @@ def to_markdown(
         facts: what was run.
         figures: (file, caption) of each.
         commands: that train each run again; None for those of the study's cells.
-        warnings: what the reader must be told.
+        warnings: what the reader must know.
         made_by: the command that made all of it.
     """
     study = table.study

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from presa.files import POLICY_FILE
-from presa.report.comparison import EvaluatedRun, check_rows, compare, named, train_commands
+from presa.report.comparison import EvaluatedRun, check_rows, compare, name_methods, train_commands
 from presa.report.safety import safety
 from presa.report.statistics import mean, stratified_interval
 from safefeedback.dataset.benchmark import benchmark
@@ -56,15 +56,15 @@ def write_results(file: Path, judged: Sequence[EvaluatedRun]) -> None:
         raise InputError(f"a results file ends with .zip, not '{file.name}'")
     policies: dict[str, bytes] = {}
     runs = []
-    for one in judged:
-        path = one.folder / POLICY_FILE
+    for run in judged:
+        path = run.folder / POLICY_FILE
         if not path.is_file():
-            raise InputError(f"{one.folder} holds no {POLICY_FILE}, so nobody could play its episodes again")
+            raise InputError(f"{run.folder} holds no {POLICY_FILE}, so nobody could play its episodes again")
         content = path.read_bytes()
         digest = hashlib.sha256(content).hexdigest()
         policies[digest] = content
-        run = {"folder": one.folder.resolve().name, "config": one.config, "policy_sha256": digest}
-        runs.append({**run, "summary": one.summary, "rows": list(one.rows)})
+        entry = {"folder": run.folder.resolve().name, "config": run.config, "policy_sha256": digest}
+        runs.append({**entry, "summary": run.summary, "rows": list(run.rows)})
     results = {"format_version": FORMAT_VERSION, "presa": __version__, "benchmark": benchmark().version}
     text = json.dumps({**results, "runs": runs, "numbers": numbers(judged)}, indent=1, ensure_ascii=False, allow_nan=False)
     with replacing(file) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -122,16 +122,18 @@ def runs_of(file: Path) -> list[EvaluatedRun]:
     Raises:
         InputError: if it is not a results file, or no table can be made of it.
     """
-    runs = read_results(file)["runs"]
+    stored = read_results(file)["runs"]
     with readable(file):
-        found = named([EvaluatedRun(file / run["folder"], run["config"], tuple(run["rows"]), run["summary"]) for run in runs])
+        found = name_methods(
+            [EvaluatedRun(file / run["folder"], run["config"], tuple(run["rows"]), run["summary"]) for run in stored]
+        )
         compare(found), train_commands(found)
     return found
 
 
 def numbers(judged: Sequence[EvaluatedRun]) -> list[dict[str, Any]]:
     """Every number of the table: for each task, limit and method, means over runs, their 95% intervals over seeds, and how
-    sure the safety is. None where one run tells nothing."""
+    sure the safety is. None for one run, from which nothing follows."""
     table = compare(judged)
     found = []
     for line in table.lines:
@@ -156,9 +158,9 @@ def numbers(judged: Sequence[EvaluatedRun]) -> list[dict[str, Any]]:
 def deviations(judged: Sequence[EvaluatedRun]) -> list[str]:
     """How runs differ from the benchmark's protocol, a sentence each; none if they are by it."""
     frozen, found = benchmark(), []
-    for one in judged:
-        data, task, summary = one.config["data"], one.config["task"]["name"], one.summary
-        where = f"{one.folder.name}: "
+    for run in judged:
+        data, task, summary = run.config["data"], run.config["task"]["name"], run.summary
+        where = f"{run.folder.name}: "
         if data.get("content_sha256") != frozen.content.get(task):
             found.append(f"{where}its dataset is not the benchmark's of {task}")
         if data.get("labels") is not None or data.get("pairs", 0) + data.get("pairs_test", 0) != frozen.pairs:
@@ -169,9 +171,9 @@ def deviations(judged: Sequence[EvaluatedRun]) -> list[str]:
             seen = f"{summary.get('episodes')} episodes of evaluation seed {summary.get('evaluation_seed')}"
             found.append(f"{where}{seen}, not {frozen.episodes} of {frozen.reporting_seed}")
     seeds: dict[Any, set[int]] = {}
-    for one in judged:
-        for place in one.places:
-            seeds.setdefault((one.name, *place), set()).add(one.config["seed"])
+    for run in judged:
+        for place in run.places:
+            seeds.setdefault((run.name, *place), set()).add(run.config["seed"])
     for (name, task, limit), known in seeds.items():
         if len(known) < frozen.training_seeds:
             found.append(f"{name} on {task}, limit {limit:g}: {len(known)} seeds, not {frozen.training_seeds}")

@@ -35,17 +35,19 @@ def draw_runs(judged: Sequence[EvaluatedRun]) -> list[NamedFigure]:
 
 def reward_against_cost(judged: Sequence[EvaluatedRun]) -> Figure:
     """A panel for each task and limit, a dot for each run."""
-    methods = list(dict.fromkeys(one.name for one in judged))
-    places = sorted({place for one in judged for place in one.places})
+    methods = list(dict.fromkeys(run.name for run in judged))
+    places = sorted({place for run in judged for place in run.places})
     wide = min(4, len(places))
     figure = new_figure(max(4.0, 2.6 * wide), 2.4 * -(-len(places) // wide) + 0.3 * -(-len(methods) // 2))
     for index, (task, limit) in enumerate(places):
         axes = without_frame(figure.add_subplot(-(-len(places) // wide), wide, index + 1))
-        for one in judged:
-            if (task, limit) in one.places:
-                run, method = mean_of(one, task, limit), methods.index(one.name)
+        for run in judged:
+            if (task, limit) in run.places:
+                point, method = mean_of(run, task, limit), methods.index(run.name)
                 marker = MARKERS[method % len(MARKERS)]
-                axes.scatter(run.cost, run.reward, s=24, color=COLOURS[method % len(COLOURS)], marker=marker, label=one.name)
+                axes.scatter(
+                    point.cost, point.reward, s=24, color=COLOURS[method % len(COLOURS)], marker=marker, label=run.name
+                )
         axes.axvline(1, color=ACCENT, linestyle=":", linewidth=1)
         axes.set(title=f"{task}, limit {limit:g}", xlabel="normalised cost", ylabel="reward" if index % wide == 0 else "")
         axes.set_xlim(left=min(0, axes.get_xlim()[0]), right=max(1.2, axes.get_xlim()[1]))
@@ -54,25 +56,25 @@ def reward_against_cost(judged: Sequence[EvaluatedRun]) -> Figure:
 
 def learning_curves(judged: Sequence[EvaluatedRun]) -> Figure | None:
     """A panel for each number that runs reported; None if they reported nothing."""
-    lines = {one.folder: [line for line in read_metrics(one.folder) if line["stage"] == "main"] for one in judged}
+    lines = {run.folder: [line for line in read_metrics(run.folder) if line["stage"] == "main"] for run in judged}
     keys = [
         key for _, keys in PANELS for key in keys if any(line.get(key) is not None for some in lines.values() for line in some)
     ]
     if not keys:
         return None
-    methods = list(dict.fromkeys(one.name for one in judged))
-    places = sorted({place for one in judged for place in one.places})
+    methods = list(dict.fromkeys(run.name for run in judged))
+    places = sorted({place for run in judged for place in run.places})
     wide = min(3, len(keys))
     figure = new_figure(3.2 * wide, 2.3 * -(-len(keys) // wide) + 0.3 * -(-len(methods) * len(places) // 2))
     for index, key in enumerate(keys):
         axes = without_frame(figure.add_subplot(-(-len(keys) // wide), wide, index + 1))
-        for one in judged:
-            known = [(line["step"], line[key]) for line in lines[one.folder] if line.get(key) is not None]
+        for run in judged:
+            known = [(line["step"], line[key]) for line in lines[run.folder] if line.get(key) is not None]
             if known:
-                task, limit = one.places[0]
-                label = f"{one.name}, {task} {limit:g}" if len(places) > 1 else one.name
+                task, limit = run.places[0]
+                label = f"{run.name}, {task} {limit:g}" if len(places) > 1 else run.name
                 style = STYLES[places.index((task, limit)) % len(STYLES)]
-                colour = COLOURS[methods.index(one.name) % len(COLOURS)]
+                colour = COLOURS[methods.index(run.name) % len(COLOURS)]
                 axes.plot(*zip(*known, strict=True), color=colour, linestyle=style, linewidth=1, alpha=0.8, label=label)
         axes.set(title=key.replace("_", " "), xlabel="step")
     return with_legend(figure)

@@ -205,4 +205,4 @@ def _papers_average(study: Study, domain: str, column: Any, parts: list[Entry]) 
         return average
     if len(known) < len(parts) or not known:
         return None
-    return PaperResult(*(float(np.mean([getattr(one, what) for one in known])) for what in ("reward", "cost")))
+    return PaperResult(*(float(np.mean([getattr(result, what) for result in known])) for what in ("reward", "cost")))

@@ -36,7 +36,7 @@ def unmoved(folders: Iterable[Path]) -> list[str]:
             found.append(f"{folder} ({', '.join(f'{name} {value:.3f}' for name, value in seen.items())})")
     if not found:
         return []
-    return [f"hardly moved from the cloned reference, and act as it does (more steps, or a larger rate): {_some(found)}"]
+    return [f"hardly moved from the cloned reference, and act as it does (more steps, or a larger rate): {_first_of(found)}"]
 
 
 def baseline(line: Line, table: Table) -> float | None:
@@ -54,7 +54,7 @@ def is_idle(entry: Entry, line: Line, table: Table) -> bool:
 
 
 def _same_policies(table: Table) -> list[str]:
-    """Columns whose runs played the same episodes, step for step as far as rewards and costs tell."""
+    """Columns whose runs played the same episodes, step for step as far as rewards and costs show."""
     found = []
     for one, other in combinations(range(len(table.study.columns)), 2):
         same = count = 0
@@ -100,12 +100,14 @@ def _idle_or_fallen(table: Table) -> list[str]:
                 fallen.append(f"{cell} ({early:.0%})")
     found = []
     if idle:
-        found.append(f"idle, which is safe for nothing (below {IDLE:.0%} of what cloning or the data earn): {_some(idle)}")
+        found.append(f"idle, which is safe for nothing (below {IDLE:.0%} of what cloning or the data earn): {_first_of(idle)}")
     if fallen:
-        found.append(f"ended early in more than {MANY_EARLY:.0%} of the episodes, and so cost and earn less: {_some(fallen)}")
+        found.append(
+            f"ended early in more than {MANY_EARLY:.0%} of the episodes, and so cost and earn less: {_first_of(fallen)}"
+        )
     return found
 
 
-def _some(names: list[str]) -> str:
+def _first_of(names: list[str]) -> str:
     more = len(names) - SHOWN
     return "; ".join(names[:SHOWN]) + (f"; and {more} more, marked in the tables" if more > 0 else "")

@@ -45,7 +45,7 @@ def roll_out(
         seed: of the evaluation.
         processes: how many play at once; None for one a core, but no more than are worth starting.
         labels: joins every row, such as algorithm and training seed.
-        on_episode: told how many episodes are done, and of how many.
+        on_episode: called with how many episodes are done, and of how many.
 
     Returns:
         {"rows": a dict an episode, "summary": means and what they were made with}.

@@ -64,7 +64,7 @@ def find_policy(name: str, cost_limit: float | None = None) -> Any:
     from safefeedback.imports import load_object
 
     if ":" not in name or os.path.exists(name):
-        return _aimed(load(name), cost_limit)
+        return _with_limit(load(name), cost_limit)
     return checked(load_object(name)(), f"what {name} returned", cost_limit)
 
 
@@ -77,10 +77,10 @@ def checked(policy: Any, name: str, cost_limit: float | None = None) -> Any:
     missing = [method for method in ("reset", "act") if not callable(getattr(policy, method, None))]
     if missing:
         raise InputError(f"{name} has no {' and no '.join(missing)}: a policy needs both reset(n) and act")
-    return _aimed(policy, cost_limit)
+    return _with_limit(policy, cost_limit)
 
 
-def _aimed(policy: Any, cost_limit: float | None) -> Any:
+def _with_limit(policy: Any, cost_limit: float | None) -> Any:
     """The policy, with the cost limit set if it has `aim`."""
     if cost_limit is not None and callable(aim := getattr(policy, "aim", None)):
         aim(cost_limit)

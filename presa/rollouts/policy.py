@@ -61,7 +61,9 @@ class LimitPolicy:
 
     def __repr__(self) -> str:
         limits = ", ".join(f"{limit:g}" for limit in self.facts["judge_limits"])
-        return policy_repr(self.facts, f"the mean of a tanh MLP that knows cost limits {limits}, told {self.limit:g}")
+        return policy_repr(
+            self.facts, f"the mean of a tanh MLP that was trained for cost limits {limits}, set to {self.limit:g}"
+        )
 
     def aim(self, cost_limit: float) -> None:
         """Sets the cost limit."""

@@ -36,13 +36,13 @@ class EpisodeProcess:
 
     def prepare(self, policy: str, task: Task, cost_limit: float | None = None) -> None:
         """Waits until the policy and the simulator are loaded; the simulator is, if it was the task before."""
-        self._say({"policy": policy, "task": task.to_dict(), "cost_limit": cost_limit})
-        self._hear()
+        self._send({"policy": policy, "task": task.to_dict(), "cost_limit": cost_limit})
+        self._receive()
 
     def play(self, seed: int) -> dict[str, Any]:
         """One episode's return, cost and length."""
-        self._say({"seed": seed})
-        return self._hear()
+        self._send({"seed": seed})
+        return self._receive()
 
     def close(self) -> None:
         """Ends the process."""
@@ -56,23 +56,23 @@ class EpisodeProcess:
             self.process.wait()
         self.printed.close()
 
-    def _say(self, message: dict[str, Any]) -> None:
+    def _send(self, message: dict[str, Any]) -> None:
         assert self.process.stdin is not None
         try:
             self.process.stdin.write(json.dumps(message) + "\n")
             self.process.stdin.flush()
         except BrokenPipeError:
-            pass  # it died; what it printed is reported by _hear
+            pass  # it died; what it printed is reported by _receive
 
-    def _hear(self) -> dict[str, Any]:
+    def _receive(self) -> dict[str, Any]:
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
-        answer = json.loads(line) if line.endswith("\n") else {"error": self._last_words()}
+        answer = json.loads(line) if line.endswith("\n") else {"error": self._death_notice()}
         if "error" in answer:
             raise InputError(answer["error"])
         return answer
 
-    def _last_words(self) -> str:
+    def _death_notice(self) -> str:
         self.printed.seek(0)
         lines = self.printed.read().decode(errors="replace").strip().splitlines()
         return f"a process that played episodes died: {lines[-1] if lines else 'it printed nothing'}"

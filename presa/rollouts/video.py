@@ -62,12 +62,12 @@ def film(policy: str, task: Task, cost_limit: float, seed: int, episodes: int, f
     draw = drawer(env, WIDTH, HEIGHT)
     frames: list[Any] = []
 
-    def watch(length: int, total: float, cost: float) -> None:
+    def add_frame(length: int, total: float, cost: float) -> None:
         if length % every == 0:
             frames.append(captioned(draw(), f"step {length}   return {total:.1f}   cost {cost:g} of {cost_limit:g}"))
 
     for episode_seed in episode_seeds(seed, episodes):
-        play(env, actor, episode_seed, watch)
+        play(env, actor, episode_seed, add_frame)
     write_film(file, frames)
     return len(frames)
 

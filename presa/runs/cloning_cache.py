@@ -27,7 +27,7 @@ class Entry:
 
     path: Path
 
-    def has(self) -> bool:
+    def exists(self) -> bool:
         """Whether it is in the cache."""
         return self.path.is_file()
 

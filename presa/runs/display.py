@@ -76,7 +76,7 @@ class TrainingDisplay:
         self.done = dict.fromkeys(logs, 0)
         self.first: dict[Path, int] = {}  # what each run had done before this process
         self.began = self.shown = 0.0
-        self.told = quiet
+        self.estimated = quiet
         self.warned: set[Path] = set()
         progress(0, steps * len(logs))
 
@@ -92,8 +92,8 @@ class TrainingDisplay:
         self.shown, total = now, self.steps * len(self.done)
         self.progress(sum(self.done.values()), total)
         new = sum(self.done[run] - first for run, first in self.first.items())
-        if not self.told and now - self.began > ESTIMATE_AFTER and new:
-            self.told = True
+        if not self.estimated and now - self.began > ESTIMATE_AFTER and new:
+            self.estimated = True
             at_most = "at most " if len(self.done) > 1 else ""  # runs share their cloning
             left = total - sum(self.done.values())
             self.progress.say(at_most + estimate(left, new / (now - self.began), self.device))

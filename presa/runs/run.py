@@ -100,9 +100,9 @@ def train_all(
         algorithm: its configuration.
         jobs: the runs; each folder is made, or belongs to the same run. Runs may share their data.
         settings: how the runs are watched.
-        on_report: told every line of metrics and the folder of its run.
+        on_report: called with every line of metrics and the folder of its run.
         overwrite: whether runs that are in the folders are deleted first.
-        on_step: told after every step the folder of a run, and how many of its steps are done.
+        on_step: called after every step with the folder of a run and the number of its steps that are done.
 
     Returns:
         A summary of each run: folder, steps, the last metrics, warnings, and "failed" with the reason and the step if its
@@ -134,8 +134,8 @@ def train_all(
     try:
         for run in runs:
             run.open(overwrite)
-        todo = [run for run in runs if not run.over]
-        together = all(one.stackable for one in (algorithm, *algorithm.preparations().values()))
+        todo = [run for run in runs if not run.ended]
+        together = all(part.stackable for part in (algorithm, *algorithm.preparations().values()))
         with deferred_signals() as asked_to_end:
             for group in [todo] if together else [[run] for run in todo]:
                 callbacks = Callbacks(on_step, asked_to_end)
@@ -170,7 +170,7 @@ def _train_group(
 
 
 def _left(runs: Sequence[TrainingRun]) -> list[TrainingRun]:
-    return [run for run in runs if not run.over]
+    return [run for run in runs if not run.ended]
 
 
 def _prepare(
@@ -202,7 +202,7 @@ def _make_references(algorithm: Algorithm, runs: Sequence[TrainingRun], callback
     hosts: dict[Path, TrainingRun] = {}
     for run in sorted(runs, key=lambda run: last_checkpoint(run.folder) is None):  # a run that has started cloning continues
         host = hosts.setdefault(entries[run].path, run)
-        if host is run and not entries[run].has():
+        if host is run and not entries[run].exists():
             examples = run.normalization(cloning.examples(run.data))
             started[run] = examples, run.start("bc", cloning, examples, starts[run])
     done: dict[Path, tuple[Parameters, list[dict[str, Any]]]] = {}
@@ -231,7 +231,7 @@ def _begin(algorithm: Algorithm, run: TrainingRun, first: dict[str, Examples]) -
     """The examples of the algorithm's own stage, and the state the run continues it from."""
     models = {name: run.kept(name) or {} for name in algorithm.preparations()}
     given, run.data = run.data, algorithm.prepared(run.data, models)
-    run.tell(algorithm.findings(run.data))
+    run.save_findings(algorithm.findings(run.data))
     if algorithm.acts_with_models:
         run.models = {f"{name}_model/{key}": value for name, model in models.items() for key, value in model.items()}
     examples = first["main"] if run.data is given and not models else algorithm.examples(run.data)
@@ -269,14 +269,14 @@ def _train_stage(stage: str, model: Algorithm, started: Started, callbacks: Call
 
         examples, starts, seeds = [started[run][0] for run in runs], [last[run] for run in runs], [run.seed for run in runs]
         for outcomes in fit_runs(model, examples, starts, seeds, stage, runs[0].settings.report_every, on_step):
-            for run, one, outcome in zip(runs, examples, outcomes, strict=True):
+            for run, run_examples, outcome in zip(runs, examples, outcomes, strict=True):
                 if isinstance(outcome, InputError):
                     run.fail(str(outcome))
                     last.pop(run, None)
                 elif outcome is not None:
                     snapshot, numbers = outcome
                     if numbers is not None:
-                        run.report(stage, model, one, last[run].step, snapshot, numbers)
+                        run.report(stage, model, run_examples, last[run].step, snapshot, numbers)
                     last[run] = snapshot
         if callbacks.asked_to_end():
             for run in runs:

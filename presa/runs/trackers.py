@@ -54,7 +54,7 @@ def _trackio(run: Path, project: str) -> Tracker:
 TRACKERS: dict[str, Callable[[Path, str], Tracker]] = {"tensorboard": _tensorboard, "wandb": _wandb, "trackio": _trackio}
 
 
-def wanted(tensorboard: bool, wandb: str | None, trackio: str | None) -> dict[str, str]:
+def requested_trackers(tensorboard: bool, wandb: str | None, trackio: str | None) -> dict[str, str]:
     """The requested trackers, each with its project.
 
     Raises:
@@ -84,7 +84,7 @@ def tracking(run: Path, trackers: Mapping[str, str]) -> Iterator[Callable[[dict[
         except Exception as error:
             left.pop(name, None)
             started.pop(name, None)
-            again = f"`presa track {run}` tells it everything later"
+            again = f"`presa track {run}` sends it everything later"
             print(f"warning: {name}: {' '.join(str(error).split())}; the run goes on, and {again}", file=sys.stderr)
 
     def log(line: dict[str, Any]) -> None:
@@ -113,7 +113,7 @@ def track(run: Path, trackers: Mapping[str, str]) -> int:
     read_config(run)
     lines = read_metrics(run)
     if not lines:
-        raise InputError(f"{run} holds no report yet: there is nothing to tell")
+        raise InputError(f"{run} holds no report yet: there is nothing to send")
     for name, project in trackers.items():
         try:
             with redirect_stdout(sys.stderr):

@@ -18,7 +18,7 @@ from presa.runs.card import write_card_and_plots
 from presa.runs.display import TrainingDisplay, interruption_message
 from presa.runs.records import MonitorSettings
 from presa.runs.run import Job, job_grid, train_all
-from presa.runs.trackers import tracking, wanted
+from presa.runs.trackers import requested_trackers, tracking
 from safefeedback.errors import InputError
 from safefeedback.terminal import Progress, on_interrupt
 
@@ -82,8 +82,8 @@ def train(
         evaluate_every: steps between rollouts in the simulator, 0 for none.
         evaluate_episodes: episodes of each.
         tensorboard: whether TensorBoard events are written into the run's folder.
-        wandb: a project of Weights & Biases that is told every report.
-        trackio: a project of Trackio that is told every report.
+        wandb: a project of Weights & Biases that receives every report.
+        trackio: a project of Trackio that receives every report.
         quiet: whether to show neither bar nor reports.
 
     Returns:
@@ -108,12 +108,12 @@ def train(
     given = {**(settings or {}), **{name: value for name, value in shortcuts.items() if value is not None}}
     chosen = configure(algorithm, preset, given)
     watching = MonitorSettings(report_every, checkpoint_every, evaluate_every, evaluate_episodes)
-    trackers = wanted(tensorboard, wandb, trackio)
+    trackers = requested_trackers(tensorboard, wandb, trackio)
     limits = None if cost_limits is None else check_cost_limits(cost_limits)
     many = seeds is not None or limits is not None
     loaded = load_all(data, chosen, algorithm, limits, labels, pairs, found, trajectories, unlabelled)
     if not quiet:
-        descriptions = [describe_labels(one) for one in loaded if limits is not None]
+        descriptions = [describe_labels(part) for part in loaded if limits is not None]
         notes += [*(f"note: {note}" for note in chosen.notes), *descriptions]
         print(*notes, sep="\n", end="\n" if notes else "")
     name = f"{Path(data).resolve().name}-{algorithm.replace(':', '.')}"
@@ -148,10 +148,10 @@ def load_all(
     task, fingerprint = loaded[0].task, loaded[0].identity["source_sha256"]
     if algorithm.needs_trajectories:
         episodes = find_episodes(task, fingerprint, None if trajectories is None else Path(trajectories))
-        loaded = [one.with_episodes(episodes) for one in loaded]
+        loaded = [part.with_episodes(episodes) for part in loaded]
     elif trajectories is not None:
         raise InputError(f"--trajectories is for algorithms that need whole trajectories; {name} learns from pairs alone")
     if unlabelled is not None:
         seen = find_unlabelled(task, fingerprint, None if unlabelled == "own" else Path(unlabelled))
-        loaded = [one.with_unlabelled(seen) for one in loaded]
+        loaded = [part.with_unlabelled(seen) for part in loaded]
     return loaded

@@ -100,7 +100,7 @@ class TrainingRun:
         return read_failure(self.folder)
 
     @property
-    def over(self) -> bool:
+    def ended(self) -> bool:
         """Whether the run is finished or has failed."""
         return (self.folder / POLICY_FILE).is_file() or self.failure is not None
 
@@ -117,7 +117,7 @@ class TrainingRun:
         """Saves the result of a stage before the last one."""
         save_tensors(self.folder / f"{name}.safetensors", parameters, {"stage": stage})
 
-    def tell(self, findings: dict[str, Any]) -> None:
+    def save_findings(self, findings: dict[str, Any]) -> None:
         """Saves the algorithm's findings."""
         if findings:
             write_json(self.folder / FINDINGS_FILE, findings)

@@ -182,7 +182,7 @@ def _train(name: str, algorithm: Algorithm, jobs: list[Job], settings: MonitorSe
     """Trains what can be trained; returns why runs failed, by the names of their folders."""
     try:
         summaries = train_all(name, algorithm, jobs, settings)
-        return {Path(one["folder"]).name: one["failed"] for one in summaries if "failed" in one}
+        return {Path(summary["folder"]).name: summary["failed"] for summary in summaries if "failed" in summary}
     except InputError as error:
         by_limit: dict[float, list[Job]] = {}
         for job in jobs:

@@ -17,7 +17,7 @@ from safefeedback.tasks import Task, find_task
 
 PRESETS = {"BulletGym": "paper-bullet", "SafetyGym": "paper-safetygym"}
 PAIRS = 10_000
-OnCell = Callable[["Cell", dict[str, Any]], None]  # told a cell that is finished, and its result
+OnCell = Callable[["Cell", dict[str, Any]], None]  # called with a cell that is finished, and its result
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ def study_cells(study: Study, scope: Scope) -> list[Cell]:
         InputError: if nothing is left of the study in that scope.
     """
     found = []
-    columns, levels = (_wanted(study, kind, getattr(scope, f"{kind}s")) for kind in ("column", "level"))
+    columns, levels = (_selected(study, kind, getattr(scope, f"{kind}s")) for kind in ("column", "level"))
     for name in scope.tasks:
         task = find_task(name)
         for level in levels:
@@ -169,20 +169,20 @@ def study_cells(study: Study, scope: Scope) -> list[Cell]:
     return found
 
 
-def _wanted(study: Study, kind: str, names: tuple[str, ...]) -> list[Any]:
+def _selected(study: Study, kind: str, names: tuple[str, ...]) -> list[Any]:
     """The columns or the levels of those names, all if there is no name; raises InputError for one that is not there."""
-    known = {one.name: one for one in getattr(study, f"{kind}s")}
+    known = {part.name: part for part in getattr(study, f"{kind}s")}
     for name in names:
         if name not in known:
-            there = ", ".join(f"'{one}'" for one in known if one) or f"no {kind}s"
+            there = ", ".join(f"'{part}'" for part in known if part) or f"no {kind}s"
             raise InputError(f"study {study.name} has no {kind} '{name}': it has {there}")
-    return [one for name, one in known.items() if not names or name in names]
+    return [part for name, part in known.items() if not names or name in names]
 
 
 def _cell(task: Task, column: Column, level: Level, scope: Scope) -> Cell:
     algorithm = find_algorithm(column.algorithm)
     preset = PRESETS.get(task.domain) if algorithm.takes_presets else None
-    settings = {**_cut(algorithm, scope), **scope.settings.get(column.algorithm, {}), **column.set}
+    settings = {**_scope_settings(algorithm, scope), **scope.settings.get(column.algorithm, {}), **column.set}
     named = {"all": task.cost_limits, "middle": (task.default_cost_limit,)}
     limits = named[scope.cost_limits] if isinstance(scope.cost_limits, str) else scope.cost_limits
     return Cell(
@@ -204,9 +204,9 @@ def _cell(task: Task, column: Column, level: Level, scope: Scope) -> Cell:
     )
 
 
-def _cut(algorithm: type[Algorithm], scope: Scope) -> dict[str, Any]:
+def _scope_settings(algorithm: type[Algorithm], scope: Scope) -> dict[str, Any]:
     """The settings of a scope that an algorithm has: steps of every kind, and the precision."""
-    known = {one.name for one in fields(algorithm)}
+    known = {setting.name for setting in fields(algorithm)}
     models = None if scope.steps is None else max(1, scope.steps // 4)
     given: dict[str, Any] = {"steps": scope.steps, "bc_steps": scope.bc_steps, "model_steps": models}
     takes = algorithm.choices["precision"] if algorithm.stackable else ()

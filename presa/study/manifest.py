@@ -73,7 +73,7 @@ def read_study(root: Path, name: str) -> tuple[Study, Scope, list[Cell]]:
         raise InputError(f"{root} holds no study {name} ({there}): `{make}` makes it")
     found = _read(path)
     try:
-        return find_study(name), Scope(**_tuples(found["scope"])), [cell_from(one) for one in found["cells"]]
+        return find_study(name), Scope(**_tuples(found["scope"])), [cell_from(cell) for cell in found["cells"]]
     except (KeyError, TypeError) as error:
         raise InputError(f"{path} is not what `presa study` wrote ({error}): run the study again") from None
 

@@ -20,7 +20,7 @@ def run_on_ray(root: Path, cells: Sequence[Cell], address: str, gpus: float, on_
         cells: in the order in which they are to begin.
         address: of the cluster; see `safefeedback.parallel.run_on_cluster`.
         gpus: the share of one that each cell takes; 0 computes on processors.
-        on_cell: told every cell that is finished, and its result.
+        on_cell: called with every cell that is finished, and its result.
 
     Raises:
         InputError: if Ray is not installed, or there is no cluster.
@@ -31,10 +31,10 @@ def run_on_ray(root: Path, cells: Sequence[Cell], address: str, gpus: float, on_
         on_cell(cells[index], {"seconds": {}, "failures": {"": str(found)}} if lost else found)
 
     items = [(str(root.resolve()), asdict(cell), "cuda" if gpus else "cpu") for cell in cells]
-    run_on_cluster(_do, items, address, on_done, gpus)
+    run_on_cluster(_run_cell, items, address, on_done, gpus)
 
 
-def _do(root: str, fields: dict[str, Any], device: str) -> dict[str, Any]:
+def _run_cell(root: str, fields: dict[str, Any], device: str) -> dict[str, Any]:
     """One cell, in a process of a node."""
     import os
     import time

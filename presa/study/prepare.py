@@ -43,7 +43,7 @@ def prepare(root: Path, cells: Sequence[Cell], on_progress: Callable[[int, int, 
     Args:
         root: the study's folder.
         cells: all of them.
-        on_progress: told (datasets done, in all, the present one).
+        on_progress: called with (datasets done, in all, the present one).
 
     Returns:
         Why cells have no data, by their hash.

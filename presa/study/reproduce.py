@@ -37,5 +37,9 @@ def study_command(study: Study, scope: Scope) -> str:
         value = getattr(scope, name)
         words += [f"--{name.replace('_', '-')} {setting_text(value)}"] if value != getattr(plain, name) else []
     words += [f"--{kind} {quote(name)}" for kind in ("column", "level") for name in getattr(scope, f"{kind}s")]
-    words += [f"--set {one}.{key}={setting_text(value)}" for one, some in scope.settings.items() for key, value in some.items()]
+    words += [
+        f"--set {algorithm}.{key}={setting_text(value)}"
+        for algorithm, some in scope.settings.items()
+        for key, value in some.items()
+    ]
     return " ".join(words)

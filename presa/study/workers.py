@@ -36,7 +36,7 @@ def run_locally(root: Path, cells: Sequence[Cell], processes: int, device: str, 
         cells: this call's.
         processes: how many at once.
         device: see `presa train`.
-        on_cell: told every cell that is finished meanwhile, and its result.
+        on_cell: called with every cell that is finished meanwhile, and its result.
 
     Raises:
         InputError: if a process cannot go on, such as on a full disk.

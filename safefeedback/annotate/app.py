@@ -37,12 +37,12 @@ def application(live: LiveStudy, guard: Guard, frames: Frames | None = None) -> 
 
         return endpoint
 
-    def personal(call: Callable[[Any, Request], Any]) -> Callable[[Request], Awaitable[Response]]:
+    def endpoint_of_person(call: Callable[[Any, Request], Any]) -> Callable[[Request], Awaitable[Response]]:
         """Responds with the JSON or bytes that `call` returns for the person of the request."""
 
         async def endpoint(request: Request) -> Response:
             guard.check(request)
-            name = guard.who(request)
+            name = guard.annotator_name(request)
             body = await read_json(request) if request.method == "POST" else None
             person = live.person(name)  # from here on nothing waits: one request after the other changes the study
             given: Any = body if request.method == "POST" else request
@@ -71,7 +71,7 @@ def application(live: LiveStudy, guard: Guard, frames: Frames | None = None) -> 
 
     def frame(person: Any, request: Request) -> Any:
         pair_id, segment = _whole(request.path_params["pair_id"]), _whole(request.path_params["segment"])
-        if frames is None or pair_id not in person.had or segment not in (0, 1):
+        if frames is None or pair_id not in person.assigned or segment not in (0, 1):
             raise Refusal("not-found", "There are no frames of this segment.")
         return frames.image(pair_id, segment)
 
@@ -102,8 +102,8 @@ def application(live: LiveStudy, guard: Guard, frames: Frames | None = None) -> 
     }
     routes = [Route(path, open_to_all(static), methods=["GET"]) for path in ("/", "/page/{name}")]
     routes += [Route("/api/study", open_to_all(study), methods=["GET"])]
-    routes += [Route(path, personal(call), methods=["GET"]) for path, call in gets.items()]
-    routes += [Route(path, personal(call), methods=["POST"]) for path, call in posts.items()]
+    routes += [Route(path, endpoint_of_person(call), methods=["GET"]) for path, call in gets.items()]
+    routes += [Route(path, endpoint_of_person(call), methods=["POST"]) for path, call in posts.items()]
     app = Starlette(
         routes=_one_route_each(routes),
         exception_handlers={Refusal: _on_refusal, HTTPException: _on_http, ClientDisconnect: _on_gone, Exception: _on_failure},
@@ -131,7 +131,9 @@ def _one_route_each(routes: list[Route]) -> list[Route]:
 def _page() -> dict[str, bytes]:
     """The files of the page, by name."""
     folder = files("safefeedback.annotate") / "page"
-    return {one.name: one.read_bytes() for one in folder.iterdir() if one.is_file() and one.name.rpartition(".")[2] in KINDS}
+    return {
+        file.name: file.read_bytes() for file in folder.iterdir() if file.is_file() and file.name.rpartition(".")[2] in KINDS
+    }
 
 
 def _whole(text: str) -> int:

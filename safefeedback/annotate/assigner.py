@@ -54,36 +54,36 @@ class PairAssigner:
         """Assigns a person the next items, within `Store.transaction`."""
         if not self.study.quick and not any(item.kind == "practice" for item in person.items.values()):
             for row in np.flatnonzero(self.pools.practice):
-                self._give(person, assignment.Draw(int(row), "practice", "practice", 1.0))
+                self._assign(person, assignment.DrawnPair(int(row), "practice", "practice", 1.0))
         taken = self.answered.copy()
-        others = (one for one in people if one is not person and one.present)
-        for item in (item for one in others for item in one.open if item.kind == "ordinary"):
+        others = (other for other in people if other is not person and other.present)
+        for item in (item for other in others for item in other.open if item.kind == "ordinary"):
             taken[self.row_of[item.pair_id]] += 1
         for item in person.open:
             if item.kind == "ordinary" and taken[self.row_of[item.pair_id]] >= self.study.overlap:
                 self.store.event(person.id, "release", {"item": item.id})
                 person.released.add(item.id)
         while len(person.open) < AHEAD:
-            seen = {self.row_of[pair] for pair in person.had}
+            seen = {self.row_of[pair] for pair in person.assigned}
             again = [self.row_of[pair] for pair in person.repeatable(assignment.APART)]
             found = assignment.draw(self.study, self.pools, self.weight, self.key, taken, seen, again, self.rng)
             if found is None:
                 return
-            self._give(person, found)
+            self._assign(person, found)
 
-    def waits(self, person: Person) -> bool:
+    def may_get_more(self, person: Person) -> bool:
         """Whether pairs assigned to others may still become available to the person."""
-        had = {self.row_of[pair] for pair in person.had}
+        had = {self.row_of[pair] for pair in person.assigned}
         return any(row not in had for row in np.flatnonzero(self.pools.ordinary & (self.answered < self.study.overlap)))
 
-    def left(self, person: Person, people: int) -> int:
+    def expected_items(self, person: Person, people: int) -> int:
         """About how many items a person can expect, given how many the others take.
 
         Gold pairs and repeats enter by their expected number: a count that rises when one is assigned would reveal it.
         """
         study = self.study
         had = np.zeros(len(self.answered), bool)
-        had[[self.row_of[pair] for pair in person.had]] = True
+        had[[self.row_of[pair] for pair in person.assigned]] = True
         free = self.pools.ordinary & ~had & (self.answered < study.overlap)
         wanted = int((study.overlap - self.answered[free]).sum())
         ordinary = min(int(free.sum()), math.ceil(wanted / max(study.overlap, people)))
@@ -93,7 +93,7 @@ class PairAssigner:
         expected = math.floor((len(dealt) + ordinary) / (1 - study.gold - study.repeat))
         return max(len(person.open), expected - len(person.standing))
 
-    def _give(self, person: Person, draw: assignment.Draw) -> None:
+    def _assign(self, person: Person, draw: assignment.DrawnPair) -> None:
         pair_id = int(self.truth.pair_id[draw.row])
         item = Item(secrets.token_hex(8), pair_id, draw.kind, bool(self.rng.getrandbits(1)), len(person.items))
         chance = {"draw": draw.order, "probability": draw.probability, "position": item.position}

@@ -17,7 +17,7 @@ CLEAR = 0.75  # gold and practice pairs have margins above this quantile
 
 
 @dataclass(frozen=True)
-class Draw:
+class DrawnPair:
     """The next item.
 
     Attributes:
@@ -73,7 +73,7 @@ def clearness(study: Study, truth: Truth, cost_limit: float) -> np.ndarray:
     limit = truth.limit(cost_limit) if study.safety_question != "any" else 0.0
     distance = np.abs(truth.costs - (limit + 0.5)).min(axis=1)
     asked = {"preference": [margin], "safety": [distance], "both": [margin, distance]}[study.ask]
-    return np.min([_ranks(one) for one in asked], axis=0)
+    return np.min([_ranks(values) for values in asked], axis=0)
 
 
 def weights(order: str, truth: Truth, cost_limit: float, asked: dict[int, float] | None = None) -> np.ndarray:
@@ -110,7 +110,7 @@ def draw(
     seen: set[int],
     repeatable: list[int],
     rng: random.Random,
-) -> Draw | None:
+) -> DrawnPair | None:
     """The next item of a person, or None where nothing is left.
 
     Args:
@@ -128,11 +128,11 @@ def draw(
     chance = rng.random()
     golden = np.flatnonzero(pools.gold & ~had)
     if chance < study.gold and len(golden):
-        return Draw(int(golden[rng.randrange(len(golden))]), "gold", "gold", 1 / len(golden))
+        return DrawnPair(int(golden[rng.randrange(len(golden))]), "gold", "gold", 1 / len(golden))
     if study.gold <= chance < study.gold + study.repeat and repeatable:
-        return Draw(repeatable[rng.randrange(len(repeatable))], "repeat", "repeat", 1 / len(repeatable))
+        return DrawnPair(repeatable[rng.randrange(len(repeatable))], "repeat", "repeat", 1 / len(repeatable))
     row = free[np.argmin(key[free])]
-    return Draw(int(row), "ordinary", study.order, float(weight[row] / weight[free].sum()))
+    return DrawnPair(int(row), "ordinary", study.order, float(weight[row] / weight[free].sum()))
 
 
 def _ranks(values: np.ndarray) -> np.ndarray:

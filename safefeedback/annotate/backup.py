@@ -39,7 +39,7 @@ class Backup:
         self.repo, self.path, self.failed = repo, path, failed
         self.run_id = secrets.token_hex(8)  # of this process: no two write files of one name
         store = Store.open(path)
-        self._saved = _rows(store) if restored else _upto(store)
+        self._saved = _rows(store) if restored else _uploaded_rows(store)
         store.close()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -51,12 +51,14 @@ class Backup:
         """Stops after a last upload."""
         self._stop.set()
         self._thread.join()
-        self._try()
+        self._try_upload()
 
     def unsaved(self, store: Store) -> int:
         """How many answers are not yet in the repository."""
         tables = ("answer", "control")
-        counts = (store.rows(f"SELECT count(*) AS n FROM {one} WHERE rowid > ?", self._saved.get(one, 0)) for one in tables)
+        counts = (
+            store.rows(f"SELECT count(*) AS n FROM {table} WHERE rowid > ?", self._saved.get(table, 0)) for table in tables
+        )
         return sum(int(rows[0]["n"]) for rows in counts)
 
     def upload(self) -> int:
@@ -96,9 +98,9 @@ class Backup:
 
     def _run(self) -> None:
         while not self._stop.wait(EVERY_SECONDS):
-            self._try()
+            self._try_upload()
 
-    def _try(self) -> None:
+    def _try_upload(self) -> None:
         try:
             self.upload()
         except (InputError, Refusal, sqlite3.Error) as error:  # the next try may succeed
@@ -134,9 +136,9 @@ def _nameless(table: str, row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _rows(store: Store) -> dict[str, int]:
-    return {one: store.rows(f"SELECT coalesce(max(rowid), 0) AS n FROM {one}")[0]["n"] for one in TABLES}
+    return {table: store.rows(f"SELECT coalesce(max(rowid), 0) AS n FROM {table}")[0]["n"] for table in TABLES}
 
 
-def _upto(store: Store) -> dict[str, int]:
+def _uploaded_rows(store: Store) -> dict[str, int]:
     found = store.rows("SELECT upto FROM upload ORDER BY batch DESC LIMIT 1")
     return json.loads(found[0]["upto"]) if found else {}

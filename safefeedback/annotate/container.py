@@ -33,7 +33,7 @@ def run(file: Path, port: int = PORT) -> None:
     """Serves the study that the file describes until the container is stopped."""
     if not os.environ.get(SECRET):
         raise InputError(f"the secret {SECRET} is not set: it is what the links were made from")
-    names = tuple(one.strip() for one in os.environ.get(NAMES, "").split(",") if one.strip())
+    names = tuple(name.strip() for name in os.environ.get(NAMES, "").split(",") if name.strip())
     if not names:
         raise InputError(f"the secret {NAMES} is not set: it says who may answer, such as ann,bob")
     settings = json.loads(file.read_text(encoding="utf-8"))

@@ -45,7 +45,7 @@ def finish(store: Store, study: Study, material: Material, name: str, consensus:
     file = store.path.with_suffix(".csv")
     with replacing(file) as partial:
         write_text(partial, answers_csv(rows, standing.names))
-    about = _about(store, study, material, standing, rows)
+    about = _study_facts(store, study, material, standing, rows)
     limit = 0.0 if study.safety_question == "any" else study.cost_limit
     return import_answers(material.folder, file, name, consensus, limit, overwrite, about)
 
@@ -59,7 +59,10 @@ def answers_csv(rows: list[dict[str, Any]], names: dict[str, str]) -> str:
         names: person id -> name, in the order of coming.
     """
     there = {row["person"] for row in rows}
-    called = {person: f"annotator-{number}" for number, person in enumerate((one for one in names if one in there), start=1)}
+    called = {
+        person: f"annotator-{number}"
+        for number, person in enumerate((person_id for person_id in names if person_id in there), start=1)
+    }
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*COLUMNS, *EXTRA_COLUMNS])
@@ -90,14 +93,14 @@ def _check_new(folder: Path, name: str, answers: int, overwrite: bool) -> None:
     )
 
 
-def _about(
+def _study_facts(
     store: Store, study: Study, material: Material, standing: StandingAnswers, rows: list[dict[str, Any]]
 ) -> dict[str, Any]:
     """How people were asked, for the label set's manifest."""
     kept = [row for row in standing.rows if row["person"] not in standing.excluded]
     numbers = results(store, study, material.truth, replace(standing, rows=kept))
     counted = {row["person"] for row in rows}
-    people = [one for id, name in standing.names.items() if id in counted for one in [numbers["people"][name]]]
+    people = [record for id, name in standing.names.items() if id in counted for record in [numbers["people"][name]]]
     consented = {row["person"] for row in store.rows("SELECT person FROM event WHERE kind = 'consent'")}
     used = {row["wording"] for row in rows}
     read = [json.loads(row["text"]) for row in store.rows("SELECT sha256, text FROM wording") if row["sha256"] in used]
@@ -118,11 +121,11 @@ def _about(
         "cost_cues": study.cost_cues,
         "quick": any(row["quick"] for row in rows),
         "consent": counted <= consented,
-        "frames": any(one.get("frames") for one in read),
+        "frames": any(record.get("frames") for record in read),
         "median_seconds": _float(numbers["median_seconds"]),
         "agreement": agreement,
-        "gold_accuracy": _mean([(one["gold"]["accuracy"], one["gold"]["answers"]) for one in people]),
-        "consistency": _mean([(one["repeats"]["consistency"], one["repeats"]["answers"]) for one in people]),
+        "gold_accuracy": _mean([(record["gold"]["accuracy"], record["gold"]["answers"]) for record in people]),
+        "consistency": _mean([(record["repeats"]["consistency"], record["repeats"]["answers"]) for record in people]),
         "explaining_cost_limit": None if limit is None else float(limit["cost_limit"]),
         "read": read,
     }

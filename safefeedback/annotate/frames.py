@@ -21,12 +21,12 @@ class Frames:
 
     Attributes:
         folder: where they are, an image a segment.
-        told: their description for the page.
+        description: of the frames, for the page.
     """
 
     def __init__(self, folder: Path, length: int) -> None:
         self.folder = folder
-        self.told: dict[str, Any] = {
+        self.description: dict[str, Any] = {
             "width": WIDTH,
             "height": HEIGHT,
             "columns": COLUMNS,

@@ -84,7 +84,7 @@ class Guard:
         if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none") and request.method != "GET":
             raise Refusal("origin", "This request came from another site and was not heard.")
 
-    def who(self, request: Request) -> str:
+    def annotator_name(self, request: Request) -> str:
         """The name of the annotator who sent the request.
 
         Raises:

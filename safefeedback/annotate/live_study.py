@@ -11,7 +11,7 @@ from typing import Any
 
 from safefeedback.annotate.assigner import AHEAD, PairAssigner
 from safefeedback.annotate.feedback import feedback_on
-from safefeedback.annotate.messages import Given, read_answer
+from safefeedback.annotate.messages import SubmittedAnswer, read_answer
 from safefeedback.annotate.page_content import PageContent
 from safefeedback.annotate.person import BREAK_EVERY, Item, Person
 from safefeedback.annotate.refusal import Refusal
@@ -28,7 +28,7 @@ class LiveStudy:
         people: everybody who has come, by name.
         assigner: gives them their pairs.
         unsaved: how many answers are not yet saved elsewhere; None where they are not to be.
-        noticed: told after each answer how many there are.
+        on_answer: called after each answer with their number.
     """
 
     def __init__(self, store: Store, content: PageContent, rng: random.Random | None = None) -> None:
@@ -59,11 +59,11 @@ class LiveStudy:
             raise Refusal("withdrawn", "You have withdrawn from this study, and your answers were deleted. Thank you.")
         return self.people.get(name) or Person(id, name)
 
-    # What is told
+    # What the page is given
 
     def session(self, person: Person, again: bool = False) -> dict[str, Any]:
         """Everything that the page needs when it opens; `again` starts a new session if the last one is over."""
-        self._arrive(person, again)
+        self._record_visit(person, again)
         return {**self.content.session(person), "state": self.state(person)}
 
     def state(self, person: Person) -> dict[str, Any]:
@@ -71,10 +71,10 @@ class LiveStudy:
         stage = self._stage(person)
         items = {"practice": person.practice, "questions": person.open}.get(stage, [])
         answered, done, each = len(person.standing), person.session_answered, person.seconds_each()
-        left = self.assigner.left(person, len(self.study.annotators) or len(self.people))
+        left = self.assigner.expected_items(person, len(self.study.annotators) or len(self.people))
         return {
             "stage": stage,
-            "upcoming": [self._told(person, item) for item in items[:AHEAD]],
+            "upcoming": [self._described_item(person, item) for item in items[:AHEAD]],
             "progress": {
                 "answered": answered,
                 "total": answered + left,
@@ -89,7 +89,7 @@ class LiveStudy:
 
     def pair(self, person: Person, pair_id: int) -> bytes:
         """The data for drawing a pair that was assigned to the person."""
-        if pair_id not in person.had:
+        if pair_id not in person.assigned:
             raise Refusal("not-found", "There is no such pair.")
         return self.material.pair(pair_id)
 
@@ -108,11 +108,11 @@ class LiveStudy:
                 self.store.event(person.id, "consent", {"wording": self._wording(person)}, id)
                 person.known[id] = "consent"
                 person.consented = True
-            self._arrive(person, False)
+            self._record_visit(person, False)
         return self.state(person)
 
     def practice(self, person: Person, body: Any) -> dict[str, Any]:
-        given = self._given(person, body)
+        given = self._read_answer(person, body)
         item = person.items.get(given.item)
         if item is None or item.kind != "practice":
             raise Refusal("not-found", "There is no such practice pair.")
@@ -126,7 +126,7 @@ class LiveStudy:
         return {"feedback": feedback if self.study.practice_feedback else [], "state": self.state(person)}
 
     def answer(self, person: Person, body: Any) -> dict[str, Any]:
-        given = self._given(person, body)
+        given = self._read_answer(person, body)
         if given.id in person.known:
             return {"accepted": given.id, "duplicate": True, "state": self.state(person)}
         item = person.items.get(given.item)
@@ -139,12 +139,12 @@ class LiveStudy:
         if not self.study.quick and 0 in given.plays:
             raise Refusal("not-played", "Please play both recordings before you answer.")
         self.material.check()
-        self._sign(person)
+        self._record_activity(person)
         with self._saved(person):
             self._add(person, item, given)
             self.assigner.count(self.people.values())
             self.assigner.fill(person, self.people.values())
-        self.on_answer(sum(len(one.standing) for one in self.people.values()))
+        self.on_answer(sum(len(other.standing) for other in self.people.values()))
         return {"accepted": given.id, "duplicate": False, "state": self.state(person)}
 
     def undo(self, person: Person, id: str) -> dict[str, Any]:
@@ -154,7 +154,7 @@ class LiveStudy:
         if not person.standing:
             raise Refusal("not-now", "There is no answer to take back.")
         item, row = list(person.standing.items())[-1]
-        self._sign(person)
+        self._record_activity(person)
         with self._saved(person):
             undone = {**undo_row(row, id), "received_at": self.store.now(), "session": person.session}
             self.store.add("answer" if person.items[item].kind == "ordinary" else "control", **undone)
@@ -184,7 +184,7 @@ class LiveStudy:
 
     # How
 
-    def _given(self, person: Person, body: Any) -> Given:
+    def _read_answer(self, person: Person, body: Any) -> SubmittedAnswer:
         return read_answer(body, tuple(question["key"] for question in self.content.questions(person)))
 
     def _stage(self, person: Person) -> str:
@@ -194,29 +194,29 @@ class LiveStudy:
             return "practice"
         if person.session and person.session_left <= 0:
             return "session-over"
-        return "questions" if person.open or self.assigner.waits(person) else "done"
+        return "questions" if person.open or self.assigner.may_get_more(person) else "done"
 
-    def _told(self, person: Person, item: Item) -> dict[str, Any]:
+    def _described_item(self, person: Person, item: Item) -> dict[str, Any]:
         before = person.undone.get(item.id)
         described = {"item": item.id, "pair_id": item.pair_id, "swapped": item.swapped, "practice": item.kind == "practice"}
         return {**described, "answers": answers_by_side(before, self.study.ask) if before is not None else None}
 
-    def _arrive(self, person: Person, again: bool) -> None:
+    def _record_visit(self, person: Person, again: bool) -> None:
         """Records activity; starts a session if there is none, or if the person was away for long."""
         began = not person.session or not person.recent or (again and person.session_left <= 0)
         with self._saved(person):
             if began:
                 self.store.event(person.id, "session", {"number": person.session + 1})
                 person.session, person.session_answered, person.began = person.session + 1, 0, time.monotonic()
-            self._sign(person)
+            self._record_activity(person)
             if self.study.quick or person.consented:
                 self.assigner.fill(person, self.people.values())
 
-    def _sign(self, person: Person) -> None:
+    def _record_activity(self, person: Person) -> None:
         """Records activity."""
         person.seen, person.left = time.monotonic(), False
 
-    def _add(self, person: Person, item: Item, given: Given) -> None:
+    def _add(self, person: Person, item: Item, given: SubmittedAnswer) -> None:
         about = {"person": person.id, "received_at": self.store.now(), "wording": self._wording(person)}
         row = {**answer_row(given, item), **about, "session": person.session, "quick": int(self.study.quick)}
         self.store.add("answer" if item.kind == "ordinary" else "control", **row)

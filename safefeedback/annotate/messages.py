@@ -16,7 +16,7 @@ LARGEST = 2**53
 
 
 @dataclass(frozen=True)
-class Given:
+class SubmittedAnswer:
     """One person's answers about one item, by side as they were shown.
 
     Attributes:
@@ -39,7 +39,7 @@ class Given:
     page: str
 
 
-def read_answer(body: Any, asked: tuple[str, ...]) -> Given:
+def read_answer(body: Any, asked: tuple[str, ...]) -> SubmittedAnswer:
     """An answer from a request's JSON; `asked` are the questions of the study.
 
     Raises:
@@ -62,7 +62,7 @@ def read_answer(body: Any, asked: tuple[str, ...]) -> Given:
         raise Refusal("bad-request", "'page' must be a short text.")
     shown_at, answered_at, spent = (_whole(body.get(key, 0), key) for key in ("shown_at", "answered_at", "milliseconds"))
     played = _whole(plays[0], "plays"), _whole(plays[1], "plays")
-    return Given(read_id(body), read_id(body, "item"), values, shown_at, answered_at, spent, played, page)
+    return SubmittedAnswer(read_id(body), read_id(body, "item"), values, shown_at, answered_at, spent, played, page)
 
 
 def read_id(body: Any, key: str = "id") -> str:

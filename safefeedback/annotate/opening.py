@@ -57,7 +57,7 @@ def open_study(
             )
     frames = Frames.find(frames_folder(folder, material.content_sha256), material.length)
     limit = study.cost_limit if study.cost_limit is not None else material.manifest.recipe.limit
-    described = frames.told if frames is not None else None
+    described = frames.description if frames is not None else None
     return LiveStudy(store, PageContent(name, replace(study, cost_limit=limit), material, sections, described)), study, frames
 
 

@@ -23,7 +23,7 @@ class PageContent:
         name: of the study.
         study, material: its choices, and what is shown.
         sections: of the information page.
-        frames: what the page is told about frames of the simulator, if there are any.
+        frames: what the page needs to know about frames of the simulator, if there are any.
     """
 
     name: str

@@ -36,7 +36,7 @@ class Person:
         items: all assigned items, by id.
         standing: the answers that were not taken back, oldest first: item -> row.
         undone: the answers that were taken back last: item -> row.
-        known: ids of all answers, undos and other requests, to tell a retry.
+        known: ids of all answers, undos and other requests, to recognise a retry.
         released: items that were given to somebody else.
         practised: practice items that were answered.
         consented: to the study's information page.
@@ -114,7 +114,7 @@ class Person:
         return sorted(left, key=lambda item: item.position)
 
     @property
-    def had(self) -> set[int]:
+    def assigned(self) -> set[int]:
         """The pair_ids of all assigned items."""
         return {item.pair_id for item in self.items.values()}
 

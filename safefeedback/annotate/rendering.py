@@ -58,7 +58,7 @@ def render(
     Args:
         material: the dataset.
         folder: where the images go, one a segment.
-        on_progress: told (segments done, segments in all).
+        on_progress: called with (segments done, segments in all).
         source: the recordings' file, if it is not one that is found by its sha256.
 
     Raises:
@@ -75,7 +75,7 @@ def render(
             file = folder / file_name(pair_id, segment)
             wanted.setdefault(int(pairs.episode[row, segment]), []).append((int(pairs.start[row, segment]), file))
     folder.mkdir(parents=True, exist_ok=True)
-    missing = {episode: [one for one in found if not one[1].exists()] for episode, found in wanted.items()}
+    missing = {episode: [image for image in found if not image[1].exists()] for episode, found in wanted.items()}
     total, made = 2 * len(pairs), 0
     done = total - sum(len(found) for found in missing.values())
     on_progress(done, total)
@@ -107,13 +107,13 @@ def _recorded(material: Material, given: Path | None) -> Replayed:
         found, attributes = read_recording(file)
     except InputError:
         raise InputError(
-            f"--render needs recordings that tell a seed for each episode, as `safefeedback collect` writes them; {file} "
+            f"--render needs recordings that hold a seed for each episode, as `safefeedback collect` writes them; {file} "
             "does not"
         ) from None
     units = json.loads(attributes.get("units", "[]"))
-    settings = [units[one.unit] if one.unit < len(units) else {} for one in found]
+    settings = [units[recorded.unit] if recorded.unit < len(units) else {} for recorded in found]
     maps = np.array([setting["map"] for setting in settings]) if all("map" in setting for setting in settings) else None
-    return Replayed(episodes, np.array([one.seed for one in found]), maps)
+    return Replayed(episodes, np.array([recorded.seed for recorded in found]), maps)
 
 
 def _replay(

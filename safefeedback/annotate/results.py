@@ -29,10 +29,10 @@ def results(store: Store, study: Study, truth: Truth, standing: StandingAnswers 
         name: _person(standing, person, column, votes, study, truth, row_of)
         for column, (person, name) in enumerate(standing.names.items())
     }
-    times = [one["median_seconds"] for one in people.values() if one["median_seconds"] is not None]
-    for name, one in people.items():
+    times = [entry["median_seconds"] for entry in people.values() if entry["median_seconds"] is not None]
+    for name, entry in people.items():
         others = [two["median_seconds"] for other, two in people.items() if other != name and two["median_seconds"] is not None]
-        one["doubts"] += _hurried(one, others)
+        entry["doubts"] += _haste(entry, others)
     first = standing.first()
     judged = [(row, side) for row in first.values() for side in (0, 1) if row[f"safe_{side}"] is not None]
     costs = np.array([truth.costs[row_of[row["pair_id"]], side] for row, side in judged])
@@ -134,8 +134,8 @@ def _doubts(sides: list[bool], gold: list[bool], shared: dict[str, tuple[int, in
     return doubts
 
 
-def _hurried(one: dict[str, Any], others: list[float]) -> list[str]:
-    own = one["median_seconds"]
+def _haste(entry: dict[str, Any], others: list[float]) -> list[str]:
+    own = entry["median_seconds"]
     if own is None or not others or own >= HURRIED * statistics.median(others):
         return []
     return [f"takes {own:.1f} s for a pair, the others {statistics.median(others):.1f} s"]

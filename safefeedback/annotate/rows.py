@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from safefeedback.annotate.messages import Given
+from safefeedback.annotate.messages import SubmittedAnswer
 from safefeedback.annotate.person import Item
 
 
-def answer_row(given: Given, item: Item) -> dict[str, Any]:
+def answer_row(given: SubmittedAnswer, item: Item) -> dict[str, Any]:
     """The row stored for an answer."""
     left, right = (1, 0) if item.swapped else (0, 1)  # the segment on each side
     preference = given.values["preference"]

@@ -73,7 +73,9 @@ def write_space(live: LiveStudy, information: str, folder: Path, space: str, ove
         inside = partial / "space"
         inside.mkdir()
         write_text(inside / "README.md", README.format(title=live.content.name, port=PORT, repo=repo))
-        write_text(inside / "Dockerfile", DOCKERFILE.format(packages=" ".join(f"'{one}'" for one in packages()), port=PORT))
+        write_text(
+            inside / "Dockerfile", DOCKERFILE.format(packages=" ".join(f"'{package}'" for package in packages()), port=PORT)
+        )
         write_text(inside / "study.json", json.dumps(study, indent=2) + "\n")
         source = Path(safefeedback.__file__).parent
         shutil.copytree(source, inside / "safefeedback", ignore=shutil.ignore_patterns(*LEFT_OUT))

@@ -96,7 +96,7 @@ class Store:
             )  # it holds names and the secret of the links
             db = sqlite3.connect(partial, isolation_level=None)
             never = "BEGIN SELECT RAISE(ABORT, 'rows are never changed'); END;"
-            immutable = "".join(f"CREATE TRIGGER {one}_stays BEFORE UPDATE ON {one} {never}" for one in FOREVER)
+            immutable = "".join(f"CREATE TRIGGER {table}_stays BEFORE UPDATE ON {table} {never}" for table in FOREVER)
             db.executescript(f"PRAGMA synchronous=FULL; BEGIN; {SCHEMA} {immutable} COMMIT;")
             db.executemany("INSERT INTO about VALUES (?, ?)", about.items())
             db.close()

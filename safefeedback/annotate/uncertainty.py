@@ -49,7 +49,7 @@ class UncertaintyRanker:
         folder: of the dataset.
         path: of the answers.
         cost_limit: that the annotators were told.
-        told: called in a background thread with the value of each pair, by pair_id.
+        on_ranked: called in a background thread with the value of each pair, by pair_id.
         failed: called with the reason, in one line, when that fails.
         options: of `presa ask`, other than its own.
     """
@@ -57,7 +57,7 @@ class UncertaintyRanker:
     folder: Path
     path: Path
     cost_limit: float
-    told: Callable[[dict[int, float]], None]
+    on_ranked: Callable[[dict[int, float]], None]
     failed: Callable[[str], None]
     options: tuple[str, ...] = ()
     _asked_at: int = 0
@@ -74,7 +74,7 @@ class UncertaintyRanker:
 
     def _run(self) -> None:
         try:
-            self.told(rank_pairs(self.folder, self.path, self.cost_limit, self.options))
+            self.on_ranked(rank_pairs(self.folder, self.path, self.cost_limit, self.options))
         except (InputError, OSError, ValueError, KeyError, subprocess.SubprocessError) as error:
             self.failed(f"presa ask: {str(error).splitlines()[0]}; the order stays as it was")
 

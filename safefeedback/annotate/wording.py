@@ -184,8 +184,8 @@ def parse_information(text: str) -> tuple[list[Section], int]:
     blanks = 0
     for part in re.split(r"^##\s+", text, flags=re.MULTILINE)[1:]:
         heading, _, body = part.partition("\n")
-        paragraphs = [" ".join(one.split()) for one in re.split(r"\n\s*\n", body) if one.strip()]
-        kept = [one for one in paragraphs if not BLANK.search(one)]
+        paragraphs = [" ".join(paragraph.split()) for paragraph in re.split(r"\n\s*\n", body) if paragraph.strip()]
+        kept = [paragraph for paragraph in paragraphs if not BLANK.search(paragraph)]
         blanks += len(paragraphs) - len(kept)
         if kept:
             sections.append({"heading": heading.strip(), "paragraphs": kept})

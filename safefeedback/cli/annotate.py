@@ -93,7 +93,9 @@ def annotate(
 ) -> None:
     """Let people label pairs in a browser: which segment is better, and which are safe; their answers become a label set."""
     given: dict[str, Any] = {
-        "annotators": tuple(one.strip() for one in annotators.split(",") if one.strip()) if annotators is not None else None,
+        "annotators": tuple(person.strip() for person in annotators.split(",") if person.strip())
+        if annotators is not None
+        else None,
         "ask": ask,
         "safety_question": safety_question,
         "cost_limit": cost_limit,
@@ -160,16 +162,17 @@ def _serve(
         number = sock.getsockname()[1]
         local = f"http://{'[::1]' if ':' in host else '127.0.0.1' if others else host}:{number}"
         base = (address or (f"http://{_hostname()}:{number}" if others else local)).rstrip("/")
-        hosts = {f"{one}:{number}" for one in ("127.0.0.1", "localhost", "[::1]")} if host in LOOPBACK else set()
+        hosts = {f"{name}:{number}" for name in ("127.0.0.1", "localhost", "[::1]")} if host in LOOPBACK else set()
         if address is not None and hosts:
             hosts.add(base.partition("://")[2].partition("/")[0].lower())
         guard = Guard(live.store, frozenset(hosts), others, study.annotators)
         links = {
-            one: f"{base}/?token={token(live.store, one)}" if others else f"{base}/?name={one}" for one in study.annotators
+            person: f"{base}/?token={token(live.store, person)}" if others else f"{base}/?name={person}"
+            for person in study.annotators
         }
         print(f"{folder}, label set {name}: answers go to {live.store.path}")
-        for one, link in links.items():
-            print(f"  {one}: {link}")
+        for person, link in links.items():
+            print(f"  {person}: {link}")
         first = next(iter(links.values())) if len(links) == 1 else f"{base}/"
         with suppress(Interrupted):  # Ctrl-C before the server hears of it itself
             print(f"open {first if not others else 'a personal link'}; Ctrl-C stops, and nothing is lost", flush=True)
@@ -206,7 +209,7 @@ def _ask_when_uncertain(live: LiveStudy) -> None:
     if (line := missing_packages()) is not None:
         print(f"note: {line}", file=sys.stderr)
         return
-    tell = lambda line: print(f"note: {line}", file=sys.stderr)  # noqa: E731
+    show = lambda line: print(f"note: {line}", file=sys.stderr)  # noqa: E731
     live.on_answer = UncertaintyRanker(
-        live.material.folder, live.store.path, live.cost_limit, live.assigner.set_order, tell
+        live.material.folder, live.store.path, live.cost_limit, live.assigner.set_order, show
     ).notice

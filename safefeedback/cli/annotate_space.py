@@ -33,6 +33,6 @@ def write(folder: Path, name: str, given: dict[str, Any], space: str, overwrite:
     print(f"  SAFEFEEDBACK_ANNOTATE_SECRET={live.store.about['secret']}")
     print(f"  SAFEFEEDBACK_ANNOTATE_NAMES={','.join(study.annotators)}")
     address = f"https://{space.replace('/', '-').replace('_', '-').replace('.', '-').lower()}.hf.space"
-    for one in study.annotators:
-        print(f"  {one}: {address}/?token={token(live.store, one)}")
+    for person in study.annotators:
+        print(f"  {person}: {address}/?token={token(live.store, person)}")
     print(f"bring the answers home with: safefeedback annotate {folder} --name {name} --merge {repo}")

@@ -128,8 +128,8 @@ def _results(store: Store, study: Study, material: Material, as_json: bool) -> N
     say(f"{found['pairs_answered']:,} of {found['pairs']:,} pairs answered, {found['answers']:,} answers that count")
     counts = ", ".join(f"{pairs:,} by {people}" for people, pairs in found["pairs_answered_by"].items())
     say(f"  pairs answered by so many: {counts or 'none'}")
-    for question, one in found["agreement"].items():
-        say(f"  agreement about {question}: Krippendorff's alpha {_number(one['alpha'])}, raw {percent(one['raw'], 0)}")
+    for question, entry in found["agreement"].items():
+        say(f"  agreement about {question}: Krippendorff's alpha {_number(entry['alpha'])}, raw {percent(entry['raw'], 0)}")
     if found["explaining_cost_limit"] is not None:
         limit = found["explaining_cost_limit"]
         explained = f"{limit['cost_limit']:.4g} an episode, {limit['segment_cost']:g} a segment"
@@ -138,27 +138,29 @@ def _results(store: Store, study: Study, material: Material, as_json: bool) -> N
         say(f"  {found['withdrawn']} withdrew; their answers were deleted")
     header = ("person", "answers", "gold right", "same again", "with others", "left", "can't tell", "seconds")
     rows = []
-    for name, one in found["people"].items():
-        gold, again = one["gold"], one["repeats"]
+    for name, entry in found["people"].items():
+        gold, again = entry["gold"], entry["repeats"]
         rows.append(
             (
-                name + (" (left out)" if one["excluded"] else ""),
-                f"{one['answers']:,}",
+                name + (" (left out)" if entry["excluded"] else ""),
+                f"{entry['answers']:,}",
                 f"{percent(gold['accuracy'], 0)} of {gold['answers']}",
                 f"{percent(again['consistency'], 0)} of {again['answers']}",
-                " / ".join(percent(share, 0) for share in one["with_others"].values()),
-                percent(one["left"], 0),
-                percent(one["cannot_tell"], 0),
-                _number(one["median_seconds"]),
+                " / ".join(percent(share, 0) for share in entry["with_others"].values()),
+                percent(entry["left"], 0),
+                percent(entry["cannot_tell"], 0),
+                _number(entry["median_seconds"]),
             )
         )
     print_table(header, rows)
-    for name, one in found["people"].items():
-        parts = ", ".join(f"{part} {percent(share, 0)}" for part, share in one["gold_by_position"].items() if share is not None)
+    for name, entry in found["people"].items():
+        parts = ", ".join(
+            f"{part} {percent(share, 0)}" for part, share in entry["gold_by_position"].items() if share is not None
+        )
         if parts:
             say(f"{name}: gold right by answer of the session: {parts}")
-    for name, one in found["people"].items():
-        for doubt in one["doubts"]:
+    for name, entry in found["people"].items():
+        for doubt in entry["doubts"]:
             say(f"DOUBT about {name}: {doubt}; --exclude {name} leaves these answers out")
 
 

@@ -129,7 +129,7 @@ def build(
         own = {"source": source if source not in SOURCES else "", "advantages": advantages, "pairs-from": pairs_from, **terms}
         if given := [name for name, value in own.items() if value]:
             raise InputError(f"--{given[0]} is for one task's recordings: build the tasks one by one")
-        recipes = shard([replace(recipe, task=one, cost_limit=cost_limit) for one in chosen], part)
+        recipes = shard([replace(recipe, task=chosen_task, cost_limit=cost_limit) for chosen_task in chosen], part)
         _build_several(recipes, source, out or Path("datasets"), overwrite, processes, ray, as_json)
         return
     if given := [name for name, value in (("processes", processes), ("shard", part), ("ray", ray)) if value is not None]:

@@ -62,7 +62,7 @@ def build_all(
     """
     commands = [_command(recipe, source, folder.resolve() / recipe.task.name, overwrite) for recipe in recipes]
 
-    def told(index: int, ended: tuple[int, str, str] | InputError) -> None:
+    def report_result(index: int, ended: tuple[int, str, str] | InputError) -> None:
         task = recipes[index].task.name
         found = {"failed": str(ended)} if isinstance(ended, InputError) else _read(*ended)
         if "failed" in found and address is not None and not overwrite and _built(folder / task, recipes[index], source):
@@ -72,9 +72,9 @@ def build_all(
         on_done(task, found)
 
     if address is None:
-        run_locally(commands, processes, told)
+        run_locally(commands, processes, report_result)
     else:
-        run_on_cluster(_run, [(words[3:],) for words in commands], address, told)
+        run_on_cluster(_run, [(words[3:],) for words in commands], address, report_result)
 
 
 def _command(recipe: Recipe, source: str, out: Path, overwrite: bool) -> list[str]:

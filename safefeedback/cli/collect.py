@@ -65,17 +65,20 @@ def collect(
     values |= {"warm_start": warm_start, "license": license, "author": author}
     given = {name: value for name, value in values.items() if context.get_parameter_source(name).name == "COMMANDLINE"}  # type: ignore[union-attr]
     chosen = find_tasks(task)
-    plans = [{} if preset is None else options(find_plan(preset, one), recordings_file(one)) for one in chosen]
+    plans = [
+        {} if preset is None else options(find_plan(preset, chosen_task), recordings_file(chosen_task))
+        for chosen_task in chosen
+    ]
     several = len(chosen) > 1
     if several and (out.suffix or out.is_file()):
         raise InputError(f"--out {out} must be a folder: {len(chosen)} tasks are recorded, each into a file of its own")
     results = []
-    for one, plan in zip(chosen, plans, strict=True):
-        place = out / f"{one.name}.hdf5" if several else out
+    for chosen_task, plan in zip(chosen, plans, strict=True):
+        place = out / f"{chosen_task.name}.hdf5" if several else out
         if several and place.exists():
             print(f"{place} is there already", file=sys.stderr)
             continue
-        results.append(_collect_one(one, place, {**values, **plan, **given}, given, as_json))
+        results.append(_collect_one(chosen_task, place, {**values, **plan, **given}, given, as_json))
     if as_json:
         rows = [asdict(result) for result in results]
         print(json.dumps(rows if several else rows[0], default=str))

@@ -137,7 +137,7 @@ def doctor(on_done: Callable[[int, int], None] = lambda done, total: None) -> li
     rows: queue.SimpleQueue[dict[str, str] | Exception] = queue.SimpleQueue()
     on_done(0, len(CHECKS))
 
-    def look(checks: list[Check]) -> None:
+    def run_checks(checks: list[Check]) -> None:
         try:
             for row in examine(checks):
                 rows.put(row)
@@ -147,7 +147,7 @@ def doctor(on_done: Callable[[int, int], None] = lambda done, total: None) -> li
     found: dict[str, dict[str, str]] = {}
     with ThreadPoolExecutor(cores()) as threads:
         for checks in groups:
-            threads.submit(look, checks)
+            threads.submit(run_checks, checks)
         while len(found) < len(CHECKS):
             if isinstance(row := rows.get(), Exception):
                 raise row

@@ -83,9 +83,9 @@ def fetch(
         return
     for name, manifest in manifests.items():
         print(f"{folder / name}: {manifest.task.name}, {manifest.pairs:,} pairs, from {repo} at {commit[:12]}")
-    one = folder / next(iter(manifests))
-    print(f"load it with: {load_line(one)}")
-    print(f"train with: {command_line('presa', 'train', one)}")
+    first_dataset = folder / next(iter(manifests))
+    print(f"load it with: {load_line(first_dataset)}")
+    print(f"train with: {command_line('presa', 'train', first_dataset)}")
 
 
 def export(
@@ -144,7 +144,7 @@ def _verify(folder: Path, quiet: bool) -> None:
         problems = [problem for check in verify(folder, on_progress=progress) for problem in check.problems]
     if problems:
         more = (
-            f" (and {len(problems) - 1} more, which `{command_line('safefeedback', 'verify', folder)}` tells)"
+            f" (and {len(problems) - 1} more: see `{command_line('safefeedback', 'verify', folder)}`)"
             if len(problems) > 1
             else ""
         )

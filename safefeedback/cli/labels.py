@@ -116,15 +116,15 @@ def print_label_sets(folder: Path, made: list[LabelSetManifest], as_json: bool, 
 
     if as_json:
         keys = ("name", "recipe", "splits", "history", "statistics")
-        rows = [{key: one.raw[key] for key in keys} | {"content_sha256": one.content_sha256} for one in made]
+        rows = [{key: label_set.raw[key] for key in keys} | {"content_sha256": label_set.content_sha256} for label_set in made]
         print(json.dumps({"folder": str(folder), "label_sets": rows}))
         return
-    for one in made:
-        kept = ", there already" if one.name in there else ""
-        say(f"{folder}/labels/{one.name}  {one.pairs:,} pairs, {one.bytes / 1e6:,.2f} MB{kept}")
-        for line in describe_history(one.history):
+    for label_set in made:
+        kept = ", there already" if label_set.name in there else ""
+        say(f"{folder}/labels/{label_set.name}  {label_set.pairs:,} pairs, {label_set.bytes / 1e6:,.2f} MB{kept}")
+        for line in describe_history(label_set.history):
             say(f"  {line}")
-        numbers = one.statistics
+        numbers = label_set.statistics
         say(f"  not the truth: {contradictions(numbers['safety_flipped'], numbers['preferences_flipped'])}")
     last = made[-1].name
     print(f"load it with: {load_line(folder, last)}")

@@ -75,6 +75,6 @@ def benchmark(version: int = 1) -> Benchmark:
         raise InputError(f"there is no version {version} of the benchmark: there is {', '.join(versions)}")
     found = versions[f"v{version}"]
     tasks = found.pop("tasks")
-    content, recordings = ({task: one[name] for task, one in tasks.items()} for name in ("content", "recordings"))
+    content, recordings = ({task: entry[name] for task, entry in tasks.items()} for name in ("content", "recordings"))
     found["development_seeds"] = tuple(found["development_seeds"])
     return Benchmark(version=version, content=content, recordings=recordings, **found)

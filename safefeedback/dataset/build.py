@@ -37,7 +37,7 @@ def build_dataset(
         out: its folder; None makes one in the working folder, named after the recipe.
         overwrite: whether an existing dataset there is replaced.
         terms: license, author and citation of recordings of one's own.
-        on_progress: told (stage, done, total or None if unknown); stages are "read", "label" and "write".
+        on_progress: called with (stage, done, total or None if unknown); stages are "read", "label" and "write".
         advantages: the HDF5 file of advantages whose sha256 the recipe names, for the teacher "regret".
         pairs_from: the CSV file of pairs whose sha256 the recipe names, in place of a sampler.
 

@@ -47,7 +47,7 @@ def relabel(
         source: the recordings, for teachers who score single steps; None looks for them on this machine.
         advantages: file of advantages for the teacher "regret".
         overwrite: whether label sets of these names are replaced.
-        on_progress: told (sets done, sets in all).
+        on_progress: called with (sets done, sets in all).
 
     Returns:
         The manifests of the sets; those that the dataset holds already, made by the same choices, are kept as they are.
@@ -65,16 +65,20 @@ def relabel(
     names = [name or set_name(labelling, manifest.recipe.seed) for labelling in labellings]
     hashes = [store.recipe_hash(labelling, manifest.content_sha256) for labelling in labellings]
     before = {} if overwrite else opened.label_sets
-    there = {one for one, sha256 in zip(names, hashes, strict=True) if one in before and before[one].recipe_sha256 == sha256}
-    for one in names:
-        check_set_name(folder, one, overwrite or one in there)
+    there = {
+        label_set
+        for label_set, sha256 in zip(names, hashes, strict=True)
+        if label_set in before and before[label_set].recipe_sha256 == sha256
+    }
+    for label_set in names:
+        check_set_name(folder, label_set, overwrite or label_set in there)
     episodes: Episodes | None = None
     made = []
-    with card_rewritten(folder, [one for one in names if one not in there]):
-        for done, (one, labelling, recipe_sha256) in enumerate(zip(names, labellings, hashes, strict=True)):
+    with card_rewritten(folder, [label_set for label_set in names if label_set not in there]):
+        for done, (label_set, labelling, recipe_sha256) in enumerate(zip(names, labellings, hashes, strict=True)):
             on_progress(done, len(names))
-            if one in there:
-                made.append(before[one])
+            if label_set in there:
+                made.append(before[label_set])
                 continue
             if labelling.teacher_settings.needs_steps and episodes is None:
                 episodes = sources.recover(manifest.task, manifest.source.fingerprint, source)
@@ -83,7 +87,7 @@ def relabel(
                     episodes = replace(episodes, advantages=values)
             feedback = label_again(base, labelling, manifest, episodes)
             origin = {"recipe": labelling.to_dict(), "recipe_sha256": recipe_sha256}
-            made.append(write_label_set(folder, one, manifest, feedback, origin, overwrite=overwrite))
+            made.append(write_label_set(folder, label_set, manifest, feedback, origin, overwrite=overwrite))
     on_progress(len(names), len(names))
     return made
 

@@ -103,7 +103,7 @@ class _Described:
         steps = [entry for entry in self.history if entry["stage"] == "filter"]
         if any("train_safe_removed" not in entry for entry in steps):
             return None
-        return sum(one["train_safe_removed"] for one in steps), sum(one["train_unsafe_removed"] for one in steps)
+        return sum(step["train_safe_removed"] for step in steps), sum(step["train_unsafe_removed"] for step in steps)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,7 +180,7 @@ class Manifest(_Described):
             first = values["history"][0] if values["history"] else {}
             problems = mismatches(first, SOURCE_ENTRY, "recipe.json: history[0]")
             if not problems and (first["stage"] != "source" or first["longest_episode"] < 1):
-                problems = ["recipe.json: history does not begin with the source, or tells of no episode"]
+                problems = ["recipe.json: history does not begin with the source, or names no episode"]
             if values["source"]["kind"] not in KINDS:
                 problems.append(f"recipe.json: source: kind is '{values['source']['kind']}', not one of {', '.join(KINDS)}")
         recipe: Recipe | None = None

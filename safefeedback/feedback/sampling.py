@@ -115,11 +115,11 @@ class SameStart:
         first = np.concatenate([[0], np.cumsum(members)])
 
         def propose(drawn: np.ndarray) -> np.ndarray:
-            one = (drawn[:, 0, 0] * len(order)).astype(np.int64)
-            home = np.searchsorted(first, one, side="right") - 1
+            chosen = (drawn[:, 0, 0] * len(order)).astype(np.int64)
+            home = np.searchsorted(first, chosen, side="right") - 1
             step = 1 + (drawn[:, 1, 0] * (members[home] - 1)).astype(np.int64)
-            other = first[home] + (one - first[home] + step) % members[home]
-            return np.stack([order[one], order[other]], axis=1)
+            other = first[home] + (chosen - first[home] + step) % members[home]
+            return np.stack([order[chosen], order[other]], axis=1)
 
         def listing() -> tuple[np.ndarray, np.ndarray]:
             lists = [independent_pairs(part, np.ones(windows.total))[0] for part in np.split(order, first[1:-1])]

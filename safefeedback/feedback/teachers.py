@@ -112,7 +112,7 @@ class Teacher:
             scores: float64 [N, 2], the teacher's scores.
             returns: float64 [N, 2], by which it skips and calls equal.
             rng: the stream to draw from, two numbers a pair, three with halo.
-            safe: float32 [N, 2], which segments are safe; None where that is not told, and halo does nothing.
+            safe: float32 [N, 2], which segments are safe; None where that is unknown, and halo does nothing.
 
         Returns:
             The preferences, float32 [N]; row by row, what was done: `preference_probability` float32 (that segment 1 is

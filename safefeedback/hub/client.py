@@ -174,11 +174,11 @@ def _root(error: BaseException) -> tuple[BaseException, int | None]:
     while error is not None and error not in chain:
         chain.append(error)
         error = error.__cause__ or error.__context__  # type: ignore[assignment]
-    for one in chain:
-        status = getattr(getattr(one, "response", None), "status_code", None)
+    for cause in chain:
+        status = getattr(getattr(cause, "response", None), "status_code", None)
         if status is not None:
-            return one, int(status)
-    return next((one for one in chain if _is_network(one)), chain[0]), None
+            return cause, int(status)
+    return next((cause for cause in chain if _is_network(cause)), chain[0]), None
 
 
 def _is_network(error: BaseException) -> bool:

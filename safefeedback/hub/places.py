@@ -133,7 +133,7 @@ def indexed_datasets(folder: Path, name: str) -> list[str]:
         return []
     except (OSError, ValueError) as error:
         raise InputError(f"{name}: {INDEX} cannot be read: {str(error).splitlines()[0]}") from None
-    if not isinstance(found, dict) or not all(is_dataset_name(one) for one in found):
+    if not isinstance(found, dict) or not all(is_dataset_name(key) for key in found):
         raise InputError(f"{name}: {INDEX} does not name datasets")
     return sorted(found)
 

@@ -33,7 +33,7 @@ def inspect_dataset(
     Args:
         source: a dataset's folder, or a Hub repository "user/name".
         labels: a label set of the dataset; None for the published labels.
-        on_progress: told how many pairs were looked at, of how many.
+        on_progress: called with how many pairs were looked at, and of how many.
 
     Raises:
         InputError: if there is no such dataset, or its content is not what it should be.

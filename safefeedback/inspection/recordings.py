@@ -46,7 +46,7 @@ def inspect_recordings(file: str | Path, task: str | None = None, length: int = 
         length: L, steps in a window.
 
     Raises:
-        InputError: if the task cannot be told, the file cannot be trusted, or no episode is as long as a window.
+        InputError: if the task is unknown, the file cannot be trusted, or no episode is as long as a window.
     """
     named = sources.is_dataset_name(str(file))
     known = find_task(task) if task is not None else None if named else task_of(Path(file))
@@ -96,7 +96,7 @@ def inspect_recordings(file: str | Path, task: str | None = None, length: int = 
 
 def first_step(task: str, episodes: Episodes) -> dict[str, float] | None:
     """How far the first step of an episode goes, in metres, beside the farthest of all other steps; None where observations
-    do not tell the place. In DSRL's Bullet files the first observation is often what the episode before it ended with."""
+    do not show the place. In DSRL's Bullet files the first observation is often what the episode before it ended with."""
     if geometry.arena(task, episodes.observations.shape[1]) is None or episodes.lengths.max() < 3:
         return None
     way = np.linalg.norm(np.diff(geometry.positions(task, episodes.observations), axis=0), axis=1)

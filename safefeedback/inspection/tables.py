@@ -166,7 +166,7 @@ def _balance(share: float | None) -> str:
     if share is None:
         return "nothing to learn safety from"
     if share < RARE or share > 1 - RARE:
-        return f"almost all {'unsafe' if share < RARE else 'safe'}: nothing to tell safe from unsafe by"
+        return f"almost all {'unsafe' if share < RARE else 'safe'}: nothing to learn the difference from"
     return "both classes are there"
 
 

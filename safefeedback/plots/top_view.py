@@ -1,4 +1,4 @@
-"""Segments seen from above, as frames of a film, drawn from the observations of tasks in which they tell the position."""
+"""Segments seen from above, as frames of a film, drawn from the observations of tasks in which they show the position."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class TopView:
 
     @staticmethod
     def of(task: str, observations: np.ndarray) -> TopView | None:
-        """The view in which the segments, float32 [..., L, O], fit; None if the observations do not tell the position."""
+        """The view in which the segments, float32 [..., L, O], fit; None if the observations do not show the position."""
         arena = geometry.arena(task, observations.shape[-1])
         if arena is None:
             return None

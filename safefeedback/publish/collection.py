@@ -98,7 +98,7 @@ def render(datasets: dict[str, PublishedDataset], repo: str) -> str:
 # {_pretty_name(manifests)}
 
 Pairs of trajectory segments, each pair with a *preference* (which segment earned the higher return) and each segment with a
-*binary safety label*. Every folder is a whole dataset with a card of its own, which tells how it was built and what it cannot
+*binary safety label*. Every folder is a whole dataset with a card of its own, which says how it was built and what it cannot
 show. Made with `safefeedback`.
 
 ## Load
@@ -136,7 +136,7 @@ def _row(name: str, found: PublishedDataset) -> str:
     manifest, numbers = found.manifest, found.manifest.statistics
     words = [f"[{name}]({name}/README.md)", manifest.task.name, f"{manifest.pairs:,}"]
     words += [str(manifest.recipe.length), percent(numbers["segments_safe"])]
-    words += [percent(numbers["preferred_is_unsafe"]), ", ".join(f"`{name}-{one}`" for one in found.sets) or "-"]
+    words += [percent(numbers["preferred_is_unsafe"]), ", ".join(f"`{name}-{set_name}`" for set_name in found.sets) or "-"]
     return f"| {' | '.join(words)} |\n"
 
 
@@ -147,7 +147,7 @@ def _metadata(datasets: dict[str, PublishedDataset]) -> dict[str, Any]:
     licenses: list[dict[str, Any]] = [
         {key: part[key] for key in ("license", "license_name") if key in part} for part in parts.values()
     ]
-    same = all(one == licenses[0] for one in licenses)
+    same = all(license == licenses[0] for license in licenses)
     values: dict[str, Any] = {"pretty_name": _pretty_name(manifests)}
     values |= licenses[0] if same else {"license": "other", "license_name": "each dataset has its own"}
     for key in ("task_categories", "tags", "annotations_creators", "source_datasets"):

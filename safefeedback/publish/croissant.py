@@ -141,7 +141,7 @@ def _merged(values: list[Any]) -> Any:
     if len(different) == 1:
         return different[0]
     if all(isinstance(value, list) for value in different):
-        return list({json.dumps(one): one for value in different for one in value}.values())
+        return list({json.dumps(entry): entry for value in different for entry in value}.values())
     address = any(isinstance(value, dict) or value.startswith("http") for value in different)
     return different if address else "\n\n".join(different)
 

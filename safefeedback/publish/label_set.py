@@ -84,9 +84,13 @@ def render(manifest: Manifest, made: LabelSetManifest, base: str, content_sha256
         "source_datasets": [base.partition("@")[0]],
         "size_categories": [card.size_category(rows)],
         "configs": [
-            {**one, "config_name": names[one["config_name"]], **({"default": True} if one["config_name"] == name else {})}
-            for one in whole["configs"]
-            if one["config_name"] in names
+            {
+                **config,
+                "config_name": names[config["config_name"]],
+                **({"default": True} if config["config_name"] == name else {}),
+            }
+            for config in whole["configs"]
+            if config["config_name"] in names
         ],
     }
     return f"""---

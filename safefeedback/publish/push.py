@@ -19,7 +19,7 @@ from safefeedback.publish.release import (
     changelog,
     check_tag,
     plan_change,
-    reason_not_ours,
+    reason_not_writable,
     shows_change,
     untagged_version,
 )
@@ -162,10 +162,10 @@ def _commit(release: Release, repo: str, remote: Remote, change: Change) -> str:
 
 
 def _upload(release: Release, repo: str, additions: list[Any]) -> None:
-    """Sends the large files, some at a time, so that a bar can tell how far it is; small ones go with the commit."""
+    """Sends the large files, some at a time, so that a bar can show the progress; small ones go with the commit."""
     from huggingface_hub import HfApi
 
-    api, total, done = HfApi(), sum(one.upload_info.size for one in additions), 0
+    api, total, done = HfApi(), sum(addition.upload_info.size for addition in additions), 0
     with Progress(f"sending to {repo}", unit="B") as progress:
         progress(0, total)
         while additions:
@@ -234,7 +234,7 @@ def _check_repo_name(repo: str) -> None:
 
 
 def _check_ours(release: Release, remote: Remote, repo: str) -> None:
-    if (reason := reason_not_ours(release, remote)) is not None:
+    if (reason := reason_not_writable(release, remote)) is not None:
         raise InputError(f"{repo} is not to be overwritten: {reason}; choose another name")
 
 

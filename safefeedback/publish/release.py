@@ -114,7 +114,7 @@ def untagged_version(remote: Remote) -> str | None:
     return versions[0][0] if versions and versions[0][0] not in remote.tags else None
 
 
-def reason_not_ours(release: Release, remote: Remote) -> str | None:
+def reason_not_writable(release: Release, remote: Remote) -> str | None:
     """Why the repository must not be written to, because it holds something else; None if it is empty or holds the same
     thing."""
     if remote.marker is not None:
@@ -147,7 +147,7 @@ def plan_change(release: Release, remote: Remote | None, tag: str | None = None,
     if tag is not None and (tag in remote.tags or tag in dict(versions)):
         raise InputError(f"the tag {tag} exists already and names other content: choose another --tag, or leave it out")
     version = tag or _next([*remote.tags, *dict(versions)], _level(sent, removed, remote))
-    line = f"{_says(sent, removed, remote)}{f'; {message}' if message else ''}"
+    line = f"{_describe_change(sent, removed, remote)}{f'; {message}' if message else ''}"
     text = _card(*body, [(version, line), *versions])
     return Change(version, line, {**sent, "README.md": text.encode()}, removed, len(release.files) - len(sent))
 
@@ -207,7 +207,7 @@ def _next(names: Iterable[str], level: int) -> str:
     return "v" + ".".join(str(part) for part in (*highest[:level], highest[level] + 1, 0, 0)[:3])
 
 
-def _says(sent: Iterable[str], removed: Iterable[str], remote: Remote) -> str:
+def _describe_change(sent: Iterable[str], removed: Iterable[str], remote: Remote) -> str:
     if remote.marker is None:
         return "first version"
     kinds = {

@@ -111,7 +111,7 @@ def to_goal(observation: np.ndarray, speed: float, room: float | None, pull: flo
 
 
 def in_hazard(observation: np.ndarray) -> bool:
-    """Whether the body's middle lies in a hazard of PointGoal1, as its lidar tells."""
+    """Whether the body's middle lies in a hazard of PointGoal1, as its lidar shows."""
     return GOAL_REACH * (1 - float(lidars("PointGoal1", observation)["hazards"].max())) <= HAZARD
 
 
@@ -129,7 +129,7 @@ def _each(reading: np.ndarray) -> np.ndarray:
     """Where the things are that a lidar [16] sees, [n, 2]: one in the middle of each bin that is as high as its neighbours."""
     values = reading.astype(np.float64)
     bins = np.flatnonzero((values > 0) & (values >= 0.7 * np.maximum(np.roll(values, 1), np.roll(values, -1))))
-    places = [_polar((one + 0.5) * 2 * math.pi / LIDAR_BINS, GOAL_REACH * (1 - values[one])) for one in bins]
+    places = [_polar((index + 0.5) * 2 * math.pi / LIDAR_BINS, GOAL_REACH * (1 - values[index])) for index in bins]
     return np.array(places).reshape(-1, 2)
 
 

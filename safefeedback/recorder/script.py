@@ -34,7 +34,7 @@ class Script:
         words: its description in the files, a short one before a colon; `units` is what an episode's `unit` counts.
         version: to be raised whenever the same settings give other episodes.
         episodes: the size of a full collection.
-        packages: whose versions the files tell.
+        packages: whose versions are stored in the files.
         deciding: packages whose versions determine an episode.
         trainable: whether PPO may be trained in the task as well, from recordings to begin with.
         facts: further attributes of the files.

@@ -67,7 +67,7 @@ def record(
 
     Args:
         folder: of the parts; each is written whole or not at all.
-        on_episode: told the index of each episode that was played, and the episode.
+        on_episode: called with the index of each episode that was played, and the episode.
 
     Returns:
         The episodes, and how many parts were there.

@@ -45,7 +45,7 @@ def drawer(env: Any, width: int, height: int, above: bool = False) -> Callable[[
         try:
             picture = bare.render()
         except Exception as error:  # each platform's OpenGL fails in its own way
-            _let_viewers_end_in_silence()
+            _silence_deleted_viewers()
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             hint = ": MUJOCO_GL=egl or osmesa may help" if "mujoco" in sys.modules else ""
             raise InputError(f"{type(bare).__name__} cannot draw here ({reason}){hint}") from None
@@ -58,7 +58,7 @@ def drawer(env: Any, width: int, height: int, above: bool = False) -> Callable[[
     return draw
 
 
-def _let_viewers_end_in_silence() -> None:
+def _silence_deleted_viewers() -> None:
     """A viewer that could not be created raises another error when it is deleted, which is hidden here."""
     before = sys.unraisablehook
     sys.unraisablehook = lambda said: None if "Viewer" in getattr(said.object, "__qualname__", "") else before(said)

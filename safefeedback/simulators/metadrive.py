@@ -41,7 +41,7 @@ FILM = (2400, 2400)
 def make(task: Task) -> gymnasium.Env:
     """The task's environment; `reset(seed=n)` starts the same episode, on the road's first map.
 
-    `reset(options={"map": m})` plays on map m of the road's ten, as DSRL's recordings do. Steps tell in `info` what MetaDrive
+    `reset(options={"map": m})` plays on map m of the road's ten, as DSRL's recordings do. Steps report in `info` what MetaDrive
     does, and the parts of the cost: `velocity_cost` and `proximity_cost`, and `crash_cost` or `out_of_road_cost`, which is 1
     on the step that ends the episode so.
 

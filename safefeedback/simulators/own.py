@@ -46,7 +46,7 @@ def make(task: Task) -> gymnasium.Env:
         raise InputError(f"task {task.name}: actions must lie in Box(-1, 1), not {actions}{hint and f': {hint}'}")
     env = repeatable(_with_cost(env, task))
     if task not in _tried:
-        _try(env, task)
+        _check_repeats(env, task)
         _tried.add(task)
     return env
 
@@ -100,15 +100,15 @@ def cost_of(info: dict[str, Any], task: Task) -> float:
     return cost
 
 
-def _try(env: gymnasium.Env, task: Task) -> None:
+def _check_repeats(env: gymnasium.Env, task: Task) -> None:
     """Plays a few steps twice from one seed.
 
     Raises:
         InputError: if the two are not equal, or show what no recording may hold.
     """
-    first, again = _trial(env, task), _trial(env, task)
-    for step, (one, other) in enumerate(zip(first, again, strict=False)):
-        if not np.array_equal(one, other):
+    first, again = _play_trial(env, task), _play_trial(env, task)
+    for step, (seen, other) in enumerate(zip(first, again, strict=False)):
+        if not np.array_equal(seen, other):
             raise InputError(
                 f"task {task.name}: two episodes from reset(seed=0) with equal actions differ "
                 f"{f'after {step} steps' if step else 'from the start'}: all chance must come from self.np_random, which "
@@ -118,7 +118,7 @@ def _try(env: gymnasium.Env, task: Task) -> None:
         raise InputError(f"task {task.name}: two episodes from reset(seed=0) with equal actions differ in length")
 
 
-def _trial(env: gymnasium.Env, task: Task) -> list[np.ndarray]:
+def _play_trial(env: gymnasium.Env, task: Task) -> list[np.ndarray]:
     rng = np.random.default_rng(0)
     seen = [np.asarray(env.reset(seed=0)[0], np.float64)]
     over = False

@@ -117,7 +117,7 @@ def _names(folder: Path, column: str, count: int) -> tuple[str, ...]:
     feature = json.loads((folder / "meta" / "info.json").read_text(encoding="utf-8"))["features"][column]
     found = feature.get("names") if isinstance(feature, dict) else None
     if isinstance(found, dict) and all(isinstance(part, list) for part in found.values()):
-        found = [one for part in found.values() for one in part]
+        found = [name for part in found.values() for name in part]
     elif isinstance(found, dict) and all(isinstance(place, int) for place in found.values()):
         found = sorted(found, key=found.__getitem__)
     return tuple(map(str, found)) if isinstance(found, list) and len(found) == count else ()

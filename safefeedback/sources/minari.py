@@ -114,7 +114,7 @@ def _flat(space: Any, values: Any) -> np.ndarray:
     if isinstance(values, dict):
         return np.concatenate([_flat(spaces[key], values[key]) for key in spaces], axis=1)
     if isinstance(values, tuple):
-        return np.concatenate([_flat(one, part) for one, part in zip(spaces, values, strict=True)], axis=1)
+        return np.concatenate([_flat(inner, part) for inner, part in zip(spaces, values, strict=True)], axis=1)
     array = np.asarray(values, np.float64)
     return array.reshape(len(array), -1)
 

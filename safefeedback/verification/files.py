@@ -21,11 +21,11 @@ def files_check(folder: Path, manifests: Mapping[str, AnyManifest], advance: Cal
     Args:
         folder: of the dataset.
         manifests: of the dataset ("") and of its label sets ("labels/<name>").
-        advance: told after each file, with 1.
+        advance: called with 1 after each file.
     """
-    named = _named(manifests)
+    expected = _expected_files(manifests)
     problems = []
-    for name, facts in named.items():
+    for name, facts in expected.items():
         path = folder / name
         if not path.is_file():
             problems.append(f"{name} is missing")
@@ -34,7 +34,7 @@ def files_check(folder: Path, manifests: Mapping[str, AnyManifest], advance: Cal
         elif file_sha256(path) != facts.sha256:
             problems.append(f"{name} has another sha256 than recipe.json says")
         advance(1)
-    ours = {*named, *(f"{prefix}/recipe.json" for prefix in manifests)}
+    ours = {*expected, *(f"{prefix}/recipe.json" for prefix in manifests)}
     others = [
         path
         for path in _all_files(folder)
@@ -42,7 +42,7 @@ def files_check(folder: Path, manifests: Mapping[str, AnyManifest], advance: Cal
     ]
     left = [path for path in others if LEFTOVER.fullmatch(path)]
     problems += [f"{path} does not belong to the dataset" for path in others if path not in left]
-    note = f"{len(named)} files: size and sha256; nothing else in the folder but what Git and the Hub keep there"
+    note = f"{len(expected)} files: size and sha256; nothing else in the folder but what Git and the Hub keep there"
     return Check("files", tuple(problems), note + "".join(f"; {path} is left from a command that was killed" for path in left))
 
 
@@ -55,7 +55,7 @@ def _all_files(folder: Path) -> list[str]:
     return sorted(found)
 
 
-def _named(manifests: Mapping[str, AnyManifest]) -> dict[str, StoredFile]:
+def _expected_files(manifests: Mapping[str, AnyManifest]) -> dict[str, StoredFile]:
     """The size that every file should have, by its path in the folder."""
     return {
         "/".join(filter(None, (prefix, name))): facts

@@ -47,7 +47,7 @@ def label_set_check(
         lost = ["the dataset's own rows cannot be read"] if manifest is not None else []
         return Check(f"labels/{name}", (*problems, *lost), "its recipe.json")
     try:
-        not_recomputed, *found = _found(base, name, manifest, advance)
+        not_recomputed, *found = _find_problems(base, name, manifest, advance)
     except (ValueError, OSError, pa.ArrowException) as error:
         return Check(f"labels/{name}", (*problems, str(error).splitlines()[0]), "its tables")
     wrong = [*problems, *(problem for kind in found for problem in kind)]
@@ -55,7 +55,7 @@ def label_set_check(
     return Check(f"labels/{name}", tuple(wrong), note)
 
 
-def _found(
+def _find_problems(
     base: LabelledDataset, name: str, manifest: LabelSetManifest, advance: Callable[[int], None]
 ) -> tuple[str, list[str], list[str], list[str], list[str]]:
     """Why not everything could be recomputed, and the problems of rows, tables, content and statistics."""

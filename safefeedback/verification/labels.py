@@ -64,7 +64,7 @@ def check_labels(claim: StoredLabels, advance: Callable[[int], None]) -> tuple[l
             numbers += _history_problems(again, history)
         elif stored is not None:
             again = _truth_again(stored, manifest)
-            numbers += _told_problems(manifest) or _filter_problems(stored, manifest, claim.drawn)
+            numbers += _stated_problems(manifest) or _filter_problems(stored, manifest, claim.drawn)
     except InputError as error:
         failed.append(f"the recipe cannot be followed again: {error}")
     problems, differences = compare(
@@ -105,7 +105,7 @@ def _history_problems(again: Feedback, history: Sequence[dict[str, Any]]) -> lis
     return [problem for entry, done in pairs for problem in _unequal(f"history: {done['stage']}", entry, done)]
 
 
-def _told_problems(manifest: AnyManifest) -> list[str]:
+def _stated_problems(manifest: AnyManifest) -> list[str]:
     """Problems of the stages whose counts cannot be recomputed: their choices, and what follows from these."""
     choices = manifest.labelling
     stages: list[dict[str, Any]] = [{"stage": "source"}, {"stage": "sample"}] if isinstance(manifest, Manifest) else []

@@ -59,7 +59,7 @@ def compare(
         columns: what each table should hold, by its name.
         again: the recomputed rows; None if that is not possible.
         made: the tables that `again` gives, which may have fewer columns; name -> (table, bytes a row).
-        advance: told after each piece how many rows were read.
+        advance: called after each piece with the number of rows read.
 
     Returns:
         The problems of the tables, and the rows that differ from `again`.

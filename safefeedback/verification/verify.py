@@ -29,7 +29,7 @@ def verify(
         folder: of the dataset.
         source: the file of the recordings; None looks for it on this machine, by its sha256.
         advantages: the file of advantages, for labels by the teacher "regret".
-        on_progress: told (done, total, what is being done).
+        on_progress: called with (done, total, what is being done).
 
     Returns:
         Every check, in order; it holds where there are no problems.
@@ -59,9 +59,9 @@ def verify(
     compared = _counter(on_progress, rows, "comparing rows")
     stored, found = dataset.dataset_checks(opened, episodes, given, compared)
     checks += [*found, *([scalars_check(opened, stored)] if manifest.has_scalars else [])]
-    for name, (one, problems) in sets.items():
+    for name, (check, problems) in sets.items():
         base = label_sets.LabelledDataset(opened, stored, episodes, given)
-        checks.append(label_sets.label_set_check(base, name, one, problems, compared))
+        checks.append(label_sets.label_set_check(base, name, check, problems, compared))
     return [*checks, card_check(folder, manifest, usable)]
 
 

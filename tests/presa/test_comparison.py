@@ -11,7 +11,7 @@ import pytest
 
 from presa.cli import main
 from presa.cli.runs import age
-from presa.report.comparison import compare, doubts, find_evaluated
+from presa.report.comparison import compare, comparison_warnings, find_evaluated
 from presa.runs.listing import list_runs
 from safefeedback.errors import InputError
 
@@ -154,7 +154,7 @@ def test_what_a_comparison_warns_of(tmp_path: Path) -> None:
     make_run(tmp_path / "a", "presa", 0, [0.0])
     make_run(tmp_path / "b", "presa", 0, [4.0, 4.0])
     judged, _ = find_evaluated([tmp_path])
-    different, twice = doubts(judged)
+    different, twice = comparison_warnings(judged)
     assert "different episodes (1 of seed None, 2 of seed None)" in different
     assert twice == f"{tmp_path / 'a'} and {tmp_path / 'b'} are both presa on BallRun, limit 20, seed 0: they count as two runs"
 

@@ -21,7 +21,7 @@ from presa.algorithms.safe_rlhf.step_models import (  # noqa: E402
     ModelExamples,
     RewardModel,
     correlation,
-    costlier,
+    costlier_segment,
     step_inputs,
 )
 from presa.cli import main  # noqa: E402
@@ -111,7 +111,7 @@ def test_models_are_judged_by_held_out_answers_and_true_steps(folder: Path, ball
     said = model.values(parameters, step_inputs(data.test.observations, data.test.actions)).sum(-1).numpy() <= 0.8
     assert numbers["test_safety_accuracy"] == pytest.approx((said == (data.test.safe.numpy() == 1)).mean())
     assert correlation(torch.tensor([1.0, 2, 3]), torch.tensor([2.0, 4, 6])) == pytest.approx(1)
-    assert costlier(torch.tensor([[1.0, 2.0], [2.0, 1.0], [1.0, 1.0]])).tolist() == [1, 0, 0.5]
+    assert costlier_segment(torch.tensor([[1.0, 2.0], [2.0, 1.0], [1.0, 1.0]])).tolist() == [1, 0, 0.5]
 
 
 def test_only_the_oracle_knows_costs(folder: Path, ball_file: Path) -> None:

@@ -281,7 +281,7 @@ def test_one_policy_knows_several_limits(data: Data, tmp_path: Path) -> None:
     from presa.rollouts.policy import load
 
     policy = load(tmp_path / "run")
-    assert f"knows cost limits {own:g}, {1.5 * own:g}, told {own:g}" in repr(policy)
+    assert f"was trained for cost limits {own:g}, {1.5 * own:g}, set to {own:g}" in repr(policy)
     seen = np.random.default_rng(0).normal(size=(4, 8)).astype(np.float32)
     at_own = policy.act(seen)
     np.testing.assert_allclose(at_own, policy.own.act(seen))

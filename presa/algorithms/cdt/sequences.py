@@ -118,7 +118,7 @@ def augment(
     Returns:
         Indices of episodes int64 [count], and their targets (return, cost) float64 [count, 2].
     """
-    front = _front(returns, costs)
+    front = _pareto_front(returns, costs)
     degree = min(targets.degree, len(np.unique(costs[front])) - 1)
     curve = np.polynomial.Polynomial.fit(costs[front], returns[front], degree) if degree else None
     wished = np.linspace(costs.min(), costs.max(), count)
@@ -139,7 +139,7 @@ def augment(
     return chosen, wishes
 
 
-def _front(returns: np.ndarray, costs: np.ndarray) -> np.ndarray:
+def _pareto_front(returns: np.ndarray, costs: np.ndarray) -> np.ndarray:
     """The Pareto-optimal episodes, by cost: no other earns as much at a lower cost, or more at the same cost."""
     order = np.lexsort((-returns, costs))
     best = np.concatenate([[-np.inf], np.maximum.accumulate(returns[order])[:-1]])

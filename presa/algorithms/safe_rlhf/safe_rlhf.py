@@ -96,7 +96,7 @@ class SafeRLHF(SafeRLHFBinary):
     needs_oracle: ClassVar[bool] = True
     notes: ClassVar[tuple[str, ...]] = (
         "The cost preferences it learnt from come from the oracle, the true costs of the training segments: no other "
-        "algorithm from feedback is told them",
+        "algorithm from feedback sees them",
     )
 
     def preparations(self) -> dict[str, Algorithm]:

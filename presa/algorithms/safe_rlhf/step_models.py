@@ -146,13 +146,13 @@ class CostModel(BinaryCostModel):
         if data.train.costs is None:
             raise InputError("cost preferences come from the oracle: read the dataset with load_data(..., oracle=True)")
         examples = super().examples(data)
-        return model_examples(data, "costs", safe=examples.labels["safe"], costlier=costlier(data.train.costs))
+        return model_examples(data, "costs", safe=examples.labels["safe"], costlier=costlier_segment(data.train.costs))
 
     def accuracy(self, score: Tensor, split: Split, limit: float) -> dict[str, float]:
         numbers = super().accuracy(score, split, limit)
         if split.costs is None:
             return numbers
-        return numbers | {"test_cost_preference_accuracy": preference_accuracy(score, costlier(split.costs))}
+        return numbers | {"test_cost_preference_accuracy": preference_accuracy(score, costlier_segment(split.costs))}
 
 
 def model_examples(data: Data, truth: str, **labels: Tensor) -> ModelExamples:
@@ -169,7 +169,7 @@ def model_examples(data: Data, truth: str, **labels: Tensor) -> ModelExamples:
     return ModelExamples(data.train.observations, data.train.actions, labels, 1, data.segment_limit, probe, values)
 
 
-def costlier(costs: Tensor) -> Tensor:
+def costlier_segment(costs: Tensor) -> Tensor:
     """The index of the segment that costs more, 0.5 where both cost the same: float32 [N] of [N, 2]."""
     return (torch.sign(costs[:, 1] - costs[:, 0]) + 1) / 2
 

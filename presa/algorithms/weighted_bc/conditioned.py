@@ -47,11 +47,11 @@ def with_limit_weight(parameters: Parameters) -> Parameters:
     return {**parameters, LIMIT_WEIGHT: torch.zeros_like(parameters["bias_0"])}
 
 
-def limits_told(data: Data) -> list[dict[str, Any]]:
+def describe_limits(data: Data) -> list[dict[str, Any]]:
     """Facts about the episode weights at each limit, JSON-ready."""
     names = ("effective_episodes", "estimated_cost", "estimated_return_rank", "p_safe")
     facts = {limit: weights.facts() for limit, weights in data.weights_by_limit.items()}
-    return [{"cost_limit": limit, **{name: one[name] for name in names}} for limit, one in facts.items()]
+    return [{"cost_limit": limit, **{name: described[name] for name in names}} for limit, described in facts.items()]
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,7 @@ def upper_fifth(known: EpisodeEstimates) -> np.ndarray:
     return chosen
 
 
-TRUE = "A control: its episodes were weighted by true rewards and costs, which no method from feedback is told"
+TRUE = "A control: its episodes were weighted by true rewards and costs, which no method from feedback sees"
 RULES: dict[str, WeightRule] = {
     "feedback": WeightRule(feedback),
     "none": WeightRule(equal, (), note="A control: every step was cloned alike, no answer was used"),

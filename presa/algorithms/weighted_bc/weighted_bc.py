@@ -21,7 +21,13 @@ from torch import Tensor
 
 from presa.algorithms.base import Examples, FromCloning, Network, Step, scheduled_rate, step_examples
 from presa.algorithms.ranges import AT_LEAST_ONE, NOT_NEGATIVE, POSITIVE, Range
-from presa.algorithms.weighted_bc.conditioned import LimitNetwork, limit_examples, limit_facts, limits_told, with_limit_weight
+from presa.algorithms.weighted_bc.conditioned import (
+    LimitNetwork,
+    describe_limits,
+    limit_examples,
+    limit_facts,
+    with_limit_weight,
+)
 from presa.algorithms.weighted_bc.controls import RULES, EpisodeEstimates, WeightRule
 from presa.algorithms.weighted_bc.members import MODELS, MOST_FLIPS, CostMember, RewardMember, ensemble, step_estimates
 from presa.data.episode_weights import (
@@ -103,7 +109,7 @@ class WeightedBC(FromCloning):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if len(set(self.judge_limits)) < len(self.judge_limits) or not all(0 <= one <= 1e100 for one in self.judge_limits):
+        if len(set(self.judge_limits)) < len(self.judge_limits) or not all(0 <= limit <= 1e100 for limit in self.judge_limits):
             raise InputError(f"judge_limits must be different numbers, 0 or more, not {self.judge_limits}")
         if self.model_steps < self.members:
             raise InputError(f"model_steps are divided among {self.members} members: give at least as many")
@@ -155,7 +161,7 @@ class WeightedBC(FromCloning):
     def prepared(self, data: Data, results: dict[str, Parameters]) -> Data:
         """The data with a weight for every episode."""
         weights = self.weigh(data, results)
-        return data.with_weights(weights, {limit: self._at(limit, weights, data) for limit in self.judge_limits})
+        return data.with_weights(weights, {limit: self._weights_at(limit, weights, data) for limit in self.judge_limits})
 
     def weigh(self, data: Data, results: dict[str, Parameters]) -> EpisodeWeights:
         """The weight of each episode, from the fitted models or, for some controls, from the truth.
@@ -165,18 +171,18 @@ class WeightedBC(FromCloning):
         """
         episode, index = np.unique(data.steps.episode, return_inverse=True)
         known = np.bincount(index)
-        lengths = np.array([data.steps.lengths.get(int(one), data.task.horizon) for one in episode], np.float64)
+        lengths = np.array([data.steps.lengths.get(int(number), data.task.horizon) for number in episode], np.float64)
         lengths = np.maximum(lengths, known)
         if self.rule.truth:
             returns, costs = self._true_sums(data, episode)
         else:
             returns, costs = self._estimates(data, results, index, lengths)
-        supposed = sum(int(one) not in data.steps.lengths for one in episode)
+        supposed = sum(int(number) not in data.steps.lengths for number in episode)
         nothing, apart = np.zeros(len(episode)), self._held_out(data, results)
         estimated = EpisodeWeights(episode, lengths, known, returns, costs, nothing, nothing, nothing, supposed, apart)
-        return self._at(data.cost_limit, estimated, data)
+        return self._weights_at(data.cost_limit, estimated, data)
 
-    def _at(self, limit: float, estimated: EpisodeWeights, data: Data) -> EpisodeWeights:
+    def _weights_at(self, limit: float, estimated: EpisodeWeights, data: Data) -> EpisodeWeights:
         """The episode weights at another cost limit, from the same estimates of returns and costs."""
         costs, score = estimated.costs, standardized(estimated.returns).mean(0)
         safe = probability_of_safety(costs, limit, self.edge, self.width, self.margin)
@@ -195,7 +201,7 @@ class WeightedBC(FromCloning):
         """Returns and costs of each episode by each member, float64 [members, E]; zeros where no such model was fitted."""
         sums = {kind: np.zeros((1, len(lengths))) for kind in MODELS}
         for kind, values in step_estimates(data, self.preparations(), results, self.rule.fits).items():
-            sums[kind] = np.stack([episode_sums(one, index, lengths) for one in values.cpu().numpy()])
+            sums[kind] = np.stack([episode_sums(member, index, lengths) for member in values.cpu().numpy()])
         return sums["reward"], sums["cost"]
 
     @torch.no_grad()
@@ -218,7 +224,7 @@ class WeightedBC(FromCloning):
             raise InputError(f"weights={self.weights} needs the recordings the dataset was cut from, with rewards and costs")
         first = data.episodes.bounds[:-1]
         sums = (np.add.reduceat(values, first) for values in (data.episodes.rewards, data.episodes.costs))
-        returns, costs = (one[episode][None] for one in sums)
+        returns, costs = (values[episode][None] for values in sums)
         return returns, costs
 
     def examples(self, data: Data) -> Examples:
@@ -239,7 +245,7 @@ class WeightedBC(FromCloning):
 
     def findings(self, data: Data) -> dict[str, Any]:
         assert data.weights is not None
-        return data.weights.facts() | ({"limits": limits_told(data)} if data.weights_by_limit else {})
+        return data.weights.facts() | ({"limits": describe_limits(data)} if data.weights_by_limit else {})
 
     def loss(self, log_probability: Tensor, batch: dict[str, Tensor], state: dict[str, Tensor]) -> Step:
         loss = -log_probability.mean()

@@ -72,4 +72,4 @@ FORMATS = {
 
 def formats_with(feature: str) -> str:
     """The names of the formats for which an attribute of Format is true, for help texts."""
-    return ", ".join(name for name, one in FORMATS.items() if getattr(one, feature))
+    return ", ".join(name for name, description in FORMATS.items() if getattr(description, feature))

@@ -47,7 +47,7 @@ def export(
             (and for d4rl of the true cost), from the oracle: the recorded rewards of single steps are not in a dataset.
         text: how the formats for language models write a segment out; None for all digits of all steps, in Parquet.
         video: whether a view from above is added, for the formats that can have one.
-        on_progress: told (done, of how many, what is being done), where that takes long.
+        on_progress: called with (done, of how many, what is being done), where that takes long.
 
     Returns:
         The format, the folder, how many rows were written, how many pairs were left out because of ties or no answer, and

@@ -32,7 +32,9 @@ class TextOptions:
 
     def __post_init__(self) -> None:
         if self.digits is not None and not 1 <= self.digits <= 9:
-            raise InputError(f"--digits must lie between 1 and 9, not {self.digits}: nine tell every float32 apart")
+            raise InputError(
+                f"--digits must lie between 1 and 9, not {self.digits}: nine are enough to distinguish every float32"
+            )
         if self.stride < 1:
             raise InputError(f"--stride must be at least 1, not {self.stride}")
 
@@ -48,7 +50,7 @@ class ExportedPairs:
         returns, costs: float64 [N, 2], true sums of the segments; zeros unless they were asked for.
         text: for the formats that are text.
         video: whether the format adds a view from above as a film.
-        on_progress: told (done, of how many, what is being done).
+        on_progress: called with (done, of how many, what is being done).
     """
 
     split: str

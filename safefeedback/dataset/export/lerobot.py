@@ -56,7 +56,7 @@ def write_lerobot(folder: Path, work: ExportedPairs) -> ExportResult:
         require_packages("--video", "av")
         if view is None:
             raise InputError(
-                f"--video: the observations of {work.task.name} do not tell where the body is, so there is no view from above"
+                f"--video: the observations of {work.task.name} do not show where the body is, so there is no view from above"
             )
     episodes, in_file = 2 * len(work.data), max(1, STEPS_IN_FILE // work.length)
     rows, pixels = [], _Pixels()
@@ -199,12 +199,12 @@ def _stats(work: ExportedPairs) -> dict[str, Any]:
         measures = {"min": values.min(axis=0), "max": values.max(axis=0), "mean": values.mean(axis=0, dtype=np.float64)}
         measures |= {"std": values.std(axis=0, dtype=np.float64)}
         measures |= {key: np.quantile(values, share, axis=0) for key, share in QUANTILES.items()}
-        found[name] = {key: one.astype(np.float64).tolist() for key, one in measures.items()} | {"count": [count]}
+        found[name] = {key: measure.astype(np.float64).tolist() for key, measure in measures.items()} | {"count": [count]}
     return found
 
 
 class _Pixels:
-    """The statistics of a film's colours, each from 0 to 1, that is told frame by frame."""
+    """Statistics of a film's colours, each from 0 to 1, gathered frame by frame."""
 
     def __init__(self) -> None:
         self.count, self.least, self.most = 0, np.ones(3), np.zeros(3)
@@ -220,7 +220,7 @@ class _Pixels:
         mean = self.sum / self.count
         spread = np.sqrt(np.maximum(self.squares / self.count - mean**2, 0))
         measures = {"min": self.least, "max": self.most, "mean": mean, "std": spread}
-        return {key: one.reshape(3, 1, 1).tolist() for key, one in measures.items()} | {"count": [self.count]}
+        return {key: measure.reshape(3, 1, 1).tolist() for key, measure in measures.items()} | {"count": [self.count]}
 
 
 def _film(path: Path, view: TopView, work: ExportedPairs, group: range, pixels: _Pixels) -> None:

@@ -118,7 +118,7 @@ def _write(
 
 def _length_note(text: TextOptions, characters: int, tokens: int) -> str:
     shorter = "" if text.digits and text.stride > 1 else "; --digits and --stride make them shorter"
-    return f"a segment is about {characters:,} characters, roughly {tokens:,} tokens (TRL keeps 1,024 unless told){shorter}"
+    return f"a segment is about {characters:,} characters, roughly {tokens:,} tokens (TRL keeps 1,024 by default){shorter}"
 
 
 def _write_parquet(path: Path, rows: Iterator[Row]) -> int:
