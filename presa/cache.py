@@ -55,13 +55,13 @@ def make_room(new: Path) -> None:
 
 def cached_files() -> list[tuple[Path, int, float]]:
     """Every kept file, its bytes, and when it was used last, in seconds of the epoch."""
-    found = []
+    files = []
     for kind in KINDS:
         for path in (cache_folder() / kind).glob("*.safetensors"):
             with suppress(FileNotFoundError):  # another process made room
                 facts = path.stat()
-                found.append((path, facts.st_size, facts.st_atime))
-    return found
+                files.append((path, facts.st_size, facts.st_atime))
+    return files
 
 
 def empty() -> None:

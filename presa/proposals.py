@@ -52,9 +52,9 @@ def propose(
     """
     if count < 1 or members < 2 or steps < 1:
         raise InputError("--pairs and --steps must be at least 1, --members at least 2: one model cannot disagree")
-    given, everything = read(source, labels, segments=False), read(source, segments=False)
-    answered = ~np.isnan(given.preference) | ~np.isnan(given.safe).all(1)
-    left = np.flatnonzero(~np.isin(everything.pair_id, given.pair_id[answered]))
+    labelled, everything = read(source, labels, segments=False), read(source, segments=False)
+    answered = ~np.isnan(labelled.preference) | ~np.isnan(labelled.safe).all(1)
+    left = np.flatnonzero(~np.isin(everything.pair_id, labelled.pair_id[answered]))
     if not answered.any():
         raise InputError(f"label set {labels} of {source} holds no answer yet: begin with pairs at random")
     if not len(left):
@@ -62,15 +62,15 @@ def propose(
     data, pool = load_data(source, labels, None, device), load_data(source, None, None, device).train
     index = torch.from_numpy(left).to(pool.preference.device)
     candidates = Split(*(getattr(pool, name)[index] for name in ("observations", "actions", "preference", "safe")))
-    found = disagreement(data, candidates, members, steps, seed, on_fitted).cpu().numpy()
-    best = np.argsort(-found, kind="stable")[:count]
+    scores = disagreement(data, candidates, members, steps, seed, on_fitted).cpu().numpy()
+    best = np.argsort(-scores, kind="stable")[:count]
     rows = []
     for place in best.tolist():
         row = int(left[place])
         sides = {
             f"{name}_{side}": int(getattr(everything, name)[row, side]) for side in (0, 1) for name in ("episode", "start")
         }
-        rows.append({"pair_id": int(everything.pair_id[row]), **sides, "disagreement": round(float(found[place]), 6)})
+        rows.append({"pair_id": int(everything.pair_id[row]), **sides, "disagreement": round(float(scores[place]), 6)})
     return rows
 
 

@@ -130,13 +130,15 @@ def check_target(target: Path, overwrite: bool, option: str = "--out", several: 
     if not overwrite:
         raise InputError(f"{target} exists already: add --overwrite to replace it, or choose another with {option}")
     datasets = [path.parent for path in target.glob("*/recipe.json")] if several else []
-    known = (*datasets, *(target / name for name in ABOUT if datasets))
-    others = [path for path in target.iterdir() if path not in known and not is_system_file(path.name)]
+    expected = (*datasets, *(target / name for name in ABOUT if datasets))
+    others = [path for path in target.iterdir() if path not in expected and not is_system_file(path.name)]
     if others and not (target / "recipe.json").is_file():
         raise InputError(f"{target} is not a dataset of safefeedback and will not be overwritten: choose another with {option}")
     for labels in (folder / "labels" for folder in (target, *datasets) if (folder / "labels").exists()):
         if new is None or any(
-            not (new / made.relative_to(target)).is_dir() for made in labels.iterdir() if not is_system_file(made.name)
+            not (new / label_set.relative_to(target)).is_dir()
+            for label_set in labels.iterdir()
+            if not is_system_file(label_set.name)
         ):
             raise InputError(f"{labels.parent} holds label sets, which --overwrite would delete: move {labels} away first")
 

@@ -56,9 +56,9 @@ def _installation() -> tuple[dict[str, Any], str]:
     from importlib.metadata import PackageNotFoundError, distribution  # which brings all of `email`
 
     try:
-        ours = distribution("safefeedback")
-        origin = json.loads(ours.read_text("direct_url.json") or "{}")
-        return origin, "uv pip" if (ours.read_text("INSTALLER") or "").strip() == "uv" else "pip"
+        package = distribution("safefeedback")
+        origin = json.loads(package.read_text("direct_url.json") or "{}")
+        return origin, "uv pip" if (package.read_text("INSTALLER") or "").strip() == "uv" else "pip"
     except (PackageNotFoundError, ValueError):
         return {"dir_info": {"editable": True}}, "uv pip"
 
@@ -115,9 +115,9 @@ def load_object(name: str) -> Any:
     if not is_object(name):
         raise InputError(f"'{name}' does not name anything: it must read package.module:name")
     module, _, attribute = name.partition(":")
-    found = load_module(module)
+    loaded = load_module(module)
     try:
-        return getattr(found, attribute)
+        return getattr(loaded, attribute)
     except AttributeError:
         raise InputError(f"the module {module} has no '{attribute}'") from None
 

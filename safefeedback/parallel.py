@@ -116,10 +116,10 @@ def run_on_cluster(
             for reference in ready:
                 index = pending.pop(reference)
                 try:
-                    found = ray.get(reference)
+                    result = ray.get(reference)
                 except ray.exceptions.RayError as error:
-                    found = InputError(f"lost on the cluster: {_reason(error)}")
-                on_done(index, found)
+                    result = InputError(f"lost on the cluster: {_reason(error)}")
+                on_done(index, result)
     finally:
         for reference in pending:
             ray.cancel(reference)

@@ -127,8 +127,8 @@ class Task:
         for key in ("name", "domain", "observation_dim", "action_dim", "horizon", "cost_limits"):
             if key not in values:
                 raise InputError(f"field '{key}' is missing")
-        given: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
-        return Task(**given)
+        converted: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+        return Task(**converted)
 
 
 def _check(good: Any, field: str, wanted: str) -> None:

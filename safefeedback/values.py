@@ -21,8 +21,8 @@ def convert_fields(made: Any) -> None:
     """For `__post_init__` of a frozen dataclass: its numbers are then Python's, which JSON can hold."""
     for field in fields(made):
         value = getattr(made, field.name)
-        if (found := to_python(value)) is not value:
-            object.__setattr__(made, field.name, found)
+        if (converted := to_python(value)) is not value:
+            object.__setattr__(made, field.name, converted)
 
 
 WIDE = 100  # characters of a line

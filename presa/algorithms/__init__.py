@@ -21,8 +21,8 @@ def find_algorithm(name: str) -> type[Algorithm]:
         InputError: if there is none.
     """
     if name in ALGORITHMS:
-        found: type[Algorithm] = load_object(ALGORITHMS[name])
-        return found
+        algorithm: type[Algorithm] = load_object(ALGORITHMS[name])
+        return algorithm
     if ":" not in name:
         close = get_close_matches(name, ALGORITHMS, n=1)
         hint = f"did you mean {close[0]}? " if close else ""
@@ -46,24 +46,24 @@ def configure(name: str, preset: str | None = None, settings: dict[str, Any] | N
         InputError: if a name is unknown or a value is impossible.
     """
     algorithm = find_algorithm(name)
-    known = typing.get_type_hints(algorithm)
-    known = {field.name: known[field.name] for field in fields(algorithm)}
+    types = typing.get_type_hints(algorithm)
+    types = {field.name: types[field.name] for field in fields(algorithm)}
     if preset is not None and preset not in PRESETS:
         raise InputError(f"there is no preset '{preset}': choose from {', '.join(PRESETS)}")
     if preset is not None and not algorithm.takes_presets:
         raise InputError(f"--preset is Table 4, the settings of PreSa; {name} has its own paper's as defaults")
-    values = {key: value for key, value in PRESETS.get(preset or "", {}).items() if key in known}
+    values = {key: value for key, value in PRESETS.get(preset or "", {}).items() if key in types}
     for key, value in (settings or {}).items():
-        if key not in known:
-            close = get_close_matches(key, known, n=1)
-            hint = f"did you mean {close[0]}?" if close else f"it has {', '.join(known)}"
+        if key not in types:
+            close = get_close_matches(key, types, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"it has {', '.join(types)}"
             raise InputError(f"algorithm {name} has no setting '{key}': {hint}")
         if isinstance(value, str):
-            value = parse(key, value, known[key])
+            value = parse(key, value, types[key])
         values[key] = tuple(value) if isinstance(value, list) else value  # as JSON has tuples
     usual = {field.name: field.default for field in fields(algorithm)} | PRESETS.get(preset or "", {})
     for part in ("bc_steps", "model_steps", "delta_steps"):
-        if part in known and "steps" in (settings or {}) and part not in (settings or {}):
+        if part in types and "steps" in (settings or {}) and part not in (settings or {}):
             values[part] = values["steps"] * usual[part] // usual["steps"]
     return algorithm(**values)
 

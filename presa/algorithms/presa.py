@@ -103,13 +103,13 @@ class Presa(Safety):
         violation, info, after = self.safety_term(score, seen, state, torch.where(first, torch.ones_like(delta), delta))
         probability = losses.safety_probability(self.beta * score.detach(), safe, info["z_ref"])
         weights = (state["lambda_safe"], state["lambda_unsafe"])
-        found = torch.stack(
+        means = torch.stack(
             [
                 losses.weighted_mean(values, torch.where(apart, safe, nothing), weights, self.safety_average)
                 for values in (probability, torch.ones_like(probability))
             ]
         )
-        reached = torch.where(first, torch.lerp(state["reached"], found, REACHED_RATE), state["reached"])
+        reached = torch.where(first, torch.lerp(state["reached"], means, REACHED_RATE), state["reached"])
         nu = losses.nu_step(state["nu"], violation, self.nu_learning_rate, self.nu_bound)
         loss = torch.where(first, violation, preference + state["nu"] * violation) + anchor
         info = {"preference_loss": preference.detach(), "violation": violation.detach(), **info, "nu": state["nu"]}

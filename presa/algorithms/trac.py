@@ -84,13 +84,13 @@ class TracFeedback(FromReference):
         return self.steps - self.bc_steps - self.model_steps
 
     def preparations(self) -> dict[str, RewardMember]:  # type: ignore[override]
-        given: dict[str, Any] = {
+        settings: dict[str, Any] = {
             "steps": self.model_steps,
             "batch_size": self.model_batch_size,
             "hidden": self.model_hidden,
             "learning_rate": self.model_learning_rate,
         }
-        return {"reward": RewardMember(**given)}
+        return {"reward": RewardMember(**settings)}
 
     def prepared(self, data: Data, results: dict[str, Parameters]) -> Data:
         """The data with the model's score of every training segment."""

@@ -96,7 +96,7 @@ def train(
     require_packages("training", "torch", "safetensors")
     from presa.runs.training import train as train_runs
 
-    found = train_runs(
+    trained = train_runs(
         data,
         algorithm,
         preset=preset,
@@ -124,12 +124,12 @@ def train(
         trackio=trackio,
         quiet=as_json,
     )
-    results = found if isinstance(found, list) else [found]
+    results = trained if isinstance(trained, list) else [trained]
     if as_json:
-        print(json.dumps(found))
+        print(json.dumps(trained))
     else:
         folder = Path(results[0]["folder"])
-        _print_results(results, folder.parent if isinstance(found, list) else folder)
+        _print_results(results, folder.parent if isinstance(trained, list) else folder)
     failed = [result for result in results if "failed" in result]
     for result in failed:
         print(f"error: {result['folder']}: {result['failed']}", file=sys.stderr)
@@ -190,8 +190,8 @@ def evaluate(
         below = runs_below(Path(run)) if run is not None and Path(run).is_dir() else []
         if below:
             raise InputError(f"--video films one run, and {run} holds {len(below)}: name one of them, such as {below[0]}")
-        seen = find_task(task) if task is not None else Task.from_dict(load(str(run)).facts["task"])
-        require_drawing(seen)
+        played_task = find_task(task) if task is not None else Task.from_dict(load(str(run)).facts["task"])
+        require_drawing(played_task)
     result = judge(
         run or policy,
         task,
@@ -211,7 +211,7 @@ def evaluate(
         return
     if video is not None:
         limit, actor = result["summary"]["cost_limit"], local_path(run) if run is not None else str(policy)
-        frames = film(actor, seen, limit, seed, min(video_episodes, episodes), video)
+        frames = film(actor, played_task, limit, seed, min(video_episodes, episodes), video)
     if as_json:
         print(json.dumps(result))
         return

@@ -22,13 +22,13 @@ def cache(
 
     if empty:
         store.empty()
-    found = {kind: [size for path, size, _ in store.cached_files() if path.parent.name == kind] for kind in store.KINDS}
-    total, most = sum(map(sum, found.values())), store.size_limit()
+    by_kind = {kind: [size for path, size, _ in store.cached_files() if path.parent.name == kind] for kind in store.KINDS}
+    total, most = sum(map(sum, by_kind.values())), store.size_limit()
     if as_json:
-        parts = {kind: {"files": len(sizes), "bytes": sum(sizes)} for kind, sizes in found.items()}
+        parts = {kind: {"files": len(sizes), "bytes": sum(sizes)} for kind, sizes in by_kind.items()}
         print(json.dumps({"folder": str(store.cache_folder()), "bytes": total, "limit": most, **parts}))
         return
     print(store.cache_folder())
-    for kind, sizes in found.items():
+    for kind, sizes in by_kind.items():
         print(f"  {store.KINDS[kind]:<18} {sum(sizes) / 1e6:10,.1f} MB  in {len(sizes)} files")
     print(f"  {'in all':<18} {total / 1e6:10,.1f} MB  of {most / 1e6:,.0f} MB ($PRESA_CACHE_LIMIT, in GB)")

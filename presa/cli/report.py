@@ -74,7 +74,7 @@ def _report_study(folder: Path, name: str, alone: bool) -> None:
     from presa.study.reproduce import study_command
     from presa.study.rows import collect, write_rows
 
-    found, scope, cells = read_study(folder, name)
+    study, scope, cells = read_study(folder, name)
     rows = collect(folder, cells)
     if rows.num_rows == 0:
         message = f"no cell of study {name} in {folder} is finished yet"
@@ -84,13 +84,13 @@ def _report_study(folder: Path, name: str, alone: bool) -> None:
         return
     write_rows(folder, name, rows)
     results = [read_result(folder, cell) for cell in cells]
-    table = make_table(found, cells, rows, source_of(folder))
-    facts = study_facts(found, scope, cells, results)
+    table = make_table(study, cells, rows, source_of(folder))
+    facts = study_facts(study, scope, cells, results)
     place = folder / name
     figures = draw(table, folder, cells)
     runs = [run.parent for cell in cells for run in sorted(cell_folder(folder, cell).glob(f"limit*-seed*/{POLICY_FILE}"))]
     warnings = [*table_warnings(table), *unmoved(runs)]
-    write_report(place, table, facts, figures, warnings=warnings, made_by=study_command(found, scope))
+    write_report(place, table, facts, figures, warnings=warnings, made_by=study_command(study, scope))
     print(f"{place}/report.html, report.md, report.tex: {sum(result is not None for result in results)} of {len(cells)} cells")
 
 
@@ -154,22 +154,24 @@ def study_facts(study: Study, scope: Scope, cells: list[Cell], results: list[dic
     from presa.algorithms import find_algorithm
     from presa.cli.output import failure_lines
 
-    made = "DSRL's recordings" if scope.source == "dsrl" else "the recordings shipped with safefeedback, which are not DSRL's"
+    recordings = (
+        "DSRL's recordings" if scope.source == "dsrl" else "the recordings shipped with safefeedback, which are not DSRL's"
+    )
     steps = "as many steps as the paper" if scope.steps is None else f"{scope.steps:,} steps"
     steps += f", {scope.bc_steps:,} of them cloning" if scope.bc_steps is not None else ""
     steps += f", {scope.precision} products" if scope.precision is not None else ""
-    own = [f"{name} with {', '.join(f'{k} {v}' for k, v in values.items())}" for name, values in scope.settings.items()]
-    steps += f" ({'; '.join(own)})" if own else ""
+    changed = [f"{name} with {', '.join(f'{k} {v}' for k, v in values.items())}" for name, values in scope.settings.items()]
+    steps += f" ({'; '.join(changed)})" if changed else ""
     limits = scope.cost_limits if isinstance(scope.cost_limits, str) else ", ".join(f"{limit:g}" for limit in scope.cost_limits)
     limits = {"all": "each task's three cost limits", "middle": "each task's middle cost limit"}.get(
         limits, f"cost limit {limits}"
     )
-    known = [(cell, result["failures"]) for cell, result in zip(cells, results, strict=True) if result is not None]
-    failed = failure_lines({cell.place: failures for cell, failures in known})
+    finished = [(cell, result["failures"]) for cell, result in zip(cells, results, strict=True) if result is not None]
+    failed = failure_lines({cell.place: failures for cell, failures in finished})
     return [
-        f"Learnt from {made}: {scope.pairs:,} pairs a task",
+        f"Learnt from {recordings}: {scope.pairs:,} pairs a task",
         f"{scope.seeds} seed{'s' * (scope.seeds > 1)}, {limits}, {steps}, {scope.episodes} episodes a run",
-        f"{len(known)} of {len(results)} cells are finished, {sum(bool(why) for _, why in known)} of them with failures",
+        f"{len(finished)} of {len(results)} cells are finished, {sum(bool(why) for _, why in finished)} of them with failures",
         *failed,
         *(f"{column.name}: {note}" for column in study.columns for note in find_algorithm(column.algorithm).notes),
     ]

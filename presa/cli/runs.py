@@ -27,8 +27,8 @@ def runs(
         return
     shown = []
     for row in rows:
-        known = row["normalized_cost"] is not None
-        result = f"{row['normalized_return']:.2f} / {row['normalized_cost']:.2f}" if known else "-"
+        normalised = row["normalized_cost"] is not None
+        result = f"{row['normalized_return']:.2f} / {row['normalized_cost']:.2f}" if normalised else "-"
         description = f"{row['algorithm']}, {row['task']}, limit {row['cost_limit']:g}, seed {row['seed']}"
         safe = "" if row["safe"] is None else "safe" if row["safe"] else "UNSAFE"
         shown.append((row["run"], description, row["state"], result, safe, age(row["age"])))

@@ -98,7 +98,7 @@ def study(
         raise InputError("--precision auto asks this machine, not the cluster's: name fp32 or bf16 with --ray")
     if gpus and ray is None:
         raise InputError("--gpus is for a cluster (--ray); here --device chooses")
-    found, given = find_study(name), {"seeds": seeds, "steps": steps, "bc_steps": bc_steps}
+    chosen_study, given = find_study(name), {"seeds": seeds, "steps": steps, "bc_steps": bc_steps}
     given |= {"pairs": pairs, "episodes": episodes, "evaluate_every": evaluate_every}
     for option, value in {**given, "processes": processes}.items():
         least = 0 if option in ("evaluate_every", "bc_steps") else 1
@@ -112,17 +112,17 @@ def study(
     if precision is not None:
         chosen["precision"] = best_precision(resolve_device(device)) if precision == "auto" else precision
     chosen |= {"columns": tuple(column or ()), "levels": tuple(level or ())}
-    chosen["settings"] = _settings(found, set_ or [], chosen.get("settings", {}))
+    chosen["settings"] = _settings(chosen_study, set_ or [], chosen.get("settings", {}))
     scope = Scope(task_names(tasks), source, **chosen)
     root = out or Path(f"studies-{source}")
-    cells = all_cells(found, scope)
+    cells = all_cells(chosen_study, scope)
     mine = shard(sorted(cells, key=lambda cell: -cell.cost), part)  # costly ones are dealt out, and begin, first
     _require_simulators(scope.tasks, source, prepare_only or ray is not None)
     resolve_device(device)
     open_root(root, source)
     if precision == "auto" and not as_json:
         print(f"note: --precision auto takes {scope.precision} here")
-    if write_study(root, found, scope, cells) and not as_json:
+    if write_study(root, chosen_study, scope, cells) and not as_json:
         print(f"note: {name} had another scope in {root}; the report is of this one now, finished cells of both stay")
     kept = "interrupted; what is finished is kept, and the same command goes on with the rest"
     with Progress(f"study {name}", quiet=as_json) as progress, on_interrupt(lambda: kept):
@@ -166,8 +166,8 @@ def study(
     if as_json:
         print(json.dumps({"folder": str(root), "rows": str(place), "cells": len(mine), "failures": failures}))
     else:
-        there = sum(read_result(root, cell) is not None for cell in cells)
-        print(f"{place}: {table.num_rows:,} rows of {there} of {len(cells)} cells")
+        finished = sum(read_result(root, cell) is not None for cell in cells)
+        print(f"{place}: {table.num_rows:,} rows of {finished} of {len(cells)} cells")
         print(*failure_lines(failures), sep="\n", end="\n" if failures else "")
         if failures:
             print("do what failed again with the same command and --retry")

@@ -110,8 +110,8 @@ def probability_of_safety(costs: np.ndarray, limit: float, edge: float, width: f
     """
     epsilon = 1.0 if limit == 0 else 0.0
     relative = (costs + epsilon) / (limit + epsilon)
-    each = 1 / (1 + np.exp(np.clip((relative - edge) / width, -500, 500)))
-    return np.where(share_within(costs, limit) >= margin, each.mean(0), 0.0)
+    per_member = 1 / (1 + np.exp(np.clip((relative - edge) / width, -500, 500)))
+    return np.where(share_within(costs, limit) >= margin, per_member.mean(0), 0.0)
 
 
 def rank_among_safe(returns: np.ndarray, safe: np.ndarray) -> np.ndarray:

@@ -51,9 +51,9 @@ def load_limits(
     """
     folder = open_dataset(source)
     base, published = load_data(folder, labels, pairs, device, oracle), folder.manifest
-    made: dict[str | None, AnyManifest] = {None: published}
-    made.update(folder.label_sets)
-    asked = folder.labels_manifest(labels)
+    manifests: dict[str | None, AnyManifest] = {None: published}
+    manifests.update(folder.label_sets)
+    requested = folder.labels_manifest(labels)
     loaded = []
     for limit in limits:
         if limit != base.cost_limit and published.recipe.filters:
@@ -61,7 +61,7 @@ def load_limits(
                 f"{folder.source} lacks pairs that its filters dropped at its own cost limit and would keep at {limit:g}: "
                 "build it without --filter, and filter in label sets (safefeedback relabel --filter)"
             )
-        known = [name for name, manifest in made.items() if _fits_request(manifest, limit, asked)]
+        known = [name for name, manifest in manifests.items() if _fits_request(manifest, limit, requested)]
         if limit == base.cost_limit:
             loaded.append(base)
         elif len(known) > 1:
@@ -74,8 +74,8 @@ def load_limits(
             test = other.test if other.test is None or base.test is None else _sharing(other.test, base.test)
             loaded.append(replace(other, train=_sharing(other.train, base.train), test=test))
         else:
-            _require_derivable(folder.source, limit, asked)
-            loaded.append(_from_oracle(folder, labels, base, limit, asked.horizon))
+            _require_derivable(folder.source, limit, requested)
+            loaded.append(_from_oracle(folder, labels, base, limit, requested.horizon))
     return loaded
 
 
@@ -89,8 +89,8 @@ def _fits_request(manifest: AnyManifest, limit: float, asked: AnyManifest) -> bo
     """Whether labels were made for that limit and agree with the requested ones in every other choice."""
     if manifest.by_people or asked.by_people:
         return False  # people's answers have no recipe to compare
-    made, wanted = manifest.labelling, asked.labelling
-    return made.limit == limit and replace(made, cost_limit=limit) == replace(wanted, cost_limit=limit)
+    labels, requested = manifest.labelling, asked.labelling
+    return labels.limit == limit and replace(labels, cost_limit=limit) == replace(requested, cost_limit=limit)
 
 
 def _require_derivable(source: str, limit: float, asked: AnyManifest) -> None:
@@ -129,8 +129,8 @@ def _relabelled(folder: Folder, labels: str | None, split: Split, name: str, seg
     clean = safe_by_cost(truth.costs[rows], segment_limit)
     safe = np.where(truth.safe_flipped[rows], 1 - clean, clean)
     safe = np.where(np.isnan(light.safe[: len(split)]), np.nan, safe).astype(np.float32)  # unanswered labels stay unanswered
-    there = torch.from_numpy(safe).to(split.safe.device)
-    return replace(split, safe=there), int(truth.safe_flipped[rows].sum())
+    new_labels = torch.from_numpy(safe).to(split.safe.device)
+    return replace(split, safe=new_labels), int(truth.safe_flipped[rows].sum())
 
 
 def _sharing(split: Split, other: Split) -> Split:

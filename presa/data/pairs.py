@@ -193,7 +193,7 @@ def load_data(
         dataset = dataset.take(np.arange(pairs))
     if lopsided := one_sided_warning(dataset.preference):
         warnings.warn(f"{folder.source}: {lopsided}", stacklevel=2)
-    made = folder.labels_manifest(labels)
+    labels_manifest = folder.labels_manifest(labels)
     train, segments_sha256 = _split(folder, "train", published, dataset, device, oracle)
     held_out = folder.pairs(split="test", segments=False) if manifest.splits.get("test") else None
     test = None
@@ -213,13 +213,13 @@ def load_data(
     }
     return Data(
         task=manifest.task,
-        cost_limit=made.labelling.limit,
+        cost_limit=labels_manifest.labelling.limit,
         train=train,
         test=test,
         held_out=frozenset(np.unique(held_out.episode).tolist()) if held_out is not None else frozenset(),
         identity=identity,
-        segment_limit=made.segment_cost_limit,
-        filtered_out=made.filters_removed if pairs is None or not made.labelling.filters else None,
+        segment_limit=labels_manifest.segment_cost_limit,
+        filtered_out=labels_manifest.filters_removed if pairs is None or not labels_manifest.labelling.filters else None,
         segment_return=manifest.statistics.get("segment_return", {}).get("median"),
     )
 
@@ -242,10 +242,10 @@ def resolve_device(name: str) -> str:
 def _manifest(folder: Folder, dataset: Dataset) -> Manifest:
     """The manifest of a dataset, after checking that its segments are the task's."""
     manifest, task = folder.manifest, folder.manifest.task
-    found = (dataset.observations.shape[-1], dataset.actions.shape[-1])
-    if found != (task.observation_dim, task.action_dim):
+    dims = (dataset.observations.shape[-1], dataset.actions.shape[-1])
+    if dims != (task.observation_dim, task.action_dim):
         raise InputError(
-            f"{folder.source}: the segments have {found[0]} observation and {found[1]} action dims but the task {task.name} "
+            f"{folder.source}: the segments have {dims[0]} observation and {dims[1]} action dims but the task {task.name} "
             f"has {task.observation_dim} and {task.action_dim}"
         )
     if len(dataset) == 0:

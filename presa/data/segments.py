@@ -51,9 +51,9 @@ def load_segments(folder: Folder, split: str, device: str) -> Segments:
                 bad = dataset.pair_id[~np.isfinite(values).reshape(len(values), -1).all(axis=1)][0]
                 raise InputError(f"{folder.source}: {name} of pair {bad} are not finite") from None
         observations, actions = (torch.from_numpy(values) for values in (dataset.observations, dataset.actions))
-        found = Segments(observations.to(device), actions.to(device), arrays_sha256(dataset.observations, dataset.actions))
-        _write_cache(path, found)
-        return found
+        segments = Segments(observations.to(device), actions.to(device), arrays_sha256(dataset.observations, dataset.actions))
+        _write_cache(path, segments)
+        return segments
     mark_used(path)
     observations, actions = (_copy_to_device(tensors[name], device) for name in ("observations", "actions"))
     return Segments(observations, actions, facts["sha256"])

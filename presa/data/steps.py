@@ -62,11 +62,11 @@ def shown_steps(
     rows = torch.from_numpy(first).to(observations.device)
     lengths: dict[int, int] = {}
     if episode_length is not None:
-        known = np.unique(np.stack([episode.reshape(-1), episode_length.reshape(-1)]), axis=1)
-        if len(np.unique(known[0])) < known.shape[1]:
-            twice = known[0][np.flatnonzero(np.diff(known[0]) == 0)[0]]
+        known_lengths = np.unique(np.stack([episode.reshape(-1), episode_length.reshape(-1)]), axis=1)
+        if len(np.unique(known_lengths[0])) < known_lengths.shape[1]:
+            twice = known_lengths[0][np.flatnonzero(np.diff(known_lengths[0]) == 0)[0]]
             raise InputError(f"the dataset gives episode {twice} two different lengths")
-        lengths = dict(zip(known[0].tolist(), known[1].tolist(), strict=True))
+        lengths = dict(zip(known_lengths[0].tolist(), known_lengths[1].tolist(), strict=True))
     return Steps(observations.flatten(0, 2)[rows], actions.flatten(0, 2)[rows], key // span, key % span, lengths)
 
 
@@ -76,8 +76,14 @@ def all_steps(observations: np.ndarray, actions: np.ndarray, bounds: np.ndarray,
     first = np.repeat(bounds[among], lengths)
     time = np.arange(len(first)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
     rows = first + time
-    seen, done = (torch.from_numpy(values[rows]).to(device) for values in (observations, actions))
-    return Steps(seen, done, np.repeat(among, lengths), time, dict(zip(among.tolist(), lengths.tolist(), strict=True)))
+    kept_observations, kept_actions = (torch.from_numpy(values[rows]).to(device) for values in (observations, actions))
+    return Steps(
+        kept_observations,
+        kept_actions,
+        np.repeat(among, lengths),
+        time,
+        dict(zip(among.tolist(), lengths.tolist(), strict=True)),
+    )
 
 
 def join_steps(one: Steps, other: Steps) -> Steps:

@@ -286,8 +286,8 @@ def _first(stacked: dict[str, Tensor]) -> dict[str, Tensor]:
 def _single_run(stacked: dict[str, Tensor], run: int, shapes: dict[str, torch.Size]) -> dict[str, Tensor]:
     """A copy of one run's part without the padding; parameters and their moments have the given shapes."""
     parts = {name: value[run] for name, value in stacked.items()}
-    own = {name: shapes.get(name.rpartition("/")[2], part.shape) for name, part in parts.items()}
-    return {name: part[tuple(map(slice, own[name]))].detach().clone() for name, part in parts.items()}
+    kept = {name: shapes.get(name.rpartition("/")[2], part.shape) for name, part in parts.items()}
+    return {name: part[tuple(map(slice, kept[name]))].detach().clone() for name, part in parts.items()}
 
 
 def _finite(stacked: dict[str, Tensor]) -> Tensor:

@@ -44,15 +44,15 @@ def check_results(
     Raises:
         InputError: if it is not a results file.
     """
-    found, runs = read_results(file), runs_of(file)
+    results, runs = read_results(file), runs_of(file)
     with readable(file):
-        checks = [_policies(file, found["runs"]), _rows(runs), _numbers(found["numbers"], runs)]
+        checks = [_policies(file, results["runs"]), _rows(runs), _numbers(results["numbers"], runs)]
         if any(check.problems for check in checks[:2]):
             checks.append(Check("episodes", (), "not played: what is above comes first"))
         else:
-            checks.append(_episodes(file, found["runs"], runs, sample, seed, on_episode))
+            checks.append(_episodes(file, results["runs"], runs, sample, seed, on_episode))
         apart = deviations(runs)
-    version = found.get("benchmark")
+    version = results.get("benchmark")
     note = f"by that of version {version} of the benchmark" if not apart else f"not the benchmark's: {'; '.join(apart[:3])}"
     return [*checks, Check("protocol", (), note + (f" and {len(apart) - 3} more" if len(apart) > 3 else ""))]
 
@@ -68,8 +68,8 @@ def _policies(file: Path, runs: Sequence[dict[str, Any]]) -> Check:
             continue
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
         facts = json.loads(header["__metadata__"]["presa"])
-        wanted = {"algorithm": config["algorithm"], "seed": config["seed"], "cost_limit": config["cost_limit"]}
-        differs = [name for name, value in wanted.items() if facts.get(name) != value]
+        expected = {"algorithm": config["algorithm"], "seed": config["seed"], "cost_limit": config["cost_limit"]}
+        differs = [name for name, value in expected.items() if facts.get(name) != value]
         if facts["task"]["name"] != config["task"]["name"]:
             differs.append("task")
         if differs:
@@ -92,14 +92,14 @@ def _rows(runs: Sequence[EvaluatedRun]) -> Check:
             problems.append(f"{name}: its rows are not the episodes 0 to {run.summary['episodes'] - 1}, each once")
         for row in run.rows:
             count += 1
-            wanted: dict[str, Any] = dict(normalized(row, task, row["cost_limit"]))
-            wanted |= {
+            expected: dict[str, Any] = dict(normalized(row, task, row["cost_limit"]))
+            expected |= {
                 "cost_limit": run.summary["cost_limit"],
                 "task": task.name,
                 "seed": run.config["seed"],
                 "algorithm": run.config["algorithm"],
             }
-            wrong = [key for key, value in wanted.items() if not _equal(row[key], value)]
+            wrong = [key for key, value in expected.items() if not _equal(row[key], value)]
             if wrong or row["cost"] < 0 or not 0 < row["length"] <= task.horizon:
                 problems.append(f"{name}, episode {row['episode']}: {' and '.join(wrong) or 'cost or length'} cannot be so")
     return Check("rows", tuple(problems), f"{count:,} episodes, whose scores are those of their returns and costs")
@@ -112,10 +112,10 @@ def _numbers(stated: Sequence[dict[str, Any]], runs: Sequence[EvaluatedRun]) -> 
     if keys[0] != keys[1]:
         problems.append("the table's cells are not those of the rows")
     else:
-        for theirs, ours in zip(stated, mine, strict=True):
-            wrong = [name for name, value in ours.items() if not _equal(theirs.get(name), value)]
+        for stated_row, row in zip(stated, mine, strict=True):
+            wrong = [name for name, value in row.items() if not _equal(stated_row.get(name), value)]
             if wrong:
-                place = f"{ours['method']} on {ours['task']}, limit {ours['cost_limit']:g}"
+                place = f"{row['method']} on {row['task']}, limit {row['cost_limit']:g}"
                 problems.append(f"{place}: {', '.join(wrong)} are not those of the rows")
     return Check("numbers", tuple(problems), f"{len(mine)} cells, each computed from the rows again")
 
@@ -129,7 +129,7 @@ def _episodes(
     on_episode: Callable[[int, int], None],
 ) -> Check:
     """A sample of the episodes, repeated with their policies."""
-    known: list[tuple[int, int]] = []
+    pairs_known: list[tuple[int, int]] = []
     skipped: dict[str, None] = {}
     for index, run in enumerate(runs):
         task = run.config["task"]["name"]
@@ -138,11 +138,11 @@ def _episodes(
         else:
             why = f"{task} is somebody's own task, whose simulator is not played here"
         if why is None:
-            known += [(index, row["episode"]) for row in run.rows]
+            pairs_known += [(index, row["episode"]) for row in run.rows]
         else:
             skipped[why] = None
     draw = random.Random(seed)
-    chosen = known if sample is None or sample >= len(known) else sorted(draw.sample(known, sample))
+    chosen = pairs_known if sample is None or sample >= len(pairs_known) else sorted(draw.sample(pairs_known, sample))
     problems, largest, done = [], [0.0, 0.0], 0
     with tempfile.TemporaryDirectory() as folder:
         for index in sorted({one for one, _ in chosen}):
@@ -173,7 +173,7 @@ def _episodes(
                     )
     if not chosen:
         return Check("episodes", (), "; ".join([f"{NONE_PLAYED}: only what the file says was compared", *skipped]))
-    note = f"{len(chosen)} of {len(known):,} episodes played again, {len(chosen) - len(problems)} agree"
+    note = f"{len(chosen)} of {len(pairs_known):,} episodes played again, {len(chosen) - len(problems)} agree"
     note += f"; furthest apart {largest[0]:.1e} of the return's range and {largest[1]:g} of cost"
     note += "".join(f"; {why}" for why in skipped)
     return Check("episodes", tuple(problems) if len(problems) > APART * len(chosen) else (), note)

@@ -70,8 +70,8 @@ def find_evaluated(folders: Sequence[Path]) -> tuple[list[EvaluatedRun], list[Pa
             left.append(place)
             continue
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-            rows, summary = found["rows"], dict(found["summary"])
+            content = json.loads(path.read_text(encoding="utf-8"))
+            rows, summary = content["rows"], dict(content["summary"])
             check_rows(rows)
         except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError):
             raise InputError(f"{path} is not an evaluation of presa's: `presa evaluate {place}` writes it anew") from None
@@ -93,15 +93,15 @@ def check_rows(rows: Sequence[dict[str, Any]]) -> None:
 def name_methods(judged: Sequence[EvaluatedRun]) -> list[EvaluatedRun]:
     """The runs with the names of their methods: the algorithm, the settings that differ from its defaults, and what they learnt
     from where runs that are the same otherwise differ in it, so that no two methods are taken for two seeds of one."""
-    found = []
+    described = []
     for run in judged:
         changed = [f"{name}={value}" for name, value in sorted(run.config.get("changed", {}).items())]
-        found.append((run, run.config["algorithm"], changed))
+        described.append((run, run.config["algorithm"], changed))
     parts = []
-    for run, algorithm, changed in found:
+    for run, algorithm, changed in described:
         rivals = [
             {**other.config["data"], "cost_limit": other.config["cost_limit"]}
-            for other, *same in found
+            for other, *same in described
             if same == [algorithm, changed] and set(other.places) & set(run.places)
         ]
         data = [
@@ -116,11 +116,11 @@ def name_methods(judged: Sequence[EvaluatedRun]) -> list[EvaluatedRun]:
 
 def comparison_warnings(judged: Sequence[EvaluatedRun]) -> list[str]:
     """Warnings for a comparison of runs: how they were evaluated, and which of them are identical."""
-    found = []
+    warnings = []
     episodes = {(len(run.rows) // max(1, len(run.places)), run.summary.get("evaluation_seed")) for run in judged}
     if len(episodes) > 1:
         shown = ", ".join(f"{count} of seed {seed}" for count, seed in sorted(episodes, key=str))
-        found.append(f"the runs were evaluated on different episodes ({shown}): evaluate them alike")
+        warnings.append(f"the runs were evaluated on different episodes ({shown}): evaluate them alike")
     twice: dict[Any, list[str]] = {}
     for run in judged:
         for place in run.places:
@@ -128,11 +128,11 @@ def comparison_warnings(judged: Sequence[EvaluatedRun]) -> list[str]:
     for (name, (task, limit), seed), folders in twice.items():
         if len(folders) > 1:
             where = " and ".join(folders)
-            found.append(f"{where} are both {name} on {task}, limit {limit:g}, seed {seed}: they count as two runs")
+            warnings.append(f"{where} are both {name} on {task}, limit {limit:g}, seed {seed}: they count as two runs")
     raw = sorted({row["task"] for run in judged for row in run.rows if row["normalized_return"] is None})
     if raw:
-        found.append(f"rewards of {', '.join(raw)} are plain returns: the task names no reference returns")
-    return found
+        warnings.append(f"rewards of {', '.join(raw)} are plain returns: the task names no reference returns")
+    return warnings
 
 
 def compare(judged: Sequence[EvaluatedRun]) -> Table:
@@ -145,13 +145,13 @@ def compare(judged: Sequence[EvaluatedRun]) -> Table:
     )
     levels = tuple(Level(f"limit {limit:g}") for limit in sorted({limit for _, limit in places}))
     study = Study("comparison", "Runs beside one another", columns, levels)
-    found: dict[tuple[str, float, str], list[Run]] = {}
+    runs: dict[tuple[str, float, str], list[Run]] = {}
     for run in judged:
         for task, limit in run.places:
-            found.setdefault((task, limit, run.name), []).append(mean_of(run, task, limit))
+            runs.setdefault((task, limit, run.name), []).append(mean_of(run, task, limit))
     lines = tuple(
         Line(
-            task, f"limit {limit:g}", tuple(Entry(tuple(found.get((task, limit, name), ())), 0, None, None) for name in methods)
+            task, f"limit {limit:g}", tuple(Entry(tuple(runs.get((task, limit, name), ())), 0, None, None) for name in methods)
         )
         for task, limit in places
     )
@@ -164,7 +164,7 @@ def mean_of(run: EvaluatedRun, task: str, limit: float) -> Run:
     costs = tuple(float(row["normalized_cost"]) for row in rows)
     rewards = [row["return"] if row["normalized_return"] is None else row["normalized_return"] for row in rows]
     horizon, lengths = run.summary.get("horizon"), [row["length"] for row in rows if row.get("length") is not None]
-    known = horizon is not None and len(lengths) == len(rows)
+    complete = horizon is not None and len(lengths) == len(rows)
     return Run(
         limit,
         run.config["seed"],
@@ -172,8 +172,8 @@ def mean_of(run: EvaluatedRun, task: str, limit: float) -> Run:
         float(np.mean(costs)),
         costs,
         tuple(map(float, rewards)),
-        float(np.mean(lengths)) if known else None,
-        float(np.mean(np.array(lengths) < horizon)) if known else None,
+        float(np.mean(lengths)) if complete else None,
+        float(np.mean(np.array(lengths) < horizon)) if complete else None,
         run.summary.get("recorded_normalized_return"),
     )
 

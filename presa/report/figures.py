@@ -28,14 +28,14 @@ NamedFigure = tuple[str, "Figure", str]
 
 def draw(table: Table, root: Path, cells: Sequence[Cell]) -> list[NamedFigure]:
     """(name, figure, caption) of every figure that the table has something for."""
-    found: list[NamedFigure] = []
+    figures: list[NamedFigure] = []
     with default_style():
         for maker in (ratio, scatter, sweep):
-            if (made := maker(table)) is not None:
-                found.append(made)
-        if (made := curves(table, root, cells)) is not None:
-            found.append(made)
-    return found
+            if (figure := maker(table)) is not None:
+                figures.append(figure)
+        if (figure := curves(table, root, cells)) is not None:
+            figures.append(figure)
+    return figures
 
 
 def ratio(table: Table) -> NamedFigure | None:
@@ -151,12 +151,12 @@ def _band(
     axes: Axes, table: Table, points: Sequence[tuple[int, str]], what: str, label: str | None, colour: str, first: int = 0
 ) -> None:
     """Ours at the points (column, level), the first of which stands at x = first; those without a number are left out."""
-    found = {first + x: table.interval(index, level, what, mean) for x, (index, level) in enumerate(points)}
-    known = {x: interval for x, interval in found.items() if interval is not None}
-    if known:
-        value, low, high = zip(*known.values(), strict=True)
-        axes.plot(list(known), value, marker="o", markersize=4, color=colour, label=label)
-        axes.fill_between(list(known), low, high, color=colour, alpha=0.18, linewidth=0)
+    intervals = {first + x: table.interval(index, level, what, mean) for x, (index, level) in enumerate(points)}
+    drawn = {x: interval for x, interval in intervals.items() if interval is not None}
+    if drawn:
+        value, low, high = zip(*drawn.values(), strict=True)
+        axes.plot(list(drawn), value, marker="o", markersize=4, color=colour, label=label)
+        axes.fill_between(list(drawn), low, high, color=colour, alpha=0.18, linewidth=0)
 
 
 def _printed(axes: Axes, table: Table, what: str, columns: range, label: str | None) -> None:

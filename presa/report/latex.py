@@ -32,10 +32,8 @@ def to_latex(table: Table, facts: list[str], warnings: list[str] | None = None, 
         place = [line_name(line).translate(SPECIAL), *([line.level] * levels)]
         out.append(" & ".join([*place, *(_ours(entry) for entry in line.entries)]) + r" \\")
         if any(entry.paper for entry in line.entries):
-            theirs = " & ".join(
-                [r"\textcolor{gray}{\quad paper}", *([""] * levels), *(_paper(entry) for entry in line.entries)]
-            )
-            out.append(theirs + r" \\")
+            paper = " & ".join([r"\textcolor{gray}{\quad paper}", *([""] * levels), *(_paper(entry) for entry in line.entries)])
+            out.append(paper + r" \\")
     cells = [entry.cell for line in table.lines for entry in line.entries if entry.cell and entry.runs]
     grey = "in grey: the paper's" + ("" if table.compared else ", for orientation only: these are not the paper's recordings")
     notes = [

@@ -91,13 +91,13 @@ def difference(entry: Entry) -> str:
 
 
 def _cell(entry: Entry, compared: bool) -> str:
-    ours = f"{with_spread(entry, 'reward')} / {with_spread(entry, 'cost')}" if entry.runs else "-"
-    ours = f"**{ours}**" if entry.safe else ours
-    ours += f" ({entry.missing} runs missing)" if entry.missing and entry.runs else ""
+    own = f"{with_spread(entry, 'reward')} / {with_spread(entry, 'cost')}" if entry.runs else "-"
+    own = f"**{own}**" if entry.safe else own
+    own += f" ({entry.missing} runs missing)" if entry.missing and entry.runs else ""
     if entry.paper is None:
-        return ours
-    theirs = reward_and_cost(*entry.paper)
-    return f"{ours} ({theirs}{f'; {difference(entry)}' if compared and entry.runs else ''})"
+        return own
+    paper = reward_and_cost(*entry.paper)
+    return f"{own} ({paper}{f'; {difference(entry)}' if compared and entry.runs else ''})"
 
 
 def lengths_table(table: Table) -> str:

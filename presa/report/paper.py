@@ -18,14 +18,14 @@ class PaperResult(NamedTuple):
 
 def paper_result(tables: Sequence[str], task: str, level: str, column: str | None) -> PaperResult | None:
     """The cell of the first of the tables that has it; None where none does."""
-    found = (_paper()["tables"][table]["tasks"].get(task, {}).get(level, {}).get(column) for table in tables)
-    return _first(found)
+    results = (_paper()["tables"][table]["tasks"].get(task, {}).get(level, {}).get(column) for table in tables)
+    return _first(results)
 
 
 def paper_average(tables: Sequence[str], domain: str, column: str | None) -> PaperResult | None:
     """The average over a domain's tasks, as printed."""
-    found = (_paper()["tables"][table]["averages"].get(domain, {}).get(column) for table in tables)
-    return _first(found)
+    averages = (_paper()["tables"][table]["averages"].get(domain, {}).get(column) for table in tables)
+    return _first(averages)
 
 
 def footnotes(tables: Sequence[str]) -> list[str]:
@@ -33,8 +33,8 @@ def footnotes(tables: Sequence[str]) -> list[str]:
     return [note["text"] for note in _paper()["notes"] if set(note["tables"]) & set(tables)]
 
 
-def _first(found: Any) -> PaperResult | None:
-    return next((PaperResult(*pair) for pair in found if pair is not None and None not in pair), None)
+def _first(results: Any) -> PaperResult | None:
+    return next((PaperResult(*pair) for pair in results if pair is not None and None not in pair), None)
 
 
 @cache

@@ -82,12 +82,12 @@ def read_results(file: Path) -> dict[str, Any]:
         InputError: if it is not a results file.
     """
     with readable(file):
-        found = json.loads(member(file, NAME))
-        if found["format_version"] != FORMAT_VERSION:
-            raise InputError(f"{file} has format {found['format_version']}, and this version of presa reads {FORMAT_VERSION}")
-        if not found["runs"]:
+        results = json.loads(member(file, NAME))
+        if results["format_version"] != FORMAT_VERSION:
+            raise InputError(f"{file} has format {results['format_version']}, and this version of presa reads {FORMAT_VERSION}")
+        if not results["runs"]:
             raise ValueError("it holds no run")
-        for run in found["runs"]:
+        for run in results["runs"]:
             dict(run["config"]["data"]), dict(run["summary"]), str(run["policy_sha256"]), list(run["rows"])
             name = run["folder"]
             if name in ("", "..") or Path(name).name != name or not f"{name}{run['config']['algorithm']}".isprintable():
@@ -95,8 +95,8 @@ def read_results(file: Path) -> dict[str, Any]:
             if not run["rows"]:
                 raise ValueError(f"{name} has no episode")
             check_rows(run["rows"])
-        list(found["numbers"])
-    return found
+        list(results["numbers"])
+    return results
 
 
 def member(file: Path, name: str) -> bytes:
@@ -124,18 +124,18 @@ def runs_of(file: Path) -> list[EvaluatedRun]:
     """
     stored = read_results(file)["runs"]
     with readable(file):
-        found = name_methods(
+        runs = name_methods(
             [EvaluatedRun(file / run["folder"], run["config"], tuple(run["rows"]), run["summary"]) for run in stored]
         )
-        compare(found), train_commands(found)
-    return found
+        compare(runs), train_commands(runs)
+    return runs
 
 
 def numbers(judged: Sequence[EvaluatedRun]) -> list[dict[str, Any]]:
     """Every number of the table: for each task, limit and method, means over runs, their 95% intervals over seeds, and how
     sure the safety is. None for one run, from which nothing follows."""
     table = compare(judged)
-    found = []
+    rows = []
     for line in table.lines:
         for entry, column in zip(line.entries, table.study.columns, strict=True):
             if (sure := safety(entry)) is None:
@@ -151,30 +151,30 @@ def numbers(judged: Sequence[EvaluatedRun]) -> list[dict[str, Any]]:
                 cell[what] = interval.value
                 cell[f"{what}_interval"] = None if math.isnan(interval.low) else [interval.low, interval.high]
             bound = None if math.isnan(sure.bound) else sure.bound
-            found.append({**cell, "cost_bound": bound, "share_over_limit": sure.over, "worst_tenth": sure.worst})
-    return found
+            rows.append({**cell, "cost_bound": bound, "share_over_limit": sure.over, "worst_tenth": sure.worst})
+    return rows
 
 
 def deviations(judged: Sequence[EvaluatedRun]) -> list[str]:
     """How runs differ from the benchmark's protocol, a sentence each; none if they are by it."""
-    frozen, found = benchmark(), []
+    frozen, lines = benchmark(), []
     for run in judged:
         data, task, summary = run.config["data"], run.config["task"]["name"], run.summary
         where = f"{run.folder.name}: "
         if data.get("content_sha256") != frozen.content.get(task):
-            found.append(f"{where}its dataset is not the benchmark's of {task}")
+            lines.append(f"{where}its dataset is not the benchmark's of {task}")
         if data.get("labels") is not None or data.get("pairs", 0) + data.get("pairs_test", 0) != frozen.pairs:
-            found.append(
+            lines.append(
                 f"{where}it learnt from {data.get('pairs')} pairs, label set {data.get('labels')}, not from all as published"
             )
         if summary.get("evaluation_seed") != frozen.reporting_seed or summary.get("episodes", 0) < frozen.episodes:
             seen = f"{summary.get('episodes')} episodes of evaluation seed {summary.get('evaluation_seed')}"
-            found.append(f"{where}{seen}, not {frozen.episodes} of {frozen.reporting_seed}")
+            lines.append(f"{where}{seen}, not {frozen.episodes} of {frozen.reporting_seed}")
     seeds: dict[Any, set[int]] = {}
     for run in judged:
         for place in run.places:
             seeds.setdefault((run.name, *place), set()).add(run.config["seed"])
     for (name, task, limit), known in seeds.items():
         if len(known) < frozen.training_seeds:
-            found.append(f"{name} on {task}, limit {limit:g}: {len(known)} seeds, not {frozen.training_seeds}")
-    return found
+            lines.append(f"{name} on {task}, limit {limit:g}: {len(known)} seeds, not {frozen.training_seeds}")
+    return lines

@@ -20,7 +20,7 @@ MARKERS = "osD^vPX*"
 def draw_runs(judged: Sequence[EvaluatedRun]) -> list[NamedFigure]:
     """(name, figure, caption) of every figure that the runs have something for."""
     with default_style():
-        found = [
+        figures = [
             (
                 "reward-cost",
                 reward_against_cost(judged),
@@ -29,8 +29,8 @@ def draw_runs(judged: Sequence[EvaluatedRun]) -> list[NamedFigure]:
         ]
         if (curves := learning_curves(judged)) is not None:
             caption = "What the runs reported over their steps, after cloning: a colour a method, a style a task and limit."
-            found.append(("curves", curves, caption))
-    return found
+            figures.append(("curves", curves, caption))
+    return figures
 
 
 def reward_against_cost(judged: Sequence[EvaluatedRun]) -> Figure:
@@ -69,13 +69,13 @@ def learning_curves(judged: Sequence[EvaluatedRun]) -> Figure | None:
     for index, key in enumerate(keys):
         axes = without_frame(figure.add_subplot(-(-len(keys) // wide), wide, index + 1))
         for run in judged:
-            known = [(line["step"], line[key]) for line in lines[run.folder] if line.get(key) is not None]
-            if known:
+            points = [(line["step"], line[key]) for line in lines[run.folder] if line.get(key) is not None]
+            if points:
                 task, limit = run.places[0]
                 label = f"{run.name}, {task} {limit:g}" if len(places) > 1 else run.name
                 style = STYLES[places.index((task, limit)) % len(STYLES)]
                 colour = COLOURS[methods.index(run.name) % len(COLOURS)]
-                axes.plot(*zip(*known, strict=True), color=colour, linestyle=style, linewidth=1, alpha=0.8, label=label)
+                axes.plot(*zip(*points, strict=True), color=colour, linestyle=style, linewidth=1, alpha=0.8, label=label)
         axes.set(title=key.replace("_", " "), xlabel="step")
     return with_legend(figure)
 

@@ -64,11 +64,13 @@ def safe_already(line: Line, table: Table) -> bool:
 
 def paired_differences(table: Table, column: int, other: int, what: str) -> np.ndarray:
     """Differences of two columns in "reward" or "cost", one for each task, limit and seed that both have."""
-    found = []
+    differences = []
     for line in table.lines:
-        runs = [{(run.cost_limit, run.seed): getattr(run, what) for run in line.entries[one].runs} for one in (column, other)]
-        found += [runs[0][key] - runs[1][key] for key in sorted(runs[0].keys() & runs[1].keys())]
-    return np.array(found)
+        runs = [
+            {(run.cost_limit, run.seed): getattr(run, what) for run in line.entries[index].runs} for index in (column, other)
+        ]
+        differences += [runs[0][key] - runs[1][key] for key in sorted(runs[0].keys() & runs[1].keys())]
+    return np.array(differences)
 
 
 def sign_test(differences: np.ndarray) -> float:
@@ -132,8 +134,8 @@ def _mean_spread(values: np.ndarray) -> str:
     return f"{values.mean():+.2f}" + (f" ± {values.std(ddof=1):.2f}" if len(values) > 1 else "")
 
 
-def _shown(found: Safety | None) -> str:
-    if found is None:
+def _shown(safety: Safety | None) -> str:
+    if safety is None:
         return "-"
-    bound = "one seed" if found.safe is None else f"**{found.bound:.2f}**" if found.safe else f"{found.bound:.2f}"
-    return f"{bound} · {found.over:.0%} · {found.worst:.2f}"
+    bound = "one seed" if safety.safe is None else f"**{safety.bound:.2f}**" if safety.safe else f"{safety.bound:.2f}"
+    return f"{bound} · {safety.over:.0%} · {safety.worst:.2f}"

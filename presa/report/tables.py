@@ -154,10 +154,10 @@ def make_table(study: Study, cells: Sequence[Cell], rows: pa.Table, source: str)
             entries = []
             for column in study.columns:
                 place = (task, level.name, column.name)
-                cell, found = by_place.get(place), runs.get(place, ())
-                asked = len(cell.cost_limits) * len(cell.seeds) if cell else 0
+                cell, cell_runs = by_place.get(place), runs.get(place, ())
+                expected = len(cell.cost_limits) * len(cell.seeds) if cell else 0
                 paper = paper_result(study.paper, task, level.name, column.paper_name)
-                entries.append(Entry(found, asked - len(found), cell, paper))
+                entries.append(Entry(cell_runs, expected - len(cell_runs), cell, paper))
             lines.append(Line(task, level.name, tuple(entries)))
     return Table(study, tuple(lines), tuple(_averages(study, lines)), source == "dsrl")
 
@@ -165,21 +165,21 @@ def make_table(study: Study, cells: Sequence[Cell], rows: pa.Table, source: str)
 def _runs(rows: pa.Table) -> dict[tuple[str, str, str], tuple[Run, ...]]:
     """The runs by task, level and column, each the mean of its episodes."""
     keys = ["task", "level", "column", "cost_limit", "seed"]
-    asked = [(f"normalized_{what}", how) for what in ("return", "cost") for how in ("mean", "list")]
-    asked.append(("length", "list"))
-    means = rows.group_by(keys, use_threads=False).aggregate(asked)
-    found: dict[tuple[str, str, str], list[Run]] = {}
+    key_pairs = [(f"normalized_{what}", how) for what in ("return", "cost") for how in ("mean", "list")]
+    key_pairs.append(("length", "list"))
+    means = rows.group_by(keys, use_threads=False).aggregate(key_pairs)
+    by_cell: dict[tuple[str, str, str], list[Run]] = {}
     for row in means.sort_by([(key, "ascending") for key in keys]).to_pylist():
         reward, cost = row["normalized_return_mean"], row["normalized_cost_mean"]
         rewards, costs, lengths = (tuple(row[f"{name}_list"]) for name in ("normalized_return", "normalized_cost", "length"))
         early = float(np.mean([length < find_task(row["task"]).horizon for length in lengths]))
         run = Run(row["cost_limit"], row["seed"], reward, cost, costs, rewards, float(np.mean(lengths)), early)
-        found.setdefault((row["task"], row["level"], row["column"]), []).append(run)
-    return {place: tuple(runs) for place, runs in found.items()}
+        by_cell.setdefault((row["task"], row["level"], row["column"]), []).append(run)
+    return {place: tuple(runs) for place, runs in by_cell.items()}
 
 
 def _averages(study: Study, lines: Sequence[Line]) -> list[Line]:
-    made = []
+    averages = []
     for domain in dict.fromkeys(find_task(line.task).domain for line in lines):
         for level in study.levels:
             chosen = [line for line in lines if find_task(line.task).domain == domain and line.level == level.name]
@@ -193,8 +193,8 @@ def _averages(study: Study, lines: Sequence[Line]) -> list[Line]:
                 entries.append(
                     Entry(means, sum(part.missing for part in parts), None, _papers_average(study, domain, column, parts))
                 )
-            made.append(Line(domain, level.name, tuple(entries), len(chosen)))
-    return made
+            averages.append(Line(domain, level.name, tuple(entries), len(chosen)))
+    return averages
 
 
 def _papers_average(study: Study, domain: str, column: Any, parts: list[Entry]) -> PaperResult | None:

@@ -28,15 +28,15 @@ def table_warnings(table: Table) -> list[str]:
 
 def unmoved(folders: Iterable[Path]) -> list[str]:
     """Names the runs whose policy hardly moved from its cloned reference, as their last report shows."""
-    found = []
+    names = []
     for folder in folders:
         last = ([line for line in read_metrics(folder) if line["stage"] == "main"] or [{}])[-1]
-        seen = {name: last[name] for name in AT_REFERENCE if last.get(name) is not None}
-        if seen and all(abs(value - AT_REFERENCE[name]) < NEAR for name, value in seen.items()):
-            found.append(f"{folder} ({', '.join(f'{name} {value:.3f}' for name, value in seen.items())})")
-    if not found:
+        readings = {name: last[name] for name in AT_REFERENCE if last.get(name) is not None}
+        if readings and all(abs(value - AT_REFERENCE[name]) < NEAR for name, value in readings.items()):
+            names.append(f"{folder} ({', '.join(f'{name} {value:.3f}' for name, value in readings.items())})")
+    if not names:
         return []
-    return [f"hardly moved from the cloned reference, and act as it does (more steps, or a larger rate): {_first_of(found)}"]
+    return [f"hardly moved from the cloned reference, and act as it does (more steps, or a larger rate): {_first_of(names)}"]
 
 
 def baseline(line: Line, table: Table) -> float | None:
@@ -55,7 +55,7 @@ def is_idle(entry: Entry, line: Line, table: Table) -> bool:
 
 def _same_policies(table: Table) -> list[str]:
     """Columns whose runs played the same episodes, step for step as far as rewards and costs show."""
-    found = []
+    pairs = []
     for one, other in combinations(range(len(table.study.columns)), 2):
         same = count = 0
         for line in table.lines:
@@ -66,8 +66,8 @@ def _same_policies(table: Table) -> list[str]:
                 same += bool(first.rewards) and (first.rewards, first.costs) == (second.rewards, second.costs)
         if same:
             names = " and ".join(table.study.columns[index].name for index in (one, other))
-            found.append(f"{names} played the very same episodes in {same} of {count} runs: there they are one policy")
-    return found
+            pairs.append(f"{names} played the very same episodes in {same} of {count} runs: there they are one policy")
+    return pairs
 
 
 def _not_told_apart(table: Table) -> list[str]:
@@ -98,14 +98,16 @@ def _idle_or_fallen(table: Table) -> list[str]:
                 idle.append(f"{cell} ({entry.reward:.2f} beside {baseline(line, table):.2f})")
             if (early := entry.known("early")) is not None and early > MANY_EARLY:
                 fallen.append(f"{cell} ({early:.0%})")
-    found = []
+    warnings = []
     if idle:
-        found.append(f"idle, which is safe for nothing (below {IDLE:.0%} of what cloning or the data earn): {_first_of(idle)}")
+        warnings.append(
+            f"idle, which is safe for nothing (below {IDLE:.0%} of what cloning or the data earn): {_first_of(idle)}"
+        )
     if fallen:
-        found.append(
+        warnings.append(
             f"ended early in more than {MANY_EARLY:.0%} of the episodes, and so cost and earn less: {_first_of(fallen)}"
         )
-    return found
+    return warnings
 
 
 def _first_of(names: list[str]) -> str:

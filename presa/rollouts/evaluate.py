@@ -97,9 +97,9 @@ def summarize(rows: list[dict[str, Any]], task: Task, cost_limit: float) -> dict
     summary: dict[str, Any] = {"episodes": len(rows)}
     for name in ("return", "cost", "length", "normalized_return", "normalized_cost"):
         values = [row[name] for row in rows]
-        known = None not in values
-        summary[name] = float(np.mean(values)) if known else None
-        summary[f"{name}_std"] = float(np.std(values)) if known else None
+        complete = None not in values
+        summary[name] = float(np.mean(values)) if complete else None
+        summary[f"{name}_std"] = float(np.std(values)) if complete else None
     return summary | {
         "ended_early": float(np.mean([row["length"] < task.horizon for row in rows])),
         "horizon": task.horizon,

@@ -26,8 +26,8 @@ def resume(folder: Path, stage: str, device: str, earlier: tuple[str, ...] = ())
 
     `earlier` names the stages that are done.
     """
-    found = last_checkpoint(folder)
-    tensors, facts = load_tensors(found, device) if found else ({}, {"stage": None})
+    checkpoint = last_checkpoint(folder)
+    tensors, facts = load_tensors(checkpoint, device) if checkpoint else ({}, {"stage": None})
     if facts["stage"] != stage:
         write_metrics(folder, [line for line in read_metrics(folder) if line["stage"] in earlier])
         return None

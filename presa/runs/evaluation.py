@@ -56,7 +56,7 @@ def evaluate(
     if isinstance(policy, Path):
         policy = str(policy)
     run = isinstance(policy, str) and (Path(policy).exists() or not is_object(policy))
-    own = run and Path(policy).is_dir()
+    in_own_folder = run and Path(policy).is_dir()
     policy = local_path(policy) if run else policy
     below = runs_below(Path(policy)) if run else []
     lost = "the evaluations that were finished are kept" if below else "nothing of this evaluation is kept"
@@ -64,7 +64,7 @@ def evaluate(
         if below:
             return evaluate_runs(Path(policy), below, episodes, seed, cost_limit, played, processes, progress)
         if run:
-            return evaluate_run(Path(policy), episodes, seed, cost_limit, played, processes, progress, keep=own)
+            return evaluate_run(Path(policy), episodes, seed, cost_limit, played, processes, progress, keep=in_own_folder)
         if played is None:
             raise InputError("a policy of your own needs --task: the task to play")
         limit = played.default_cost_limit if cost_limit is None else cost_limit
@@ -95,13 +95,13 @@ def runs_in(folders: Sequence[Path]) -> list[Path]:
     Raises:
         InputError: if a folder holds no run.
     """
-    found: dict[Path, None] = {}
+    runs: dict[Path, None] = {}
     for folder in folders:
         places = runs_below(folder) or ([folder] if (folder / "config.json").is_file() else [])
         if not places:
             raise InputError(f"{folder} holds no run: `{command_line('presa', 'train', 'DATA', '--out', folder)}` makes one")
-        found |= dict.fromkeys(places)
-    return list(found)
+        runs |= dict.fromkeys(places)
+    return list(runs)
 
 
 def evaluate_runs(
@@ -179,10 +179,12 @@ def evaluate_run(
         raise InputError(f"{run} holds a stage of a training, not its policy: give the run's folder")
     if keep and (run / "config.json").is_file():
         read_config(run)  # before anything is played
-    own = Task.from_dict(facts["task"])
-    played = task if task is not None else own
-    if (played.observation_dim, played.action_dim) != (own.observation_dim, own.action_dim):
-        raise InputError(f"{run} learnt {own.name}, whose observations and actions are of other sizes than {played.name}'s")
+    own_task = Task.from_dict(facts["task"])
+    played = task if task is not None else own_task
+    if (played.observation_dim, played.action_dim) != (own_task.observation_dim, own_task.action_dim):
+        raise InputError(
+            f"{run} learnt {own_task.name}, whose observations and actions are of other sizes than {played.name}'s"
+        )
     limit = cost_limit if cost_limit is not None else facts.get("cost_limit", played.default_cost_limit)
     labels = {"algorithm": facts["algorithm"], "seed": facts["seed"]}
     result = roll_out(str(run), played, limit, episodes, seed, processes, labels, on_episode)

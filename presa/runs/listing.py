@@ -27,7 +27,7 @@ def list_runs(folders: Sequence[Path]) -> list[dict[str, Any]]:
 
 
 def _row(place: Path) -> dict[str, Any]:
-    config, found = read_config(place), _evaluation(place)
+    config, evaluation = read_config(place), _evaluation(place)
     changed = max(path.stat().st_mtime for path in place.iterdir())
     return {
         "run": str(place),
@@ -36,7 +36,7 @@ def _row(place: Path) -> dict[str, Any]:
         "cost_limit": config["cost_limit"],
         "seed": config["seed"],
         "state": _state(place, config),
-        **{name: found.get(name) for name in ("normalized_return", "normalized_cost", "safe")},
+        **{name: evaluation.get(name) for name in ("normalized_return", "normalized_cost", "safe")},
         "age": max(0.0, time.time() - changed),
     }
 

@@ -33,10 +33,10 @@ class Normalization:
         that an algorithm puts after the observations' own stay as they are."""
         if values is None or self.shift is None or self.scale is None:
             return values
-        found = next((after for before, after in self.known if before is values.observations), None)
-        if found is None:
-            seen, more = values.observations.tensor_split([len(self.shift)], -1)
-            found = (seen - self.shift) / self.scale
-            found = torch.cat([found, more], -1) if more.shape[-1] else found
-            self.known.append((values.observations, found))
-        return replace(values, observations=found)
+        normalized = next((after for before, after in self.known if before is values.observations), None)
+        if normalized is None:
+            observed, more = values.observations.tensor_split([len(self.shift)], -1)
+            normalized = (observed - self.shift) / self.scale
+            normalized = torch.cat([normalized, more], -1) if more.shape[-1] else normalized
+            self.known.append((values.observations, normalized))
+        return replace(values, observations=normalized)

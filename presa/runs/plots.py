@@ -62,8 +62,8 @@ def draw_learning_curve(lines: list[dict[str, Any]], title: str, file: Path, tar
             if cloned is not None:
                 axes.axvspan(0, cloned, color="0.93", label="cloning" if "cloning_loss" not in keys else None)
             for key in keys:
-                known = [(line["step"], line[key]) for line in lines if line.get(key) is not None]
-                axes.plot(*zip(*known, strict=True), label=LABELS[key], marker="." if len(known) < 20 else "", markersize=4)
+                points = [(line["step"], line[key]) for line in lines if line.get(key) is not None]
+                axes.plot(*zip(*points, strict=True), label=LABELS[key], marker="." if len(points) < 20 else "", markersize=4)
             if keys[0].startswith(SHARES):
                 axes.set_ylim(-0.02, 1.02)
             if keys[0].startswith("p_") and target is not None:

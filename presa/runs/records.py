@@ -93,20 +93,20 @@ def read_findings(folder: Path) -> dict[str, Any]:
 
 def findings_warnings(findings: dict[str, Any]) -> list[str]:
     """Warnings about a run's findings."""
-    found = []
-    for told in (findings, *findings.get("limits", ())):
-        if told.get("effective_episodes", FEWEST_EPISODES) < FEWEST_EPISODES:
-            where = f"at cost limit {told['cost_limit']:g} " if "cost_limit" in told else ""
-            found.append(
-                f"FEW EPISODES: {where}it rests on {told['effective_episodes']:.1f} effective episodes, fewer than "
+    warnings = []
+    for facts in (findings, *findings.get("limits", ())):
+        if facts.get("effective_episodes", FEWEST_EPISODES) < FEWEST_EPISODES:
+            where = f"at cost limit {facts['cost_limit']:g} " if "cost_limit" in facts else ""
+            warnings.append(
+                f"FEW EPISODES: {where}it rests on {facts['effective_episodes']:.1f} effective episodes, fewer than "
                 f"{FEWEST_EPISODES}: what it earns and costs may be far from what they did"
             )
     if findings.get("episodes_of_supposed_length"):
-        found.append(
+        warnings.append(
             f"the dataset does not say how long {findings['episodes_of_supposed_length']:,} of its episodes are: each is "
             "taken to be as long as the task's horizon"
         )
-    return found
+    return warnings
 
 
 def metrics_warnings(lines: list[dict[str, Any]]) -> list[str]:
@@ -145,8 +145,8 @@ def open_folder(folder: Path, config: dict[str, Any], overwrite: bool = False) -
             (folder / "checkpoints").mkdir(exist_ok=True)
             for left in (folder / "checkpoints").glob(".*.partial"):  # of a process that was killed
                 left.unlink()
-            found = last_checkpoint(folder)
-            return 0 if found is None else int(found.stem.partition("-")[2])
+            checkpoint = last_checkpoint(folder)
+            return 0 if checkpoint is None else int(checkpoint.stem.partition("-")[2])
         folder.resolve().mkdir(parents=True, exist_ok=True)
         write_json(path, config)  # first: a folder with anything in it is known as a run
         (folder / "checkpoints").mkdir()
@@ -164,19 +164,19 @@ def check_folder(folder: Path, config: dict[str, Any], overwrite: bool = False) 
     _require_run(folder)
     if overwrite:
         return
-    known, wanted = _flat(read_config(folder)), _flat(config)
-    chooses = wanted.get("configuration.selection") == "best"  # then watching decides the result
-    for key, value in wanted.items():
+    stored, requested = _flat(read_config(folder)), _flat(config)
+    chooses = requested.get("configuration.selection") == "best"  # then watching decides the result
+    for key, value in requested.items():
         stage, _, name = key.partition(".")
-        if key not in known and stage in ("configuration", "changed") and name in EARLIER_DEFAULTS:
-            known[key] = EARLIER_DEFAULTS[name]
-        if key not in known and stage == "configuration" and f"changed.{name}" not in wanted:
+        if key not in stored and stage in ("configuration", "changed") and name in EARLIER_DEFAULTS:
+            stored[key] = EARLIER_DEFAULTS[name]
+        if key not in stored and stage == "configuration" and f"changed.{name}" not in requested:
             continue  # a setting of a later version; the run used its default
         if stage in MACHINE_KEYS and (folder / POLICY_FILE).is_file():
             continue  # what is finished is finished, wherever that was
-        if known.get(key) != value and (chooses or not key.startswith("watching.")):
+        if stored.get(key) != value and (chooses or not key.startswith("watching.")):
             raise InputError(
-                f"{folder} holds another run ({key} is {known.get(key)}, not {value}): choose another --out or --overwrite"
+                f"{folder} holds another run ({key} is {stored.get(key)}, not {value}): choose another --out or --overwrite"
             )
 
 
@@ -184,8 +184,8 @@ def started_elsewhere(folder: Path, config: dict[str, Any]) -> bool:
     """Whether an unfinished run was started on another device or with other versions; its result would match neither."""
     if not (folder / "config.json").is_file() or (folder / POLICY_FILE).is_file():
         return False
-    known = read_config(folder)
-    return any(known.get(key) != config[key] for key in MACHINE_KEYS)
+    stored = read_config(folder)
+    return any(stored.get(key) != config[key] for key in MACHINE_KEYS)
 
 
 def _require_run(folder: Path) -> None:

@@ -32,8 +32,8 @@ def run_release(run: Path, repo: str) -> Release:
 
     def differs(content: bytes) -> str | None:
         try:
-            theirs = json.loads(content)
-            other = (theirs["algorithm"], theirs["task"]["name"])
+            other_config = json.loads(content)
+            other = (other_config["algorithm"], other_config["task"]["name"])
         except (ValueError, KeyError, TypeError):
             return "its config.json is not of presa"
         return None if other == this else f"it holds {other[0]} on {other[1]}"

@@ -230,11 +230,11 @@ def _with_steps_added(line: dict[str, Any], steps: int) -> dict[str, Any]:
 def _begin(algorithm: Algorithm, run: TrainingRun, first: dict[str, Examples]) -> tuple[Examples, Snapshot]:
     """The examples of the algorithm's own stage, and the state the run continues it from."""
     models = {name: run.kept(name) or {} for name in algorithm.preparations()}
-    given, run.data = run.data, algorithm.prepared(run.data, models)
+    loaded, run.data = run.data, algorithm.prepared(run.data, models)
     run.save_findings(algorithm.findings(run.data))
     if algorithm.acts_with_models:
         run.models = {f"{name}_model/{key}": value for name, model in models.items() for key, value in model.items()}
-    examples = first["main"] if run.data is given and not models else algorithm.examples(run.data)
+    examples = first["main"] if run.data is loaded and not models else algorithm.examples(run.data)
     run.policy_facts = algorithm.policy_facts(run.data, examples)
     examples, reference = run.normalization(examples), None
     if algorithm.uses_reference:

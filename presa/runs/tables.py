@@ -47,8 +47,8 @@ def records(folders: str | Path | Sequence[str | Path], what: str = "metrics") -
     rows = []
     for run in runs_in([Path(one) for one in ([folders] if isinstance(folders, (str, Path)) else folders)]):
         config = read_config(run)
-        known = {"run": str(run), "algorithm": config["algorithm"], "task": config["task"]["name"]}
-        known |= {name: config[name] for name in ("cost_limit", "seed")}
-        rows += [{**known, **row} for row in KINDS[what](run)]
+        tags = {"run": str(run), "algorithm": config["algorithm"], "task": config["task"]["name"]}
+        tags |= {name: config[name] for name in ("cost_limit", "seed")}
+        rows += [{**tags, **row} for row in KINDS[what](run)]
     names = dict.fromkeys(name for row in rows for name in row)
     return pa.table({name: [row.get(name) for row in rows] for name in names})

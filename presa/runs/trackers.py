@@ -60,11 +60,11 @@ def requested_trackers(tensorboard: bool, wandb: str | None, trackio: str | None
     Raises:
         InputError: if one is not installed.
     """
-    asked = {"tensorboard": "" if tensorboard else None, "wandb": wandb, "trackio": trackio}
-    found = {name: project for name, project in asked.items() if project is not None}
-    for name in found:
+    projects = {"tensorboard": "" if tensorboard else None, "wandb": wandb, "trackio": trackio}
+    requested = {name: project for name, project in projects.items() if project is not None}
+    for name in requested:
         require_packages(f"--{name}", name)
-    return found
+    return requested
 
 
 @contextmanager

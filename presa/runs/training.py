@@ -97,21 +97,21 @@ def train(
         raise InputError(f"--seed must be 0 or more, not {seed}")
     if seeds is not None and seeds < 1:
         raise InputError(f"--seeds must be at least 1, not {seeds}")
-    found = resolve_device(device)
+    chosen_device = resolve_device(device)
     notes = []
     if precision == "auto":
         known = find_algorithm(algorithm)
-        precision = best_precision(found) if known.stackable else "fp32"
+        precision = best_precision(chosen_device) if known.stackable else "fp32"
         precision = precision if precision in known.choices["precision"] else "fp32"
         notes.append(f"note: --precision auto takes {precision} here")
     shortcuts = {"steps": steps, "bc_steps": bc_steps, "precision": precision, "judge_limits": judge_limits}
-    given = {**(settings or {}), **{name: value for name, value in shortcuts.items() if value is not None}}
-    chosen = configure(algorithm, preset, given)
+    all_settings = {**(settings or {}), **{name: value for name, value in shortcuts.items() if value is not None}}
+    chosen = configure(algorithm, preset, all_settings)
     watching = MonitorSettings(report_every, checkpoint_every, evaluate_every, evaluate_episodes)
     trackers = requested_trackers(tensorboard, wandb, trackio)
     limits = None if cost_limits is None else check_cost_limits(cost_limits)
     many = seeds is not None or limits is not None
-    loaded = load_all(data, chosen, algorithm, limits, labels, pairs, found, trajectories, unlabelled)
+    loaded = load_all(data, chosen, algorithm, limits, labels, pairs, chosen_device, trajectories, unlabelled)
     if not quiet:
         descriptions = [describe_labels(part) for part in loaded if limits is not None]
         notes += [*(f"note: {note}" for note in chosen.notes), *descriptions]
@@ -152,6 +152,6 @@ def load_all(
     elif trajectories is not None:
         raise InputError(f"--trajectories is for algorithms that need whole trajectories; {name} learns from pairs alone")
     if unlabelled is not None:
-        seen = find_unlabelled(task, fingerprint, None if unlabelled == "own" else Path(unlabelled))
-        loaded = [part.with_unlabelled(seen) for part in loaded]
+        unlabelled_episodes = find_unlabelled(task, fingerprint, None if unlabelled == "own" else Path(unlabelled))
+        loaded = [part.with_unlabelled(unlabelled_episodes) for part in loaded]
     return loaded

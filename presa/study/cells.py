@@ -75,8 +75,8 @@ def read_result(root: Path, cell: Cell) -> dict[str, Any] | None:
 
 def forget_failure(root: Path, cell: Cell) -> None:
     """Resets a failed cell: its failed runs start again from the beginning, its finished runs are kept."""
-    found = read_result(root, cell)
-    if found is not None and found["failures"]:
+    result = read_result(root, cell)
+    if result is not None and result["failures"]:
         for failed in cell_folder(root, cell).glob(f"*/{FAILURE_FILE}"):
             shutil.rmtree(failed.parent)
         for name in ("result.json", "attempts.txt", "traceback.txt"):
@@ -137,10 +137,10 @@ def run_cell(root: Path, cell: Cell, device: str = "auto") -> dict[str, Any] | N
         except BaseException:
             attempts.write_text(began)  # interrupted, not died
             raise
-        found = {"seconds": seconds, "failures": failures}
-        write_json(folder / "result.json", found)
+        result = {"seconds": seconds, "failures": failures}
+        write_json(folder / "result.json", result)
         attempts.unlink()
-        return found
+        return result
 
 
 def _train_and_evaluate(root: Path, cell: Cell, folder: Path, device: str) -> tuple[dict[str, float], dict[str, str]]:

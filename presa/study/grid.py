@@ -142,10 +142,10 @@ def task_names(text: str) -> tuple[str, ...]:
         InputError: for a task that is not known.
     """
     words = ("bullet,safetygym" if word.strip().lower() == "all" else word for word in text.split(","))
-    found = safefeedback.tasks.find_tasks(",".join(words))
-    if own := [task.name for task in found if task.name not in safefeedback.tasks.tasks()]:
+    found_tasks = safefeedback.tasks.find_tasks(",".join(words))
+    if own := [task.name for task in found_tasks if task.name not in safefeedback.tasks.tasks()]:
         raise InputError(f"studies are of DSRL's tasks, not of one's own such as {own[0]}")
-    return tuple(task.name for task in found)
+    return tuple(task.name for task in found_tasks)
 
 
 def study_cells(study: Study, scope: Scope) -> list[Cell]:
@@ -154,7 +154,7 @@ def study_cells(study: Study, scope: Scope) -> list[Cell]:
     Raises:
         InputError: if nothing is left of the study in that scope.
     """
-    found = []
+    cells = []
     columns, levels = (_selected(study, kind, getattr(scope, f"{kind}s")) for kind in ("column", "level"))
     for name in scope.tasks:
         task = find_task(name)
@@ -163,10 +163,10 @@ def study_cells(study: Study, scope: Scope) -> list[Cell]:
                 if column.pairs is not None and column.pairs > scope.pairs:
                     continue  # the table has a gap there
                 if {**level.data, **column.data}.get("length", 64) <= task.horizon:
-                    found.append(_cell(task, column, level, scope))
-    if not found:
+                    cells.append(_cell(task, column, level, scope))
+    if not cells:
         raise InputError(f"study {study.name} has no cell within that: more tasks, or more --pairs")
-    return found
+    return cells
 
 
 def _selected(study: Study, kind: str, names: tuple[str, ...]) -> list[Any]:
@@ -174,8 +174,8 @@ def _selected(study: Study, kind: str, names: tuple[str, ...]) -> list[Any]:
     known = {part.name: part for part in getattr(study, f"{kind}s")}
     for name in names:
         if name not in known:
-            there = ", ".join(f"'{part}'" for part in known if part) or f"no {kind}s"
-            raise InputError(f"study {study.name} has no {kind} '{name}': it has {there}")
+            names_there = ", ".join(f"'{part}'" for part in known if part) or f"no {kind}s"
+            raise InputError(f"study {study.name} has no {kind} '{name}': it has {names_there}")
     return [part for name, part in known.items() if not names or name in names]
 
 
@@ -206,15 +206,15 @@ def _cell(task: Task, column: Column, level: Level, scope: Scope) -> Cell:
 
 def _scope_settings(algorithm: type[Algorithm], scope: Scope) -> dict[str, Any]:
     """The settings of a scope that an algorithm has: steps of every kind, and the precision."""
-    known = {setting.name for setting in fields(algorithm)}
+    names = {setting.name for setting in fields(algorithm)}
     models = None if scope.steps is None else max(1, scope.steps // 4)
-    given: dict[str, Any] = {"steps": scope.steps, "bc_steps": scope.bc_steps, "model_steps": models}
+    settings: dict[str, Any] = {"steps": scope.steps, "bc_steps": scope.bc_steps, "model_steps": models}
     takes = algorithm.choices["precision"] if algorithm.stackable else ()
-    given |= {"precision": scope.precision} if scope.precision in takes else {}
-    return {name: value for name, value in given.items() if value is not None and name in known}
+    settings |= {"precision": scope.precision} if scope.precision in takes else {}
+    return {name: value for name, value in settings.items() if value is not None and name in names}
 
 
 def changed_settings(algorithm: str, preset: str | None, settings: dict[str, Any]) -> dict[str, Any]:
     """The settings that differ from the preset, so that equal work has an equal hash."""
-    plain, own = configure(algorithm, preset), configure(algorithm, preset, settings)
-    return {name: getattr(own, name) for name in settings if getattr(plain, name) != getattr(own, name)}
+    plain, changed = configure(algorithm, preset), configure(algorithm, preset, settings)
+    return {name: getattr(changed, name) for name in settings if getattr(plain, name) != getattr(changed, name)}

@@ -33,10 +33,10 @@ def open_root(root: Path, source: str) -> None:
         InputError: if something else is there.
     """
     path = root / STUDIES_FILE
-    wanted = {"format_version": FORMAT_VERSION, "source": source}
+    expected = {"format_version": FORMAT_VERSION, "source": source}
     if path.is_file():
-        if (found := _read(path)) != wanted:
-            raise InputError(f"{root} holds studies of source {found.get('source')}, not {source}: choose another --out")
+        if (stored := _read(path)) != expected:
+            raise InputError(f"{root} holds studies of source {stored.get('source')}, not {source}: choose another --out")
         return
     if root.exists() and (
         not root.is_dir() or any(not path.name.startswith(".") and not is_system_file(path.name) for path in root.iterdir())
@@ -44,7 +44,7 @@ def open_root(root: Path, source: str) -> None:
         raise InputError(f"{root} exists and is not a folder of studies: choose another --out")
     try:
         root.mkdir(parents=True, exist_ok=True)
-        write_json(path, wanted)  # first: a folder with anything in it is known as one of studies
+        write_json(path, expected)  # first: a folder with anything in it is known as one of studies
         (root / "cells").mkdir(exist_ok=True)
     except OSError as error:
         raise InputError(f"cannot write {root}: {error.strerror}") from None
@@ -68,12 +68,12 @@ def read_study(root: Path, name: str) -> tuple[Study, Scope, list[Cell]]:
     path = root / f"{name}.json"
     if not path.is_file():
         known = studies_in(root)
-        there = f"it holds {', '.join(known)}" if known else "it holds none"
+        holding = f"it holds {', '.join(known)}" if known else "it holds none"
         make = command_line("presa", "study", name, "--source", source_of(root), "--out", root)
-        raise InputError(f"{root} holds no study {name} ({there}): `{make}` makes it")
-    found = _read(path)
+        raise InputError(f"{root} holds no study {name} ({holding}): `{make}` makes it")
+    stored = _read(path)
     try:
-        return find_study(name), Scope(**_tuples(found["scope"])), [cell_from(cell) for cell in found["cells"]]
+        return find_study(name), Scope(**_tuples(stored["scope"])), [cell_from(cell) for cell in stored["cells"]]
     except (KeyError, TypeError) as error:
         raise InputError(f"{path} is not what `presa study` wrote ({error}): run the study again") from None
 

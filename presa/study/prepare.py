@@ -49,11 +49,11 @@ def prepare(root: Path, cells: Sequence[Cell], on_progress: Callable[[int, int, 
         Why cells have no data, by their hash.
     """
     failures: dict[str, str] = {}
-    wanted: dict[Path, list[Cell]] = {}
+    needed: dict[Path, list[Cell]] = {}
     for cell in cells:
-        wanted.setdefault(dataset_folder(root, cell), []).append(cell)
-    for done, (folder, users) in enumerate(wanted.items()):
-        on_progress(done, len(wanted), f"dataset {folder.name}")
+        needed.setdefault(dataset_folder(root, cell), []).append(cell)
+    for done, (folder, users) in enumerate(needed.items()):
+        on_progress(done, len(needed), f"dataset {folder.name}")
         try:
             if not folder.is_dir():
                 recipe = Recipe(find_task(users[0].task), seed=SEED, **users[0].data)
@@ -71,5 +71,5 @@ def prepare(root: Path, cells: Sequence[Cell], on_progress: Callable[[int, int, 
                 relabel(folder, [choice])
             except InputError as error:
                 failures |= {cell.hash: f"its labels {name}: {error}" for cell in needing}
-    on_progress(len(wanted), len(wanted), "datasets")
+    on_progress(len(needed), len(needed), "datasets")
     return failures

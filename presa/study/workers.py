@@ -52,10 +52,10 @@ def run_locally(root: Path, cells: Sequence[Cell], processes: int, device: str, 
     try:
         while todo:
             for name, cell in list(todo.items()):
-                if (found := read_result(root, cell)) is not None:
+                if (result := read_result(root, cell)) is not None:
                     del todo[name]
                     deaths = 0
-                    on_cell(cell, found)
+                    on_cell(cell, result)
             if any((worker.poll() or 0) > 0 for worker in workers):  # killed ones have negative codes, and are replaced
                 raise InputError("a process that worked on the cells failed, for the reason above")
             deaths += sum((worker.returncode or 0) < 0 for worker in workers)
@@ -112,12 +112,12 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("root", type=Path)
     parser.add_argument("--device", default="auto")
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(130))
     cells = [cell_from(fields) for fields in json.loads(sys.stdin.readline())]
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
-        run_cells(given.root, cells, given.device)
+        run_cells(arguments.root, cells, arguments.device)
     except (InputError, OSError) as error:
         sys.exit(f"error: {error}")
 

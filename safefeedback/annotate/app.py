@@ -45,13 +45,17 @@ def application(live: LiveStudy, guard: Guard, frames: Frames | None = None) -> 
             name = guard.annotator_name(request)
             body = await read_json(request) if request.method == "POST" else None
             person = live.person(name)  # from here on nothing waits: one request after the other changes the study
-            given: Any = body if request.method == "POST" else request
+            argument: Any = body if request.method == "POST" else request
             try:
-                found = call(person, given)
+                response = call(person, argument)
             except Refusal as refusal:
                 extra = {"state": live.state(person)} if refusal.code == "answered" else {}
                 return _refused(refusal, extra)
-            return Response(found, media_type="application/octet-stream") if isinstance(found, bytes) else JSONResponse(found)
+            return (
+                Response(response, media_type="application/octet-stream")
+                if isinstance(response, bytes)
+                else JSONResponse(response)
+            )
 
         return endpoint
 

@@ -47,8 +47,8 @@ class PairAssigner:
         """Counts again how many persons have answered each pair."""
         self.answered[:] = 0
         for person in people:
-            given = (person.items[id] for id in person.standing if id in person.items)
-            self.answered[list({self.row_of[item.pair_id] for item in given if item.kind == "ordinary"})] += 1
+            items = (person.items[id] for id in person.standing if id in person.items)
+            self.answered[list({self.row_of[item.pair_id] for item in items if item.kind == "ordinary"})] += 1
 
     def fill(self, person: Person, people: Iterable[Person]) -> None:
         """Assigns a person the next items, within `Store.transaction`."""
@@ -66,10 +66,10 @@ class PairAssigner:
         while len(person.open) < AHEAD:
             seen = {self.row_of[pair] for pair in person.assigned}
             again = [self.row_of[pair] for pair in person.repeatable(assignment.APART)]
-            found = assignment.draw(self.study, self.pools, self.weight, self.key, taken, seen, again, self.rng)
-            if found is None:
+            drawn = assignment.draw(self.study, self.pools, self.weight, self.key, taken, seen, again, self.rng)
+            if drawn is None:
                 return
-            self._assign(person, found)
+            self._assign(person, drawn)
 
     def may_get_more(self, person: Person) -> bool:
         """Whether pairs assigned to others may still become available to the person."""
@@ -85,8 +85,8 @@ class PairAssigner:
         had = np.zeros(len(self.answered), bool)
         had[[self.row_of[pair] for pair in person.assigned]] = True
         free = self.pools.ordinary & ~had & (self.answered < study.overlap)
-        wanted = int((study.overlap - self.answered[free]).sum())
-        ordinary = min(int(free.sum()), math.ceil(wanted / max(study.overlap, people)))
+        answers_left = int((study.overlap - self.answered[free]).sum())
+        ordinary = min(int(free.sum()), math.ceil(answers_left / max(study.overlap, people)))
         if not ordinary and not person.open:
             return 0
         dealt = [item for item in person.items.values() if item.kind == "ordinary" and item.id not in person.released]

@@ -72,8 +72,8 @@ def clearness(study: Study, truth: Truth, cost_limit: float) -> np.ndarray:
     margin = np.abs(truth.returns[:, 1] - truth.returns[:, 0])
     limit = truth.limit(cost_limit) if study.safety_question != "any" else 0.0
     distance = np.abs(truth.costs - (limit + 0.5)).min(axis=1)
-    asked = {"preference": [margin], "safety": [distance], "both": [margin, distance]}[study.ask]
-    return np.min([_ranks(values) for values in asked], axis=0)
+    ranked_by = {"preference": [margin], "safety": [distance], "both": [margin, distance]}[study.ask]
+    return np.min([_ranks(values) for values in ranked_by], axis=0)
 
 
 def weights(order: str, truth: Truth, cost_limit: float, asked: dict[int, float] | None = None) -> np.ndarray:
@@ -90,8 +90,8 @@ def weights(order: str, truth: Truth, cost_limit: float, asked: dict[int, float]
         unsafe = (truth.costs > truth.limit(cost_limit)).any(axis=1)
         return np.where(unsafe, 1 / max(1, unsafe.sum()), 1 / max(1, (~unsafe).sum()))
     if order == "uncertain" and asked:
-        given = np.array([max(0.0, asked.get(int(pair), 0.0)) for pair in truth.pair_id])
-        return (1 - AT_RANDOM) * given / (given.sum() or 1.0) + AT_RANDOM / count
+        priority = np.array([max(0.0, asked.get(int(pair), 0.0)) for pair in truth.pair_id])
+        return (1 - AT_RANDOM) * priority / (priority.sum() or 1.0) + AT_RANDOM / count
     return np.ones(count)
 
 

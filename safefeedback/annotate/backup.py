@@ -125,7 +125,7 @@ def restore(store: Store, repo: str) -> int:
     for table, time in (("event", "time"), ("item", "time"), ("answer", "received_at"), ("control", "received_at")):
         rows[table].sort(key=lambda row: row[time])
     gone = {json.loads(row["data"])["person"] for row in rows["event"] if row["kind"] == "withdrawn"}
-    rows = {table: [row for row in found if row.get("person") not in gone] for table, found in rows.items()}
+    rows = {table: [row for row in table_rows if row.get("person") not in gone] for table, table_rows in rows.items()}
     rows["person"] = [row for row in rows["person"] if row["id"] not in gone]
     gained = add_rows(store, rows, gone)
     return gained["answer"] + gained["control"]
@@ -140,5 +140,5 @@ def _rows(store: Store) -> dict[str, int]:
 
 
 def _uploaded_rows(store: Store) -> dict[str, int]:
-    found = store.rows("SELECT upto FROM upload ORDER BY batch DESC LIMIT 1")
-    return json.loads(found[0]["upto"]) if found else {}
+    last_upload = store.rows("SELECT upto FROM upload ORDER BY batch DESC LIMIT 1")
+    return json.loads(last_upload[0]["upto"]) if last_upload else {}

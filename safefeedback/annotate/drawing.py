@@ -52,8 +52,8 @@ def channels(view: dict[str, Any], observations: np.ndarray) -> np.ndarray:
         }
         return _stack(parts[name] for name in view["channels"])
     if view["kind"] == "lidar":
-        seen = geometry.lidars(task, observations)
-        readings = [reading[..., bin_] for reading in seen.values() for bin_ in range(geometry.LIDAR_BINS)]
+        lidars = geometry.lidars(task, observations)
+        readings = [reading[..., bin_] for reading in lidars.values() for bin_ in range(geometry.LIDAR_BINS)]
         return _stack([geometry.speeds(task, observations), *readings])
     if view["kind"] == "driving":
         car = decode_driving(observations)
@@ -91,11 +91,11 @@ def _top(task: str, dims: int) -> dict[str, Any] | None:
 
 
 def _lidar(task: str, observations: np.ndarray) -> dict[str, Any] | None:
-    seen = geometry.lidars(task, observations)
-    if not seen:
+    lidars = geometry.lidars(task, observations)
+    if not lidars:
         return None
     bins = geometry.LIDAR_BINS
-    names = [f"{name} {bin_}" for name in seen for bin_ in range(bins)]
+    names = [f"{name} {bin_}" for name in lidars for bin_ in range(bins)]
     return {
         "kind": "lidar",
         "channels": ["speed", *names],
@@ -103,7 +103,7 @@ def _lidar(task: str, observations: np.ndarray) -> dict[str, Any] | None:
         "body": "Car" if task.startswith("Car") else "Point",
         "bins": bins,
         "reach": REACH,
-        "rings": [{"name": name, "first": 1 + bins * index} for index, name in enumerate(seen)],
+        "rings": [{"name": name, "first": 1 + bins * index} for index, name in enumerate(lidars)],
     }
 
 

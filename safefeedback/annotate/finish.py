@@ -58,10 +58,10 @@ def answers_csv(rows: list[dict[str, Any]], names: dict[str, str]) -> str:
         rows: see `StandingAnswers`.
         names: person id -> name, in the order of coming.
     """
-    there = {row["person"] for row in rows}
+    answered = {row["person"] for row in rows}
     called = {
         person: f"annotator-{number}"
-        for number, person in enumerate((person_id for person_id in names if person_id in there), start=1)
+        for number, person in enumerate((person_id for person_id in names if person_id in answered), start=1)
     }
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -82,10 +82,10 @@ def day(milliseconds: int) -> str:
 
 
 def _check_new(folder: Path, name: str, answers: int, overwrite: bool) -> None:
-    made = open_dataset(folder).label_sets.get(name)
-    if made is None or overwrite:
+    existing = open_dataset(folder).label_sets.get(name)
+    if existing is None or overwrite:
         return
-    before = sum(entry["answers"] for entry in made.history if entry["stage"] == "answers")
+    before = sum(entry["answers"] for entry in existing.history if entry["stage"] == "answers")
     since = f"{answers - before} answers came since" if answers > before else f"{before - answers} answers went since"
     since = since if answers != before else "no answer came since"
     raise InputError(

@@ -70,7 +70,7 @@ class LiveStudy:
         """A person's progress and next items."""
         stage = self._stage(person)
         items = {"practice": person.practice, "questions": person.open}.get(stage, [])
-        answered, done, each = len(person.standing), person.session_answered, person.seconds_each()
+        answered, done, seconds_each = len(person.standing), person.session_answered, person.seconds_each()
         left = self.assigner.expected_items(person, len(self.study.annotators) or len(self.people))
         return {
             "stage": stage,
@@ -78,7 +78,7 @@ class LiveStudy:
             "progress": {
                 "answered": answered,
                 "total": answered + left,
-                "seconds_left": None if each is None else round(each * left),
+                "seconds_left": None if seconds_each is None else round(seconds_each * left),
                 "session_answered": done,
                 "session_seconds_left": round(person.session_left),
                 "break_due": done > 0 and done % BREAK_EVERY == 0,
@@ -112,40 +112,42 @@ class LiveStudy:
         return self.state(person)
 
     def practice(self, person: Person, body: Any) -> dict[str, Any]:
-        given = self._read_answer(person, body)
-        item = person.items.get(given.item)
+        submitted = self._read_answer(person, body)
+        item = person.items.get(submitted.item)
         if item is None or item.kind != "practice":
             raise Refusal("not-found", "There is no such practice pair.")
-        if item.id not in person.practised and given.id not in person.known:
+        if item.id not in person.practised and submitted.id not in person.known:
             with self._saved(person):
-                data = {"item": item.id, "pair_id": item.pair_id, **given.values, "milliseconds": given.milliseconds}
-                self.store.event(person.id, "practice", data, given.id)
-                person.known[given.id] = item.id
+                data = {"item": item.id, "pair_id": item.pair_id, **submitted.values, "milliseconds": submitted.milliseconds}
+                self.store.event(person.id, "practice", data, submitted.id)
+                person.known[submitted.id] = item.id
                 person.practised.add(item.id)
-        feedback = feedback_on(self.study, self.material.truth, self.assigner.row_of[item.pair_id], item.swapped, given.values)
+        feedback = feedback_on(
+            self.study, self.material.truth, self.assigner.row_of[item.pair_id], item.swapped, submitted.values
+        )
         return {"feedback": feedback if self.study.practice_feedback else [], "state": self.state(person)}
 
     def answer(self, person: Person, body: Any) -> dict[str, Any]:
-        given = self._read_answer(person, body)
-        if given.id in person.known:
-            return {"accepted": given.id, "duplicate": True, "state": self.state(person)}
-        item = person.items.get(given.item)
+        submitted = self._read_answer(person, body)
+        if submitted.id in person.known:
+            return {"accepted": submitted.id, "duplicate": True, "state": self.state(person)}
+        item = person.items.get(submitted.item)
         if item is None or item.kind == "practice":
             raise Refusal("not-found", "There is no such pair; please load the page again.")
         if item.id in person.standing:
             raise Refusal("answered", "This pair has been answered already, perhaps in another window; here is the next.")
         if not person.session or self._stage(person) in ("information", "practice"):
             raise Refusal("not-now", "Please read the information page, and do the practice pairs, first.")
-        if not self.study.quick and 0 in given.plays:
+        if not self.study.quick and 0 in submitted.plays:
             raise Refusal("not-played", "Please play both recordings before you answer.")
         self.material.check()
         self._record_activity(person)
         with self._saved(person):
-            self._add(person, item, given)
+            self._add(person, item, submitted)
             self.assigner.count(self.people.values())
             self.assigner.fill(person, self.people.values())
         self.on_answer(sum(len(other.standing) for other in self.people.values()))
-        return {"accepted": given.id, "duplicate": False, "state": self.state(person)}
+        return {"accepted": submitted.id, "duplicate": False, "state": self.state(person)}
 
     def undo(self, person: Person, id: str) -> dict[str, Any]:
         """Undoes the last answer."""
@@ -216,9 +218,9 @@ class LiveStudy:
         """Records activity."""
         person.seen, person.left = time.monotonic(), False
 
-    def _add(self, person: Person, item: Item, given: SubmittedAnswer) -> None:
+    def _add(self, person: Person, item: Item, submitted: SubmittedAnswer) -> None:
         about = {"person": person.id, "received_at": self.store.now(), "wording": self._wording(person)}
-        row = {**answer_row(given, item), **about, "session": person.session, "quick": int(self.study.quick)}
+        row = {**answer_row(submitted, item), **about, "session": person.session, "quick": int(self.study.quick)}
         self.store.add("answer" if item.kind == "ordinary" else "control", **row)
         person.take(row)
         person.session_answered += 1

@@ -146,7 +146,7 @@ def _numbers(file: pq.ParquetFile, name: str) -> np.ndarray:
 
 def _stamp(folder: Path) -> tuple[int, int, int] | None:
     try:
-        found = os.stat(folder / "recipe.json")
-        return found.st_ino, found.st_size, found.st_mtime_ns
+        status = os.stat(folder / "recipe.json")
+        return status.st_ino, status.st_size, status.st_mtime_ns
     except OSError:
         return None

@@ -18,13 +18,13 @@ def krippendorff_alpha(answers: np.ndarray) -> float | None:
     """
     classes, counts = _counts(answers)
     counts = counts[counts.sum(axis=1) >= 2]
-    each = counts.sum(axis=1)
-    total = float(each.sum())
+    answers_per_item = counts.sum(axis=1)
+    total = float(answers_per_item.sum())
     by_class = counts.sum(axis=0)
     expected = total**2 - float((by_class**2).sum())
     if len(classes) < 2 or expected == 0:
         return None
-    observed = float(((each[:, None] - counts) * counts / np.maximum(each - 1, 1)[:, None]).sum())
+    observed = float(((answers_per_item[:, None] - counts) * counts / np.maximum(answers_per_item - 1, 1)[:, None]).sum())
     return 1 - (total - 1) * observed / expected
 
 
@@ -35,8 +35,8 @@ def raw_agreement(answers: np.ndarray) -> float | None:
         answers: [M, K].
     """
     _, counts = _counts(answers)
-    each = counts.sum(axis=1)
-    pairs = float((each * (each - 1)).sum())
+    answers_per_item = counts.sum(axis=1)
+    pairs = float((answers_per_item * (answers_per_item - 1)).sum())
     return float((counts * (counts - 1)).sum()) / pairs if pairs else None
 
 

@@ -34,12 +34,12 @@ def merge(store: Store, file: Path, same_person: bool = False, cost_limit: float
         if other.about["content_sha256"] != store.about["content_sha256"]:
             raise InputError(f"{file} holds answers about another dataset (content {other.about['content_sha256'][:12]})")
         rows = {table: [dict(row) for row in other.rows(f"SELECT * FROM {table} ORDER BY rowid")] for table in TABLES}
-        theirs = stored_study(other)
+        other_study = stored_study(other)
     except (sqlite3.Error, KeyError) as error:
         raise InputError(f"{file} cannot be read as a file of answers: {error}") from None
     finally:
         other.close()
-    _check_questions(store, theirs, file, cost_limit)
+    _check_questions(store, other_study, file, cost_limit)
     ids = {row["name"]: row["id"] for row in store.rows("SELECT id, name FROM person")}
     twice = [row["name"] for row in rows["person"] if ids.get(row["name"], row["id"]) != row["id"]]
     if twice and not same_person:
@@ -54,8 +54,8 @@ def merge(store: Store, file: Path, same_person: bool = False, cost_limit: float
             row["person"] = renamed.get(row["person"], row["person"])
     rows["person"] = [row for row in rows["person"] if row["name"] not in ids]
     kept = {
-        table: [row for row in found if row.get("person", row.get("id") if table == "person" else None) not in gone]
-        for table, found in rows.items()
+        table: [row for row in table_rows if row.get("person", row.get("id") if table == "person" else None) not in gone]
+        for table, table_rows in rows.items()
     }
     return add_rows(store, kept, gone)
 
@@ -64,13 +64,13 @@ def add_rows(store: Store, rows: dict[str, list[dict[str, Any]]], gone: set[str]
     """Adds rows of another store whose ids are not there yet, each table's in order; and deletes those of whoever withdrew."""
     gained = dict.fromkeys(rows, 0)
     with store.transaction():
-        for table, found in rows.items():
+        for table, table_rows in rows.items():
             key = "sha256" if table == "wording" else "id"
-            there = {row[key] for row in store.rows(f"SELECT {key} FROM {table}")}
-            for row in found:
-                if row[key] not in there:
+            present = {row[key] for row in store.rows(f"SELECT {key} FROM {table}")}
+            for row in table_rows:
+                if row[key] not in present:
                     store.add(table, **{name: value for name, value in row.items() if name != "seq"})
-                    there.add(row[key])  # batches may overlap
+                    present.add(row[key])  # batches may overlap
                     gained[table] += 1
         for person in gone:
             store.forget(person)
@@ -79,11 +79,13 @@ def add_rows(store: Store, rows: dict[str, list[dict[str, Any]]], gone: set[str]
     return gained
 
 
-def _check_questions(store: Store, theirs: Study, file: Path, cost_limit: float | None) -> None:
+def _check_questions(store: Store, other_study: Study, file: Path, cost_limit: float | None) -> None:
     """Takes the choices of the other study where none were made here; raises InputError if its answers mean something else."""
     if not store.rows("SELECT 1 FROM settings LIMIT 1"):
-        update_study(store, theirs.to_dict() | {"annotators": theirs.annotators})
-    one, two = (it if it.cost_limit is not None else replace(it, cost_limit=cost_limit) for it in (stored_study(store), theirs))
+        update_study(store, other_study.to_dict() | {"annotators": other_study.annotators})
+    one, two = (
+        it if it.cost_limit is not None else replace(it, cost_limit=cost_limit) for it in (stored_study(store), other_study)
+    )
     for field in MEANING:
         if getattr(one, field) != getattr(two, field):
             raise InputError(

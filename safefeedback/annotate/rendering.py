@@ -69,27 +69,27 @@ def render(
         raise InputError(f"--render: {reason}")
     require_packages("--render", "PIL")
     pairs = open_local(material.folder).feedback().pairs
-    wanted: dict[int, list[tuple[int, Path]]] = {}  # episode -> first step and image of each segment
+    requested: dict[int, list[tuple[int, Path]]] = {}  # episode -> first step and image of each segment
     for row, pair_id in enumerate(pairs.pair_id.tolist()):
         for segment in (0, 1):
             file = folder / file_name(pair_id, segment)
-            wanted.setdefault(int(pairs.episode[row, segment]), []).append((int(pairs.start[row, segment]), file))
+            requested.setdefault(int(pairs.episode[row, segment]), []).append((int(pairs.start[row, segment]), file))
     folder.mkdir(parents=True, exist_ok=True)
-    missing = {episode: [image for image in found if not image[1].exists()] for episode, found in wanted.items()}
+    missing = {episode: [image for image in images if not image[1].exists()] for episode, images in requested.items()}
     total, made = 2 * len(pairs), 0
-    done = total - sum(len(found) for found in missing.values())
+    done = total - sum(len(images) for images in missing.values())
     on_progress(done, total)
     if done == total:
         return 0
     recorded = _recorded(material, source)
     env = make(material.task)
     draw = drawer(env, WIDTH, HEIGHT, above=True)
-    for episode, found in sorted(missing.items()):
-        if not found:
+    for episode, images in sorted(missing.items()):
+        if not images:
             continue
-        steps = {step for start, _ in found for step in range(start, start + material.length)}
+        steps = {step for start, _ in images for step in range(start, start + material.length)}
         frames = _replay(env, draw, recorded, episode, steps)
-        for start, file in found:
+        for start, file in images:
             with replacing(file) as partial:
                 partial.write_bytes(_sheet([frames[step] for step in range(start, start + material.length)]))
             made, done = made + 1, done + 1
@@ -98,22 +98,22 @@ def render(
     return made
 
 
-def _recorded(material: Material, given: Path | None) -> Replayed:
+def _recorded(material: Material, given_file: Path | None) -> Replayed:
     """The dataset's recordings, and the seeds that reset each episode."""
     source = material.manifest.source
-    episodes = sources.recover(material.task, source.fingerprint, given)
-    file = given or sources.recover_file(material.task, source.fingerprint)
+    episodes = sources.recover(material.task, source.fingerprint, given_file)
+    file = given_file or sources.recover_file(material.task, source.fingerprint)
     try:
-        found, attributes = read_recording(file)
+        recorded_episodes, attributes = read_recording(file)
     except InputError:
         raise InputError(
             f"--render needs recordings that hold a seed for each episode, as `safefeedback collect` writes them; {file} "
             "does not"
         ) from None
     units = json.loads(attributes.get("units", "[]"))
-    settings = [units[recorded.unit] if recorded.unit < len(units) else {} for recorded in found]
+    settings = [units[recorded.unit] if recorded.unit < len(units) else {} for recorded in recorded_episodes]
     maps = np.array([setting["map"] for setting in settings]) if all("map" in setting for setting in settings) else None
-    return Replayed(episodes, np.array([recorded.seed for recorded in found]), maps)
+    return Replayed(episodes, np.array([recorded.seed for recorded in recorded_episodes]), maps)
 
 
 def _replay(

@@ -74,7 +74,7 @@ def _person(
     twice = standing.repeats(person)
     same = [one[key] == two[key] for one, two in twice for key in VALUES if one[key] is not None and two[key] is not None]
     sides = [row["preference"] != row["swapped"] for row in rows if row["preference"] in (0, 1)]  # True: the right one
-    found = {
+    facts = {
         "answers": len(ordinary),
         "cannot_tell": _round(_share([bool(row["cannot_tell"]) for row in rows])),
         "gold": {"answers": len(known), "accuracy": _round(_share([ok for *_, ok in known]))},
@@ -89,8 +89,8 @@ def _person(
         "excluded": person in standing.excluded,
     }
     shared = {question: agreement_with_others(values, column) for question, values in votes.items()}
-    found["with_others"] = {question: _round(agreed / of) if of else None for question, (agreed, of) in shared.items()}
-    return {**found, "doubts": _doubts(sides, [ok for *_, ok in known], shared)}
+    facts["with_others"] = {question: _round(agreed / of) if of else None for question, (agreed, of) in shared.items()}
+    return {**facts, "doubts": _doubts(sides, [ok for *_, ok in known], shared)}
 
 
 def _right(row: dict[str, Any], key: str, study: Study, truth: Truth, row_of: dict[int, int]) -> bool | None:

@@ -8,19 +8,19 @@ from safefeedback.annotate.messages import SubmittedAnswer
 from safefeedback.annotate.person import Item
 
 
-def answer_row(given: SubmittedAnswer, item: Item) -> dict[str, Any]:
+def answer_row(submitted: SubmittedAnswer, item: Item) -> dict[str, Any]:
     """The row stored for an answer."""
     left, right = (1, 0) if item.swapped else (0, 1)  # the segment on each side
-    preference = given.values["preference"]
+    preference = submitted.values["preference"]
     sides = {"left": float(left), "right": float(right), "equal": 0.5}
     cannot = ["preference"] if preference == "cannot-tell" else []
     safe: dict[int, float | None] = {}
     for side, segment in (("left", left), ("right", right)):
-        value = given.values[f"safe_{side}"]
+        value = submitted.values[f"safe_{side}"]
         safe[segment] = {"safe": 1.0, "unsafe": 0.0}.get(value or "")
         cannot += [f"safe_{segment}"] if value == "cannot-tell" else []
     return {
-        "id": given.id,
+        "id": submitted.id,
         "item": item.id,
         "pair_id": item.pair_id,
         "undoes": "",
@@ -29,12 +29,12 @@ def answer_row(given: SubmittedAnswer, item: Item) -> dict[str, Any]:
         "safe_1": safe[1],
         "cannot_tell": " ".join(sorted(cannot)),
         "swapped": int(item.swapped),
-        "shown_at": given.shown_at,
-        "answered_at": given.answered_at,
-        "milliseconds": given.milliseconds,
-        "plays_0": given.plays[left],
-        "plays_1": given.plays[right],
-        "page": given.page,
+        "shown_at": submitted.shown_at,
+        "answered_at": submitted.answered_at,
+        "milliseconds": submitted.milliseconds,
+        "plays_0": submitted.plays[left],
+        "plays_1": submitted.plays[right],
+        "page": submitted.page,
     }
 
 

@@ -89,9 +89,11 @@ def write_space(live: LiveStudy, information: str, folder: Path, space: str, ove
 
 def packages() -> list[str]:
     """What has to be installed, as this package says."""
-    found = []
+    requirements = []
     for line in requires("safefeedback") or []:
         name, _, marker = (part.strip() for part in line.partition(";"))
         if "extra" not in marker or marker.replace("'", '"').replace(" ", "") == 'extra=="annotate"':
-            found.append(name.replace(" ", "") if "python_version" not in marker else f"{name}; {marker}".replace("'", '"'))
-    return found
+            requirements.append(
+                name.replace(" ", "") if "python_version" not in marker else f"{name}; {marker}".replace("'", '"')
+            )
+    return requirements

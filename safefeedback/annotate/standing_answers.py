@@ -31,11 +31,11 @@ class StandingAnswers:
     @staticmethod
     def of(store: Store) -> StandingAnswers:
         items = {row["id"]: dict(row) for row in store.rows("SELECT * FROM item")}
-        found = [dict(row) for row in store.rows("SELECT * FROM every_answer ORDER BY received_at, seq")]
-        undone = {row["undoes"] for row in found}
+        answers = [dict(row) for row in store.rows("SELECT * FROM every_answer ORDER BY received_at, seq")]
+        undone = {row["undoes"] for row in answers}
         rows = [
             {**row, **{key: items[row["item"]][key] for key in ("kind", "position", "draw", "probability")}}
-            for row in found
+            for row in answers
             if not row["undoes"] and row["id"] not in undone and row["item"] in items
         ]
         people = store.rows("SELECT id, name FROM person ORDER BY time, rowid")
@@ -43,11 +43,11 @@ class StandingAnswers:
 
     def first(self) -> dict[tuple[int, str], dict[str, Any]]:
         """The answer that counts for each pair and person: the first to an ordinary item."""
-        found: dict[tuple[int, str], dict[str, Any]] = {}
+        first_answers: dict[tuple[int, str], dict[str, Any]] = {}
         for row in self.rows:
             if row["kind"] == ORDINARY:
-                found.setdefault((row["pair_id"], row["person"]), row)
-        return found
+                first_answers.setdefault((row["pair_id"], row["person"]), row)
+        return first_answers
 
     def of_person(self, person: str, *kinds: str) -> list[dict[str, Any]]:
         return [row for row in self.rows if row["person"] == person and row["kind"] in kinds]

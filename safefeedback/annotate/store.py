@@ -193,7 +193,7 @@ class Store:
 
     def excluded(self) -> set[str]:
         """The ids of the persons who are left out of the consensus."""
-        found: set[str] = set()
+        excluded_ids: set[str] = set()
         for row in self.rows("SELECT person, kind FROM event WHERE kind IN ('exclude', 'include') ORDER BY seq"):
-            (found.add if row["kind"] == "exclude" else found.discard)(row["person"])
-        return found
+            (excluded_ids.add if row["kind"] == "exclude" else excluded_ids.discard)(row["person"])
+        return excluded_ids

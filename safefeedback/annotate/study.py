@@ -97,18 +97,18 @@ def check_person(name: str) -> str:
 
 def stored_study(store: Store) -> Study:
     """The latest stored settings."""
-    found = store.rows("SELECT study FROM settings ORDER BY seq DESC LIMIT 1")
-    return Study.from_dict(json.loads(found[0]["study"])) if found else Study()
+    settings = store.rows("SELECT study FROM settings ORDER BY seq DESC LIMIT 1")
+    return Study.from_dict(json.loads(settings[0]["study"])) if settings else Study()
 
 
-def update_study(store: Store, given: dict[str, Any]) -> Study:
+def update_study(store: Store, changes: dict[str, Any]) -> Study:
     """The stored settings updated with the given ones, and stored if they differ.
 
     Raises:
         InputError: if one cannot be used, or would change what the answers that are there mean.
     """
     before = stored_study(store)
-    study = replace(before, **given)
+    study = replace(before, **changes)
     if store.rows("SELECT 1 FROM every_answer LIMIT 1"):
         for field in FIXED:
             if getattr(before, field) != getattr(study, field):
@@ -132,13 +132,13 @@ def token(store: Store, name: str) -> str:
     return urlsafe_b64encode(_keyed(store, f"token {name}")[:24]).decode()
 
 
-def person_of_token(store: Store, names: tuple[str, ...], given: str) -> str | None:
+def person_of_token(store: Store, names: tuple[str, ...], presented: str) -> str | None:
     """The person whose token it is, compared in constant time."""
-    found = None
+    match = None
     for name in names:
-        if hmac.compare_digest(token(store, name).encode(), given.encode()):
-            found = name
-    return found
+        if hmac.compare_digest(token(store, name).encode(), presented.encode()):
+            match = name
+    return match
 
 
 def _keyed(store: Store, text: str) -> bytes:

@@ -119,8 +119,8 @@ def questions(study: Study, task: Task, length: int, horizon: int, safety_first:
         }
         for side in ("left", "right")
     ]
-    asked = {"preference": [[preference]], "safety": [safety], "both": [[preference], safety]}[study.ask]
-    return [question for block in (reversed(asked) if safety_first else asked) for question in block]
+    by_kind = {"preference": [[preference]], "safety": [safety], "both": [[preference], safety]}[study.ask]
+    return [question for block in (reversed(by_kind) if safety_first else by_kind) for question in block]
 
 
 def instructions(study: Study, aim: str, limit: str) -> list[Section]:

@@ -196,8 +196,8 @@ def _render(folder: Path, source: Path | None) -> None:
 
     with Progress("rendering") as progress:
         material = Material(folder)
-        made = render(material, frames_folder(folder, material.content_sha256), progress, source)
-    print(f"frames of {made:,} segments made")
+        rendered = render(material, frames_folder(folder, material.content_sha256), progress, source)
+    print(f"frames of {rendered:,} segments made")
 
 
 def _ask_when_uncertain(live: LiveStudy) -> None:

@@ -66,10 +66,10 @@ def _change(
 
 def person_by_name(store: Store, name: str) -> str:
     """The id of a person who answered."""
-    found = {row["name"]: row["id"] for row in store.rows("SELECT name, id FROM person")}
-    if name not in found:
-        raise InputError(f"nobody called '{name}' has answered: there are {', '.join(found) or 'none'}")
-    return str(found[name])
+    ids = {row["name"]: row["id"] for row in store.rows("SELECT name, id FROM person")}
+    if name not in ids:
+        raise InputError(f"nobody called '{name}' has answered: there are {', '.join(ids) or 'none'}")
+    return str(ids[name])
 
 
 def _finish(store: Store, study: Study, material: Material, name: str, options: dict[str, Any]) -> None:
@@ -121,24 +121,24 @@ def _results(store: Store, study: Study, material: Material, as_json: bool) -> N
     from safefeedback.dataset.stats import percent
     from safefeedback.terminal import say
 
-    found = results(store, study, material.truth)
+    summary = results(store, study, material.truth)
     if as_json:
-        print(json.dumps(found))
+        print(json.dumps(summary))
         return
-    say(f"{found['pairs_answered']:,} of {found['pairs']:,} pairs answered, {found['answers']:,} answers that count")
-    counts = ", ".join(f"{pairs:,} by {people}" for people, pairs in found["pairs_answered_by"].items())
+    say(f"{summary['pairs_answered']:,} of {summary['pairs']:,} pairs answered, {summary['answers']:,} answers that count")
+    counts = ", ".join(f"{pairs:,} by {people}" for people, pairs in summary["pairs_answered_by"].items())
     say(f"  pairs answered by so many: {counts or 'none'}")
-    for question, entry in found["agreement"].items():
+    for question, entry in summary["agreement"].items():
         say(f"  agreement about {question}: Krippendorff's alpha {_number(entry['alpha'])}, raw {percent(entry['raw'], 0)}")
-    if found["explaining_cost_limit"] is not None:
-        limit = found["explaining_cost_limit"]
+    if summary["explaining_cost_limit"] is not None:
+        limit = summary["explaining_cost_limit"]
         explained = f"{limit['cost_limit']:.4g} an episode, {limit['segment_cost']:g} a segment"
         say(f"  the cost limit that explains the safety answers best: {explained} ({percent(limit['explains'], 0)} of them)")
-    if found["withdrawn"]:
-        say(f"  {found['withdrawn']} withdrew; their answers were deleted")
+    if summary["withdrawn"]:
+        say(f"  {summary['withdrawn']} withdrew; their answers were deleted")
     header = ("person", "answers", "gold right", "same again", "with others", "left", "can't tell", "seconds")
     rows = []
-    for name, entry in found["people"].items():
+    for name, entry in summary["people"].items():
         gold, again = entry["gold"], entry["repeats"]
         rows.append(
             (
@@ -153,13 +153,13 @@ def _results(store: Store, study: Study, material: Material, as_json: bool) -> N
             )
         )
     print_table(header, rows)
-    for name, entry in found["people"].items():
+    for name, entry in summary["people"].items():
         parts = ", ".join(
             f"{part} {percent(share, 0)}" for part, share in entry["gold_by_position"].items() if share is not None
         )
         if parts:
             say(f"{name}: gold right by answer of the session: {parts}")
-    for name, entry in found["people"].items():
+    for name, entry in summary["people"].items():
         for doubt in entry["doubts"]:
             say(f"DOUBT about {name}: {doubt}; --exclude {name} leaves these answers out")
 

@@ -64,12 +64,12 @@ def build_all(
 
     def report_result(index: int, ended: tuple[int, str, str] | InputError) -> None:
         task = recipes[index].task.name
-        found = {"failed": str(ended)} if isinstance(ended, InputError) else _read(*ended)
-        if "failed" in found and address is not None and not overwrite and _built(folder / task, recipes[index], source):
-            found = summary(
+        result = {"failed": str(ended)} if isinstance(ended, InputError) else _read(*ended)
+        if "failed" in result and address is not None and not overwrite and _built(folder / task, recipes[index], source):
+            result = summary(
                 folder / task, open_dataset(folder / task).manifest, 0.0
             )  # its worker was lost, and the build went on without it
-        on_done(task, found)
+        on_done(task, result)
 
     if address is None:
         run_locally(commands, processes, report_result)
@@ -85,8 +85,8 @@ def _command(recipe: Recipe, source: str, out: Path, overwrite: bool) -> list[st
 def _built(folder: Path, recipe: Recipe, source: str) -> bool:
     """Whether the dataset of that recipe is there, of that source where one is insisted on."""
     try:
-        found = open_dataset(folder).manifest
-        return found.recipe == recipe and source in ("auto", found.source.kind)
+        manifest = open_dataset(folder).manifest
+        return manifest.recipe == recipe and source in ("auto", manifest.source.kind)
     except InputError:
         return False
 

@@ -87,9 +87,9 @@ for code in json.loads(sys.argv[1]):
 
 def examine(checks: Sequence[Check]) -> Iterator[dict[str, str]]:
     """The state of each capability, in order: "works", "missing" or "broken", with versions or what to do."""
-    found = {check: _installed(check) for check in checks}
-    wrong = _run([check.code for check in checks if found[check][0]])
-    for check, (there, detail) in found.items():
+    installed = {check: _installed(check) for check in checks}
+    wrong = _run([check.code for check in checks if installed[check][0]])
+    for check, (there, detail) in installed.items():
         if not there:
             yield {"name": check.name, "state": "missing", "detail": detail}
         elif (error := next(wrong)) is None:
@@ -144,13 +144,13 @@ def doctor(on_done: Callable[[int, int], None] = lambda done, total: None) -> li
         except Exception as error:  # whatever it is, the main thread must hear of it
             rows.put(error)
 
-    found: dict[str, dict[str, str]] = {}
+    results: dict[str, dict[str, str]] = {}
     with ThreadPoolExecutor(cores()) as threads:
         for checks in groups:
             threads.submit(run_checks, checks)
-        while len(found) < len(CHECKS):
+        while len(results) < len(CHECKS):
             if isinstance(row := rows.get(), Exception):
                 raise row
-            found[row["name"]] = row
-            on_done(len(found), len(CHECKS))
-    return [python, *(found[check.name] for check in CHECKS)]
+            results[row["name"]] = row
+            on_done(len(results), len(CHECKS))
+    return [python, *(results[check.name] for check in CHECKS)]

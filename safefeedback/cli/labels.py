@@ -70,12 +70,12 @@ def relabel(
     }
     fixed = {key: value for key, value in fixed.items() if value is not None}
     lists = {"cost_limit": _numbers(cost_limit, "--cost-limit"), "noise": _numbers(noise, "--noise")}
-    given = {key: values for key, values in lists.items() if values}
-    choices = [{**fixed, **dict(zip(given, values, strict=True))} for values in product(*given.values())]
-    there = set() if overwrite else {path.name for path in (folder / "labels").glob("*")}
+    given_lists = {key: values for key, values in lists.items() if values}
+    choices = [{**fixed, **dict(zip(given_lists, values, strict=True))} for values in product(*given_lists.values())]
+    existing = set() if overwrite else {path.name for path in (folder / "labels").glob("*")}
     with Progress("labelling", quiet=as_json) as progress:
         made = add_sets(folder, choices, name, source, advantages, overwrite, progress)
-    print_label_sets(folder, made, as_json, there)
+    print_label_sets(folder, made, as_json, existing)
 
 
 @labels.command("import")
@@ -109,8 +109,8 @@ def _numbers(text: str | None, option: str) -> list[float]:
     return values
 
 
-def print_label_sets(folder: Path, made: list[LabelSetManifest], as_json: bool, there: Collection[str] = ()) -> None:
-    """Prints the label sets that were made; `there` are the names of the sets that existed before."""
+def print_label_sets(folder: Path, made: list[LabelSetManifest], as_json: bool, existing: Collection[str] = ()) -> None:
+    """Prints the label sets that were made; `existing` are the names of the sets that existed before."""
     from safefeedback.dataset.history import contradictions, describe_history
     from safefeedback.dataset.loading import load_line
 
@@ -120,7 +120,7 @@ def print_label_sets(folder: Path, made: list[LabelSetManifest], as_json: bool, 
         print(json.dumps({"folder": str(folder), "label_sets": rows}))
         return
     for label_set in made:
-        kept = ", there already" if label_set.name in there else ""
+        kept = ", there already" if label_set.name in existing else ""
         say(f"{folder}/labels/{label_set.name}  {label_set.pairs:,} pairs, {label_set.bytes / 1e6:,.2f} MB{kept}")
         for line in describe_history(label_set.history):
             say(f"  {line}")

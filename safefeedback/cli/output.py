@@ -141,12 +141,11 @@ def print_published(result: dict[str, Any], dry_run: bool) -> None:
             print(f"  {size / 1e6:10,.3f} MB  {path}")
         for path in result["removed"]:
             print(f"     removed     {path}")
-        seen = "private" if result["private"] else "public"
+        visibility = "private" if result["private"] else "public"
         done = "would publish" if dry_run else "published"
         total = sum(sizes.values()) / 1e6
-        print(
-            f"{done} {repo} {version} ({seen}): {len(sizes)} files, {total:,.2f} MB; {result['kept']} files are there already"
-        )
+        sent = f"{len(sizes)} files, {total:,.2f} MB; {result['kept']} files are there already"
+        print(f"{done} {repo} {version} ({visibility}): {sent}")
         print(f"changelog: {result['line']}")
     if not dry_run:
         print(f"see it at {result['url']}")

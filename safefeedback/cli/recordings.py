@@ -24,19 +24,19 @@ def recordings(
     from safefeedback.sources import recordings_file
     from safefeedback.tasks import find_task, tasks
 
-    found = find_task(task)
-    source = recordings_file(found)
+    found_task = find_task(task)
+    source = recordings_file(found_task)
     if source is None:
         shipped = ", ".join(name for name, known in tasks().items() if recordings_file(known) is not None)
-        raise InputError(f"no recordings of {found.name} are shipped; there are those of {shipped or 'no task'}")
+        raise InputError(f"no recordings of {found_task.name} are shipped; there are those of {shipped or 'no task'}")
     episodes, _ = read_recording(source)
-    path = out or Path(file_name(found, sums(episodes)[1]))
+    path = out or Path(file_name(found_task, sums(episodes)[1]))
     if path.exists():
         raise InputError(f"{path} exists already: give another --out")
     export(source, path)
     steps = sum(map(len, episodes))
     if as_json:
-        print(json.dumps({"file": str(path), "task": found.name, "episodes": len(episodes), "steps": steps}))
+        print(json.dumps({"file": str(path), "task": found_task.name, "episodes": len(episodes), "steps": steps}))
         return
-    print(f"{path}: {len(episodes)} episodes, {steps:,} steps of {found.name}, made by safefeedback: they are NOT DSRL's")
-    print(f'load it with: gymnasium.make("{found.env_id}").unwrapped.get_dataset({str(path)!r})    (after `import dsrl`)')
+    print(f"{path}: {len(episodes)} episodes, {steps:,} steps of {found_task.name}, made by safefeedback: they are NOT DSRL's")
+    print(f'load it with: gymnasium.make("{found_task.env_id}").unwrapped.get_dataset({str(path)!r})    (after `import dsrl`)')

@@ -158,18 +158,18 @@ def label_by_answers(base: Feedback, answers: Answers, truth: Labelling, consens
         consensus: how several answers to one question become one label, of `safefeedback.feedback.consensus`.
         manifest: of the dataset.
     """
-    asked, row = np.unique(answers.pair_id, return_inverse=True)
+    answered_pairs, row = np.unique(answers.pair_id, return_inverse=True)
     names, person = np.unique(np.array(answers.annotator), return_inverse=True)
-    votes = np.full((len(asked), len(names), 3), np.nan, np.float32)
+    votes = np.full((len(answered_pairs), len(names), 3), np.nan, np.float32)
     votes[row, person] = answers.values
     preference, *safe = (CONSENSUS[consensus](votes[..., column]) for column in range(3))
-    base = base.take(np.isin(base.pairs.pair_id, asked))
+    base = base.take(np.isin(base.pairs.pair_id, answered_pairs))
     clean = label_again(base, truth, manifest)
     entry = {
         "stage": "answers",
         "answers": len(answers.pair_id),
         "annotators": len(names),
-        "pairs": len(asked),
+        "pairs": len(answered_pairs),
         "consensus": consensus,
         "unanswered_preferences": int(np.isnan(preference).sum()),
         "unanswered_safety": int(np.isnan(safe).sum()),

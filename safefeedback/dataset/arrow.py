@@ -41,11 +41,11 @@ def present(values: pa.Array) -> np.ndarray:
 def numbers(values: pa.Array) -> np.ndarray:
     """A column's numbers or bools [N] of its own type, 0 and False where null; a view of it where that is possible."""
     if pa.types.is_boolean(values.type):
-        found = _bits(values, 1)
+        result = _bits(values, 1)
     else:
         data, kind = values.buffers()[1], np.dtype(values.type.to_pandas_dtype())
-        found = np.frombuffer(data, kind)[values.offset : values.offset + len(values)] if data else np.empty(0, kind)
-    return found if not values.null_count else np.where(present(values), found, found.dtype.type(0))
+        result = np.frombuffer(data, kind)[values.offset : values.offset + len(values)] if data else np.empty(0, kind)
+    return result if not values.null_count else np.where(present(values), result, result.dtype.type(0))
 
 
 def _bits(values: pa.Array, buffer: int) -> np.ndarray:

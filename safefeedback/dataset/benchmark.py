@@ -53,8 +53,8 @@ class Benchmark:
         """
         if task not in self.content:
             raise InputError(f"version {self.version} of the benchmark has no task '{task}': it has {', '.join(self.content)}")
-        wanted = {"pairs": self.pairs, "length": self.length, "test_fraction": self.test_fraction, "seed": self.seed}
-        return Recipe(find_task(task), **wanted)  # type: ignore[arg-type]
+        choices = {"pairs": self.pairs, "length": self.length, "test_fraction": self.test_fraction, "seed": self.seed}
+        return Recipe(find_task(task), **choices)  # type: ignore[arg-type]
 
     def command(self, task: str) -> str:
         """What builds a task's dataset."""
@@ -73,8 +73,8 @@ def benchmark(version: int = 1) -> Benchmark:
     versions: dict[str, dict[str, Any]] = tomllib.loads(text)
     if f"v{version}" not in versions:
         raise InputError(f"there is no version {version} of the benchmark: there is {', '.join(versions)}")
-    found = versions[f"v{version}"]
-    tasks = found.pop("tasks")
+    frozen = versions[f"v{version}"]
+    tasks = frozen.pop("tasks")
     content, recordings = ({task: entry[name] for task, entry in tasks.items()} for name in ("content", "recordings"))
-    found["development_seeds"] = tuple(found["development_seeds"])
-    return Benchmark(version=version, content=content, recordings=recordings, **found)
+    frozen["development_seeds"] = tuple(frozen["development_seeds"])
+    return Benchmark(version=version, content=content, recordings=recordings, **frozen)

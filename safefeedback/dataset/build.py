@@ -57,16 +57,16 @@ def build_dataset(
     if advantages is not None:
         values = read_advantages(advantages, len(episodes.observations), recipe.advantages)
         episodes = replace(episodes, advantages=values)
-    given = None
+    chosen_pairs = None
     if pairs_from is not None:
-        given, found = sources.read_pairs(pairs_from, recipe.length, recipe.pairs)
+        chosen_pairs, found = sources.read_pairs(pairs_from, recipe.length, recipe.pairs)
         if found != recipe.pairs_from:
             raise InputError(f"{pairs_from} (sha256 {found[:12]}...) is not the file that the recipe names")
-        sources.check_inside(given, episodes)
+        sources.check_inside(chosen_pairs, episodes)
     out = out or Path(folder_name(recipe, episodes.source))
     check_target(out, overwrite)
     on_progress("label", 0, None)
-    feedback = build(episodes, recipe, given)
+    feedback = build(episodes, recipe, chosen_pairs)
     done, total = 0, 2 * len(feedback)  # both tables
 
     def advance(rows: int) -> None:
@@ -85,17 +85,17 @@ def with_terms(source: Source, terms: dict[str, str]) -> Source:
     Raises:
         InputError: unless it is a file of one's own; the terms of DSRL's and of our recordings stand.
     """
-    given: dict[str, Any] = {key: value for key, value in terms.items() if value}
-    for key, text in {**given, "source": source.file}.items():
+    stated: dict[str, Any] = {key: value for key, value in terms.items() if value}
+    for key, text in {**stated, "source": source.file}.items():
         try:
             text.encode()
         except UnicodeEncodeError:
             raise InputError(f"--{key} {text!r} is not Unicode, and could not be written into the card") from None
-    if given and not KINDS[source.kind].own:
+    if stated and not KINDS[source.kind].own:
         raise InputError(
-            f"--{next(iter(given))} is for recordings of your own; these are {source.license} and credited as such"
+            f"--{next(iter(stated))} is for recordings of your own; these are {source.license} and credited as such"
         )
-    return replace(source, **given)
+    return replace(source, **stated)
 
 
 def folder_name(recipe: Recipe, source: Source) -> str:

@@ -117,8 +117,8 @@ def limitations(manifest: Manifest, sets: dict[str, LabelSetManifest]) -> list[s
 
 def stated_place(text: str) -> str:
     """Where a card says that its dataset is loaded from."""
-    found = re.search(r'load_dataset\("([^"]+)"', text)
-    return found[1] if found else UNKNOWN_PLACE
+    match = re.search(r'load_dataset\("([^"]+)"', text)
+    return match[1] if match else UNKNOWN_PLACE
 
 
 def pictures_in(folder: Path) -> list[str]:
@@ -141,7 +141,10 @@ def rewrite(folder: Folder, without: Collection[str] = ()) -> None:
     Raises:
         InputError: if it cannot be written.
     """
-    path, sets = folder.path / "README.md", {name: made for name, made in folder.label_sets.items() if name not in without}
+    path, sets = (
+        folder.path / "README.md",
+        {name: manifest for name, manifest in folder.label_sets.items() if name not in without},
+    )
     old = path.read_text(encoding="utf-8") if path.is_file() else ""
     try:
         with replacing(path) as partial:
@@ -170,9 +173,9 @@ def _label_sets(sets: dict[str, LabelSetManifest]) -> str:
         "| name | pairs | segments safe | decided pairs whose preferred segment is unsafe | made by |",
         "|---|---|---|---|---|",
     ]
-    for name, made in sets.items():
-        shares = [percent(made.statistics[key]) for key in ("segments_safe", "preferred_is_unsafe")]
-        lines.append(f"| `{name}` | {made.pairs:,} | {shares[0]} | {shares[1]} | `{label_set_command(made)}` |")
+    for name, manifest in sets.items():
+        shares = [percent(manifest.statistics[key]) for key in ("segments_safe", "preferred_is_unsafe")]
+        lines.append(f"| `{name}` | {manifest.pairs:,} | {shares[0]} | {shares[1]} | `{label_set_command(manifest)}` |")
     for name, manifest in sets.items():
         if manifest.answers is not None and manifest.answers.study is not None:
             sentences = describe_study(manifest.answers.study)

@@ -59,31 +59,33 @@ def relabel(
         raise InputError(f"--name {name} is for one label set, but these choices make {len(choices)}: leave it out")
     opened = open_local(folder)
     base, manifest = opened.feedback(), opened.manifest
-    given = {"advantages": file_sha256(advantages)} if advantages is not None else {}
-    own = manifest.recipe.to_dict()
-    labellings = [Labelling.from_dict({**own, "filters": [], **given, **choice}, manifest.task) for choice in choices]
+    needed_files = {"advantages": file_sha256(advantages)} if advantages is not None else {}
+    own_choices = manifest.recipe.to_dict()
+    labellings = [
+        Labelling.from_dict({**own_choices, "filters": [], **needed_files, **choice}, manifest.task) for choice in choices
+    ]
     names = [name or set_name(labelling, manifest.recipe.seed) for labelling in labellings]
     hashes = [store.recipe_hash(labelling, manifest.content_sha256) for labelling in labellings]
     before = {} if overwrite else opened.label_sets
-    there = {
+    unchanged = {
         label_set
         for label_set, sha256 in zip(names, hashes, strict=True)
         if label_set in before and before[label_set].recipe_sha256 == sha256
     }
     for label_set in names:
-        check_set_name(folder, label_set, overwrite or label_set in there)
+        check_set_name(folder, label_set, overwrite or label_set in unchanged)
     episodes: Episodes | None = None
     made = []
-    with card_rewritten(folder, [label_set for label_set in names if label_set not in there]):
+    with card_rewritten(folder, [label_set for label_set in names if label_set not in unchanged]):
         for done, (label_set, labelling, recipe_sha256) in enumerate(zip(names, labellings, hashes, strict=True)):
             on_progress(done, len(names))
-            if label_set in there:
+            if label_set in unchanged:
                 made.append(before[label_set])
                 continue
             if labelling.teacher_settings.needs_steps and episodes is None:
                 episodes = sources.recover(manifest.task, manifest.source.fingerprint, source)
                 if advantages is not None:
-                    values = read_advantages(advantages, len(episodes.observations), given["advantages"])
+                    values = read_advantages(advantages, len(episodes.observations), needed_files["advantages"])
                     episodes = replace(episodes, advantages=values)
             feedback = label_again(base, labelling, manifest, episodes)
             origin = {"recipe": labelling.to_dict(), "recipe_sha256": recipe_sha256}

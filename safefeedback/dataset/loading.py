@@ -24,8 +24,8 @@ _MISREAD = (
 def misread_by_datasets(path: str) -> str | None:
     """The part of a path that `load_dataset` would misinterpret, in words; None if it opens the folder."""
     for pattern, meaning in _MISREAD:
-        if (found := re.search(pattern, path)) is not None:
-            return f"{found[0]}, which load_dataset takes {meaning}"
+        if (match := re.search(pattern, path)) is not None:
+            return f"{match[0]}, which load_dataset takes {meaning}"
     return None
 
 

@@ -45,10 +45,16 @@ def _how(study: dict[str, Any]) -> list[str]:
 
 def _how_well(study: dict[str, Any]) -> list[str]:
     sentences = []
-    for question, found in study["agreement"].items():
-        if found["raw"] is not None:
-            alpha = f"Krippendorff's alpha {found['alpha']:.2f}, " if found["alpha"] is not None else ""
-            sentences.append(f"Agreement about {question}: {alpha}equal in {found['raw']:.0%} of the pairs of answers.")
+    for question, measures_of_question in study["agreement"].items():
+        if measures_of_question["raw"] is not None:
+            alpha = (
+                f"Krippendorff's alpha {measures_of_question['alpha']:.2f}, "
+                if measures_of_question["alpha"] is not None
+                else ""
+            )
+            sentences.append(
+                f"Agreement about {question}: {alpha}equal in {measures_of_question['raw']:.0%} of the pairs of answers."
+            )
     measures = {
         "explaining_cost_limit": "The cost limit of an episode that explains the safety answers best is {:.3g}.",
         "gold_accuracy": "Of the answers to gold pairs, which have a plain right answer, {:.0%} were right.",

@@ -21,9 +21,9 @@ def describe_scalars(manifest: Manifest) -> str:
     """What the card says of the table, with the queries; nothing where a dataset has none."""
     if not manifest.has_scalars:
         return ""
-    asked = "".join(f"{title}:\n\n```sql{query}\n```\n\n" for title, query in QUERIES.items())
+    sections = "".join(f"{title}:\n\n```sql{query}\n```\n\n" for title, query in QUERIES.items())
     return (
         "`scalars` belongs to the oracle too: a row for each segment with `return`, `cost`, `length`, `preferred`, `is_safe`\n"
         "and which labels were flipped. It follows from `pairs` and `oracle`, and is there to be filtered and plotted. In the\n"
-        "Data Studio of the Hub, choose the subset `scalars` and the split `train`, and open the SQL console:\n\n" + asked
+        "Data Studio of the Hub, choose the subset `scalars` and the split `train`, and open the SQL console:\n\n" + sections
     )

@@ -148,10 +148,10 @@ class Folder:
         answers = {"pair_id": np.empty(_rows(files), np.int64), **label_arrays(_rows(files))}
         fill(answers, files)
         index = np.searchsorted(arrays["pair_id"], answers["pair_id"])
-        known = index < count
-        known[known] = arrays["pair_id"][index[known]] == answers["pair_id"][known]
-        if not known.all():
-            pair = answers["pair_id"][~known][0]
+        present = index < count
+        present[present] = arrays["pair_id"][index[present]] == answers["pair_id"][present]
+        if not present.all():
+            pair = answers["pair_id"][~present][0]
             raise InputError(f"{self.path}/labels/{labels} labels pair {pair}, which pairs does not hold")
         if not np.array_equal(index, np.arange(count)):
             arrays = {name: values[index] for name, values in arrays.items()}
@@ -184,9 +184,9 @@ class Folder:
         Raises:
             InputError: as `pairs` does, and if the labels and the truth are not about the same rows.
         """
-        made = self.manifest if labels is None else self.label_set(labels)
+        manifest = self.manifest if labels is None else self.label_set(labels)
         merged: dict[str, list[np.ndarray]] = {}
-        for split in made.splits:
+        for split in manifest.splits:
             data, truth = self.pairs(labels, split, segments=False), self.oracle(labels, split)
             if not np.array_equal(data.pair_id, truth.pair_id):
                 raise InputError(f"{self.path}: labels and oracle do not hold the same rows in split {split}")
@@ -198,7 +198,7 @@ class Folder:
         joined = {name: values[order] for name, values in joined.items()}
         length = self.manifest.recipe.length
         pairs = Pairs(joined["episode"], joined["start"], length, joined["pair_id"], joined["test"])
-        return Feedback(pairs, history=made.history, **{name: joined[name] for name in ("preference", "safe", *_TRUE)})
+        return Feedback(pairs, history=manifest.history, **{name: joined[name] for name in ("preference", "safe", *_TRUE)})
 
     def segments(self, split: str = "train") -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """Reads the segments of a split a thousand pairs at a time, for datasets that do not fit into memory.

@@ -30,14 +30,14 @@ def build_options(recipe: Recipe, task: str, source: str) -> list[str]:
     return [*words, *_label_words(recipe), "--source", source]
 
 
-def label_set_command(made: LabelSetManifest) -> str:
+def label_set_command(label_set: LabelSetManifest) -> str:
     """The command that makes the same label set again, in the dataset's folder."""
-    if made.answers is not None:
-        words = ["safefeedback", "labels", "import", ".", made.answers.file, "--consensus", made.answers.consensus]
-        words += ["--cost-limit", repr(made.labelling.limit)]
+    if label_set.answers is not None:
+        words = ["safefeedback", "labels", "import", ".", label_set.answers.file, "--consensus", label_set.answers.consensus]
+        words += ["--cost-limit", repr(label_set.labelling.limit)]
     else:
-        words = ["safefeedback", "relabel", ".", *_label_words(made.labelling)]
-    return shlex.join([*words, "--name", made.name])
+        words = ["safefeedback", "relabel", ".", *_label_words(label_set.labelling)]
+    return shlex.join([*words, "--name", label_set.name])
 
 
 def _label_words(choices: Labelling) -> list[str]:

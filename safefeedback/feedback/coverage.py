@@ -58,10 +58,10 @@ class ScarceGood:
             raise InputError(f"share must lie between 0 and 1, not {self.share}")
 
     def __call__(self, returns: np.ndarray, good: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        there, others = np.flatnonzero(good), int((~good).sum())
-        count = min(len(there), max(1, int(self.share / (1 - self.share) * others)))
+        good_episodes, others = np.flatnonzero(good), int((~good).sum())
+        count = min(len(good_episodes), max(1, int(self.share / (1 - self.share) * others)))
         kept = ~good
-        kept[there[choose(rng, len(there), count)]] = True
+        kept[good_episodes[choose(rng, len(good_episodes), count)]] = True
         return kept
 
 

@@ -53,8 +53,8 @@ class Stratified:
     def __call__(self, windows: Windows, episodes: Episodes, length: int, segment_limit: float) -> Proposal:
         is_safe = window_sum(episodes.costs, windows.rows(episodes), length) <= segment_limit
         count = int(is_safe.sum())
-        for share, there, name in ((self.safe, count, "safe"), (1 - self.safe, windows.total - count, "unsafe")):
-            if share > 0 and there == 0:
+        for share, available, name in ((self.safe, count, "safe"), (1 - self.safe, windows.total - count, "unsafe")):
+            if share > 0 and available == 0:
                 raise InputError(
                     f"the recordings hold no {name} segment at a cost limit of {segment_limit:g} a segment, so --sampler "
                     f"stratified cannot draw a share of {share:g}: choose another --cost-limit or another sampler"
@@ -198,14 +198,14 @@ def sample(
     counts = {"test": math.floor(count * test_fraction)}
     counts["train"] = count - counts["test"]
     among = {"train": np.flatnonzero(allowed & ~held_out), "test": np.flatnonzero(held_out)}
-    for split, wanted in counts.items():
-        if test_fraction > 0 and wanted == 0:
+    for split, requested in counts.items():
+        if test_fraction > 0 and requested == 0:
             raise InputError(f"--test-fraction {test_fraction:g} of {count} pairs leaves the {split} split without a pair")
-        there_are = Windows.of(episodes, among[split], length).pairs
-        if wanted > there_are:  # before arrays of that size are made
+        available = Windows.of(episodes, among[split], length).pairs
+        if requested > available:  # before arrays of that size are made
             raise InputError(
-                f"{file}: {wanted:,} pairs of {length} steps asked for in the {split} split, but there are only "
-                f"{there_are:,} different pairs: ask for fewer pairs or shorter segments"
+                f"{file}: {requested:,} pairs of {length} steps asked for in the {split} split, but there are only "
+                f"{available:,} different pairs: ask for fewer pairs or shorter segments"
             )
     turn = np.floor(np.arange(count + 1) * test_fraction)
     test = turn[1:] > turn[:-1]

@@ -32,18 +32,18 @@ def parse(text: str, table: Mapping[str, Any], option: str) -> Any:
         raise InputError(f"{option} has no '{name}': choose from {', '.join(table)}")
     chosen = table[name]
     kinds = {field.name: getattr(chosen, field.name) for field in fields(chosen)}
-    given: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
     for part in filter(None, rest.split(",")):
         key, equals, value = part.partition("=")
         key = key.strip().replace("-", "_")
         if not equals or key not in kinds:
             allowed = ", ".join(kinds) or "no settings"
             raise InputError(f"{option} {name} takes settings as name=value, not '{part}': it has {allowed}")
-        if key in given:
+        if key in settings:
             raise InputError(f"{option} {name} sets {key} twice")
-        given[key] = _value(value.strip(), kinds[key], f"{option} {name}: {key}")
+        settings[key] = _value(value.strip(), kinds[key], f"{option} {name}: {key}")
     try:
-        return replace(chosen, **given)
+        return replace(chosen, **settings)
     except InputError as error:
         raise InputError(f"{option} {name}: {error}") from None
 

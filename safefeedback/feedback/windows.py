@@ -108,7 +108,7 @@ def draw(windows: Windows, proposal: Proposal, count: int, rng: np.random.Genera
             "shorter segments"
         )
     chosen = np.empty((0, 2), np.int64)
-    seen = np.empty(0, np.int64)
+    drawn_keys = np.empty(0, np.int64)
     draws_left = 2 * proposal.pairs if proposal.pairs <= ENUMERABLE else MOST_DRAWS + 100 * count
     while len(chosen) < count and draws_left > 0:
         size = min(BATCH, draws_left, 2 * (count - len(chosen)) + 64)
@@ -116,16 +116,16 @@ def draw(windows: Windows, proposal: Proposal, count: int, rng: np.random.Genera
         window = proposal.propose(uniforms(rng, size, 2, 2))
         key = _key(window, windows.total)
         first = np.unique(key, return_index=True)[1]
-        first = np.sort(first[(window[first, 0] != window[first, 1]) & ~np.isin(key[first], seen)])
+        first = np.sort(first[(window[first, 0] != window[first, 1]) & ~np.isin(key[first], drawn_keys)])
         chosen = np.concatenate([chosen, window[first]])
-        seen = np.concatenate([seen, key[first]])
+        drawn_keys = np.concatenate([drawn_keys, key[first]])
     if len(chosen) < count and proposal.pairs > ENUMERABLE:
         raise InputError(
             f"only {len(chosen):,} of {count:,} different pairs could be drawn: most possible pairs are drawn too rarely "
             "(they lie in a few long episodes, or far from what the sampler looks for); ask for fewer pairs"
         )
     if len(chosen) < count:
-        chosen = np.concatenate([chosen, _rest(windows, proposal, seen, rng)])
+        chosen = np.concatenate([chosen, _rest(windows, proposal, drawn_keys, rng)])
     return chosen[:count]
 
 

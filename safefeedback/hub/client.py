@@ -100,12 +100,12 @@ def token() -> str:
     """
     from huggingface_hub import get_token
 
-    found = get_token()
-    if not found:
+    stored = get_token()
+    if not stored:
         raise HubError(f"there is no token for the Hub: {_HOW_TO_LOG_IN}")
-    if not re.fullmatch("[!-~]+", found):
+    if not re.fullmatch("[!-~]+", stored):
         raise HubError(f"the token for the Hub holds characters that no token has: {_HOW_TO_LOG_IN}")
-    return found
+    return stored
 
 
 def silence_client() -> None:
@@ -163,8 +163,8 @@ def _limit_waits(session: Any) -> None:
 
 
 def _limit_waiting(request: Any) -> None:
-    given = request.extensions.get("timeout", {})
-    waits = {name: given.get(name) or SILENCE_SECONDS for name in ("connect", "read", "write", "pool")}
+    timeouts = request.extensions.get("timeout", {})
+    waits = {name: timeouts.get(name) or SILENCE_SECONDS for name in ("connect", "read", "write", "pool")}
     request.extensions = {**request.extensions, "timeout": waits}
 
 
@@ -187,15 +187,15 @@ def _is_network(error: BaseException) -> bool:
 
 
 def _wait(error: BaseException, attempt: int) -> float:
-    asked = getattr(getattr(error, "response", None), "headers", {}).get("Retry-After", "")
-    return float(min(int(asked), LONGEST_WAIT) if asked.isdecimal() else 2**attempt)
+    retry_after = getattr(getattr(error, "response", None), "headers", {}).get("Retry-After", "")
+    return float(min(int(retry_after), LONGEST_WAIT) if retry_after.isdecimal() else 2**attempt)
 
 
 def _explained(failure: str, error: BaseException, status: int | None, writes: bool) -> HubError:
     missing = _missing(error)
-    found = HubError(_without_token(f"{failure}: {_reason(error, status, missing, writes)}"))
-    found.status, found.missing = status, missing
-    return found
+    hub_error = HubError(_without_token(f"{failure}: {_reason(error, status, missing, writes)}"))
+    hub_error.status, hub_error.missing = status, missing
+    return hub_error
 
 
 def _missing(error: BaseException) -> str:
@@ -248,9 +248,9 @@ def _reason(error: BaseException, status: int | None, missing: str, writes: bool
 
 def _page(error: BaseException) -> str:
     """Where a person sees the repository that a request was about."""
-    asked = str(getattr(getattr(error, "response", None), "url", ""))
-    found = re.match(r"/(?:api/)?(datasets/)?(?:models/)?([\w.-]+/[\w.-]+)", urlsplit(asked).path)
-    return f"{endpoint()}/{found[1] or ''}{found[2]}" if found else endpoint()
+    url = str(getattr(getattr(error, "response", None), "url", ""))
+    match = re.match(r"/(?:api/)?(datasets/)?(?:models/)?([\w.-]+/[\w.-]+)", urlsplit(url).path)
+    return f"{endpoint()}/{match[1] or ''}{match[2]}" if match else endpoint()
 
 
 def _without_token(text: str) -> str:

@@ -40,10 +40,10 @@ def parse(text: str, revision: str | None = None) -> Place | None:
     if at and revision is not None:
         raise InputError(f"{text} names a revision already, and another is asked for: {revision}")
     user, _, rest = name.partition("/")
-    own, slash, dataset = rest.partition("/")
-    if not is_repo_name(f"{user}/{own}") or (at and not named) or (slash and not is_dataset_name(dataset)):
+    repo_name, slash, dataset = rest.partition("/")
+    if not is_repo_name(f"{user}/{repo_name}") or (at and not named) or (slash and not is_dataset_name(dataset)):
         return None
-    return Place(f"{user}/{own}", dataset, revision or named or None)
+    return Place(f"{user}/{repo_name}", dataset, revision or named or None)
 
 
 def is_dataset_name(name: str) -> bool:
@@ -75,8 +75,8 @@ def open_place(source: str | Path, revision: str | None, patterns: Sequence[str]
     place = parse(str(source), revision)
     if place is None:
         raise InputError(f"there is no folder {source}, and it does not name a Hub repository like user/name")
-    found = _snapshot(place, patterns, f"{source} is not a folder here and cannot be fetched from the Hub")
-    return dataset_folder(found, place), replace(place, revision=found.name)  # the cache names folders after commits
+    snapshot = _snapshot(place, patterns, f"{source} is not a folder here and cannot be fetched from the Hub")
+    return dataset_folder(snapshot, place), replace(place, revision=snapshot.name)  # the cache names folders after commits
 
 
 def fetch_files(place: Place, patterns: Sequence[str]) -> None:
@@ -89,8 +89,8 @@ def fetch_files(place: Place, patterns: Sequence[str]) -> None:
 
 
 def _snapshot(place: Place, patterns: Sequence[str], failure: str) -> Path:
-    wanted = [f"{place.dataset}/{pattern}" if place.dataset else pattern for pattern in patterns]
-    return snapshot(failure, "dataset", place.repo, place.revision, [INDEX, BASE, *wanted])
+    paths = [f"{place.dataset}/{pattern}" if place.dataset else pattern for pattern in patterns]
+    return snapshot(failure, "dataset", place.repo, place.revision, [INDEX, BASE, *paths])
 
 
 def whole_dataset(source: str | Path) -> Path:
@@ -128,14 +128,14 @@ def datasets_in(folder: Path) -> list[str]:
 def indexed_datasets(folder: Path, name: str) -> list[str]:
     """The names of a repository's datasets, [] where it is a single one; `name` is the repository's, for errors."""
     try:
-        found = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+        index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return []
     except (OSError, ValueError) as error:
         raise InputError(f"{name}: {INDEX} cannot be read: {str(error).splitlines()[0]}") from None
-    if not isinstance(found, dict) or not all(is_dataset_name(key) for key in found):
+    if not isinstance(index, dict) or not all(is_dataset_name(key) for key in index):
         raise InputError(f"{name}: {INDEX} does not name datasets")
-    return sorted(found)
+    return sorted(index)
 
 
 def _several(source: str, names: list[str]) -> InputError:

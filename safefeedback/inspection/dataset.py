@@ -39,8 +39,8 @@ def inspect_dataset(
         InputError: if there is no such dataset, or its content is not what it should be.
     """
     folder = open_dataset(source)
-    there = folder.splits(labels) or SPLITS[:1]  # `pairs` says what is missing
-    splits = {split: folder.pairs(labels, split, segments=False) for split in there}
+    split_names = folder.splits(labels) or SPLITS[:1]  # `pairs` says what is missing
+    splits = {split: folder.pairs(labels, split, segments=False) for split in split_names}
     _check_scalars(folder)
     context = _context(folder, labels)
     done, total = 0, sum(len(data) for data in splits.values())
@@ -89,10 +89,10 @@ def _check_scalars(folder: Folder) -> None:
 
 def _people(folder: Folder, labels: str | None) -> dict[str, Any]:
     """How people were asked for a label set, where that is known."""
-    made = folder.label_sets.get(labels) if labels is not None else None
-    if made is None or made.answers is None or made.answers.study is None:
+    label_set = folder.label_sets.get(labels) if labels is not None else None
+    if label_set is None or label_set.answers is None or label_set.answers.study is None:
         return {}
-    return {"people": describe_study(made.answers.study)}
+    return {"people": describe_study(label_set.answers.study)}
 
 
 def _scan(
@@ -144,10 +144,10 @@ def _context(folder: Folder, labels: str | None) -> dict[str, Any]:
         "cost_limits": tuple(float(limit) for limit in base.task.cost_limits),
         "in_source": base.episodes,
     }
-    made = folder.labels_manifest(labels)
-    if labels is None or made is not base:
-        limits = {"cost_limit": made.labelling.limit, "segment_cost_limit": made.segment_cost_limit}
-        context |= {"horizon": made.horizon, **limits}
+    manifest = folder.labels_manifest(labels)
+    if labels is None or manifest is not base:
+        limits = {"cost_limit": manifest.labelling.limit, "segment_cost_limit": manifest.segment_cost_limit}
+        context |= {"horizon": manifest.horizon, **limits}
     return context
 
 
@@ -214,8 +214,8 @@ def _clip_rows(data: Dataset) -> list[int]:
     rows = np.arange(len(data))
     chosen, other = data.safe[rows, better], data.safe[rows, 1 - better]
     kinds = [decided & (chosen == one) & (other == two) for one, two in ((1, 0), (0, 1), (1, 1), (0, 0))]
-    found = [int(kind.argmax()) for kind in kinds if kind.any()]
-    return sorted({*found, *[row for row in range(min(len(data), 2 * CLIPS)) if row not in found][: CLIPS - len(found)]})
+    picked = [int(kind.argmax()) for kind in kinds if kind.any()]
+    return sorted({*picked, *[row for row in range(min(len(data), 2 * CLIPS)) if row not in picked][: CLIPS - len(picked)]})
 
 
 def _view(

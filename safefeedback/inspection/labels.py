@@ -66,11 +66,11 @@ def margins(returns: np.ndarray) -> dict[str, Any]:
     margin = np.abs(returns[:, 1] - returns[:, 0])
     largest = float(margin.max(initial=0.0))
     scale = largest * float(np.sqrt(np.mean((margin / largest) ** 2))) if largest else 0.0  # a square alone may be infinite
-    found = quantiles_of(margin)
+    statistics = quantiles_of(margin)
     return {
         "rms": scale,
-        "quantiles": found,
-        "quantiles_relative": {name: value / scale for name, value in found.items()} if found and scale else None,
+        "quantiles": statistics,
+        "quantiles_relative": {name: value / scale for name, value in statistics.items()} if statistics and scale else None,
         "near_ties": share(margin < NEAR * scale),
     }
 

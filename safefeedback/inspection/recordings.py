@@ -49,12 +49,12 @@ def inspect_recordings(file: str | Path, task: str | None = None, length: int = 
         InputError: if the task is unknown, the file cannot be trusted, or no episode is as long as a window.
     """
     named = sources.is_dataset_name(str(file))
-    known = find_task(task) if task is not None else None if named else task_of(Path(file))
-    if known is None:
+    found_task = find_task(task) if task is not None else None if named else task_of(Path(file))
+    if found_task is None:
         raise InputError(f"{file} does not say which task it records: give it with --task NAME")
     if length < 1:
         raise InputError(f"--length must be at least 1, not {length}")
-    episodes = sources.load(str(file), known)
+    episodes = sources.load(str(file), found_task)
     lengths, bounds = episodes.lengths, episodes.bounds
     if lengths.max() < length:
         raise InputError(f"{file}: no episode has {length} steps; the longest has {lengths.max()}: give a smaller --length")
@@ -63,28 +63,28 @@ def inspect_recordings(file: str | Path, task: str | None = None, length: int = 
     window_returns, window_costs = (window_sum(values, windows, length) for values in (episodes.rewards, episodes.costs))
     if not all(np.isfinite(sums).all() for sums in (returns, costs, window_returns, window_costs)):
         raise InputError(f"{file}: rewards or costs are so large that their sum over an episode is infinite")
-    limits = limits_around(known.cost_limits, None)
+    limits = limits_around(found_task.cost_limits, None)
     steps = int(bounds[-1])
     result = {
         "file": str(file),
         "sha256": episodes.source.fingerprint,
-        "task": known.name,
+        "task": found_task.name,
         "length": length,
-        "horizon": known.horizon,
+        "horizon": found_task.horizon,
         "episodes": len(episodes),
         "steps": steps,
         "steps_after_last_episode": len(episodes.observations) - steps,
         "episodes_too_short": int((lengths < length).sum()),
-        "episodes_full_length": share(lengths == known.horizon),
+        "episodes_full_length": share(lengths == found_task.horizon),
         "episode_length": quantiles_of(lengths),
         "episode_return": quantiles_of(returns),
         "episode_cost": quantiles_of(costs),
         "windows": len(windows),
         "limits": [
             {**entry, "episodes_safe": share(costs <= entry["cost_limit"])}
-            for entry in safe_per_limit(window_costs, length, known.horizon, limits)
+            for entry in safe_per_limit(window_costs, length, found_task.horizon, limits)
         ],
-        "first_step": first_step(known.name, episodes),
+        "first_step": first_step(found_task.name, episodes),
         **report(
             values_of(episodes.observations[:steps], episodes.actions[:steps]),
             episodes.observation_names,

@@ -49,11 +49,11 @@ def _dataset_column(numbers: dict[str, Any]) -> dict[str, str]:
         }
     for entry in numbers["limits"] or []:
         column[f"safe at limit {entry['cost_limit']:g}"] = percent(entry["segments_safe"])
-    known = f" of {episodes['in_source']:,}" if episodes["in_source"] is not None else ""
+    in_source = f" of {episodes['in_source']:,}" if episodes["in_source"] is not None else ""
     counts = episodes["segments_per_episode"]
     return {
         **column,
-        "episodes used": f"{episodes['used']:,}{known}",
+        "episodes used": f"{episodes['used']:,}{in_source}",
         "segments an episode": f"{counts['min']} to {counts['max']}, median {counts['median']}",
         "distinct windows": f"{windows['distinct_windows']:,} of {windows['segments']:,}, one {windows['most_used']} times",
         "windows that overlap": percent(windows["overlapping"]),

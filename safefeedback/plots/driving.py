@@ -51,8 +51,8 @@ class DrivingState:
 
 def is_driving_task(task: str, observation_dim: int) -> bool:
     """Whether the task's observations are those of MetaDrive's car."""
-    known = tasks().get(task)
-    return known is not None and known.domain == "MetaDrive" and observation_dim == DIMS
+    found_task = tasks().get(task)
+    return found_task is not None and found_task.domain == "MetaDrive" and observation_dim == DIMS
 
 
 def decode_driving(observations: np.ndarray) -> DrivingState:

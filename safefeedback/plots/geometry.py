@@ -93,8 +93,8 @@ VELOCITY = {  # safety-gymnasium's velocity tasks: the observations whose length
 
 def arena(task: str, observation_dim: int) -> Arena | None:
     """The arena of a task whose observations contain the position, or None; also for a user's task of the same name."""
-    known = tasks().get(task)
-    if known is None or known.observation_dim != observation_dim:
+    found_task = tasks().get(task)
+    if found_task is None or found_task.observation_dim != observation_dim:
         return None
     return BULLET.get(task) or GYMNASIUM.get(task)
 
@@ -162,8 +162,8 @@ def limited_speed(task: str, observations: np.ndarray) -> tuple[np.ndarray, floa
 
     Of one dim, it is the part along x, which may be negative. The simulator judges the mean over a step, not its end.
     """
-    known = tasks().get(task)
-    if known is None or task not in VELOCITY or observations.shape[-1] != known.observation_dim:
+    found_task = tasks().get(task)
+    if found_task is None or task not in VELOCITY or observations.shape[-1] != found_task.observation_dim:
         return None
     dims, limit = VELOCITY[task]
     values = observations[..., list(dims)].astype(np.float64)

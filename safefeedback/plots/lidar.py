@@ -40,20 +40,20 @@ def rings(view: View) -> tuple[Figure, str] | None:
     panels = figure.subplots(len(rows), len(steps), squeeze=False, subplot_kw={"projection": "polar"})
     angle, width = (np.arange(LIDAR_BINS) + 0.5) * 2 * np.pi / LIDAR_BINS, 2 * np.pi / LIDAR_BINS
     for row, (clip, side) in enumerate(rows):
-        seen = lidars(view.task, clip.observations[side])
+        lidar_readings = lidars(view.task, clip.observations[side])
         for column, step in enumerate(steps):
             axes = panels[row, column]
             axes.set_theta_zero_location("N")
-            axes.set(xticks=[], yticks=[], ylim=(0, len(seen) + 1))
+            axes.set(xticks=[], yticks=[], ylim=(0, len(lidar_readings) + 1))
             axes.spines[:].set_visible(False)
-            for ring, (kind, readings) in enumerate(seen.items()):
+            for ring, (kind, readings) in enumerate(lidar_readings.items()):
                 shades = [(COLOURS[kind], float(np.clip(reading, 0, 1))) for reading in readings[step]]
                 axes.bar(angle, 0.9, width, bottom=1 + ring, color=shades, edgecolor="#CCCCCC", linewidth=0.4)
             axes.plot([0, 0], [0, 0.8], color="black", linewidth=1.5, solid_capstyle="round")  # to the front
             if row == len(rows) - 1:
                 axes.set_xlabel(f"step {step}", fontsize=8)
         title(panels[row, 0], clip, side, loc="left")
-    handles = [Patch(color=COLOURS[kind], label=NAMES.get(kind, kind)) for kind in seen]
+    handles = [Patch(color=COLOURS[kind], label=NAMES.get(kind, kind)) for kind in lidar_readings]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)
     figure.suptitle(f"{view.title}: lidar, front upwards", fontsize=10)
     return figure, "What the lidars see around the body at a few steps of two pairs; the fuller the colour, the nearer."

@@ -31,22 +31,22 @@ def fans(view: View) -> tuple[Figure, str] | None:
     panels = figure.subplots(len(rows), len(steps), squeeze=False)
     turn = np.arange(LASERS + 1) * 2 * np.pi / LASERS
     for row, (clip, side) in enumerate(rows):
-        seen = decode_driving(clip.observations[side])
+        driving = decode_driving(clip.observations[side])
         for column, step in enumerate(steps):
             axes = panels[row, column]
-            reach = np.append(seen.lidar[step], seen.lidar[step, 0])
+            reach = np.append(driving.lidar[step], driving.lidar[step, 0])
             axes.fill(reach * np.sin(turn), reach * np.cos(turn), facecolor=FREE, edgecolor=SAFE, linewidth=0.6)
-            hit = seen.lidar[step] < REACH
-            axes.scatter(*(seen.lidar[step][hit] * part(turn[:-1][hit]) for part in (np.sin, np.cos)), s=3, color=UNSAFE)
-            direction = -seen.heading[step]  # the road beside the car, drawn along its direction where the car is
+            hit = driving.lidar[step] < REACH
+            axes.scatter(*(driving.lidar[step][hit] * part(turn[:-1][hit]) for part in (np.sin, np.cos)), s=3, color=UNSAFE)
+            direction = -driving.heading[step]  # the road beside the car, drawn along its direction where the car is
             along = 12 * np.array([np.sin(direction), np.cos(direction)])
             across = np.array([np.cos(direction), -np.sin(direction)])
-            for edge in (-seen.left[step] * across, seen.right[step] * across):
+            for edge in (-driving.left[step] * across, driving.right[step] * across):
                 axes.plot(*zip(edge - along, edge + along, strict=True), color=ACCENT, linewidth=1)
             axes.plot([0], [0], marker=(3, 0, 0), color=ACCENT, markersize=5)
             axes.set(xticks=[], yticks=[], xlim=(-REACH, REACH), ylim=(-1.25 * REACH, REACH), aspect="equal")
             axes.spines[:].set_visible(False)
-            axes.text(0, -1.02 * REACH, f"{max(seen.speed[step], 0):.0f} km/h", ha="center", va="top", fontsize=7)
+            axes.text(0, -1.02 * REACH, f"{max(driving.speed[step], 0):.0f} km/h", ha="center", va="top", fontsize=7)
             if row == len(rows) - 1:
                 axes.set_xlabel(f"step {step}", fontsize=8)
         title(panels[row, 0], clip, side, loc="left")
@@ -71,12 +71,12 @@ def curves(view: View) -> Figure:
     panels = figure.subplots(2, count, squeeze=False, sharex=True, sharey=True)
     for column, clip in enumerate(view.clips):
         for side in (0, 1):
-            axes, seen = without_frame(panels[side, column]), decode_driving(clip.observations[side])
+            axes, driving = without_frame(panels[side, column]), decode_driving(clip.observations[side])
             axes.axhline(FREE_SPEED, color=OTHER, linestyle="--", linewidth=0.8, label="faster than this costs")
-            axes.plot(np.maximum(seen.speed, 0), color="#0072B2", linewidth=1.2, label="speed in km/h")
-            axes.plot(seen.nearest, color="#E69F00", linestyle="--", linewidth=1, label="nearest thing in m")
+            axes.plot(np.maximum(driving.speed, 0), color="#0072B2", linewidth=1.2, label="speed in km/h")
+            axes.plot(driving.nearest, color="#E69F00", linestyle="--", linewidth=1, label="nearest thing in m")
             axes.plot(
-                10 * seen.lane_offset, color="#009E73", linestyle="-.", linewidth=1, label="right of the lane's middle in dm"
+                10 * driving.lane_offset, color="#009E73", linestyle="-.", linewidth=1, label="right of the lane's middle in dm"
             )
             axes.tick_params(labelsize=7)
             title(axes, clip, side)

@@ -55,30 +55,30 @@ def collection_release(folder: Path, repo: str, anonymous: bool = False) -> Rele
     datasets = {name: collect_files(folder / name, anonymous) for name in dataset_names(folder)}
     index = {
         name: {
-            "task": found.manifest.task.name,
-            "pairs": found.manifest.pairs,
-            "content_sha256": found.manifest.content_sha256,
+            "task": dataset.manifest.task.name,
+            "pairs": dataset.manifest.pairs,
+            "content_sha256": dataset.manifest.content_sha256,
         }
-        for name, found in datasets.items()
+        for name, dataset in datasets.items()
     }
 
     def differs(content: bytes) -> str | None:
-        theirs = json_object(content)
-        if not all(isinstance(facts, dict) for facts in theirs.values()):
+        other = json_object(content)
+        if not all(isinstance(facts, dict) for facts in other.values()):
             return f"its {INDEX} does not name datasets"
-        if missing := sorted(theirs.keys() - index.keys()):
+        if missing := sorted(other.keys() - index.keys()):
             get = command_line("safefeedback", "fetch", f"{repo}/{missing[0]}", "--out", folder / missing[0])
             return f"it holds {', '.join(missing)} as well: `{get}`"
-        others = [name for name, facts in theirs.items() if facts.get("task") != index[name]["task"]]
-        return f"its {others[0]} is of the task {theirs[others[0]].get('task')}" if others else None
+        others = [name for name, facts in other.items() if facts.get("task") != index[name]["task"]]
+        return f"its {others[0]} is of the task {other[others[0]].get('task')}" if others else None
 
     files: dict[str, Path | bytes] = {INDEX: json_bytes(index)}
-    for name, found in datasets.items():
-        files |= {f"{name}/{path}": content for path, content in found.files.items()}
-        text = card.render(found.manifest, found.sets, found.pictures)
-        files[f"{name}/README.md"] = (text + (f"\n{found.notes}\n" if found.notes else "")).encode()
+    for name, dataset in datasets.items():
+        files |= {f"{name}/{path}": content for path, content in dataset.files.items()}
+        text = card.render(dataset.manifest, dataset.sets, dataset.pictures)
+        files[f"{name}/README.md"] = (text + (f"\n{dataset.notes}\n" if dataset.notes else "")).encode()
     described = croissant.merge_metadata(
-        [croissant.metadata(found.manifest, found.sets, repo, address(repo), name) for name, found in datasets.items()]
+        [croissant.metadata(dataset.manifest, dataset.sets, repo, address(repo), name) for name, dataset in datasets.items()]
     )
     files["croissant.json"] = json_bytes(croissant.anonymous(described) if anonymous else described)
     notes = None if anonymous else notes_in(folder)
@@ -87,8 +87,8 @@ def collection_release(folder: Path, repo: str, anonymous: bool = False) -> Rele
 
 def render(datasets: dict[str, PublishedDataset], repo: str) -> str:
     """README.md of a repository of several datasets, up to the line below which people write."""
-    first, manifests = next(iter(datasets)), [found.manifest for found in datasets.values()]
-    rows = [_row(name, found) for name, found in datasets.items()]
+    first, manifests = next(iter(datasets)), [dataset.manifest for dataset in datasets.values()]
+    rows = [_row(name, dataset) for name, dataset in datasets.items()]
     terms = _each(card.attribution(manifest.source) for manifest in manifests)
     citations = [manifest.source.citation.strip() for manifest in manifests]
     cited = _each(text for text in (CITATIONS, *citations) if text)
@@ -132,18 +132,18 @@ data = safefeedback.read("{repo}/{first}")
 {card.NOTES_MARKER}"""
 
 
-def _row(name: str, found: PublishedDataset) -> str:
-    manifest, numbers = found.manifest, found.manifest.statistics
+def _row(name: str, dataset: PublishedDataset) -> str:
+    manifest, numbers = dataset.manifest, dataset.manifest.statistics
     words = [f"[{name}]({name}/README.md)", manifest.task.name, f"{manifest.pairs:,}"]
     words += [str(manifest.recipe.length), percent(numbers["segments_safe"])]
-    words += [percent(numbers["preferred_is_unsafe"]), ", ".join(f"`{name}-{set_name}`" for set_name in found.sets) or "-"]
+    words += [percent(numbers["preferred_is_unsafe"]), ", ".join(f"`{name}-{set_name}`" for set_name in dataset.sets) or "-"]
     return f"| {' | '.join(words)} |\n"
 
 
 def _metadata(datasets: dict[str, PublishedDataset]) -> dict[str, Any]:
     """The Hub's metadata: what the datasets' own say, with their configs side by side."""
-    parts = {name: card.metadata(found.manifest, found.sets) for name, found in datasets.items()}
-    manifests = [found.manifest for found in datasets.values()]
+    parts = {name: card.metadata(dataset.manifest, dataset.sets) for name, dataset in datasets.items()}
+    manifests = [dataset.manifest for dataset in datasets.values()]
     licenses: list[dict[str, Any]] = [
         {key: part[key] for key in ("license", "license_name") if key in part} for part in parts.values()
     ]
@@ -151,8 +151,8 @@ def _metadata(datasets: dict[str, PublishedDataset]) -> dict[str, Any]:
     values: dict[str, Any] = {"pretty_name": _pretty_name(manifests)}
     values |= licenses[0] if same else {"license": "other", "license_name": "each dataset has its own"}
     for key in ("task_categories", "tags", "annotations_creators", "source_datasets"):
-        found = list(dict.fromkeys(word for part in parts.values() for word in part.get(key, [])))
-        values |= {key: found} if found else {}
+        dataset = list(dict.fromkeys(word for part in parts.values() for word in part.get(key, [])))
+        values |= {key: dataset} if dataset else {}
     values["size_categories"] = [card.size_category(sum(manifest.pairs for manifest in manifests))]
     values["configs"] = [
         {

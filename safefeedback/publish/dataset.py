@@ -83,18 +83,18 @@ def dataset_release(folder: Path, repo: str, anonymous: bool = False) -> Release
     Raises:
         InputError: as `collect_files` does.
     """
-    found = collect_files(folder, anonymous)
-    this = found.manifest.task.name
+    collected = collect_files(folder, anonymous)
+    this = collected.manifest.task.name
 
     def differs(content: bytes) -> str | None:
         recipe = json_object(content).get("recipe")
         task = recipe.get("task") if isinstance(recipe, dict) else None
         return None if task == this else f"it holds {f'the task {task}' if task else 'something else'}"
 
-    described = croissant.metadata(found.manifest, found.sets, repo, address(repo))
-    text = card.render(found.manifest, found.sets, found.pictures, repo)
-    files = {**found.files, "croissant.json": json_bytes(croissant.anonymous(described) if anonymous else described)}
-    notes = None if anonymous else found.notes
+    described = croissant.metadata(collected.manifest, collected.sets, repo, address(repo))
+    text = card.render(collected.manifest, collected.sets, collected.pictures, repo)
+    files = {**collected.files, "croissant.json": json_bytes(croissant.anonymous(described) if anonymous else described)}
+    notes = None if anonymous else collected.notes
     return Release("dataset", files, text, notes, ("pairs", "oracle", "labels", "plots"), "recipe.json", differs)
 
 

@@ -46,8 +46,8 @@ def fetch(
     failure = f"cannot fetch {named}"
     info = retry(failure, lambda: HfApi().repo_info(place.repo, repo_type="dataset", revision=place.revision))
     with new_folder(out, overwrite, fetched=True) as partial:
-        wanted = [places.INDEX, places.BASE, f"{place.dataset}/*"] if place.dataset else None
-        cached = snapshot(failure, "dataset", place.repo, info.sha, wanted)
+        patterns = [places.INDEX, places.BASE, f"{place.dataset}/*"] if place.dataset else None
+        cached = snapshot(failure, "dataset", place.repo, info.sha, patterns)
         if not place.dataset and (cached / places.BASE).is_file():
             names = _join(cached, named, partial)
         else:
@@ -84,8 +84,8 @@ def _join(cached: Path, named: str, target: Path) -> list[str]:
     if place is None or not places.is_dataset_name(name):
         raise InputError(f"{named}: its {places.BASE} does not say which dataset was labelled")
     failure = f"cannot fetch {base}, which {named} labels"
-    wanted = [places.INDEX, places.BASE, f"{place.dataset}/*"] if place.dataset else None
-    _copy(snapshot(failure, "dataset", place.repo, commit, wanted), place, base, target)
+    patterns = [places.INDEX, places.BASE, f"{place.dataset}/*"] if place.dataset else None
+    _copy(snapshot(failure, "dataset", place.repo, commit, patterns), place, base, target)
     if not (cached / "labels" / name / "recipe.json").is_file():
         raise InputError(f"{named} does not hold the labels {name}, which its {places.BASE} names")
     shutil.rmtree(target / "labels" / name, ignore_errors=True)
@@ -118,6 +118,6 @@ def damaged_files(folder: Path) -> list[str]:
     """
     opened = open_dataset(folder)
     named = dict(opened.manifest.files)
-    for name, made in opened.label_sets.items():
-        named |= {f"labels/{name}/{path}": file for path, file in made.files.items()}
+    for name, label_set in opened.label_sets.items():
+        named |= {f"labels/{name}/{path}": file for path, file in label_set.files.items()}
     return [path for path, file in named.items() if not (folder / path).is_file() or file_sha256(folder / path) != file.sha256]

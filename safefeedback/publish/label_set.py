@@ -31,19 +31,19 @@ def labels_release(folder: Path, repo: str, labels: str, base: str, anonymous: b
     Raises:
         InputError: if there is no such set, or the published dataset cannot be read or has other content.
     """
-    found = collect_files(folder, anonymous)
-    if labels not in found.sets:
-        raise InputError(f"{folder} has no label set '{labels}'; it has {', '.join(found.sets) or 'none'}")
-    named = _published(base, found.manifest.content_sha256, folder)
+    collected = collect_files(folder, anonymous)
+    if labels not in collected.sets:
+        raise InputError(f"{folder} has no label set '{labels}'; it has {', '.join(collected.sets) or 'none'}")
+    named = _published(base, collected.manifest.content_sha256, folder)
 
     def differs(content: bytes) -> str | None:
         theirs = json_object(content)
         same = theirs.get("labels") == labels and theirs.get("content_sha256") == named["content_sha256"]
         return None if same else f"it holds the label set {theirs.get('labels')} over {theirs.get('base')}"
 
-    files = {path: file for path, file in found.files.items() if path.startswith(f"labels/{labels}/")}
+    files = {path: file for path, file in collected.files.items() if path.startswith(f"labels/{labels}/")}
     files[places.BASE] = json_bytes({"labels": labels, **named})
-    text = render(found.manifest, found.sets[labels], base, named["content_sha256"], repo)
+    text = render(collected.manifest, collected.sets[labels], base, named["content_sha256"], repo)
     return Release("dataset", files, text, None if anonymous else "", ("labels",), places.BASE, differs)
 
 
@@ -53,30 +53,30 @@ def _published(base: str, content_sha256: str, folder: Path) -> dict[str, str]:
     if place is None or place.revision is None:
         raise InputError(f"--base {base} does not name a version of a published dataset, such as user/name@v1.0.0")
     published = open_dataset(base)
-    theirs = published.manifest.content_sha256
-    if theirs != content_sha256:
+    published_sha256 = published.manifest.content_sha256
+    if published_sha256 != content_sha256:
         raise InputError(
-            f"--base {base} is not the dataset that lies in {folder}: its content is {theirs[:12]}..., "
+            f"--base {base} is not the dataset that lies in {folder}: its content is {published_sha256[:12]}..., "
             f"the folder's is {content_sha256[:12]}..."
         )
     assert published.place is not None and published.place.revision is not None
     return {"base": base, "commit": published.place.revision, "content_sha256": content_sha256}
 
 
-def render(manifest: Manifest, made: LabelSetManifest, base: str, content_sha256: str, repo: str) -> str:
+def render(manifest: Manifest, label_set: LabelSetManifest, base: str, content_sha256: str, repo: str) -> str:
     """README.md of a label set by itself, up to the line below which people write.
 
     Args:
         manifest: of the dataset.
-        made: of the label set.
+        label_set: of the label set.
         base: the published dataset.
         content_sha256: of it.
         repo: where the labels are.
     """
-    name, rows = made.name, made.pairs
-    whole = card.metadata(manifest, {name: made})
+    name, rows = label_set.name, label_set.pairs
+    whole = card.metadata(manifest, {name: label_set})
     names = {name: "labels", f"{name}-oracle": "oracle", f"{name}-answers": "answers"}
-    shares = [percent(made.statistics[key]) for key in ("segments_safe", "preferred_is_unsafe")]
+    shares = [percent(label_set.statistics[key]) for key in ("segments_safe", "preferred_is_unsafe")]
     kept = ("license", "license_name", "task_categories", "tags", "annotations_creators")
     values = {
         **{key: whole[key] for key in kept if key in whole},
@@ -115,7 +115,7 @@ oracle = load_dataset("{repo}", "oracle", split="train")  # the truth about them
 
 | pairs | segments safe | decided pairs whose preferred segment is unsafe | made by |
 |---|---|---|---|
-| {rows:,} | {" | ".join(shares)} | `{label_set_command(made)}` |
+| {rows:,} | {" | ".join(shares)} | `{label_set_command(label_set)}` |
 
 ## Licence and attribution
 

@@ -58,8 +58,8 @@ def publish(
     if remote is None:
         remote = _create(release, repo, public)
     _check_ours(release, remote, repo)
-    if (version := untagged_version(remote)) is not None and (own := _commit_of(release, repo, version)) is not None:
-        _tag(release, repo, version, own, "")
+    if (version := untagged_version(remote)) is not None and (own_commit := _commit_of(release, repo, version)) is not None:
+        _tag(release, repo, version, own_commit, "")
         remote = read_remote(release, repo) or remote
     change = plan_change(release, remote, tag, message)
     commit = None
@@ -128,10 +128,10 @@ def _create(release: Release, repo: str, public: bool) -> Remote:
         refused: HubError | None = error
     else:
         refused = None
-    made = read_remote(release, repo)
-    if made is None:
+    remote = read_remote(release, repo)
+    if remote is None:
         raise refused or HubError(f"{failure}: the server says that it was made, and does not show it: try again")
-    return made
+    return remote
 
 
 def _commit(release: Release, repo: str, remote: Remote, change: Change) -> str:
@@ -202,8 +202,8 @@ def _tag(release: Release, repo: str, version: str, commit: str, line: str) -> N
             raise
         tags = retry(failure, lambda: api.list_repo_refs(repo, repo_type=release.kind)).tags
         if commit not in [tag.target_commit for tag in tags if tag.name == version]:
-            known = any(tag.name == version for tag in tags)
-            raise HubError(f"{failure}: the tag exists already: choose another --tag") if known else error from None
+            exists = any(tag.name == version for tag in tags)
+            raise HubError(f"{failure}: the tag exists already: choose another --tag") if exists else error from None
 
 
 def _open(release: Release, repo: str) -> None:

@@ -102,8 +102,8 @@ def changelog(card: str) -> tuple[list[tuple[str, str]], str]:
     if tail.startswith("## Versions"):
         lines = tail.splitlines()[1:]
         while lines and (not lines[0].strip() or _LINE.fullmatch(lines[0])):
-            found = _LINE.fullmatch(lines.pop(0))
-            versions += [(found[1], found[2])] if found else []
+            match = _LINE.fullmatch(lines.pop(0))
+            versions += [(match[1], match[2])] if match else []
         tail = "\n".join(lines).strip()
     return versions, tail
 
@@ -135,8 +135,8 @@ def plan_change(release: Release, remote: Remote | None, tag: str | None = None,
     remote = remote or Remote("", True, {}, {}, "", None)
     versions, notes = changelog(remote.card)
     body = release.card, "" if release.notes is None else release.notes or notes
-    there = {path: remote.files.get(path) for path in release.files}
-    sent = {path: content for path, content in release.files.items() if there[path] not in _hashes(content)}
+    remote_files = {path: remote.files.get(path) for path in release.files}
+    sent = {path: content for path, content in release.files.items() if remote_files[path] not in _hashes(content)}
     removed = tuple(
         path for path in sorted(remote.files) if path.split("/")[0] in release.folders and path not in release.files
     )
@@ -173,10 +173,10 @@ def check_tag(tag: str) -> str:
 def json_object(content: bytes) -> dict[str, Any]:
     """The JSON object that a file of a repository holds, {} where it is something else."""
     try:
-        found = json.loads(content)
+        value = json.loads(content)
     except (ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return value if isinstance(value, dict) else {}
 
 
 def _card(text: str, notes: str, versions: list[tuple[str, str]]) -> str:
@@ -200,10 +200,10 @@ def _level(sent: Iterable[str], removed: Iterable[str], remote: Remote) -> int:
 
 
 def _next(names: Iterable[str], level: int) -> str:
-    found = [tuple(map(int, match.groups())) for name in names if (match := re.fullmatch(r"v(\d+)\.(\d+)\.(\d+)", name))]
-    if not found:
+    versions = [tuple(map(int, match.groups())) for name in names if (match := re.fullmatch(r"v(\d+)\.(\d+)\.(\d+)", name))]
+    if not versions:
         return FIRST
-    highest = max(found)
+    highest = max(versions)
     return "v" + ".".join(str(part) for part in (*highest[:level], highest[level] + 1, 0, 0)[:3])
 
 

@@ -26,8 +26,8 @@ def bundle(source: Path, out: Path, episodes: int, cost_limit: float, least_shar
     Raises:
         InputError: if the source is not a recording made by the collector.
     """
-    found, attributes = read_recording(source)
-    returns, costs = sums(found)
+    recorded, attributes = read_recording(source)
+    returns, costs = sums(recorded)
     rng = np.random.default_rng([seed, 3])
     kept = thin_evenly(returns, costs, episodes, rng)
     least = int(np.ceil(least_share * len(kept)))
@@ -42,7 +42,7 @@ def bundle(source: Path, out: Path, episodes: int, cost_limit: float, least_shar
         rest = kept[costs[kept] <= cost_limit]
         left_out = rest[np.abs(returns[rest] - returns[best]).argmin()] if len(rest) else kept[0]
         kept = np.sort(np.append(kept[kept != left_out], best))
-    _write(out, [found[index] for index in kept], {**attributes, "episodes_kept": len(kept)})
+    _write(out, [recorded[index] for index in kept], {**attributes, "episodes_kept": len(kept)})
 
 
 def _write(out: Path, episodes: list[Episode], attributes: dict[str, Any]) -> None:

@@ -94,8 +94,8 @@ def collect(task: Task, out: Path, config: CollectConfig, on_progress: OnProgres
             counts["reused"] += path.exists()
             if not path.exists():
                 _collect_unit(task, unit, config, cloned, path, on_progress)
-            found, about = read_recording(path)
-            episodes += [replace(episode, unit=unit.index) for episode in found]
+            unit_episodes, about = read_recording(path)
+            episodes += [replace(episode, unit=unit.index) for episode in unit_episodes]
             counts["recorded"] += int(about["recorded"])
             counts["too_costly"] += int(about["too_costly"])
     returns, costs = sums(episodes)

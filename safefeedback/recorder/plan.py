@@ -133,13 +133,13 @@ def fingerprint(task: Task, unit: Unit, config: CollectConfig) -> str:
 
 def versions(packages: Sequence[str] = PACKAGES) -> dict[str, str]:
     """The version of each package that is installed."""
-    found = {}
+    installed = {}
     for package in packages:
         try:
-            found[package] = version(package)
+            installed[package] = version(package)
         except PackageNotFoundError:
             continue
-    return found
+    return installed
 
 
 def attributes(

@@ -60,6 +60,6 @@ def find_plan(preset: str, task: Task) -> Plan:
 
 def options(plan: Plan, warm_start: Any) -> dict[str, Any]:
     """The plan as options of `safefeedback collect`, those that it leaves open left out."""
-    given = {"episodes": plan.episodes, "steps": plan.steps, "cost_limits": plan.cost_limits, "seeds": plan.seeds}
-    given |= {"warm_start": warm_start if plan.warm else None}
-    return {name: value for name, value in given.items() if value is not None}
+    settings = {"episodes": plan.episodes, "steps": plan.steps, "cost_limits": plan.cost_limits, "seeds": plan.seeds}
+    settings |= {"warm_start": warm_start if plan.warm else None}
+    return {name: value for name, value in settings.items() if value is not None}

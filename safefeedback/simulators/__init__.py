@@ -79,8 +79,8 @@ def _simulator(task: Task) -> ModuleType:
 
 
 def _check_shapes(task: Task, env: gymnasium.Env) -> None:
-    found = (env.observation_space.shape, env.action_space.shape)
-    wanted = ((task.observation_dim,), (task.action_dim,))
-    if found != wanted:
+    shapes = (env.observation_space.shape, env.action_space.shape)
+    expected = ((task.observation_dim,), (task.action_dim,))
+    if shapes != expected:
         env.close()
-        raise InputError(f"task {task.name}: observation and action shapes are {wanted}, the simulator's are {found}")
+        raise InputError(f"task {task.name}: observation and action shapes are {expected}, the simulator's are {shapes}")

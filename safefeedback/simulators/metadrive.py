@@ -51,8 +51,8 @@ def make(task: Task) -> gymnasium.Env:
     road = next((name for name in ROADS if task.name.startswith(name)), "")
     traffic = task.name.removeprefix(road)
     if task.env_id != f"OfflineMetadrive-{task.name}-v0" or traffic not in TRAFFIC:
-        known = ", ".join(road + traffic for road in ROADS for traffic in TRAFFIC)
-        raise InputError(f"task {task.name}: the simulator has no environment {task.env_id}; MetaDrive's tasks are {known}")
+        roads = ", ".join(road + traffic for road in ROADS for traffic in TRAFFIC)
+        raise InputError(f"task {task.name}: the simulator has no environment {task.env_id}; MetaDrive's tasks are {roads}")
     import gymnasium
 
     return gymnasium.wrappers.TimeLimit(_driving(road, traffic), task.horizon)

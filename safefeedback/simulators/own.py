@@ -85,15 +85,15 @@ def cost_of(info: dict[str, Any], task: Task) -> float:
     Raises:
         InputError: if there is nothing, or no number of 0 or more.
     """
-    found: Any = info
+    value: Any = info
     for word in (task.cost_key,) if task.cost_key in info else task.cost_key.split("."):
-        if not isinstance(found, dict) or word not in found:
-            known = ", ".join(map(str, found)) if isinstance(found, dict) else ""
+        if not isinstance(value, dict) or word not in value:
+            known = ", ".join(map(str, value)) if isinstance(value, dict) else ""
             raise InputError(f"task {task.name}: info has no '{task.cost_key}' (field cost_key); it has {known or 'nothing'}")
-        found = found[word]
-    number = np.asarray(found)
+        value = value[word]
+    number = np.asarray(value)
     if number.dtype.kind not in "fiub" or number.size != 1:
-        raise InputError(f"task {task.name}: info['{task.cost_key}'] must be a number, not {type(found).__name__}")
+        raise InputError(f"task {task.name}: info['{task.cost_key}'] must be a number, not {type(value).__name__}")
     cost = float(number.reshape(()))
     if not np.isfinite(cost) or cost < 0:
         raise InputError(f"task {task.name}: info['{task.cost_key}'] must be 0 or more, not {cost:g}")
@@ -120,13 +120,15 @@ def _check_repeats(env: gymnasium.Env, task: Task) -> None:
 
 def _play_trial(env: gymnasium.Env, task: Task) -> list[np.ndarray]:
     rng = np.random.default_rng(0)
-    seen = [np.asarray(env.reset(seed=0)[0], np.float64)]
+    observations = [np.asarray(env.reset(seed=0)[0], np.float64)]
     over = False
-    while not over and len(seen) <= TRIAL_STEPS:
+    while not over and len(observations) <= TRIAL_STEPS:
         action = rng.uniform(-1, 1, env.action_space.shape).astype(np.float32)
         observation, reward, terminated, truncated, info = env.step(action)
-        seen.append(np.concatenate([np.asarray(observation, np.float64), [reward, info["cost"], terminated, truncated]]))
+        observations.append(
+            np.concatenate([np.asarray(observation, np.float64), [reward, info["cost"], terminated, truncated]])
+        )
         over = terminated or truncated
-    if not all(np.isfinite(values).all() for values in seen):
+    if not all(np.isfinite(values).all() for values in observations):
         raise InputError(f"task {task.name}: an observation or reward is NaN or infinite")
-    return seen
+    return observations

@@ -101,9 +101,9 @@ def recover(task: Task, sha256: str, source: str | Path | None = None, option: s
     """
     if source is None:
         return _read_file(recover_file(task, sha256, option), task, Source("file", "", ""))
-    if (given := fingerprint(str(source))) != sha256:
+    if (actual := fingerprint(str(source))) != sha256:
         raise OtherRecordingsError(
-            f"{source} (sha256 {given[:12]}...) is not the file that the dataset was built from ({sha256[:12]}...)"
+            f"{source} (sha256 {actual[:12]}...) is not the file that the dataset was built from ({sha256[:12]}...)"
         )
     return _own(str(source), task)
 

@@ -53,8 +53,8 @@ def cached(task: Task) -> Path | None:
         return None  # before the client, whose import takes longer than listing all tasks
     from huggingface_hub import try_to_load_from_cache
 
-    found = try_to_load_from_cache(task.hub_repo, task.file, repo_type="dataset")
-    return Path(found) if isinstance(found, str) else None
+    cached_path = try_to_load_from_cache(task.hub_repo, task.file, repo_type="dataset")
+    return Path(cached_path) if isinstance(cached_path, str) else None
 
 
 def locate(task: Task) -> Path:

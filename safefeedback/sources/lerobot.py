@@ -46,10 +46,10 @@ def read(name: str, task: Task, cost: str) -> Episodes:
     bounds = np.append(starts, len(episode)).astype(np.int64)
     if (np.diff(episode) < 0).any() or (frame != np.arange(len(frame)) - np.repeat(starts, np.diff(bounds))).any():
         raise InputError(f"{name}: the steps are not in the order of episode_index and frame_index, or some are missing")
-    for key, wanted in ((OBSERVATION, task.observation_dim), (ACTION, task.action_dim)):
+    for key, dim in ((OBSERVATION, task.observation_dim), (ACTION, task.action_dim)):
         if data[key].ndim != 2:
             raise InputError(f"{name}: {key} must be a list of numbers at every step, of the same length")
-        check_dims(name, key, data[key].shape[1], wanted)
+        check_dims(name, key, data[key].shape[1], dim)
     values = {key: np.ascontiguousarray(data[key], np.float32) for key in (OBSERVATION, ACTION)}
     values |= {key: data[key].reshape(len(frame)).astype(np.float64) for key in (rewards, cost)}
     for key, array in values.items():
@@ -115,12 +115,12 @@ def _names(folder: Path, column: str, count: int) -> tuple[str, ...]:
     """What meta/info.json calls the numbers of a column: a list, lists in a dict, or a dict that counts them; nothing where it
     is silent."""
     feature = json.loads((folder / "meta" / "info.json").read_text(encoding="utf-8"))["features"][column]
-    found = feature.get("names") if isinstance(feature, dict) else None
-    if isinstance(found, dict) and all(isinstance(part, list) for part in found.values()):
-        found = [name for part in found.values() for name in part]
-    elif isinstance(found, dict) and all(isinstance(place, int) for place in found.values()):
-        found = sorted(found, key=found.__getitem__)
-    return tuple(map(str, found)) if isinstance(found, list) and len(found) == count else ()
+    names = feature.get("names") if isinstance(feature, dict) else None
+    if isinstance(names, dict) and all(isinstance(part, list) for part in names.values()):
+        names = [name for part in names.values() for name in part]
+    elif isinstance(names, dict) and all(isinstance(place, int) for place in names.values()):
+        names = sorted(names, key=names.__getitem__)
+    return tuple(map(str, names)) if isinstance(names, list) and len(names) == count else ()
 
 
 def _data_files(folder: Path) -> list[Path]:
@@ -134,15 +134,15 @@ def _read(name: str, folder: Path, columns: Sequence[str]) -> dict[str, np.ndarr
 
     try:
         table = pa.concat_tables([pq.read_table(file, columns=list(columns)) for file in _data_files(folder)])
-        found = {column: _array(table[column]) for column in columns}
+        arrays = {column: _array(table[column]) for column in columns}
     except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
         raise InputError(f"{name}: its data files cannot be read: {error}".splitlines()[0]) from None
     if not table.num_rows:
         raise InputError(f"{name} holds no steps")
-    for column, values in found.items():
+    for column, values in arrays.items():
         if values.dtype.kind not in "fiub" or len(values) != table.num_rows:
             raise InputError(f"{name}: {column} must hold a number, or numbers, at every step")
-    return found
+    return arrays
 
 
 def _array(column: Any) -> np.ndarray:
@@ -168,5 +168,5 @@ def _license(folder: Path) -> str:
         card = (folder / "README.md").read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         return ""
-    found = re.match(r"---\n(?:.*\n)*?license:[ ]*([\w.-]+)[ ]*\n", card)
-    return found.group(1) if found and "\n---" not in card[: found.start(1)] else ""
+    match = re.match(r"---\n(?:.*\n)*?license:[ ]*([\w.-]+)[ ]*\n", card)
+    return match.group(1) if match and "\n---" not in card[: match.start(1)] else ""

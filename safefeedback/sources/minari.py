@@ -43,8 +43,8 @@ def read(name: str, task: Task, cost: str) -> Episodes:
         raise InputError(f"{name} holds no episodes")
     bounds = np.cumsum([0, *map(len, parts["rewards"])]).astype(np.int64)
     values = {key: np.concatenate(arrays) for key, arrays in parts.items()}
-    for key, wanted in (("observations", task.observation_dim), ("actions", task.action_dim)):
-        check_dims(name, key, values[key].shape[1], wanted)
+    for key, dim in (("observations", task.observation_dim), ("actions", task.action_dim)):
+        check_dims(name, key, values[key].shape[1], dim)
         values[key] = values[key].astype(np.float32)
     for key, array in values.items():
         check_finite(name, key, array)
@@ -89,16 +89,16 @@ def _open(name: str) -> Any:
 
 
 def _find(name: str, infos: Any, key: str) -> Any:
-    found = infos
+    value = infos
     for word in (key,) if key in (infos or {}) else key.split("."):
-        if not isinstance(found, dict) or word not in found:
+        if not isinstance(value, dict) or word not in value:
             known = ", ".join(infos) if isinstance(infos, dict) and infos else "nothing"
             raise InputError(
                 f"{name}: an episode's infos have no '{key}'; they have {known}; say which holds the cost with cost_key in the "
                 "task's file, or minari:NAME,cost=KEY"
             )
-        found = found[word]
-    return found
+        value = value[word]
+    return value
 
 
 def _numbers(name: str, key: str, values: Any) -> np.ndarray:

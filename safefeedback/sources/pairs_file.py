@@ -41,13 +41,13 @@ def read_pairs(path: Path, length: int, count: int | None = None) -> tuple[Pairs
     if missing := [name for name in COLUMNS if name not in head]:
         raise InputError(f"--pairs-from {path} has no column {', '.join(missing)}; it needs {', '.join(COLUMNS)}")
     chosen: list[tuple[int, ...]] = []
-    seen: dict[tuple[int, ...], int] = {}
+    first_lines: dict[tuple[int, ...], int] = {}
     for line, row in lines if count is None else lines[:count]:
         values = tuple(_whole(row.get(name), f"{path}, line {line}: {name}") for name in COLUMNS)
         if values[:2] == values[2:]:
             raise InputError(f"{path}, line {line}: the two segments are the same window")
         one, other = sorted((values[:2], values[2:]))
-        if (first := seen.setdefault(one + other, line)) != line:
+        if (first := first_lines.setdefault(one + other, line)) != line:
             raise InputError(f"{path}, line {line}: the pair of line {first} again")
         chosen.append(values)
     if not chosen:

@@ -24,20 +24,20 @@ def card_check(folder: Path, manifest: Manifest, sets: dict[str, LabelSetManifes
         return Check("card", ("README.md has lost the line that says where its own text ends",), note)
     named = {name: made for name, made in sets.items() if f"\n- config_name: {name}\n" in above}
     pictures, shown = pictures_in(folder), [name for name in PICTURES if f"(plots/{name})" in above]
-    wanted = render(manifest, named, [name for name in shown if name in pictures], stated_place(above)).partition(NOTES_MARKER)[
-        0
-    ]
+    expected = render(manifest, named, [name for name in shown if name in pictures], stated_place(above)).partition(
+        NOTES_MARKER
+    )[0]
     if SOFTWARE_CITATION not in above:
-        wanted = wanted.replace(f"\n\n{SOFTWARE_CITATION}", "")  # cards of earlier versions cite the paper alone
+        expected = expected.replace(f"\n\n{SOFTWARE_CITATION}", "")  # cards of earlier versions cite the paper alone
     late = [name for name in sets if name not in named] + [
         f"plots/{name}" for name in best_pictures(pictures) if name not in shown
     ]
     note += f"; {', '.join(late)} came later: inspect, relabel and labels import write the card anew" if late else ""
-    ours, theirs = above.splitlines(), wanted.splitlines()
-    rows = [row for row in range(max(len(ours), len(theirs))) if ours[row : row + 1] != theirs[row : row + 1]]
+    ours, wanted_lines = above.splitlines(), expected.splitlines()
+    rows = [row for row in range(max(len(ours), len(wanted_lines))) if ours[row : row + 1] != wanted_lines[row : row + 1]]
     if not rows:
         return Check("card", (), note)
-    stated, true = (" ".join(lines[rows[0] : rows[0] + 1])[:80] or "nothing" for lines in (ours, theirs))
+    stated, true = (" ".join(lines[rows[0] : rows[0] + 1])[:80] or "nothing" for lines in (ours, wanted_lines))
     problem = f"README.md, line {rows[0] + 1} says {stated!r}, but the manifests give {true!r}"
     version = manifest.version
     problem += f" (it was written by safefeedback {version}, this is {__version__})" if version != __version__ else ""

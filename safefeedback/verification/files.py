@@ -48,11 +48,11 @@ def files_check(folder: Path, manifests: Mapping[str, AnyManifest], advance: Cal
 
 def _all_files(folder: Path) -> list[str]:
     """The paths of all files in a folder and below; links count as files."""
-    found = []
+    paths = []
     for place, folders, names in os.walk(folder):
         links = [name for name in folders if (Path(place) / name).is_symlink()]
-        found += [(Path(place) / name).relative_to(folder).as_posix() for name in [*names, *links]]
-    return sorted(found)
+        paths += [(Path(place) / name).relative_to(folder).as_posix() for name in [*names, *links]]
+    return sorted(paths)
 
 
 def _expected_files(manifests: Mapping[str, AnyManifest]) -> dict[str, StoredFile]:

@@ -47,10 +47,10 @@ def label_set_check(
         lost = ["the dataset's own rows cannot be read"] if manifest is not None else []
         return Check(f"labels/{name}", (*problems, *lost), "its recipe.json")
     try:
-        not_recomputed, *found = _find_problems(base, name, manifest, advance)
+        not_recomputed, *recomputed = _find_problems(base, name, manifest, advance)
     except (ValueError, OSError, pa.ArrowException) as error:
         return Check(f"labels/{name}", (*problems, str(error).splitlines()[0]), "its tables")
-    wrong = [*problems, *(problem for kind in found for problem in kind)]
+    wrong = [*problems, *(problem for kind in recomputed for problem in kind)]
     note = f"labels recomputed; {not_recomputed}" if not_recomputed else "every label, flip, mark and statistic made again"
     return Check(f"labels/{name}", tuple(wrong), note)
 
@@ -70,15 +70,15 @@ def _find_problems(
         return label_again(rows, labelling, base.folder.manifest, episodes)
 
     stored, unreadable = read_stored(base.folder, name)
-    made = label_tables(answers.table() if answers is not None else None)
+    tables = label_tables(answers.table() if answers is not None else None)
     claim = StoredLabels(
         folder=folder,
         manifest=manifest,
         base=base.folder.manifest,
         stored=stored,
         drawn=len(rows),
-        columns=schemas(made, labelling, rows.pairs.length),
-        tables=made,
+        columns=schemas(tables, labelling, rows.pairs.length),
+        tables=tables,
         recompute=recompute,
         not_recomputed=not_recomputed,
     )

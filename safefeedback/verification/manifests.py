@@ -44,24 +44,24 @@ def load_label_sets(folder: Folder) -> dict[str, tuple[LabelSetManifest | None, 
 
 
 def _load_label_set(folder: Folder, name: str) -> tuple[LabelSetManifest | None, list[str]]:
-    made, problems = _load(lambda: folder.label_set(name))
-    if made is None:
+    label_set, problems = _load(lambda: folder.label_set(name))
+    if label_set is None:
         return None, problems
     base = folder.manifest
-    if made.answers is not None:
-        origin = hash_origin(base, made.answers.sha256, made.answers.consensus)
+    if label_set.answers is not None:
+        origin = hash_origin(base, label_set.answers.sha256, label_set.answers.consensus)
     else:
         origin = base.content_sha256
-        problems += _rewritten(made.raw["recipe"], made.labelling.to_dict())
-    if made.name != name:
-        problems.append(f"recipe.json: name is {made.name}")
-    stated = {"content_sha256": made.base_content_sha256, "recipe_sha256": made.base_recipe_sha256}
+        problems += _rewritten(label_set.raw["recipe"], label_set.labelling.to_dict())
+    if label_set.name != name:
+        problems.append(f"recipe.json: name is {label_set.name}")
+    stated = {"content_sha256": label_set.base_content_sha256, "recipe_sha256": label_set.base_recipe_sha256}
     for key, value in {"content_sha256": base.content_sha256, "recipe_sha256": base.recipe_sha256}.items():
         if stated[key] != value:
             problems.append(f"recipe.json: base.{key} is not the dataset's: the set labels other pairs")
-    if recipe_hash(made.labelling, origin) != made.recipe_sha256:
+    if recipe_hash(label_set.labelling, origin) != label_set.recipe_sha256:
         problems.append("recipe.json: recipe_sha256 is not that of the recipe and of the dataset")
-    return made, problems
+    return label_set, problems
 
 
 def _load(read: Callable[[], Read]) -> tuple[Read | None, list[str]]:

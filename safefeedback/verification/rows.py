@@ -25,9 +25,9 @@ def row_problems(stored: Feedback, manifest: Manifest, episodes: Episodes | None
     if len(unknown):
         problems.append(f"pair {unknown[0]} is not one of the {recipe.pairs:,} that were drawn")
     if not recipe.filters and not len(unknown):
-        there = np.unique(pair_id)  # and never as many as a forged recipe asks for
-        lost, gaps = recipe.pairs - len(there), np.flatnonzero(there != np.arange(len(there)))
-        first = gaps[0] if len(gaps) else len(there)
+        present = np.unique(pair_id)  # and never as many as a forged recipe asks for
+        lost, gaps = recipe.pairs - len(present), np.flatnonzero(present != np.arange(len(present)))
+        first = gaps[0] if len(gaps) else len(present)
         problems += [f"{lost:,} pairs are lost, the first is pair {first}"] if lost else []
     count = manifest.episodes
     strange = (pairs.episode < 0) | (pairs.episode >= count)

@@ -26,14 +26,14 @@ def scalars_check(folder: Folder, stored: Feedback | None) -> Check:
     problems = []
     for split, rows in by_split(stored).items():
         try:
-            found = pa.concat_tables(open_parquet(file).read() for file in folder.files(SCALARS, split))
+            table = pa.concat_tables(open_parquet(file).read() for file in folder.files(SCALARS, split))
         except (InputError, pa.ArrowException, OSError) as error:
             problems.append(f"{SCALARS}/{split} cannot be read: {str(error).splitlines()[0]}")
             continue
         expected = scalars_table(rows)
-        if not found.schema.remove_metadata().equals(expected.schema) or len(found) != len(expected):
+        if not table.schema.remove_metadata().equals(expected.schema) or len(table) != len(expected):
             problems.append(f"{SCALARS}/{split} has other columns or another number of rows than the labels and the truth give")
             continue
-        different = [name for name in expected.column_names if not found[name].equals(expected[name])]
+        different = [name for name in expected.column_names if not table[name].equals(expected[name])]
         problems += [f"{SCALARS}/{split}: {name} is not what the labels and the truth give" for name in different]
     return Check("scalars", tuple(problems), "made again from the labels and the truth")

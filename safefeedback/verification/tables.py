@@ -138,13 +138,13 @@ def _scan(
 def _read(file: Path, schema: pa.Schema, shape: dict[str, int]) -> Iterator[pa.RecordBatch]:
     """The rows of a file, if it has the columns it should have."""
     opened = open_parquet(file)
-    found = opened.schema_arrow
-    if not found.remove_metadata().equals(schema.remove_metadata()):
+    actual = opened.schema_arrow
+    if not actual.remove_metadata().equals(schema.remove_metadata()):
         kinds = {field.name: field.type for field in schema}
-        others = [field.name for field in found if kinds.get(field.name) != field.type]
-        lost = [name for name in kinds if name not in found.names]
+        others = [field.name for field in actual if kinds.get(field.name) != field.type]
+        lost = [name for name in kinds if name not in actual.names]
         raise InputError(f"its columns are not those of the format: {', '.join([*others, *lost]) or 'their order'}")
-    stated = (found.metadata or {}).get(b"safefeedback")
+    stated = (actual.metadata or {}).get(b"safefeedback")
     if stated != schema_metadata(shape)["safefeedback"].encode():
         raise InputError(f"its metadata say {stated!r} about the segments")
     for batch in opened.iter_batches(BATCH):

@@ -41,7 +41,7 @@ def verify(
         raise InputError(f"there is no folder {folder}: give a dataset's folder, or a Hub repository user/name")
     if not (folder / "recipe.json").is_file():
         raise InputError(f"{folder} is not a dataset of safefeedback: it holds no recipe.json")
-    given = {recordings.sha256(advantages): advantages} if advantages is not None else {}
+    advantage_files = {recordings.sha256(advantages): advantages} if advantages is not None else {}
     opened = open_dataset(folder)
     manifest, problems = load_dataset_manifest(opened)
     checks = [Check("manifest", tuple(problems), "recipe.json: structure, recipe, hashes")]
@@ -51,16 +51,16 @@ def verify(
     usable = {name: made for name, (made, _) in sets.items() if made is not None}
     named: dict[str, AnyManifest] = {"": manifest}
     named |= {f"labels/{name}": made for name, made in usable.items()}
-    weighed = _counter(on_progress, sum(len(made.files) for made in named.values()), "checking files")
-    checks.append(files.files_check(folder, named, weighed))
+    count_files = _counter(on_progress, sum(len(made.files) for made in named.values()), "checking files")
+    checks.append(files.files_check(folder, named, count_files))
     episodes, wrong, note = recordings.recordings(manifest, source)
     checks.append(Check("source", tuple(wrong), note))
     rows = 2 * sum(made.pairs for made in named.values()) + sum(made.pairs for made in usable.values() if made.by_people)
     compared = _counter(on_progress, rows, "comparing rows")
-    stored, found = dataset.dataset_checks(opened, episodes, given, compared)
+    stored, found = dataset.dataset_checks(opened, episodes, advantage_files, compared)
     checks += [*found, *([scalars_check(opened, stored)] if manifest.has_scalars else [])]
     for name, (check, problems) in sets.items():
-        base = label_sets.LabelledDataset(opened, stored, episodes, given)
+        base = label_sets.LabelledDataset(opened, stored, episodes, advantage_files)
         checks.append(label_sets.label_set_check(base, name, check, problems, compared))
     return [*checks, card_check(folder, manifest, usable)]
 

@@ -95,9 +95,9 @@ class CDT(Algorithm):
         targets = self.targets(data, returns, costs)
         count = int(self.augmentation * len(chosen))
         stream_of_wishes = stream(0, "cdt-augmentation")  # the same for every seed of a run, as the recordings are
-        asked, wishes = augment(returns, costs, count, targets, stream_of_wishes)
-        source = np.concatenate([np.arange(len(chosen)), asked])
-        shifts = np.concatenate([np.zeros((1, 2)), wishes - np.stack([returns[asked], costs[asked]], 1)])
+        targets_drawn, wishes = augment(returns, costs, count, targets, stream_of_wishes)
+        source = np.concatenate([np.arange(len(chosen)), targets_drawn])
+        shifts = np.concatenate([np.zeros((1, 2)), wishes - np.stack([returns[targets_drawn], costs[targets_drawn]], 1)])
         copy = np.concatenate([np.zeros(len(chosen), np.int64), 1 + np.arange(count)])
         often = repeat_counts(np.concatenate([costs, wishes[:, 1]]), max(data.task.cost_limits))
         lengths = episodes.lengths[chosen]
@@ -192,14 +192,14 @@ class CDT(Algorithm):
     def policy_facts(self, data: Data, examples: Examples) -> dict[str, Any]:
         assert isinstance(examples, Sequences)
         scale = self._scale(examples).tolist()
-        asked = list(zip(data.task.cost_limits, examples.targets.returns, strict=True))
-        return {"context": self.context, "heads": self.heads, "scale": scale, "targets": [list(pair) for pair in asked]}
+        targets = list(zip(data.task.cost_limits, examples.targets.returns, strict=True))
+        return {"context": self.context, "heads": self.heads, "scale": scale, "targets": [list(pair) for pair in targets]}
 
     def _scale(self, examples: Sequences) -> Tensor:
         """The factors for return and cost to go, [2]."""
         largest = examples.to_go.abs().amax(0).clamp(min=1e-6).reciprocal()
-        given = (self.reward_scale, self.cost_scale)
-        return torch.stack([largest[k] if value is None else largest.new_tensor(value) for k, value in enumerate(given)])
+        scales = (self.reward_scale, self.cost_scale)
+        return torch.stack([largest[k] if value is None else largest.new_tensor(value) for k, value in enumerate(scales)])
 
     def _predict(
         self,

@@ -127,8 +127,8 @@ def augment(
     chance = uniforms(rng, 2 * count)
     wishes = np.stack([low + (high - low) * chance[:count], wished], axis=1)
     chosen = np.empty(count, np.int64)
-    for k, (wanted, cost) in enumerate(wishes):
-        distance = np.where(costs <= cost, np.hypot(costs - cost, returns - wanted), np.inf)
+    for k, (target, cost) in enumerate(wishes):
+        distance = np.where(costs <= cost, np.hypot(costs - cost, returns - target), np.inf)
         nearest = int(np.argmin(distance))
         if nearest in chosen[:k]:
             stands_in = (costs <= costs[nearest]) & (returns >= returns[nearest] - targets.max_decrease)

@@ -52,11 +52,11 @@ def find_targets(task: Task, returns: np.ndarray, costs: np.ndarray) -> Targets:
 def from_episodes(task: Task, returns: np.ndarray, costs: np.ndarray, quantile: float = 0.9) -> Targets:
     """Targets taken from the episodes: a high quantile of the returns within each limit (of the cheapest tenth, where no
     episode is within it), and augmentation up to a tenth of the range above the best; our own choice."""
-    asked, span = [], max(float(np.ptp(returns)), 1e-6)
+    targets, span = [], max(float(np.ptp(returns)), 1e-6)
     for limit in task.cost_limits:
         within = costs <= max(limit, float(np.quantile(costs, 0.1)))
-        asked.append(float(np.quantile(returns[within], quantile)))
-    return Targets(tuple(asked), 2, float(returns.max()) + 0.1 * span, 0.2 * span, 0.001 * span)
+        targets.append(float(np.quantile(returns[within], quantile)))
+    return Targets(tuple(targets), 2, float(returns.max()) + 0.1 * span, 0.2 * span, 0.001 * span)
 
 
 @cache

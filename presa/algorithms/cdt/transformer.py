@@ -98,13 +98,13 @@ def predict(
     when = table[timesteps.clamp(max=len(table) - 1)]
     inputs = {"return": returns[..., None], "cost": costs[..., None], "state": observations, "action": actions}
     tokens = torch.stack([linear(name, values) + when for name, values in inputs.items()], 2).flatten(1, 2)
-    seen = attention_mask(valid)
+    mask = attention_mask(valid)
     width = tokens.shape[-1]
     hidden = drop(norm("first", tokens))
     for layer in range(sum(name.endswith("/feed_in/weight") for name in parameters)):
         mixed = linear(f"{layer}/attention_in", norm(f"{layer}/norm_1", hidden))
         query, key, value = mixed.view(batch, TOKENS * steps, 3, heads, width // heads).permute(2, 0, 3, 1, 4)
-        attended = scaled_dot_product_attention(query, key, value, attn_mask=seen)
+        attended = scaled_dot_product_attention(query, key, value, attn_mask=mask)
         hidden = hidden + drop(linear(f"{layer}/attention_out", attended.transpose(1, 2).flatten(2)))
         inner = gelu(linear(f"{layer}/feed_in", norm(f"{layer}/norm_2", hidden)), approximate="tanh")
         hidden = hidden + drop(linear(f"{layer}/feed_out", inner))

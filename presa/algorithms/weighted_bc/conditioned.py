@@ -32,14 +32,14 @@ def limit_facts(data: Data) -> dict[str, float]:
 def limit_examples(data: Data) -> Examples:
     """Every known step once for each limit with its weight there, each limit as often as any other; the last column of the
     observations [K M, O + 1] is the limit's input."""
-    steps, facts, seen, weight = data.steps, limit_facts(data), [], []
+    steps, facts, inputs, weight = data.steps, limit_facts(data), [], []
     for limit, weights in data.weights_by_limit.items():
         column = steps.observations.new_full((len(steps), 1), limit_input(limit, facts))
-        seen.append(torch.cat([steps.observations, column], -1))
-        each = weights.of_steps(steps.episode)
-        weight.append(torch.from_numpy(each / each.sum()))
-    actions = steps.actions.repeat(len(seen), 1)
-    return Examples(torch.cat(seen), actions, {}, per_pair=2 * data.length, weight=torch.cat(weight).numpy())
+        inputs.append(torch.cat([steps.observations, column], -1))
+        step_weights = weights.of_steps(steps.episode)
+        weight.append(torch.from_numpy(step_weights / step_weights.sum()))
+    actions = steps.actions.repeat(len(inputs), 1)
+    return Examples(torch.cat(inputs), actions, {}, per_pair=2 * data.length, weight=torch.cat(weight).numpy())
 
 
 def with_limit_weight(parameters: Parameters) -> Parameters:

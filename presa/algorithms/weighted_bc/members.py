@@ -90,11 +90,13 @@ class RewardMember(RewardModel):
         assert isinstance(examples, MemberExamples)
         numbers = {}
         if len(examples.left_out):
-            seen, done = (values[examples.left_out] for values in (examples.observations, examples.actions))
-            none = seen.new_full(seen.shape[:2], torch.nan)
-            apart = Split(seen, done, examples.answers.get("preference", none[:, 0]), examples.answers.get("safe", none))
-            found = self.accuracy(self.segment_scores(parameters, seen, done), apart, examples.limit)
-            numbers = {name.replace("test_", "left_out_"): value for name, value in found.items()}
+            observations, actions = (values[examples.left_out] for values in (examples.observations, examples.actions))
+            none = observations.new_full(observations.shape[:2], torch.nan)
+            apart = Split(
+                observations, actions, examples.answers.get("preference", none[:, 0]), examples.answers.get("safe", none)
+            )
+            accuracies = self.accuracy(self.segment_scores(parameters, observations, actions), apart, examples.limit)
+            numbers = {name.replace("test_", "left_out_"): value for name, value in accuracies.items()}
         if test is not None:
             score = self.segment_scores(parameters, (test.observations - examples.shift) / examples.scale, test.actions)
             numbers |= self.accuracy(score, test, examples.limit)
@@ -139,17 +141,17 @@ class CostMember(RewardMember, BinaryCostModel):
 
     def held_out(self, parameters: Parameters, examples: MemberExamples) -> tuple[np.ndarray, np.ndarray]:
         """P(safe) = sigmoid(limit - cost) of the segments whose labels the member did without, and these labels, [2 K] each."""
-        seen, done = (values[examples.left_out] for values in (examples.observations, examples.actions))
-        if not len(seen):
+        observations, actions = (values[examples.left_out] for values in (examples.observations, examples.actions))
+        if not len(observations):
             return np.empty(0), np.empty(0)
-        probability = torch.sigmoid(examples.limit - self.segment_scores(parameters, seen, done).double())
+        probability = torch.sigmoid(examples.limit - self.segment_scores(parameters, observations, actions).double())
         return probability.flatten().cpu().numpy(), examples.answers["safe"].double().flatten().cpu().numpy()
 
     def loss(self, log_probability: Tensor, batch: dict[str, Tensor], state: dict[str, Tensor]) -> Step:
         cost, flips, before = log_probability.sum(-1), state["flips"], state["contradicted"]
         loss = flipped_cost_loss(cost, batch["safe"], state["limit"], flips)
-        found = surest_contradicted(cost, batch["safe"])
-        contradicted = torch.where(found.isnan(), before, torch.lerp(before, found, FLIPS_RATE))
+        shares = surest_contradicted(cost, batch["safe"])
+        contradicted = torch.where(shares.isnan(), before, torch.lerp(before, shares, FLIPS_RATE))
         after = contradicted.amin(-1).clamp(max=MOST_FLIPS) if self.flips else flips
         return loss, {"flips": flips}, {**state, "flips": after, "contradicted": contradicted}
 

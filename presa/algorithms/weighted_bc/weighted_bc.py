@@ -207,12 +207,12 @@ class WeightedBC(FromCloning):
     @torch.no_grad()
     def _held_out(self, data: Data, results: dict[str, Parameters]) -> np.ndarray | None:
         """P(safe) of the segments whose labels a model of cost did without, and these labels, [K, 2]; None without any."""
-        found = []
+        parts = []
         for name, model in self.preparations().items():
             if isinstance(model, CostMember):
                 probability, safe = model.held_out(results[name], model.examples(data))
-                found.append(np.stack([probability, safe], -1)[~np.isnan(safe)])
-        return np.concatenate(found) if sum(map(len, found)) else None
+                parts.append(np.stack([probability, safe], -1)[~np.isnan(safe)])
+        return np.concatenate(parts) if sum(map(len, parts)) else None
 
     def _true_sums(self, data: Data, episode: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The true return and cost of each episode, float64 [1, E].

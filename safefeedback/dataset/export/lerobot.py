@@ -73,8 +73,8 @@ def write_lerobot(folder: Path, work: ExportedPairs) -> ExportResult:
     tasks = {"task_index": pa.array([0]), "__index_level_0__": pa.array([work.task.name], pa.large_string())}
     _write(folder / "meta" / "tasks.parquet", pa.table(tasks).replace_schema_metadata(_pandas_index()))
     (folder / "meta" / "info.json").write_text(json.dumps(_info(work), indent=4) + "\n", encoding="utf-8")
-    known = _stats(work) | ({FILM: pixels.stats()} if view is not None else {})
-    (folder / "meta" / "stats.json").write_text(json.dumps(known, indent=4) + "\n", encoding="utf-8")
+    statistics = _stats(work) | ({FILM: pixels.stats()} if view is not None else {})
+    (folder / "meta" / "stats.json").write_text(json.dumps(statistics, indent=4) + "\n", encoding="utf-8")
     _write(folder / "pairs.parquet", _pairs(work))
     film = " The film is a view from above, drawn from the observations." if view is not None else ""
     readme = README.format(episodes=episodes, steps=work.length, seconds=1 / FPS, film=film)
@@ -113,7 +113,7 @@ def _sums(work: ExportedPairs) -> dict[str, np.ndarray]:
 def _episode(work: ExportedPairs, episode: int, chunk: int, file: int, step: int) -> dict[str, Any]:
     """An episode's row in meta/episodes; `step` counts from the first in its file."""
     length = work.length
-    found: dict[str, Any] = {
+    record: dict[str, Any] = {
         "episode_index": episode,
         "tasks": [work.task.name],
         "length": length,
@@ -125,9 +125,9 @@ def _episode(work: ExportedPairs, episode: int, chunk: int, file: int, step: int
         "meta/episodes/file_index": 0,
     }
     if work.video:
-        found |= {f"videos/{FILM}/chunk_index": chunk, f"videos/{FILM}/file_index": file}
-        found |= {f"videos/{FILM}/from_timestamp": step / FPS, f"videos/{FILM}/to_timestamp": (step + length) / FPS}
-    return found
+        record |= {f"videos/{FILM}/chunk_index": chunk, f"videos/{FILM}/file_index": file}
+        record |= {f"videos/{FILM}/from_timestamp": step / FPS, f"videos/{FILM}/to_timestamp": (step + length) / FPS}
+    return record
 
 
 def _pairs(work: ExportedPairs) -> pa.Table:
@@ -194,13 +194,13 @@ def _stats(work: ExportedPairs) -> dict[str, Any]:
         "action": data.actions.reshape(-1, data.actions.shape[3]),
         **{name: np.repeat(sums.reshape(-1) / length, length)[:, None] for name, sums in _sums(work).items()},
     }
-    found = {}
+    statistics = {}
     for name, values in columns.items():
         measures = {"min": values.min(axis=0), "max": values.max(axis=0), "mean": values.mean(axis=0, dtype=np.float64)}
         measures |= {"std": values.std(axis=0, dtype=np.float64)}
         measures |= {key: np.quantile(values, share, axis=0) for key, share in QUANTILES.items()}
-        found[name] = {key: measure.astype(np.float64).tolist() for key, measure in measures.items()} | {"count": [count]}
-    return found
+        statistics[name] = {key: measure.astype(np.float64).tolist() for key, measure in measures.items()} | {"count": [count]}
+    return statistics
 
 
 class _Pixels:

@@ -59,9 +59,11 @@ def write_trl_unpaired(folder: Path, work: ExportedPairs) -> ExportResult:
         for side in SIDES
         if not np.isnan(safe[row, side])
     )
-    known = safe[~np.isnan(safe)]
+    answered = safe[~np.isnan(safe)]
     only = (
-        f"every label is {bool(known[0])}: a trainer of two classes has nothing to tell apart" if np.ptp(known) == 0 else None
+        f"every label is {bool(answered[0])}: a trainer of two classes has nothing to tell apart"
+        if np.ptp(answered) == 0
+        else None
     )
     return _write(folder, work, rows, "unpaired preference", ("prompt", "completion", "label"), template, only)
 
