@@ -121,7 +121,8 @@ def test_options_about_training_are_refused(tmp_path: Path) -> None:
 
 @needs_metadrive
 def test_the_command_collects_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(driver, "drive", lambda task, seed, index: drive(replace(task, horizon=4), seed, index))
+    script = replace(driver.SCRIPT, play=lambda task, seed, index: drive(replace(task, horizon=4), seed, index))
+    monkeypatch.setattr(driver, "SCRIPT", script)
     words = ["collect", "--task", "easysparse", "--episodes", "10", "--out"]
     first = CliRunner().invoke(app, [*words, str(tmp_path)])
     assert first.exit_code == 0, first.exception

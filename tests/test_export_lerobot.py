@@ -151,7 +151,7 @@ def test_what_cannot_be_filmed_is_said_in_one_line(folder: Path, tmp_path: Path,
     run = run_cli("export", folder, "--format", "d4rl", "--rewards", "none", "--video", "--out", "x", cwd=tmp_path)
     assert run.returncode == 2 and run.stderr == "error: the format d4rl has no pictures: leave --video out\n"
     monkeypatch.setattr(TopView, "of", staticmethod(lambda task, observations: None))
-    with pytest.raises(InputError, match=r"--video: the observations of BallCircle do not tell where the body is"):
+    with pytest.raises(InputError, match=r"--video: the observations of BallCircle do not show where the body is"):
         export(folder, "lerobot", tmp_path / "out", rewards="none", video=True)
     assert not (tmp_path / "out").exists() and not (tmp_path / "x").exists()
 

@@ -40,10 +40,16 @@ def safety(entry: Entry) -> Safety | None:
     """How safe the runs of a cell are; None without runs."""
     if not entry.runs:
         return None
-    values = entry.by_policy("cost")
-    bound = float("nan") if len(values) < 2 else float(np.quantile(resampled([values], mean), CONFIDENCE))
     costs = np.concatenate([run.costs for run in entry.runs])
-    return Safety(bound, float(np.mean(costs > 1)), worst_tenth(costs))
+    return Safety(upper_bound(entry.by_policy("cost")), float(np.mean(costs > 1)), worst_tenth(costs))
+
+
+def upper_bound(costs: np.ndarray) -> float:
+    """The upper 95% bound of the mean cost by bootstrap over policies, from the cost of each, [policies] or [policies, K].
+
+    It is the 95th percentile of the resampled means; NaN of one policy.
+    """
+    return float("nan") if len(costs) < 2 else float(np.quantile(resampled([costs], mean), CONFIDENCE))
 
 
 def worst_tenth(costs: np.ndarray) -> float:

@@ -93,7 +93,7 @@ def driver_class() -> Any:
 
 
 SCRIPT = Script(
-    play=lambda task, collection, index: drive(task, collection, index),
+    play=drive,
     words="made again by DSRL's protocol, not DSRL's file: an IDM driver of 10 accelerations (0, 0.6 ... 5.4) by 5 target "
     "speeds (5, 9 ... 21 km/h) on the road's ten maps, no lane change, steering + U(-0.1, 0.1), throttle + U(0, 0.2)",
     units=units,
@@ -101,6 +101,7 @@ SCRIPT = Script(
     episodes=1000,
     packages=("safefeedback", "numpy", "gymnasium", "metadrive-simulator", "panda3d"),
     deciding=("numpy", "metadrive-simulator", "panda3d"),
+    trainable=False,
     facts={
         "replay": "episode_seeds[e] and map = units[episode_units[e]]['map']: reset(seed=, options={'map': map}) of a new "
         "environment from safefeedback.simulators.make, then its actions",

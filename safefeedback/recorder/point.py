@@ -22,10 +22,7 @@ PUSH = 2.85  # metres a second squared, the same
 DIRECTIONS = 48  # that are compared on the way to a goal
 PULL_REACH = 0.6  # metres
 LOOKAHEAD = 0.9  # metres of the way that are compared
-
-
 PACKAGES = ("safefeedback", "numpy", "gymnasium", "safety-gymnasium", "mujoco")
-FACTS = {"replay": "episode_seeds[e]: reset(seed=) of a new environment from safefeedback.simulators.make, then its actions"}
 
 
 def within_budget(budget: float, horizon: int) -> Callable[[bool], bool]:

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 
 from safefeedback.plots.geometry import positions
-from safefeedback.recorder.point import FACTS, PACKAGES, along_circle, steer, within_budget
-from safefeedback.recorder.script import Script, play_in_turn
+from safefeedback.recorder.point import PACKAGES, along_circle, steer, within_budget
+from safefeedback.recorder.script import Script, settings_in_turn
 from safefeedback.tasks import Task
 
 SPEEDS = (1.4, 1.1, 0.7, 0.3)  # metres a second
@@ -32,16 +32,16 @@ def drive(task: Task, setting: dict[str, float]) -> Callable[[np.ndarray], np.nd
     """observation [28] -> action [2], for one episode."""
     may_cost = within_budget(setting["budget"], task.horizon)
 
-    def act(seen: np.ndarray) -> np.ndarray:
-        outside = abs(positions("PointCircle1", seen)[0]) > LIMIT
+    def act(observation: np.ndarray) -> np.ndarray:
+        outside = abs(positions("PointCircle1", observation)[0]) > LIMIT
         bound = NO_BOUND if may_cost(bool(outside)) else setting["bound"]
-        return steer(seen, along_circle(seen, setting["speed"], bound))
+        return steer(observation, along_circle(observation, setting["speed"], bound))
 
     return act
 
 
 SCRIPT = Script(
-    play=lambda task, collection, index: play_in_turn(task, collection, index, units(), drive),
+    play=settings_in_turn(units, drive),
     words="driven by a script, not by DSRL's policies: 4 speeds by 6 degrees of care for the boundaries by 2 strengths of "
     "noise in its actions (safefeedback.recorder.point)",
     units=units,
@@ -49,6 +49,4 @@ SCRIPT = Script(
     episodes=480,
     packages=PACKAGES,
     deciding=PACKAGES[1:],
-    trainable=True,
-    facts=FACTS,
 )

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from safefeedback.recorder.point import FACTS, PACKAGES, in_hazard, steer, to_goal, within_budget
-from safefeedback.recorder.script import Script, play_in_turn
+from safefeedback.recorder.point import PACKAGES, in_hazard, steer, to_goal, within_budget
+from safefeedback.recorder.script import Script, settings_in_turn
 from safefeedback.tasks import Task
 
 SPEEDS = (1.3, 0.9, 0.5, 0.15)  # metres a second
@@ -26,15 +26,16 @@ def drive(task: Task, setting: dict[str, float]) -> Callable[[np.ndarray], np.nd
     """observation [60] -> action [2], for one episode."""
     may_cost = within_budget(setting["budget"], task.horizon)
 
-    def act(seen: np.ndarray) -> np.ndarray:
-        careless = may_cost(in_hazard(seen))
-        return steer(seen, to_goal(seen, setting["speed"], None if careless else ROOM, PULL if careless else 0.0))
+    def act(observation: np.ndarray) -> np.ndarray:
+        careless = may_cost(in_hazard(observation))
+        room, pull = (None, PULL) if careless else (ROOM, 0.0)
+        return steer(observation, to_goal(observation, setting["speed"], room, pull))
 
     return act
 
 
 SCRIPT = Script(
-    play=lambda task, collection, index: play_in_turn(task, collection, index, units(), drive),
+    play=settings_in_turn(units, drive),
     words="driven by a script, not by DSRL's policies: 4 speeds by 5 budgets of costly steps by 2 strengths of noise in its "
     "actions (safefeedback.recorder.point)",
     units=units,
@@ -42,6 +43,4 @@ SCRIPT = Script(
     episodes=400,
     packages=PACKAGES,
     deciding=PACKAGES[1:],
-    trainable=True,
-    facts=FACTS,
 )

@@ -23,6 +23,7 @@ SCRIPTS = {  # a task or its domain -> the module that holds its SCRIPT
     "PointCircle1": "safefeedback.recorder.point_circle",
     "PointGoal1": "safefeedback.recorder.point_goal",
 }
+REPLAY = {"replay": "episode_seeds[e]: reset(seed=) of a new environment from safefeedback.simulators.make, then its actions"}
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Script:
         packages: whose versions are stored in the files.
         deciding: packages whose versions determine an episode.
         trainable: whether PPO may be trained in the task as well, from recordings to begin with.
-        facts: further attributes of the files.
+        facts: further attributes of the files; by default how an episode is replayed.
     """
 
     play: Callable[[Task, int, int], Episode]
@@ -47,8 +48,8 @@ class Script:
     episodes: int
     packages: tuple[str, ...]
     deciding: tuple[str, ...]
-    trainable: bool = False
-    facts: dict[str, str] = field(default_factory=dict)
+    trainable: bool = True
+    facts: dict[str, str] = field(default_factory=REPLAY.copy)
 
 
 def play_out(env: Any, observation: np.ndarray, act: Callable[[np.ndarray], np.ndarray], seed: int, unit: int) -> Episode:
@@ -73,30 +74,33 @@ def play_out(env: Any, observation: np.ndarray, act: Callable[[np.ndarray], np.n
     )
 
 
-def play_in_turn(
-    task: Task,
-    collection: int,
-    index: int,
-    settings: list[dict[str, float]],
+def settings_in_turn(
+    units: Callable[[], list[dict[str, float]]],
     behave: Callable[[Task, dict[str, float]], Callable[[np.ndarray], np.ndarray]],
-) -> Episode:
-    """Episode `index` of the collection with that seed; all settings in turn. It depends on nothing else.
+) -> Callable[[Task, int, int], Episode]:
+    """The `play` of a script that uses its settings in turn.
 
     Args:
-        settings: each with `noise`, the standard deviation of what is added to every action.
+        units: returns the settings, each with `noise`, the standard deviation of what is added to every action.
         behave: (task, setting) -> what turns observations [O] into actions [A] in one episode.
     """
-    unit = index % len(settings)
-    seed = int(np.random.default_rng([collection, index]).integers(2**31))
-    rng = np.random.default_rng([seed, 1])
-    chosen = behave(task, settings[unit])
-    env = _environment(task)
-    observation, _ = env.reset(seed=seed)
 
-    def act(seen: np.ndarray) -> np.ndarray:
-        return np.clip(chosen(seen) + settings[unit]["noise"] * rng.standard_normal(env.action_space.shape), -1, 1)
+    def play(task: Task, collection: int, index: int) -> Episode:
+        settings = units()
+        unit = index % len(settings)
+        seed = int(np.random.default_rng([collection, index]).integers(2**31))
+        rng = np.random.default_rng([seed, 1])
+        chosen = behave(task, settings[unit])
+        env = _environment(task)
+        first, _ = env.reset(seed=seed)
 
-    return play_out(env, observation, act, seed, unit)
+        def act(observation: np.ndarray) -> np.ndarray:
+            noise = settings[unit]["noise"] * rng.standard_normal(env.action_space.shape)
+            return np.clip(chosen(observation) + noise, -1, 1)
+
+        return play_out(env, first, act, seed, unit)
+
+    return play
 
 
 @lru_cache(maxsize=1)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 from safefeedback.recorder.gait import Gait, correction_network, gait_numbers
-from safefeedback.recorder.script import Script, play_in_turn
+from safefeedback.recorder.script import Script, settings_in_turn
 from safefeedback.tasks import Task
 
 STRIDES = (2.0, 1.6, 1.0, 0.5)  # of the gait's own amplitudes
@@ -29,7 +29,7 @@ def walk(task: Task, setting: dict[str, float]) -> Callable[[np.ndarray], np.nda
 
 
 SCRIPT = Script(
-    play=lambda task, collection, index: play_in_turn(task, collection, index, units(), walk),
+    play=settings_in_turn(units, walk),
     words="walked by a scripted gait, not by DSRL's policies: 4 strides by 4 distances at which it turns away from the "
     "boundaries by 3 strengths of noise in its actions (safefeedback.recorder.gait)",
     units=units,
@@ -37,6 +37,4 @@ SCRIPT = Script(
     episodes=1200,
     packages=("safefeedback", "numpy", "gymnasium", "bullet-safety-gym", "pybullet"),
     deciding=("numpy", "bullet-safety-gym", "pybullet"),
-    trainable=True,
-    facts={"replay": "episode_seeds[e]: reset(seed=) of a new environment from safefeedback.simulators.make, then its actions"},
 )

@@ -224,7 +224,7 @@ class WeightedBC(FromCloning):
             raise InputError(f"weights={self.weights} needs the recordings the dataset was cut from, with rewards and costs")
         first = data.episodes.bounds[:-1]
         sums = (np.add.reduceat(values, first) for values in (data.episodes.rewards, data.episodes.costs))
-        returns, costs = (values[episode][None] for values in sums)
+        returns, costs = (total[episode][None] for total in sums)
         return returns, costs
 
     def examples(self, data: Data) -> Examples:
