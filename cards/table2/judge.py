@@ -59,7 +59,7 @@ def play(packed: Path, root: Path, processes: int, only: str, episodes: int | No
 
     root.mkdir(parents=True, exist_ok=True)
     runs = unpack(packed, root)
-    order = [group.name for group in (*plan.WEIGHTED, *plan.PRESA, *plan.FROM_FEEDBACK)]
+    order = [group.name for group in (*plan.WEIGHTED, *plan.PRESA, *plan.FROM_FEEDBACK, *plan.ANT_CIRCLE)]
     todo = [name for name in runs if name.startswith(only) and not (root / "rows" / f"{name}.parquet").is_file()]
     todo.sort(key=lambda name: (order.index(name.split("/")[0]), name.rpartition("seed")[2], name))
     with ProcessPoolExecutor(processes, get_context("spawn")) as pool:

@@ -70,6 +70,18 @@ FROM_FEEDBACK = (
     Group("caps-feedback-mean", "caps-feedback", {"expectile": 0.5}, seeds=SEEDS[:3]),
 )
 
+LONGER = {"steps": 43_600, "bc_steps": 12_000}  # four times as long, the models as they are
+ANT_CIRCLE = tuple(  # what helps on AntCircle, where weighted-bc fails: --only ant-circle --tasks AntCircle
+    Group(f"ant-circle-{name}", "weighted-bc", {"model_steps": 1_800, **settings}, seeds=SEEDS[:3])
+    for name, settings in {
+        "longer": LONGER,
+        "no-dropout": {**LONGER, "dropout": 0.0},
+        "wide": {**LONGER, "hidden": (1024, 1024)},
+        "weighted-only": {"steps": 43_600, "bc_steps": 0},
+        "sharper": {**LONGER, "edge": 0.6, "temperature": 0.15},
+    }.items()
+)
+
 
 def tiny(group: Group) -> Group:
     """The same in seconds, to see that everything runs."""

@@ -172,6 +172,7 @@ def main() -> None:
     presa = [cut(replace(group, settings={**group.settings, "precision": given.precision})) for group in plan.PRESA
              if group.name.startswith(given.only)]  # fmt: skip
     others = [cut(group) for group in plan.FROM_FEEDBACK if group.name.startswith(given.only)]
+    others += [cut(group) for group in plan.ANT_CIRCLE if given.only and group.name.startswith(given.only)]
     every = [*weighted, *presa, *others]
     draws = sorted({(seed, task) for group in every for seed in group.seeds for task in tasks}, reverse=True)
     with ProcessPoolExecutor(min(16, os.cpu_count() or 1), get_context("spawn")) as pool:

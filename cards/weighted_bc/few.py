@@ -9,6 +9,7 @@ sums, and of the upper fifth by true sums, which alone differ in how many good e
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
 from pathlib import Path
@@ -43,7 +44,7 @@ def show() -> None:
     runs = pq.read_table(HERE / "few.parquet").to_pandas()
     cells = runs.groupby(["algorithm", "task", "cost_limit"])[["effective_episodes", "normalized_cost"]].mean()
     print("| effective episodes | cells | unsafe | runs | unsafe | episodes over the limit |\n|---|---|---|---|---|---|")
-    for low, high in zip(EDGES, EDGES[1:], strict=False):
+    for low, high in itertools.pairwise(EDGES):
         some, groups = (one[(one.effective_episodes >= low) & (one.effective_episodes < high)] for one in (runs, cells))
         name = f"{low} to {high}" if high < EDGES[-1] else f"{low} and more"
         unsafe = [(one.normalized_cost > 1).sum() for one in (groups, some)]

@@ -327,7 +327,7 @@ def test_the_network_that_reads_a_limit_by_hand() -> None:
 
 
 def test_too_few_episodes_are_said() -> None:
-    """13 and 18.6 effective episodes were unsafe, in coverage's CarCircle and in AntCircle (cards/weighted_bc.md); 25 were not."""
+    """CarCircle without good episodes, with 13, and AntCircle, with 18.6, were unsafe (cards/weighted_bc.md)."""
     for number, said in ((3.2, True), (13.0, True), (18.6, True), (19.99, True), (20.0, False), (25.1, False)):
         assert any("FEW EPISODES" in doubt for doubt in findings_warnings({"effective_episodes": number})) is said
     of_limits = {"effective_episodes": 30.0, "limits": [{"cost_limit": 10.0, "effective_episodes": 7.25}]}
