@@ -25,6 +25,8 @@ RUN = (
     "tutorial",
     "how-to/python",
     "how-to/compare",
+    "how-to/algorithm",
+    "how-to/policy",
     "how-to/export",
     "how-to/recordings",
     "how-to/noise",
@@ -131,6 +133,8 @@ def test_the_blocks_run(hub: Hub, online: list[float], tmp_path: Path, monkeypat
     assert len(blocks) > 15
     for page, match in blocks:
         if match["kind"] == "python":
+            if named := re.match(r"# (\w+\.py)\n", match["code"]):  # a module, which the commands after it import
+                (work / named[1]).write_text(match["code"])
             try:
                 exec(compile(match["code"], f"{page}.md", "exec"), {"__name__": "__main__"})
             except Exception as error:

@@ -164,6 +164,7 @@ def evaluate(
         float | None, typer.Option(help="Limit of an episode's cost, kappa. (default: the run's, or the task's middle one)")
     ] = None,
     processes: Annotated[int | None, typer.Option(help="How many run at once. (default: one a core)")] = None,
+    out: Annotated[Path | None, typer.Option(help="Keep the result of --policy in this folder, as that of a run.")] = None,
     video: Annotated[Path | None, typer.Option(help="Film the first episodes into this .gif or .mp4.")] = None,
     video_episodes: Annotated[int, typer.Option(help="How many to film.")] = 2,
     as_json: Json = False,
@@ -199,6 +200,7 @@ def evaluate(
         seed=seed,
         cost_limit=cost_limit,
         processes=processes,
+        out=out,
         quiet=as_json,
     )
     if "summary" not in result:

@@ -30,6 +30,10 @@ def report(
     check: Annotated[
         bool, typer.Option("--check", help="Check results files: recompute every number, and repeat episodes.")
     ] = False,
+    import_policies: Annotated[
+        bool,
+        typer.Option("--import-policies", help="With --check, import policies that are code, and play them."),
+    ] = False,
     sample: Annotated[str, typer.Option(help="With --check, how many episodes of each file to repeat, or all.")] = "10",
 ) -> None:
     """Set what studies found beside the paper, or any runs beside one another: Markdown, figures, and a page to look at.
@@ -44,7 +48,7 @@ def report(
     if check and submit is not None:
         raise InputError("give --submit or --check, not both")
     if check:
-        check_files(folders, sample)
+        check_files(folders, sample, import_policies)
         return
     if submit is not None:
         submit_runs(folders, submit)
@@ -97,19 +101,21 @@ def _report_study(folder: Path, name: str, alone: bool) -> None:
 def _report_runs(folders: list[Path], out: Path) -> None:
     """Any runs beside one another."""
     from presa.report.comparison import compare, comparison_warnings, find_evaluated, name_methods, train_commands
-    from presa.report.results import runs_of
+    from presa.report.results import protocol, runs_of
     from presa.report.run_figures import draw_runs
     from presa.report.warnings import table_warnings, unmoved
 
     files = [place for place in folders if place.is_file()]
     places = [place for place in folders if place not in files]
     judged, left = find_evaluated(places) if places else ([], [])
-    judged = name_methods([*judged, *(run for file in files for run in runs_of(file))])
+    submitted = {file: runs_of(file) for file in files}
+    judged = name_methods([*judged, *(run for runs in submitted.values() for run in runs)])
     table, figures = compare(judged), draw_runs(judged)
     limits = ", ".join(f"{limit:g}" for limit in sorted({limit for run in judged for _, limit in run.places}))
     facts = [
         f"{len(judged)} runs in {', '.join(map(str, folders))}, judged by cost limit {limits}",
         *comparison_warnings(judged),
+        *(f"{file}: {protocol(file, runs)}" for file, runs in submitted.items()),
     ]
     facts += [f"{place} was not evaluated: `presa evaluate {place}`" for place in left]
     warnings = [*table_warnings(table), *unmoved(run.folder for run in judged if run.folder.is_dir())]

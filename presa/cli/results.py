@@ -33,7 +33,7 @@ def submit_runs(folders: list[Path], file: Path) -> None:
     print(f"check it with: {command_line('presa', 'report', '--check', file)}")
 
 
-def check_files(files: list[Path], sample: str) -> None:
+def check_files(files: list[Path], sample: str, import_policies: bool = False) -> None:
     """Checks results files; ends with code 1 if one is not what it says."""
     from presa.report.checking import NONE_PLAYED, check_results
     from safefeedback.cli.output import print_table
@@ -43,7 +43,8 @@ def check_files(files: list[Path], sample: str) -> None:
     bad = 0
     for file in files:
         with Progress(f"checking {file.name}") as progress, on_interrupt(lambda: "interrupted; nothing was changed"):
-            checks = check_results(file, None if sample == "all" else int(sample), on_episode=progress)
+            count = None if sample == "all" else int(sample)
+            checks = check_results(file, count, on_episode=progress, import_policies=import_policies)
         shown = [
             (check.name, "FAILED" if check.problems else "ok", "\n".join(check.problems[:SHOWN]) or check.note)
             for check in checks

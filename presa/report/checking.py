@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from presa.report.comparison import EvaluatedRun
-from presa.report.results import deviations, member, numbers, read_results, readable, runs_of
+from presa.report.results import member, numbers, protocol, read_results, readable, runs_of
 from presa.rollouts.evaluate import episode_seeds, normalized, play_episodes
 from presa.rollouts.policy import load
+from presa.runs.own_policy import is_own, own_source_sha256
 from safefeedback.simulators import can_simulate
 from safefeedback.tasks import Task, tasks
 from safefeedback.verification.check import Check
 
+NOT_IMPORTED = "from their authors, with --import-policies, they are played too"
 EXACT = 1e-9  # relative tolerance of numbers computed from the same rows
 RETURN_TOLERANCE = 0.02  # of the task's range of returns; processors add up differently, and an episode amplifies it
 COST_TOLERANCE = 2.0  # of one episode
@@ -27,7 +29,11 @@ APART = 0.2  # share of the episodes that may lie further apart: of 30, two to f
 
 
 def check_results(
-    file: Path, sample: int | None = 10, seed: int | None = None, on_episode: Callable[[int, int], None] = lambda done, of: None
+    file: Path,
+    sample: int | None = 10,
+    seed: int | None = None,
+    on_episode: Callable[[int, int], None] = lambda done, of: None,
+    import_policies: bool = False,
 ) -> list[Check]:
     """Checks a results file, offline.
 
@@ -36,6 +42,7 @@ def check_results(
         sample: how many episodes are repeated, drawn over all runs; None for every one.
         seed: of the draw; None for one that nobody can foresee.
         on_episode: called with how many episodes are done, and of how many.
+        import_policies: whether policies that are given as "package.module:function" are imported, which runs their code.
 
     Returns:
         The checks, each with what it found wrong: "policies", "rows", "numbers", "episodes" and "protocol"; deviations from the
@@ -46,22 +53,24 @@ def check_results(
     """
     results, runs = read_results(file), runs_of(file)
     with readable(file):
-        checks = [_policies(file, results["runs"]), _rows(runs), _numbers(results["numbers"], runs)]
+        checks = [_policies(file, results["runs"], import_policies), _rows(runs), _numbers(results["numbers"], runs)]
         if any(check.problems for check in checks[:2]):
             checks.append(Check("episodes", (), "not played: what is above comes first"))
         else:
-            checks.append(_episodes(file, results["runs"], runs, sample, seed, on_episode))
-        apart = deviations(runs)
-    version = results.get("benchmark")
-    note = f"by that of version {version} of the benchmark" if not apart else f"not the benchmark's: {'; '.join(apart[:3])}"
-    return [*checks, Check("protocol", (), note + (f" and {len(apart) - 3} more" if len(apart) > 3 else ""))]
+            checks.append(_episodes(file, results["runs"], runs, sample, seed, on_episode, import_policies))
+        return [*checks, Check("protocol", (), protocol(file, runs))]
 
 
-def _policies(file: Path, runs: Sequence[dict[str, Any]]) -> Check:
+def _policies(file: Path, runs: Sequence[dict[str, Any]], import_policies: bool) -> Check:
     """Every policy is there, is the one that is named, and is of the run."""
-    problems = []
+    problems, code = [], 0
     for run in runs:
         digest, config = run["policy_sha256"], run["config"]
+        if is_own(config):
+            code += 1
+            if import_policies and own_source_sha256(config["policy"]) != digest:
+                problems.append(f"{run['folder']}: the source of {config['policy']} is another one here than its sha256 says")
+            continue
         content = member(file, f"policies/{digest}.safetensors")
         if hashlib.sha256(content).hexdigest() != digest:
             problems.append(f"{run['folder']}: the policy is another one than its sha256 says")
@@ -74,7 +83,10 @@ def _policies(file: Path, runs: Sequence[dict[str, Any]]) -> Check:
             differs.append("task")
         if differs:
             problems.append(f"{run['folder']}: the policy is of another {' and '.join(differs)} than config says")
-    return Check("policies", tuple(problems), f"{len(runs)} policies are those of their configurations")
+    notes = [f"{len(runs) - code} policies are those of their configurations"] if len(runs) > code else []
+    if code:
+        notes.append(f"{code} are code: " + ("their sources are those that are named" if import_policies else NOT_IMPORTED))
+    return Check("policies", tuple(problems), "; ".join(notes))
 
 
 def _task(run: EvaluatedRun) -> Task:
@@ -127,13 +139,17 @@ def _episodes(
     sample: int | None,
     seed: int | None,
     on_episode: Callable[[int, int], None],
+    import_policies: bool,
 ) -> Check:
     """A sample of the episodes, repeated with their policies."""
     pairs_known: list[tuple[int, int]] = []
     skipped: dict[str, None] = {}
+    why: str | None
     for index, run in enumerate(runs):
         task = run.config["task"]["name"]
-        if task in tasks():
+        if is_own(run.config) and not import_policies:
+            why = "policies that are code are not played"
+        elif task in tasks():
             why = can_simulate(tasks()[task])
         else:
             why = f"{task} is somebody's own task, whose simulator is not played here"
@@ -148,12 +164,16 @@ def _episodes(
         for index in sorted({one for one, _ in chosen}):
             run, episodes = runs[index], [episode for one, episode in chosen if one == index]
             task, path = tasks()[run.config["task"]["name"]], Path(folder) / f"{index}.safetensors"
-            path.write_bytes(member(file, f"policies/{described[index]['policy_sha256']}.safetensors"))
-            load(path)
+            policy = str(path)
+            if is_own(run.config):
+                policy = run.config["policy"]
+            else:
+                path.write_bytes(member(file, f"policies/{described[index]['policy_sha256']}.safetensors"))
+                load(path)
             seeds = episode_seeds(run.summary["evaluation_seed"], len(run.rows))
             before = done
             again = play_episodes(
-                str(path),
+                policy,
                 task,
                 [seeds[episode] for episode in episodes],
                 1,

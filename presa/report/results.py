@@ -1,7 +1,7 @@
 """A results file: runs with their configurations, hashes, policies and episodes, in one file that anybody can check offline.
 
 results.json                 format_version, presa, benchmark, runs, numbers
-policies/<sha256>.safetensors   of each run
+policies/<sha256>.safetensors   of each run but those of policies of somebody's own, which are code
 
 A run is {folder, config, policy_sha256, summary, rows}; a number is one cell of the table, computed from the rows alone.
 """
@@ -22,7 +22,8 @@ from presa.files import POLICY_FILE
 from presa.report.comparison import EvaluatedRun, check_rows, compare, name_methods, train_commands
 from presa.report.safety import safety
 from presa.report.statistics import mean, stratified_interval
-from safefeedback.dataset.benchmark import benchmark
+from presa.runs.own_policy import is_own
+from safefeedback.dataset.benchmark import CURRENT, benchmark
 from safefeedback.errors import InputError
 from safefeedback.files import replacing
 from safefeedback.version import __version__
@@ -30,6 +31,7 @@ from safefeedback.version import __version__
 FORMAT_VERSION = 1
 NAME = "results.json"
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the date of every member, so that equal results are equal bytes
+SHOWN = 3  # deviations of a file that one line names
 MOST = 1 << 28  # bytes of one member
 WRONG_SHAPE = (KeyError, TypeError, AttributeError, IndexError, ArithmeticError, ValueError, RuntimeError)  # what it leads to
 
@@ -57,6 +59,10 @@ def write_results(file: Path, judged: Sequence[EvaluatedRun]) -> None:
     policies: dict[str, bytes] = {}
     runs = []
     for run in judged:
+        if is_own(run.config):  # code, which nobody should run only because it is in a file
+            entry = {"folder": run.folder.resolve().name, "config": run.config, "policy_sha256": run.config["policy_sha256"]}
+            runs.append({**entry, "summary": run.summary, "rows": list(run.rows)})
+            continue
         path = run.folder / POLICY_FILE
         if not path.is_file():
             raise InputError(f"{run.folder} holds no {POLICY_FILE}, so nobody could play its episodes again")
@@ -65,7 +71,7 @@ def write_results(file: Path, judged: Sequence[EvaluatedRun]) -> None:
         policies[digest] = content
         entry = {"folder": run.folder.resolve().name, "config": run.config, "policy_sha256": digest}
         runs.append({**entry, "summary": run.summary, "rows": list(run.rows)})
-    results = {"format_version": FORMAT_VERSION, "presa": __version__, "benchmark": benchmark().version}
+    results = {"format_version": FORMAT_VERSION, "presa": __version__, "benchmark": CURRENT}
     text = json.dumps({**results, "runs": runs, "numbers": numbers(judged)}, indent=1, ensure_ascii=False, allow_nan=False)
     with replacing(file) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in [
@@ -95,7 +101,7 @@ def read_results(file: Path) -> dict[str, Any]:
             if not run["rows"]:
                 raise ValueError(f"{name} has no episode")
             check_rows(run["rows"])
-        list(results["numbers"])
+        list(results["numbers"]), results["benchmark"]
     return results
 
 
@@ -155,15 +161,18 @@ def numbers(judged: Sequence[EvaluatedRun]) -> list[dict[str, Any]]:
     return rows
 
 
-def deviations(judged: Sequence[EvaluatedRun]) -> list[str]:
-    """How runs differ from the benchmark's protocol, a sentence each; none if they are by it."""
-    frozen, lines = benchmark(), []
+def deviations(judged: Sequence[EvaluatedRun], version: int = CURRENT) -> list[str]:
+    """How runs differ from the protocol of a version of the benchmark, a sentence each; none if they are by it."""
+    frozen, lines = benchmark(version), []
     for run in judged:
         data, task, summary = run.config["data"], run.config["task"]["name"], run.summary
         where = f"{run.folder.name}: "
-        if data.get("content_sha256") != frozen.content.get(task):
+        if not data:
+            lines.append(f"{where}it does not say what it learnt from")
+        elif data.get("content_sha256") != frozen.content.get(task):
             lines.append(f"{where}its dataset is not the benchmark's of {task}")
-        if data.get("labels") is not None or data.get("pairs", 0) + data.get("pairs_test", 0) != frozen.pairs:
+        pairs = data.get("pairs", 0) + data.get("pairs_test", 0)
+        if data and (data.get("labels") is not None or pairs != frozen.pairs):
             lines.append(
                 f"{where}it learnt from {data.get('pairs')} pairs, label set {data.get('labels')}, not from all as published"
             )
@@ -178,3 +187,17 @@ def deviations(judged: Sequence[EvaluatedRun]) -> list[str]:
         if len(known) < frozen.training_seeds:
             lines.append(f"{name} on {task}, limit {limit:g}: {len(known)} seeds, not {frozen.training_seeds}")
     return lines
+
+
+def protocol(file: Path, judged: Sequence[EvaluatedRun]) -> str:
+    """Whether a file's runs are by the protocol of the benchmark's version that it names, and else the first deviations.
+
+    Raises:
+        InputError: if there is no such version.
+    """
+    version = read_results(file)["benchmark"]
+    apart = deviations(judged, version)
+    if not apart:
+        return f"by the protocol of the benchmark, version {version}"
+    more = f" and {len(apart) - SHOWN} more" if len(apart) > SHOWN else ""
+    return f"not by the protocol of the benchmark, version {version}: {'; '.join(apart[:SHOWN])}{more}"

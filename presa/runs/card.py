@@ -8,6 +8,7 @@ from typing import Any
 
 from presa.files import read_failure, write_bytes
 from presa.options import setting_text
+from presa.runs.own_policy import is_own
 from presa.runs.plots import PANELS, draw_learning_curve, draw_trust
 from presa.runs.records import findings_warnings, metrics_warnings, read_config, read_findings, read_metrics
 from safefeedback.dataset.citation import CITATIONS
@@ -82,7 +83,9 @@ def _models(lines: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
 
 
 def train_command(config: dict[str, Any]) -> str:
-    """The command that trains it again; the dataset's own place is not known to the run."""
+    """The command that trains a run again, whose dataset's place is not known; or that evaluates a policy of one's own."""
+    if is_own(config):
+        return command_line("presa", "evaluate", "--policy", config["policy"], "--task", config["task"]["name"])
     data = config["data"]
     words = ["presa", "train", "DATASET", "--algorithm", config["algorithm"]]
     words += ["--pairs", str(data["pairs"]), "--seed", str(config["seed"])]

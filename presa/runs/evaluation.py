@@ -10,6 +10,7 @@ from presa.files import POLICY_FILE, read_failure, write_json
 from presa.rollouts.evaluate import normalized, roll_out
 from presa.rollouts.policy import load, local_path
 from presa.runs.card import write_card
+from presa.runs.own_policy import check_folder, is_own, keep, own_config
 from presa.runs.records import RUN_KEYS, read_config
 from safefeedback.errors import InputError, command_line
 from safefeedback.imports import is_object
@@ -25,6 +26,7 @@ def evaluate(
     seed: int = 0,
     cost_limit: float | None = None,
     processes: int | None = None,
+    out: str | Path | None = None,
     quiet: bool = False,
 ) -> dict[str, Any]:
     """Rolls a policy out in the simulator, with DSRL's normalised reward and cost; `presa evaluate` calls this.
@@ -40,6 +42,7 @@ def evaluate(
         seed: of the evaluation.
         cost_limit: kappa; None for the run's, or the task's middle one.
         processes: how many play at once; None for one a core.
+        out: a folder that keeps the result of a policy "package.module:function", as a run's folder does.
         quiet: whether to show no bar.
 
     Returns:
@@ -57,6 +60,8 @@ def evaluate(
         policy = str(policy)
     run = isinstance(policy, str) and (Path(policy).exists() or not is_object(policy))
     in_own_folder = run and Path(policy).is_dir()
+    if out is not None and (run or not isinstance(policy, str)):
+        raise InputError("--out keeps the result of --policy package.module:function; a run keeps it in its own folder")
     policy = local_path(policy) if run else policy
     below = runs_below(Path(policy)) if run else []
     lost = "the evaluations that were finished are kept" if below else "nothing of this evaluation is kept"
@@ -68,6 +73,9 @@ def evaluate(
         if played is None:
             raise InputError("a policy of your own needs --task: the task to play")
         limit = played.default_cost_limit if cost_limit is None else cost_limit
+        if out is not None:
+            check_folder(Path(out))
+            return evaluate_own(own_config(policy, played, limit), Path(out), episodes, seed, processes, progress)
         labels = {"algorithm": policy if isinstance(policy, str) else type(policy).__name__, "seed": None}
         return roll_out(policy, played, limit, episodes, seed, processes, labels, progress)
 
@@ -126,7 +134,7 @@ def evaluate_runs(
         str(run.relative_to(folder)): read_failure(run) or "not finished: the same `presa train` again goes on with it"
         for run in runs
     }
-    finished = [run for run in runs if (run / POLICY_FILE).is_file()]
+    finished = [run for run in runs if (run / POLICY_FILE).is_file() or _own(run) is not None]
     if not finished:
         raise InputError(f"no run in {folder} is finished ({'; '.join(dict.fromkeys(map(str, results.values())))})")
     for index, run in enumerate(finished):
@@ -174,6 +182,11 @@ def evaluate_run(
     Raises:
         InputError: as `presa.rollouts.evaluate.roll_out` does, and if there is no policy.
     """
+    if (config := _own(run)) is not None:
+        known = Task.from_dict(config["task"])
+        limit = cost_limit if cost_limit is not None else config["cost_limit"]
+        config = own_config(config["policy"], task or known, limit)
+        return evaluate_own(config, run, episodes, seed, processes, on_episode)
     facts = load(run).facts
     if "task" not in facts:
         raise InputError(f"{run} holds a stage of a training, not its policy: give the run's folder")
@@ -197,3 +210,27 @@ def evaluate_run(
         if (run / "config.json").is_file():
             write_card(run)
     return result
+
+
+def evaluate_own(
+    config: dict[str, Any],
+    folder: Path,
+    episodes: int,
+    seed: int,
+    processes: int | None = None,
+    on_episode: Callable[[int, int], None] = lambda done, total: None,
+) -> dict[str, Any]:
+    """Evaluates a policy of one's own and keeps what came of it; `config` is what `presa.runs.own_policy.own_config` gives."""
+    labels = {name: config[name] for name in ("algorithm", "seed")}
+    task, limit = Task.from_dict(config["task"]), config["cost_limit"]
+    result = roll_out(config["policy"], task, limit, episodes, seed, processes, labels, on_episode)
+    keep(folder, config, result)
+    return result
+
+
+def _own(run: Path) -> dict[str, Any] | None:
+    """The config.json of a policy of somebody's own; None of a run."""
+    if not (run / "config.json").is_file() or (run / POLICY_FILE).is_file():
+        return None
+    config = read_config(run)
+    return config if is_own(config) else None

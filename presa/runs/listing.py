@@ -10,6 +10,7 @@ from typing import Any
 
 from presa.files import POLICY_FILE, read_failure
 from presa.runs.evaluation import runs_in
+from presa.runs.own_policy import is_own
 from presa.runs.records import read_config, read_metrics
 
 
@@ -42,7 +43,7 @@ def _row(place: Path) -> dict[str, Any]:
 
 
 def _state(place: Path, config: dict[str, Any]) -> str:
-    if (place / POLICY_FILE).is_file():
+    if (place / POLICY_FILE).is_file() or is_own(config):
         return "finished"
     if (failure := read_failure(place)) is not None:
         return f"failed: {failure}"

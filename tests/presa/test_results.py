@@ -65,7 +65,10 @@ def test_what_was_submitted_is_what_it_says(submitted: Path, tmp_path: Path) -> 
     checks = {check.name: check for check in check_results(submitted, None)}
     assert not [check for check in checks.values() if check.problems]
     assert checks["episodes"].note.startswith("6 of 6 episodes played again, 6 agree")
-    assert "not the benchmark's: limit20-seed0: its dataset is not the benchmark's" in checks["protocol"].note
+    assert (
+        "not by the protocol of the benchmark, version 1: limit20-seed0: its dataset is not the benchmark's"
+        in checks["protocol"].note
+    )
     with zipfile.ZipFile(submitted) as archive:
         found = json.loads(archive.read("results.json"))
         assert len(archive.namelist()) == 3
@@ -299,3 +302,31 @@ def test_runs_by_the_protocol_have_no_deviation(submitted: Path) -> None:
     runs = [replace(first, config={**first.config, "data": data, "seed": seed}, summary=summary) for seed in range(5)]
     assert deviations(runs) == []
     assert deviations(runs[:3]) == [f"{first.name} on BallRun, limit 20: 3 seeds, not 5"]
+
+
+OURS = sorted((Path(__file__).parents[2] / "cards" / "benchmark").glob("*/*.zip"))
+
+
+@pytest.mark.parametrize("file", OURS, ids=[f"{file.parent.name}-{file.stem}" for file in OURS])
+def test_our_results_are_what_they_say(file: Path) -> None:
+    """Their policies, rows and numbers; `presa report --check` plays the episodes again."""
+    checks = {check.name: check for check in check_results(file, sample=0)}
+    assert not [check for check in checks.values() if check.problems]
+    assert checks["protocol"].note.startswith("by the protocol"), checks["protocol"].note
+    assert {run["config"]["task"]["name"] for run in read_results(file)["runs"]} == {file.stem}
+
+
+@pytest.mark.skipif(not OURS, reason="cards/benchmark holds no results file yet")
+def test_the_table_of_our_results_is_current(tmp_path: Path) -> None:
+    """`presa report cards/benchmark/*/*.zip --out cards/benchmark` would change nothing."""
+    cards = Path(__file__).parents[2] / "cards"
+    shutil.copytree(cards / "benchmark", tmp_path / "cards" / "benchmark")
+    files = [file.relative_to(cards.parent) for file in OURS]
+    assert command("report", *files, "--out", "cards/benchmark", cwd=tmp_path).returncode == 0
+    assert (tmp_path / "cards" / "benchmark" / "report.md").read_text() == (cards / "benchmark" / "report.md").read_text()
+
+
+def test_a_file_is_held_against_the_version_that_it_names(submitted: Path, tmp_path: Path) -> None:
+    file = changed(submitted, tmp_path / "later.zip", lambda found: found.update(benchmark=9))
+    done = command("report", "--check", file, "--sample", "0", cwd=tmp_path)
+    assert done.returncode == 2 and "there is no version 9 of the benchmark: there is v1" in done.stderr

@@ -1,0 +1,93 @@
+"""A policy of one's own that is kept in a folder like a run's, so that it is listed, compared and submitted as runs are."""
+
+from __future__ import annotations
+
+import platform
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from presa.files import write_json
+from presa.runs.records import FORMAT_VERSION, RUN_KEYS, read_config
+from safefeedback.dataset.reading import open_dataset
+from safefeedback.errors import InputError
+from safefeedback.files import file_sha256
+from safefeedback.imports import has_module, load_object
+from safefeedback.tasks import Task
+from safefeedback.version import __version__
+
+FACTS: dict[str, Any] = {"algorithm": str, "seed": int, "dataset": (str, Path)}
+
+
+def is_own(config: dict[str, Any]) -> bool:
+    """Whether a config.json is of a policy of somebody's own."""
+    return "policy" in config
+
+
+def own_config(policy: str, task: Task, cost_limit: float) -> dict[str, Any]:
+    """What config.json holds of a policy that is given as "package.module:function".
+
+    The policy may have `facts`, a dict: `algorithm`, its name in tables; `seed`, of its training; `dataset`, the folder that it
+    learnt from. What it does not say is its name, 0, and nothing.
+
+    Raises:
+        InputError: if there is no such policy or dataset, or its facts are not of these types.
+    """
+    facts = getattr(load_object(policy)(), "facts", {})
+    for name, kind in FACTS.items():
+        if name in facts and (not isinstance(facts[name], kind) or isinstance(facts[name], bool)):
+            wanted = {"seed": "a whole number"}.get(name, "a text")
+            raise InputError(f"facts['{name}'] of {policy} must be {wanted}, not {facts[name]!r}")
+    return {
+        "format_version": FORMAT_VERSION,
+        "algorithm": facts.get("algorithm", policy),
+        "configuration": {},
+        "changed": {},
+        "seed": facts.get("seed", 0),
+        "task": task.to_dict(),
+        "cost_limit": cost_limit,
+        "data": _data(facts["dataset"]) if "dataset" in facts else {},
+        "policy": policy,
+        "policy_sha256": own_source_sha256(policy),
+        "versions": {"presa": __version__, "python": platform.python_version()},
+    }
+
+
+def own_source_sha256(policy: str) -> str:
+    """The sha256 of the source of the module that a policy is from; weights and modules that it reads are not in it.
+
+    Raises:
+        InputError: if there is no such module.
+    """
+    module = policy.partition(":")[0]
+    found = find_spec(module) if has_module(module) else None  # nothing is imported before its source is known
+    if found is None or found.origin is None:
+        raise InputError(f"{policy}: there is no module {module} in the working folder or among what is installed")
+    return file_sha256(Path(found.origin))
+
+
+def _data(dataset: str | Path) -> dict[str, Any]:
+    """The identity of a dataset, as runs have it; it is the author's word that the policy learnt from it."""
+    manifest = open_dataset(dataset).manifest
+    splits = {"pairs": manifest.splits["train"], "pairs_test": manifest.splits.get("test", 0)}
+    sources = {"content_sha256": manifest.content_sha256, "source_sha256": manifest.source.fingerprint}
+    return {**sources, "labels": None, **splits, "length": manifest.recipe.length}
+
+
+def check_folder(folder: Path) -> None:
+    """Raises InputError unless the folder is free, or holds a policy of somebody's own."""
+    if not folder.exists():
+        return
+    if not folder.is_dir() or (any(folder.iterdir()) and not (folder / "config.json").is_file()):
+        raise InputError(f"{folder} exists and is not a folder of `presa evaluate --policy`: choose another --out")
+    if (folder / "config.json").is_file():
+        config = read_config(folder)
+        if not (config.keys() >= set(RUN_KEYS) and is_own(config)):
+            raise InputError(f"{folder} is a run of `presa train`: choose another --out")
+
+
+def keep(folder: Path, config: dict[str, Any], evaluation: dict[str, Any]) -> None:
+    """Writes config.json and evaluation.json."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / "config.json", config)
+    write_json(folder / "evaluation.json", evaluation)
