@@ -68,7 +68,7 @@ class Visitor:
         return self.post(path, **body)
 
     def answer_all(self, most: int = 10_000, **values: Any) -> dict[str, Any]:
-        """Answers what comes, up to so many; returns the last state."""
+        """Answers up to this many items; returns the last state."""
         state = self.state()
         for _ in range(most):
             if not state["upcoming"]:

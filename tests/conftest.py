@@ -1,4 +1,4 @@
-"""Real HDF5 files, small ones, and the real recordings where they are at hand."""
+"""Small real HDF5 files, and the real recordings where they are available."""
 
 from __future__ import annotations
 
@@ -20,11 +20,13 @@ from running import run_and_interrupt, run_cli
 
 __all__ = ["run_and_interrupt", "run_cli"]
 
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a suite begun in the background by a shell: Ctrl-C could not be tried
+if (
+    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+):  # a shell that runs the tests in the background ignores Ctrl-C, which could then not be tested
     signal.signal(signal.SIGINT, signal.default_int_handler)
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 os.environ.pop("COLUMNS", None)  # of the terminal that runs the suite
-# no test needs a network: what would reach for one fails at once, here and in every process a test starts
+# no test needs a network: any attempt to use one fails at once, here and in every process that a test starts
 OFFLINE = {
     "HF_HUB_OFFLINE": "1",
     "HF_ENDPOINT": "http://127.0.0.1:9",
@@ -32,13 +34,13 @@ OFFLINE = {
     "HF_HUB_DISABLE_XET": "1",
 }
 os.environ.update(OFFLINE)
-os.environ["PRESA_CACHE"] = tempfile.mkdtemp(prefix="presa-tests-")  # what a test leaves there is no other run's
+os.environ["PRESA_CACHE"] = tempfile.mkdtemp(prefix="presa-tests-")  # no other run sees what a test leaves there
 atexit.register(shutil.rmtree, os.environ["PRESA_CACHE"], ignore_errors=True)
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run side by side: more threads would only get in one another's way
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run in parallel: more threads would only slow one another down
 
 
 def recorded(name: str) -> Path:
-    """A file of real recordings; the test is skipped where it is not at hand."""
+    """A file of real recordings; the test is skipped if it is not available."""
     path = SHARED / name
     if not path.is_file():
         pytest.skip(f"the recordings {name} are not beside this checkout")
@@ -46,7 +48,7 @@ def recorded(name: str) -> Path:
 
 
 def write_hdf5(path: Path, lengths: list[int], dims: tuple[int, int] = (8, 2), seed: int = 0, trailing: int = 0) -> Path:
-    """A file in DSRL's schema with made-up episodes of these lengths, and rows after the last one's end."""
+    """A file in DSRL's schema with made-up episodes of these lengths, and extra rows after the last one."""
     rng = np.random.default_rng(seed)
     steps = sum(lengths) + trailing
     ends = np.zeros(steps, bool)
@@ -67,7 +69,7 @@ def write_hdf5(path: Path, lengths: list[int], dims: tuple[int, int] = (8, 2), s
 
 
 def wait_for(condition: Callable[[], object], seconds: float = 1200) -> None:
-    """Waits until a condition holds, and fails if it never does: the time is for a machine that does much else."""
+    """Waits until a condition holds, and fails if it never does; the time limit allows for a busy machine."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "what was waited for did not happen"
@@ -83,7 +85,7 @@ def hub() -> Iterator[Hub]:
 
 @pytest.fixture
 def online(hub: Hub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[float]:
-    """This process takes the server for the Hub, and waits for nothing; the seconds it would have waited are listed."""
+    """Makes this process use the server as the Hub, without waiting; the seconds it would have waited are listed."""
     from huggingface_hub import constants
 
     for name, value in {
@@ -101,7 +103,7 @@ def online(hub: Hub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[fl
 
 @pytest.fixture
 def ball_file(tmp_path: Path) -> Path:
-    """Twelve made-up episodes with BallCircle's dims, two of them shorter than a segment, and three rows too many."""
+    """Twelve made-up episodes with BallCircle's dims, two of them shorter than a segment, and three extra rows."""
     return write_hdf5(tmp_path / "ball.hdf5", [200, 200, 50, 130, 200, 64, 200, 180, 20, 200, 90, 200], trailing=3)
 
 

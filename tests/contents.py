@@ -1,4 +1,4 @@
-"""What must be the same on any machine, as JSON: FOLDER, a new one, that takes the datasets.
+"""Prints what must be the same on any machine, as JSON. FOLDER, a new folder, receives the datasets.
 
 A content hash for a recipe of each sampler, teacher and annotator, for label sets over one of them, and the numbers that
 `inspect` says; `verify` must find nothing wrong. tests/test_processors.py and tests/benchmarks/processors.py compare it between
@@ -31,14 +31,14 @@ PANEL = "panel:miss=0.1/0.2/0.3,false_alarm=0.1/0.2/0.3,consensus=dawid-skene"
 
 
 def contents(folder: Path) -> dict[str, str]:
-    """The hash of everything, by what it is of."""
+    """The hash of everything, by its name."""
     folder.mkdir()
     task = find_task(TASK)
     source = folder / "recordings.hdf5"
     with h5py.File(recordings_file(task), "r") as shipped:
         arrays = {name: shipped[name][:] for name in shipped}
     ends = np.flatnonzero(arrays["terminals"] | arrays["timeouts"])
-    arrays["observations"][ends[:-1] + 1] = 0.0  # episodes that begin alike, for the sampler same-start
+    arrays["observations"][ends[:-1] + 1] = 0.0  # episodes with the same beginning, for the sampler same-start
     with h5py.File(source, "w") as file:
         for name, values in arrays.items():
             file[name] = values

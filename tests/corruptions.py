@@ -1,4 +1,4 @@
-"""What can go wrong with a dataset's folder, and a forger who mends what he can."""
+"""What can go wrong with a dataset's folder, and a forger who repairs every trace that he can."""
 
 from __future__ import annotations
 
@@ -26,28 +26,28 @@ LENGTHS = [40, 50, 12, 30, 50, 16, 45, 50]  # of the recorded episodes
 
 
 def rewrite(folder: Path, table: str, change: Callable[[pa.Table], pa.Table]) -> None:
-    """Writes the first file of a table again, changed."""
+    """Rewrites the first file of a table with a change."""
     file = min((folder / table).glob("train-*.parquet"))
     before = pq.read_table(file)
     pq.write_table(change(before).replace_schema_metadata(before.schema.metadata), file)
 
 
 def put(table: pa.Table, **columns: Any) -> pa.Table:
-    """Other values in some columns."""
+    """Puts other values into some columns."""
     for name, values in columns.items():
         table = table.set_column(table.column_names.index(name), name, pa.array(list(values), table[name].type))
     return table
 
 
 def edit(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
-    """Another recipe.json."""
+    """Changes recipe.json."""
     manifest = json.loads((folder / "recipe.json").read_text())
     change(manifest)
     (folder / "recipe.json").write_text(json.dumps(manifest))
 
 
 def mend(folder: Path) -> None:
-    """Everything that a forger can mend without the recordings: rows, hashes, statistics, the card."""
+    """Repairs everything that a forger can without the recordings: rows, hashes, statistics, the card."""
 
     def hashes(manifest: dict[str, Any]) -> None:
         manifest["files"] = {
@@ -90,7 +90,7 @@ def other_observation(folder: Path) -> None:
 
 
 def swapped_pair(folder: Path) -> None:
-    """The two segments of a pair change places, the labels do not."""
+    """Swaps the two segments of a pair, but not the labels."""
 
     def change(table: pa.Table) -> pa.Table:
         for name in ("observations", "actions", "episode", "start"):
@@ -142,7 +142,7 @@ def repeated_row(folder: Path) -> None:
 
 
 def row_in_anothers_place(folder: Path) -> None:
-    """One pair twice under two numbers, another one lost."""
+    """One pair stands twice under two numbers, another one is lost."""
     for name in ("pairs", "oracle"):
         rewrite(folder, name, lambda table: put(table.take([*range(6), 5, *range(7, len(table))]), pair_id=table["pair_id"]))
 
@@ -156,7 +156,7 @@ def other_limit(folder: Path) -> None:
 
 
 def scalars_that_disagree(folder: Path) -> None:
-    """A cost that the oracle does not know, in a file whose sha256 recipe.json has."""
+    """A cost that differs from the oracle's, in a file whose sha256 is in recipe.json."""
     rewrite(folder, SCALARS, lambda table: put(table, cost=[9.0, *table["cost"][1:]]))
     file = min((folder / SCALARS).iterdir())
     now = {"bytes": file.stat().st_size, "sha256": file_sha256(file)}
@@ -204,7 +204,7 @@ def foreign_source(folder: Path) -> None:
     edit(folder, lambda manifest: manifest["source"].update(sha256="0" * 64))
 
 
-# corruption -> what finds it; after mending what a forger can mend: without the recordings, and with them ("" is nothing)
+# corruption -> the check that finds it; then, with a forger's repairs, without the recordings and with them ("": none)
 CORRUPTIONS: dict[Callable[[Path], None], tuple[str, str, str]] = {
     other_observation: ("files tables", "", "content"),
     swapped_pair: ("files tables", "", "content"),

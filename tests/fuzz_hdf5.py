@@ -38,7 +38,7 @@ Random = np.random.Generator
 
 
 def flip_bytes(path: Path, rng: Random) -> None:
-    """Some bytes become others, anywhere or in the first few hundred, where the structure is told."""
+    """Changes some bytes, anywhere or in the first few hundred, which describe the structure."""
     content = bytearray(path.read_bytes())
     for at in rng.integers(0, rng.choice([512, len(content)]), size=rng.integers(1, 40)):
         content[at] ^= int(rng.integers(1, 256))
@@ -100,7 +100,7 @@ def other_shape(path: Path, rng: Random) -> None:
 
 
 def poison(path: Path, rng: Random) -> None:
-    """A number that no recording holds: NaN, infinite, too large for float32, a negative cost, a flag that is neither."""
+    """A number that no recording holds: NaN, infinite, too large for float32, a negative cost, a flag of 2."""
     key = str(rng.choice(KEYS))
     bad = [np.nan, np.inf, -np.inf]
     bad += [1e300, -1e39] if key in ("observations", "actions") else []
@@ -134,7 +134,7 @@ def extreme(path: Path, rng: Random) -> None:
 
 
 def ends(path: Path, rng: Random) -> None:
-    """Episodes end nowhere, everywhere, at once, or where chance has it."""
+    """Episodes end nowhere, everywhere, at the first step, or at random steps."""
     kinds = [
         lambda n: np.zeros(n, bool),
         lambda n: np.ones(n, bool),
@@ -165,7 +165,7 @@ def elsewhere(path: Path, rng: Random) -> None:
 
 
 def attributes(path: Path, rng: Random) -> None:
-    """The attributes that tell licence and author are other things than words."""
+    """The attributes for licence and author are not text."""
     values = [np.zeros(3), 7, b"\xff\xfe", "x" * 60_000, "a\nb: |\n---\n${yours}", h5py.Empty("f4"), "${numbers} \x1b[31m", ""]
     with h5py.File(path, "r+") as file:
         for key in ("license", "author", "citation", "credit"):
@@ -176,7 +176,7 @@ MUTATIONS = (flip_bytes, cut, blank, drop, other_type, other_shape, poison, extr
 
 
 def mutate(path: Path, number: int) -> list[str]:
-    """Breaks a file in the way of that number; returns the names of the mutations, the last of which may have found no HDF5."""
+    """Breaks a file by the mutations of that number; returns their names. The last may find a file that is no longer HDF5."""
     rng = np.random.default_rng([7, number])
     chosen = [MUTATIONS[number % len(MUTATIONS)], *rng.choice(MUTATIONS, size=rng.integers(0, 2))]
     done = []
@@ -184,7 +184,7 @@ def mutate(path: Path, number: int) -> list[str]:
         try:
             mutation(path, rng)
         except (OSError, KeyError, ValueError, RuntimeError, TypeError, IndexError, MemoryError):
-            if not done:  # the first one meets a whole file
+            if not done:  # the first mutation sees an intact file
                 raise
             break
         done.append(mutation.__name__)
@@ -192,7 +192,7 @@ def mutate(path: Path, number: int) -> list[str]:
 
 
 def run(original: Path, folder: Path, number: int) -> tuple[list[str], str]:
-    """One case in an empty folder; returns the mutations and how it ended, "built" or the line that says what is wrong.
+    """Runs one case in an empty folder; returns the mutations and the outcome, "built" or the line that says what is wrong.
 
     Raises:
         AssertionError: if something is left over, or a value was accepted that no recording holds.
@@ -225,7 +225,7 @@ def run(original: Path, folder: Path, number: int) -> tuple[list[str], str]:
 
 
 def _look(inspect: Callable[[], dict]) -> str:
-    """The line with which inspect refuses, empty if it does not; its numbers are JSON."""
+    """The line with which inspect refuses, empty if it does not; checks that its numbers are valid JSON."""
     try:
         json.dumps(inspect(), allow_nan=False)
     except safefeedback.InputError as error:
@@ -235,7 +235,7 @@ def _look(inspect: Callable[[], dict]) -> str:
 
 
 def main(first: int, last: int) -> None:
-    """Runs the cases from `first` to `last` - 1 and prints what came of them."""
+    """Runs the cases from `first` to `last` - 1 and prints their outcomes."""
     kinds: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as place:
         original = write_hdf5(Path(place) / "original.hdf5", [20, 30, 5, 25, 20, 12], trailing=2)

@@ -43,7 +43,7 @@ class Repo:
 
 @dataclass
 class Hub:
-    """The server's state; `faults` maps the index of a request, or a part of its address, to what befalls it.
+    """The server's state; `faults` maps the index of a request, or a part of its address, to its fault.
 
     A fault is a status code, "gated" (access is granted on request), "cut" (the connection breaks before anything is done),
     "lost" (it is done, but the answer never arrives), "stall" (no answer while `stalled` is not set) or, for
@@ -57,7 +57,7 @@ class Hub:
     faults: dict[int | str, int | str] = field(default_factory=dict)
     always: int | str | None = None  # a fault of every request
     stalled: threading.Event = field(default_factory=threading.Event)
-    on_request: Any = None  # told the index of each request
+    on_request: Any = None  # called with the index of each request
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def __enter__(self) -> Hub:
@@ -72,7 +72,7 @@ class Hub:
         self.server.server_close()
 
     def env(self, home: object, token: str | None = TOKEN) -> dict[str, str]:
-        """The environment in which a process takes this server for the Hub."""
+        """The environment variables that make a process use this server as the Hub."""
         values = {"HF_ENDPOINT": self.url, "HF_HUB_OFFLINE": "0", "HF_HOME": str(home), "HF_HUB_DISABLE_XET": "1"}
         return values if token is None else {**values, "HF_TOKEN": token}
 
@@ -85,7 +85,7 @@ class Hub:
 
 
 def _oid(path: str, content: bytes) -> str:
-    """What the Hub's client compares: a large file's sha256, or a git blob's sha1."""
+    """The id that the Hub's client compares: a large file's sha256, or a git blob's sha1."""
     if path.endswith(LARGE):
         return hashlib.sha256(content).hexdigest()
     return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
@@ -109,7 +109,7 @@ def _folder(path: str) -> dict[str, Any]:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm, wbufsize = True, 1 << 16  # one packet for head and body: else each answer waits 40 ms
+    disable_nagle_algorithm, wbufsize = True, 1 << 16  # one packet for head and body: otherwise each answer waits 40 ms
     hub: Hub
 
     def do_GET(self) -> None:

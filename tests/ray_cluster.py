@@ -1,6 +1,6 @@
 """Work on a Ray cluster of two nodes on this machine: FOLDER MARK. tests/test_parallel.py reads what it writes.
 
-Every process that it starts carries MARK in its environment; `end_marked` ends them all, however this program ended.
+Every process that it starts has MARK in its environment; `end_marked` ends them all, however this program ended.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ SMALL = {"num_cpus": 1, "object_store_memory": 80 << 20}
 
 
 def end_marked(mark: str) -> list[str]:
-    """Ends every process whose environment holds the mark, but this one; their names."""
+    """Ends every other process whose environment holds the mark; returns their names."""
     ended = []
     for folder in Path("/proc").iterdir():
         if folder.name.isdecimal() and int(folder.name) != os.getpid():
-            with suppress(OSError):  # somebody else's, or gone
+            with suppress(OSError):  # another user's process, or gone
                 if f"{MARK}={mark}".encode() in (folder / "environ").read_bytes().split(b"\0"):
                     ended.append((folder / "comm").read_text().strip())
                     os.kill(int(folder.name), signal.SIGKILL)
@@ -31,7 +31,7 @@ def end_marked(mark: str) -> list[str]:
 
 
 def meet(folder: str, index: int) -> str:
-    """Returns the node it runs on, once the other of the two has begun as well: so they run on two nodes at once."""
+    """Returns the node it runs on, once the other task has begun too: so the two run on two nodes at once."""
     import ray
 
     (Path(folder) / f"here-{index}").touch()
@@ -41,7 +41,7 @@ def meet(folder: str, index: int) -> str:
 
 
 def die(folder: str, name: str, times: int) -> int:
-    """Kills its own process so many times, and returns which attempt this is."""
+    """Kills its own process this many times, then returns the number of the attempt."""
     attempts = Path(folder) / name
     with attempts.open("a") as file:
         file.write("x")
@@ -52,7 +52,7 @@ def die(folder: str, name: str, times: int) -> int:
 
 
 def end_with_parent(mark: str) -> None:
-    """Ends everything when whoever started it is gone: then its stdin is closed."""
+    """Ends everything when the parent process is gone, which closes its stdin."""
     while os.read(0, 1):
         pass
     end_marked(mark)
@@ -66,7 +66,7 @@ def main(folder: str, mark: str) -> None:
     from safefeedback import parallel
     from safefeedback.cli import main as safefeedback
 
-    parallel.RETRIES = 1  # each is a process more to start
+    parallel.RETRIES = 1  # each would be one more process to start
     cluster = Cluster(initialize_head=True, head_node_args={**SMALL, "include_dashboard": False})
     cluster.add_node(**SMALL)
     found: dict[str, dict[int, object]] = {"nodes": {}, "deaths": {}}

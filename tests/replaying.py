@@ -11,7 +11,7 @@ from safefeedback.recorder.recording import Episode
 from safefeedback.tasks import Task
 
 # What a replay of a shipped recording may differ by on another machine: nothing was seen with the kernels of OpenBLAS that
-# tests/benchmarks/processors.py tries, but what is added up there is rounded there.
+# tests/benchmarks/processors.py tries, but sums are rounded differently there.
 TOLERANCE = 1e-6
 
 

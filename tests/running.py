@@ -1,4 +1,4 @@
-"""Runs the programs: in this process, which takes no second to start, or each in a process of its own."""
+"""Runs the programs: in this process, which costs no start-up time, or each in its own process."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-AT_IMPORT = ("HF_", "FORCE_COLOR", "PYTHON", "OMP_", "ARROW_")  # what libraries read once, when they are imported
+AT_IMPORT = ("HF_", "FORCE_COLOR", "PYTHON", "OMP_", "ARROW_")  # read by libraries only once, when they are imported
 UNSHOWN = (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning)  # by Python, unless it is asked to
 
 
 def run_cli(
     *words: object, cwd: Path, env: dict[str, str] | None = None, program: str = "safefeedback", fresh: bool = False
 ) -> subprocess.CompletedProcess[str]:
-    """What a command answers.
+    """Runs a command and returns its exit code and output.
 
     Args:
         words: of the command.
         cwd: where it runs.
-        env: what its environment holds besides this process's.
+        env: environment variables in addition to this process's.
         program: "safefeedback" or "presa".
-        fresh: whether it runs in a process of its own; so do commands whose environment says what is read at import.
+        fresh: whether it runs in its own process; commands do so anyway if `env` holds variables that are read at import.
     """
     given = [str(word) for word in words]
     if fresh or any(name.startswith(AT_IMPORT) for name in env or {}):
@@ -47,7 +47,7 @@ def run_cli(
 def run_and_interrupt(
     *words: object, cwd: Path, env: dict[str, str] | None = None, program: str = "safefeedback"
 ) -> subprocess.CompletedProcess[str]:
-    """A program of ours that runs until Ctrl-C, which it gets when it has said so."""
+    """Runs one of our programs until it says that Ctrl-C stops it, and then sends Ctrl-C."""
     command = [sys.executable, "-m", program, *map(str, words)]
     streams: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, cwd=cwd, env={**os.environ, **(env or {})}, **streams) as process:
@@ -60,7 +60,7 @@ def run_and_interrupt(
 
 
 def _run_here(words: list[str], cwd: Path, env: dict[str, str], program: str) -> subprocess.CompletedProcess[str]:
-    """Calls the program's `main`; what it changes of this process is put back."""
+    """Calls the program's `main`; undoes its changes to this process."""
     main = import_module(f"{program}.cli").main
     out, err = io.StringIO(), io.StringIO()
     folder, environment, path, known = Path.cwd(), dict(os.environ), list(sys.path), set(sys.modules)
@@ -83,7 +83,7 @@ def _run_here(words: list[str], cwd: Path, env: dict[str, str], program: str) ->
     finally:
         os.chdir(folder)
         sys.path[:] = path
-        for name, module in list(sys.modules.items()):  # a policy or a task of one's own, which lies there
+        for name, module in list(sys.modules.items()):  # for a user's own policy or task there
             if name not in known and Path(getattr(module, "__file__", None) or "/").parent == Path(cwd).resolve():
                 del sys.modules[name]
         os.environ.clear()
@@ -98,7 +98,7 @@ def _run_here(words: list[str], cwd: Path, env: dict[str, str], program: str) ->
 
 
 def run_on_terminal(*words: object, cwd: Path, env: dict[str, str] | None = None) -> tuple[int, str]:
-    """`python -m` with these words on a terminal, in a process of its own: its code, and all that it wrote."""
+    """Runs `python -m` with these words on a terminal, in its own process; returns the exit code and all output."""
     master, slave = pty.openpty()
     everything = {**os.environ, **(env or {}), "TERM": "xterm"}
     command = [sys.executable, "-m", *map(str, words)]

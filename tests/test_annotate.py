@@ -1,4 +1,4 @@
-"""The annotation server through its web application: what people see and do, and what is stored of it."""
+"""The annotation server through its web application: what people see and do, and what is stored."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_the_same_id_is_the_same_answer(folder: Path):
     first, again = (ann.answer(item, id=id).json() for _ in range(2))
     assert (first["duplicate"], again["duplicate"]) == (False, True) and first["accepted"] == again["accepted"] == id
     assert first["state"]["upcoming"] == again["state"]["upcoming"] and len(stored(server)) == 1
-    other = ann.answer(item)  # another tab, which has an id of its own
+    other = ann.answer(item)  # another tab, with its own id
     assert other.status_code == 409 and other.json()["error"]["code"] == "answered"
     assert other.json()["state"]["upcoming"] == first["state"]["upcoming"] and len(stored(server)) == 1
 
@@ -87,7 +87,7 @@ def test_undo_is_a_row_and_goes_back_across_pairs(folder: Path):
     ann.answer(items[1], preference="equal", safe_left="unsafe")
     id = str(uuid.uuid4())
     state = ann.post("undo", id=id).json()["state"]
-    assert ann.post("undo", id=id).json()["state"]["upcoming"] == state["upcoming"]  # a retry takes back nothing more
+    assert ann.post("undo", id=id).json()["state"]["upcoming"] == state["upcoming"]  # a retry undoes nothing more
     assert state["upcoming"][0]["item"] == items[1]["item"]
     assert state["upcoming"][0]["answers"] == {"preference": "equal", "safe_left": "unsafe", "safe_right": "safe"}
     state = ann.post("undo", id=str(uuid.uuid4())).json()["state"]
@@ -162,14 +162,14 @@ def test_each_pair_goes_to_so_many_and_who_leaves_frees_it(folder: Path):
     ann.answer_all(10)
     bob.answer_all(10)
     shared = [row["pair_id"] for row in stored(server)]
-    assert shared[:10] == shared[10:]  # those that wait for a second answer come first
+    assert shared[:10] == shared[10:]  # pairs that wait for a second answer come first
     for visitor in (ann, bob):
         visitor.answer_all()
     assert eve.state()["stage"] == "done"
     server = Server(folder, name="lab2", quick=True)
     ann, bob = server.person("ann"), server.person("bob")
     held = {item["pair_id"] for item in ann.state()["upcoming"]}
-    assert bob.answer_all()["stage"] == "questions"  # the rest is held
+    assert bob.answer_all()["stage"] == "questions"  # the rest is reserved
     assert held.isdisjoint(row["pair_id"] for row in stored(server))
     ann.post("leave")
     assert bob.answer_all()["stage"] == "done"
@@ -224,7 +224,7 @@ def test_only_what_is_asked_is_answered(folder: Path, ask: str, keys: list[str])
     told = ann.get("session").json()
     assert [question["key"] for question in told["questions"]] == keys
     item = told["state"]["upcoming"][0]
-    assert ann.answer(item).status_code == 400  # it answers all three
+    assert ann.answer(item).status_code == 400  # one key answers all three
     given = {key: None for key in ("preference", "safe_left", "safe_right") if key not in keys}
     assert ann.answer(item, **given).status_code == 200
 
@@ -245,11 +245,11 @@ def test_a_break_is_due_after_fifty_and_a_session_ends_after_45_minutes(folder: 
             assert ann.state()["stage"] == "questions"
     server.live.people["ann"].seen = time.monotonic()
     assert ann.get("progress").json()["state"]["stage"] == "session-over"
-    assert ann.answer(item).status_code == 200  # an answer that was under way is not lost
+    assert ann.answer(item).status_code == 200  # an answer in transit is not lost
     state = ann.post("session").json()["state"]
     assert state["stage"] == "questions" and state["progress"]["session_answered"] == 0
     now += AWAY_SECONDS + 1
-    assert ann.state()["progress"]["session_seconds_left"] == SESSION_SECONDS  # who was away begins anew
+    assert ann.state()["progress"]["session_seconds_left"] == SESSION_SECONDS  # whoever was away starts a new session
 
 
 def test_a_clock_that_is_set_back_changes_no_order(folder: Path, monkeypatch: pytest.MonkeyPatch):
@@ -271,7 +271,7 @@ def test_a_full_disk_is_told_and_loses_nothing(folder: Path):
     pages = server.store.rows("PRAGMA page_count")[0][0]
     server.store._db.execute(f"PRAGMA max_page_count = {pages}")
     item, id, refused = before["upcoming"][0], str(uuid.uuid4()), None
-    for _ in range(40):  # what is left on the last pages goes first
+    for _ in range(40):  # pairs left open on the last pages come first
         reply = ann.answer(item, id=id)
         if reply.status_code != 200:
             refused = reply
@@ -308,7 +308,7 @@ def test_withdrawal_deletes_a_persons_rows(folder: Path):
     assert len(stored(server)) == 3 and [row["name"] for row in stored(server, "person")] == ["bob"]
     assert b"zacharias" not in server.store.path.read_bytes()
     bob.answer_all()
-    assert len(stored(server)) == 40  # what the other had answered is asked again
+    assert len(stored(server)) == 40  # what the other person had answered is asked again
 
 
 def test_tokens(folder: Path):
@@ -325,9 +325,9 @@ def test_tokens(folder: Path):
             assert reply.status_code in (401, 429), reply.text
     assert server.person("ann").get("session").status_code in (401, 429)  # a name is not enough
     server.guard.strangers.burst = server.guard.strangers.a_second = 1e9
-    assert server.client.get(f"/api/session?token={mine}").status_code == 401  # an address ends up in histories and logs
+    assert server.client.get(f"/api/session?token={mine}").status_code == 401  # addresses end up in histories and logs
     other = server.person(Authorization=f"Bearer {token(server.store, 'bob')}")
-    assert other.answer(item).status_code == 404  # the pair of somebody else
+    assert other.answer(item).status_code == 404  # somebody else's pair
     ann.post("withdraw", id=str(uuid.uuid4()), confirm="withdraw")
     assert ann.get("session").status_code == 410 and other.get("session").status_code == 200
 
@@ -342,7 +342,7 @@ def test_requests_from_elsewhere_are_not_heard(folder: Path):
     assert reply.status_code == 421
     assert server.person(**ann.headers, Origin="http://testserver").answer(item).status_code == 200
     text = server.client.post("/api/answer", headers={**ann.headers, "Content-Type": "text/plain"}, content="{}")
-    assert text.status_code == 400  # what a form of another site could send
+    assert text.status_code == 400  # as a form on another site could send
     large = server.client.post("/api/answer", headers={**ann.headers, "Content-Type": "application/json"}, content="1" * 20_000)
     assert large.status_code == 413
     headers = server.client.get("/").headers

@@ -1,4 +1,4 @@
-"""What an attacker, an unlucky moment or a second machine could do to a study's answers."""
+"""What an attacker, unlucky timing or a second machine could do to a study's answers."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_what_follows_a_withdrawal_is_saved_elsewhere_as_well(hub: Hub, online: 
 
 
 def test_batches_that_overlap_bring_each_row_once(hub: Hub, online: list[float], folder: Path, tmp_path: Path):
-    """An upload that arrived, but was not acknowledged, is made again under another name."""
+    """An upload that arrived but was not acknowledged is repeated under another name."""
     hub.put("dataset", "user/lab-answers", {})
     server = Server(folder, quick=True)
     server.person().answer_all(3)

@@ -1,4 +1,4 @@
-"""Requests that no browser would send, and frames of the simulator, and the order that a learner gives."""
+"""Requests that no browser would send, frames of the simulator, and the order that a model proposes."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_frames_are_made_once_and_shown_to_those_who_were_given_the_pair(tmp_pat
     pixels = np.asarray(sheet)
     assert pixels[:, : 5 * WIDTH].std() > 20 and pixels[:, 5 * WIDTH :].max() < 20  # five frames, and nothing
     (place / "1-0.jpg").unlink()
-    assert render(material, place) == 1  # it goes on where it was
+    assert render(material, place) == 1  # it continues where it stopped
     made_up, _ = build_dataset(Recipe(tasks()["BallCircle"], pairs=2, length=5, seed=1), "recordings", tmp_path / "other")
     assert made_up.is_dir()
 
@@ -85,7 +85,7 @@ def test_frames_of_metadrive_are_of_the_map_that_was_driven(tmp_path: Path):
 
 
 def test_orders(ball_file: Path, tmp_path: Path):
-    """Which pairs come first, with which probability; the pools of gold and practice pairs are apart."""
+    """Which pairs come first, with which probability; the pools of gold and practice pairs are separate."""
     import random
 
     folder, _ = build_dataset(Recipe(tasks()["BallCircle"], pairs=60), str(ball_file), tmp_path / "ball")

@@ -1,4 +1,4 @@
-"""From answers to numbers and to a label set: agreement by hand, doubts about the lazy, finish, verify, merge."""
+"""From answers to numbers and to a label set: agreement by hand, doubts about careless people, finish, verify, merge."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def folder(ball_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 class Knower:
-    """Somebody who reads the truth and answers by it, with some slips."""
+    """Somebody who knows the truth and answers accordingly, with some slips."""
 
     def __init__(self, server: Server, name: str, slips: float = 0.0) -> None:
         truth = server.material.truth
@@ -133,7 +133,7 @@ def test_results_name_the_lazy_and_the_random(folder: Path):
 
 
 def test_gold_and_repeat_figures_by_hand(folder: Path):
-    """Every answer is looked at here one by one, from the store and the oracle."""
+    """A loop over every answer in the store and the oracle."""
     server = Server(folder, quick=True, gold=0.3, repeat=0.2)
     Knower(server, "ann", slips=0.3).answer_all()
     store, truth = server.store, server.material.truth

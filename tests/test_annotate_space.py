@@ -1,4 +1,4 @@
-"""A study that runs elsewhere: the folder of a Docker Space, its container's command, the answers that it saves on the Hub."""
+"""A study on another machine: the folder of a Docker Space, its container's command, the answers that it saves on the Hub."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every way of giving something unusable ends in one clear line, exit code 2, and nothing left behind."""
+"""Every kind of bad input ends in one clear line, exit code 2, and nothing left behind."""
 
 from __future__ import annotations
 
@@ -358,7 +358,7 @@ def test_builds_work_where_the_file_system_has_no_locks(tmp_path: Path, monkeypa
 
 
 def test_what_a_killed_build_leaves_does_not_load(ball_file: Path, tmp_path: Path):
-    """Killed by the system just before the manifest is written, when every table is complete."""
+    """The system kills it just before the manifest is written, when every table is complete."""
     import datasets
 
     code = (
@@ -386,7 +386,7 @@ def test_what_a_killed_build_leaves_does_not_load(ball_file: Path, tmp_path: Pat
 
 
 def test_killed_at_any_moment_leaves_nothing_or_all(tmp_path: Path):
-    """A build killed at 50 moments spread over its life: the target does not exist, or is whole."""
+    """A build is killed at 50 moments of its run: the target does not exist, or is complete."""
     import safefeedback
     from safefeedback.files import file_sha256
 
@@ -416,7 +416,7 @@ def test_killed_at_any_moment_leaves_nothing_or_all(tmp_path: Path):
         for name, entry in whole["files"].items():
             assert file_sha256(out / name) == entry["sha256"]
     assert min(ended.values()) > 0, ended
-    subprocess.run(words, check=True, capture_output=True)  # and what was left behind is swept up
+    subprocess.run(words, check=True, capture_output=True)  # and the leftovers are removed
     assert sorted(path.name for path in tmp_path.iterdir()) == ["ball.hdf5", "out"]
 
 

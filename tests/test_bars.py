@@ -17,13 +17,13 @@ CLIENTS = ("Fetching", "Downloading", "Reconstruct", "0.00B", "B/s]", "it/s", "N
 
 
 def on_a_terminal(*words: object, cwd: Path, env: dict[str, str]) -> tuple[int, str, list[str]]:
-    """A command on a terminal of 80 columns: its code, all that it wrote, and what is to be seen in the end."""
+    """Runs a command on a terminal of 80 columns; returns its exit code, all output, and what the screen shows at the end."""
     code, text = run_on_terminal(*words, cwd=cwd, env={**env, "COLUMNS": "80"})
     return code, text, screen(text)
 
 
 def screen(text: str) -> list[str]:
-    """What a terminal shows after a text: of its commands, those that rich and tqdm use."""
+    """What a terminal shows after a text; handles the control sequences that rich and tqdm use."""
     lines, row, column = [""], 0, 0
     for part in re.split(r"(\x1b\[[?\d;]*[A-Za-z]|[\r\n])", text):
         if control := CONTROL.fullmatch(part):
@@ -69,7 +69,7 @@ def test_tasks_show_no_bar(tmp_path: Path):
 
 
 def test_a_large_upload_goes_in_parts(online: list[float], hub: Hub, monkeypatch: pytest.MonkeyPatch):
-    """The bar is told how far it is after each part."""
+    """The bar moves after each part."""
     from huggingface_hub import CommitOperationAdd, HfApi
 
     from safefeedback.publish import push

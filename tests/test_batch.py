@@ -1,4 +1,4 @@
-"""One recipe for several tasks: what is there is kept, what fails does not stop the rest, parts make up the whole."""
+"""One recipe for several tasks: finished datasets are kept, failures do not stop the rest, shards add up to the whole."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The frozen benchmark: its recipes give the contents that are written down, and its splits share no episode."""
+"""The frozen benchmark: its recipes give the recorded content hashes, and its splits share no episode."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The whole way, on real recordings: build, load, and recompute every label with a naive loop from the HDF5."""
+"""End to end on real recordings: build, load, and recompute every label with a naive loop from the HDF5."""
 
 from __future__ import annotations
 

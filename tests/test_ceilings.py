@@ -1,4 +1,4 @@
-"""What is said of the most that a policy can score."""
+"""The highest scores that a policy can reach, as documented."""
 
 from __future__ import annotations
 

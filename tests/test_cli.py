@@ -89,7 +89,7 @@ def test_help_and_import_are_light(code: str):
 
 
 def test_a_command_imports_nothing_heavy_that_it_does_not_need(ball_file: Path, tmp_path: Path):
-    """In a process of its own each: these imports are what a person waits for before anything happens."""
+    """Each in its own process: a person waits for these imports before anything happens."""
     data, tables = str(tmp_path / "data"), {"h5py", "pyarrow"}
     build = ("build", "--task", "BallCircle", "--pairs", "20", "--source", str(ball_file), "--out", data)
     for words, allowed in {
@@ -116,7 +116,7 @@ def modules_imported(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("package", list(ROOMS))
 def test_imports_point_one_way(package: str):
-    """Holds the order of the rooms, not of their files: it stays as it is when a file is added to a room."""
+    """Checks the order of the rooms, not of their files, so it need not change when a file is added to a room."""
     level = {room: index for index, rooms in enumerate(ROOMS[package]) for room in rooms}
     modules = [path.stem for path in (ROOT / package).glob("*.py") if not path.stem.startswith("__")]
     assert len(modules) <= 10, f"{package} itself holds {len(modules)} modules: {modules}"
@@ -200,7 +200,7 @@ def test_version(program: str, capsys: pytest.CaptureFixture[str]):
 
 
 def test_json_is_alone_on_stdout(ball_file: Path, tmp_path: Path):
-    """In a process of its own, as a person starts it."""
+    """In its own process, as a person starts it."""
     words = ("build", "--task", "BallCircle", "--pairs", 10, "--source", ball_file, "--json")
     result = run_cli(*words, cwd=tmp_path, fresh=True)
     printed = json.loads(result.stdout)
@@ -305,7 +305,7 @@ def test_readme_commands_run(hub: Hub, tmp_path: Path):
 
 
 def test_a_progress_bar_in_a_notebook(tmp_path: Path):
-    """In a real kernel: one line below the cell that is written anew, beside what is said on stdout."""
+    """In a real kernel: one line below the cell that is rewritten, beside the messages on stdout."""
     nbformat = pytest.importorskip("nbformat", reason="nbclient is not installed")
     client = pytest.importorskip("nbclient")
     pytest.importorskip("ipykernel")

@@ -73,7 +73,7 @@ def test_the_file_is_in_dsrls_schema(ball: Path) -> None:
         assert np.abs(file["actions"][:]).max() <= 1
         assert json.loads(file.attrs["units"]) == [{"cost_limit": None, "seed": 0}, {"cost_limit": 10.0, "seed": 0}]
         assert len(file.attrs["episode_seeds"]) == len(file.attrs["episode_units"]) == 20
-        assert not {"license", "author", "credit"} & set(file.attrs)  # nobody said whose it is
+        assert not {"license", "author", "credit"} & set(file.attrs)  # no author was given
         assert json.loads(file.attrs["versions"])["stable-baselines3"] == "2.3.2"
 
 
@@ -101,7 +101,7 @@ def test_the_same_seed_gives_the_same_content_and_another_does_not(ball: Path, t
 
 
 def test_killed_three_times_it_ends_with_the_same_content(tmp_path: Path) -> None:
-    """At chance moments of the second, third and fourth training run: tests/benchmarks/kill_training.py does it 20 times."""
+    """At random moments of the second, third and fourth training run: tests/benchmarks/kill_training.py does it 20 times."""
     require("BallRun")
     config = CollectConfig(episodes=20, steps=300, cost_limits=(None, 40.0, 20.0, 10.0), learner=SMALL)
     task, out = find_task("BallRun"), tmp_path / "killed.hdf5"

@@ -1,4 +1,4 @@
-"""One repository that holds many tasks: published to a Hub on loopback, loaded, read, fetched, and refused in one line."""
+"""One repository with many tasks: published to a Hub on loopback, loaded, read, fetched, and refused in one line."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_one_of_several_is_read_and_fetched_by_its_name(built: Path, hub: Hub, o
         there, here = safefeedback.read(source, "noisy", "test"), safefeedback.read(built / "BallCircle", "noisy", "test")
         assert there.observations.tobytes() == here.observations.tobytes() and there.safe.tobytes() == here.safe.tobytes()
     asked = [request for request in hub.log if "/resolve/" in request]
-    assert asked and not any("CarRun" in request for request in asked)  # what is not read is not fetched
+    assert asked and not any("CarRun" in request for request in asked)  # files that are not read are not fetched
     assert (
         safefeedback.read_oracle(f"{NAME}/CarRun").costs.tobytes() == safefeedback.read_oracle(built / "CarRun").costs.tobytes()
     )
@@ -95,7 +95,7 @@ def test_one_of_several_is_read_and_fetched_by_its_name(built: Path, hub: Hub, o
     out, manifests, _ = fetch(NAME, tmp_path / "all")
     assert list(manifests) == ["BallCircle", "CarRun"] == dataset_names(out)
     assert not [check for name in manifests for check in verify(out / name) if check.problems]
-    assert send(out)["sent"] == {}  # what was fetched is what is there
+    assert send(out)["sent"] == {}  # only fetched files are there
     (out / "CarRun" / "README.md").unlink()
     assert fetch(NAME, out, overwrite=True)[0] == out and (out / "CarRun" / "README.md").is_file()  # labels come again
     files = [path for path in (built / "CarRun").rglob("*") if path.is_file()]

@@ -1,4 +1,4 @@
-"""What is stored is what `dataset/columns.py` says, which the reference and Croissant are made of: names, order and types."""
+"""The stored columns are those of `dataset/columns.py`, the basis of the reference and Croissant: names, order and types."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From which episodes pairs are drawn: by hand, and through build and verify."""
+"""The episodes from which pairs are drawn: by hand, and through build and verify."""
 
 from __future__ import annotations
 

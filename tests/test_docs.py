@@ -1,4 +1,4 @@
-"""The documentation: it builds without a warning, its blocks run, and its reference lacks no option and no setting."""
+"""The documentation builds without a warning, its blocks run, and its reference has every option and setting."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from hub_server import Hub
 ROOT = Path(__file__).parents[1]
 PAGES = ROOT / "docs" / "pages"
 FENCE = re.compile(r"(?:<!-- in the tests: (?P<extra>.*?) -->\n)?```(?P<kind>sh|python)\n(?P<code>.*?)```", re.S)
-# pages in an order in which each finds what an earlier one made
+# in this order each page finds what an earlier one made
 RUN = (
     "tutorial",
     "how-to/python",
@@ -61,7 +61,7 @@ def test_it_builds_without_a_warning(tmp_path: Path) -> None:
 
 
 def test_no_link_is_dead() -> None:
-    """Of what is read in the repository; the pages' own links are checked when they are built."""
+    """For files read in the repository; the pages' own links are checked when they are built."""
     dead = []
     for page in [*ROOT.glob("*.md"), *(ROOT / "cards").rglob("*.md")]:
         for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
@@ -141,7 +141,7 @@ def test_the_blocks_run(hub: Hub, online: list[float], tmp_path: Path, monkeypat
                 raise AssertionError(f"{page}: {match['code']}") from error
             continue
         for line in match["code"].splitlines():
-            if " annotate " in line and "--results" not in line:  # it serves until it is interrupted
+            if " annotate " in line and "--results" not in line:  # it serves until interrupted
                 words = shlex.split(line, comments=True)[1:]
                 assert run_and_interrupt(*words, "--no-browser", cwd=work, env=dict(os.environ)).returncode == 0, line
             else:
@@ -149,7 +149,7 @@ def test_the_blocks_run(hub: Hub, online: list[float], tmp_path: Path, monkeypat
 
 
 def shortened(line: str, extra: str) -> str:
-    """A command with the options that make it quick: each goes to the command that has it."""
+    """A command with options that make it quick; each option is added to the command that has it."""
     words = shlex.split(line, comments=True)
     wanted = shlex.split(extra)
     pairs = [wanted[i : i + 2] for i in range(0, len(wanted), 2)]

@@ -87,7 +87,7 @@ def test_what_is_drawn_depends_on_observations_alone() -> None:
 
 def test_driving_is_seen_by_lidar_and_by_the_road() -> None:
     observations = np.full((2, 8, 259), 0.5, np.float32)
-    observations[..., -240:] = 1.0  # nothing in reach
+    observations[..., -240:] = 1.0  # nothing within reach
     observations[0, 3, -240 + 4] = 0.2  # the fifth laser meets something at 10 m
     view = describe_view("easysparse", observations)
     assert view["kind"] == "driving" and view["lasers"] == 80 and view["speed_limit"] == 10.0

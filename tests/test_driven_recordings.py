@@ -1,4 +1,4 @@
-"""MetaDrive's shipped recordings: what they span, what they say of themselves, and that the simulator gives them again."""
+"""MetaDrive's shipped recordings: their ranges, their attributes, and that the simulator reproduces them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""MetaDrive's recordings by DSRL's own protocol: the driver, the order of a collection, and going on after an interruption."""
+"""MetaDrive's recordings by DSRL's own protocol: the driver, the order of a collection, and resuming it."""
 
 from __future__ import annotations
 

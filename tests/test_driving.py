@@ -1,4 +1,4 @@
-"""What `safefeedback.plots.driving` reads from MetaDrive's observations, held against the simulator, and its pictures."""
+"""What `safefeedback.plots.driving` reads from MetaDrive's observations, compared with the simulator, and its pictures."""
 
 from __future__ import annotations
 
@@ -53,10 +53,10 @@ def _turned(car) -> float:
 
 
 def _lasers_point_at_the_others(seen: DrivingState, car, others) -> int:
-    """The laser towards each car that nothing can hide ends at it: no farther than its middle, no nearer than its length."""
+    """The laser towards each car in free sight ends at it: no farther than its middle, no nearer than its length."""
     found = 0
     near = [other for other in others if other is not car and np.linalg.norm(other.position - car.position) < 0.8 * REACH]
-    if len(near) != 1:  # behind one another they hide
+    if len(near) != 1:  # cars behind one another are hidden
         return 0
     way, look = near[0].position - car.position, car.heading
     right = np.arctan2(look[0] * way[1] - look[1] * way[0], look[0] * way[0] + look[1] * way[1])

@@ -31,7 +31,7 @@ ASKED = [
 
 @pytest.mark.parametrize("python", ["3.10", "3.11", "3.12", "3.13"])
 def test_every_dependency_has_one_version(python: str) -> None:
-    """`uv run --no-project .ci/renew_constraints.py` mends what fails here."""
+    """`uv run --no-project .ci/renew_constraints.py` repairs a failure here."""
     environment = {**default_environment(), "python_version": python, "python_full_version": f"{python}.7", "extra": ""}
 
     def applies(requirement: Requirement) -> bool:

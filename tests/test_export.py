@@ -1,4 +1,4 @@
-"""Every format is read back: by its own reader where it installs, else as its documentation says."""
+"""Every format is read back: by its own reader where that installs, otherwise as its documentation says."""
 
 from __future__ import annotations
 

@@ -157,7 +157,7 @@ def test_what_cannot_be_filmed_is_said_in_one_line(folder: Path, tmp_path: Path,
 
 
 def test_a_folder_that_exists_is_not_written_to(folder: Path, tmp_path: Path) -> None:
-    """And `export` has no --overwrite to be advised."""
+    """And `export` has no --overwrite that a message could advise."""
     words = ("export", folder, "--format", "lerobot", "--rewards", "none", "--out")
     refused = run_cli(*words, folder, cwd=tmp_path)
     assert refused.returncode == 2 and refused.stderr.endswith("data exists already: choose another with --out\n")

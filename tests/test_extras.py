@@ -1,4 +1,4 @@
-"""What is not installed is said in one line, with the way to install it that fits."""
+"""A missing package is named in one line, with the right command to install it."""
 
 from __future__ import annotations
 

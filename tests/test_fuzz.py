@@ -17,5 +17,5 @@ def test_broken_recordings_are_refused_in_one_line_or_give_a_dataset_that_is_wha
         done, how = fuzz_hdf5.run(original, tmp_path / str(number), number)
         ended[done[0], how == "built"] += 1
     built, refused = ({name for name, whole in ended if whole == wanted} for wanted in (True, False))
-    assert built >= {"extreme", "attributes", "ends"}  # or too little would get past the reading
+    assert built >= {"extreme", "attributes", "ends"}  # otherwise too little would pass the reading
     assert refused == {mutation.__name__ for mutation in fuzz_hdf5.MUTATIONS}

@@ -1,4 +1,4 @@
-"""What `safefeedback.plots.geometry` reads from observations, held against the worlds of the running simulators."""
+"""What `safefeedback.plots.geometry` reads from observations, compared with the worlds of the running simulators."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_recorded_costs_follow_from_recorded_observations(name: str) -> None:
     inside[recordings.bounds[1:-1] - 1] = False  # what an episode's last step led to is not recorded
     seen, cost = geometry.costly(name, recordings.observations[1:][inside]), recordings.costs[:-1][inside] > 0
     assert 0.02 < cost.mean() < 0.98
-    assert (seen != cost).mean() < 2e-4  # where float32 decides
+    assert (seen != cost).mean() < 2e-4  # where float32 rounding decides
 
 
 @pytest.mark.parametrize("name", ["CarButton1", "PointPush2"])

@@ -53,7 +53,7 @@ def publish(folder: Path, repo: str = NAME, **choices: Any) -> dict[str, Any]:
 
 
 def assert_whole(repo: Repo) -> None:
-    """No commit shows a part of a dataset: all that its manifests name is there, as they name it, or nothing of it."""
+    """No commit shows part of a dataset: everything that its manifests name is there and unchanged, or nothing."""
     import hashlib
 
     for _, files, title in repo.commits:
@@ -90,7 +90,7 @@ def test_published_loaded_streamed_and_fetched_it_is_the_same_to_the_bit(built: 
         "here = safefeedback.read(folder, labels='noisy')\n"
         "assert data.observations.tobytes() == here.observations.tobytes() and data.safe.tobytes() == here.safe.tobytes()\n"
     )
-    env = {**hub.env(tmp_path / "hf"), "USE_TORCH": "0"}  # datasets imports it to stream, and needs it not
+    env = {**hub.env(tmp_path / "hf"), "USE_TORCH": "0"}  # datasets imports it to stream, but does not need it
     words = [sys.executable, "-c", code, str(built), str(tmp_path)]
     loaded = subprocess.run(words, env={**os.environ, **env}, capture_output=True, text=True, check=False)
     assert loaded.returncode == 0, loaded.stderr
@@ -110,13 +110,13 @@ FINAL = {401: "the token was refused", 403: "write access", 409: "409", 412: "so
 
 
 def said(fault: int | str, request: str) -> str:
-    """What a person is told of a fault; who only reads is not told to ask for the right to write."""
+    """The message about a fault; whoever only reads is not advised to ask for the right to write."""
     reads = request.startswith("GET") or "paths-info" in request
     return "lets nobody with this token read that" if fault == 403 and reads else FINAL[fault]
 
 
 def set_fault(hub: Hub, monkeypatch: pytest.MonkeyPatch, index: int, fault: int | str) -> None:
-    """Lets one request fail; the client waits shortly where it would wait in vain."""
+    """Makes one request fail; the client waits only briefly where it would wait in vain."""
     hub.faults[index] = fault
     monkeypatch.setattr(network, "SILENCE_SECONDS", 0.25 if fault == "stall" else 30.0)
 
@@ -168,7 +168,9 @@ def test_every_request_of_a_publish_fails_in_its_turn(built: Path, hub: Hub, onl
                 where
             )
             assert len(set(hub.received)) == 10, where
-            assert fault in ("lost", "stall") or len(hub.received) == 10, where  # not knowing that it arrived, it is sent again
+            assert fault in ("lost", "stall") or len(hub.received) == 10, (
+                where
+            )  # the client does not know that it arrived, and sends it again
 
 
 def test_every_request_of_an_update_fails_in_its_turn(built: Path, hub: Hub, online: list[float], tmp_path: Path):
@@ -256,7 +258,7 @@ def test_killed_and_run_again_it_is_complete_and_nothing_is_sent_twice(
     assert process.wait() == -signal.SIGKILL
     hub.on_request = None
     hub.lock.acquire()
-    hub.lock.release()  # what was being answered is done
+    hub.lock.release()  # the request in progress is finished
     publish(built)
     repo = hub.repos[DATASET]
     assert_whole(repo)
@@ -379,7 +381,7 @@ SENTENCES = {
 
 @pytest.mark.parametrize("fault", SENTENCES)
 def test_the_servers_own_word_on_whatever_reads(fault: int | str, hub: Hub, online: list[float], tmp_path: Path):
-    """Each has its sentence, and none speaks of writing."""
+    """Each has its own message, and none mentions writing."""
     import presa
 
     hub.always = None if fault == 404 else fault
@@ -484,7 +486,7 @@ def test_a_private_dataset_is_not_shown_without_a_token(
 
 
 def test_what_is_public_can_have_a_doi(built: Path, hub: Hub, tmp_path: Path):
-    """The last line says how; of what nobody can see, and of a trial, it says nothing."""
+    """The last line says how, except for a private repository or a dry run."""
     env = hub.env(tmp_path / "hf")
     for words, told in (((), False), (("--public", "--dry-run"), False), (("--public",), True)):
         result = run_cli("publish", built, NAME, *words, cwd=tmp_path, env=env)

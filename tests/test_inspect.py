@@ -1,4 +1,4 @@
-"""`safefeedback inspect`: every number against a loop that cannot be misread, pictures that repeat, and what is refused."""
+"""`safefeedback inspect`: every number against a simple loop, pictures that repeat, and what is refused."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def folder(built: Path, tmp_path: Path) -> Path:
-    """A dataset of one's own to break."""
+    """A copy of the dataset, to be broken."""
     return shutil.copytree(built, tmp_path / "data")
 
 
@@ -91,7 +91,7 @@ def test_label_numbers_are_those_of_a_loop(folder: Path, split: str):
             classes[truth.clean_safe[row, side]] += 1
             right[truth.clean_safe[row, side]] += data.safe[row, side] == truth.clean_safe[row, side]
         margins.append(abs(truth.returns[row, 0] - truth.returns[row, 1]))
-    assert 0 < one < pairs and 0 < agree < pairs  # or the loop would prove little
+    assert 0 < one < pairs and 0 < agree < pairs  # otherwise the loop would prove little
     assert numbers["pairs"] == pairs == 40 and numbers["length"] == LENGTH
     assert numbers["safety"] == {
         "segments_safe": ratio(safe, 2 * pairs),
@@ -283,7 +283,7 @@ def test_pictures_of_one_pair_of_one_class_and_of_a_task_of_ones_own(tmp_path: P
         opened["costs"][:] = 0
     task = tmp_path / "maze.toml"
     task.write_text('name = "AntRun"\ndomain = "Mine"\nobservation_dim = 5\naction_dim = 3\nhorizon = 20\ncost_limits = [5]\n')
-    mine = safefeedback.find_task(str(task))  # it goes by the name of one whose observations tell the place
+    mine = safefeedback.find_task(str(task))  # it has the name of a task whose observations show the position
     folder, _ = safefeedback.build_dataset(Recipe(mine, pairs=1, length=20), str(file), tmp_path / "data")
     drawn = plots.draw_all(inspect_dataset(folder)[1], folder / "plots")
     assert dict(drawn)["pairs.png"].endswith("over time.") and len(drawn) == 4
@@ -313,7 +313,7 @@ def test_where_plots_cannot_go_the_numbers_are_printed_all_the_same(folder: Path
 
 
 def test_labels_that_are_not_true_are_counted_whoever_made_them_so(ball_file: Path, tmp_path: Path, capsys):
-    """A Boltzmann teacher neither makes mistakes nor flips: its choices contradict the truth all the same."""
+    """A Boltzmann teacher neither makes mistakes nor flips labels, yet its choices can contradict the truth."""
     recipe = Recipe(BALL, pairs=200, length=LENGTH, noise=0.1, teacher="boltzmann:beta=1", preference_noise=0.1)
     folder, manifest = safefeedback.build_dataset(recipe, str(ball_file), tmp_path / "data")
     truth, data = safefeedback.read_oracle(folder), safefeedback.read(folder)
@@ -346,7 +346,7 @@ def test_broken_tables_are_refused(folder: Path, name: str):
 
 
 def test_a_table_of_segments_that_is_not_whole_is_refused(folder: Path):
-    """It follows from the others, so that nothing but a look at it shows that it was cut off."""
+    """It follows from the other tables, so only reading it shows that it was cut off."""
     file = next((folder / "oracle" / "scalars").glob("train-*"))
     whole, table = file.read_bytes(), pq.read_table(file)
     file.write_bytes(whole[:-100])
@@ -419,7 +419,7 @@ def test_what_cannot_be_inspected_is_said_in_one_line(folder: Path, ball_file: P
 
 
 def test_a_label_set_is_shown_at_its_own_horizon(folder: Path):
-    """A horizon of its own moves the limit of a segment, and with it every number about limits."""
+    """Its own horizon changes the limit of a segment, and with it every number about limits."""
     relabel(folder, [{"horizon": 100, "noise": 0.0}], "h100")
     result, view = inspect_dataset(folder, "h100")
     assert (result["horizon"], result["segment_cost_limit"]) == (100, 20 * LENGTH / 100)

@@ -100,13 +100,13 @@ def test_answers_of_people(folder: Path, tmp_path: Path):
         rows += list(datasets.load_dataset(str(folder), "lab1", split=split))
         raw += list(datasets.load_dataset(str(folder), "lab1-answers", split=split))
     labelled = {row["pair_id"]: (row["preference"], row["is_safe_0"], row["is_safe_1"]) for row in rows}
-    assert labelled == {3: (0.5, False, True), 7: (1.0, True, None)}  # one against one is no answer
+    assert labelled == {3: (0.5, False, True), 7: (1.0, True, None)}  # one vote against one gives no answer
     assert [row["annotator"] for row in raw if row["pair_id"] == 7] == ["ann", "bob", "cyd"]
     assert next(row for row in raw if row["pair_id"] == 3)["preference"] is None
 
 
 def test_answers_about_the_test_split_alone(folder: Path, tmp_path: Path):
-    """The most likely pairs to be shown to people; no filter is to blame."""
+    """The pairs most likely to be shown to people; no filter is involved."""
     asked = safefeedback.read(folder, split="test").pair_id[:3]
     (tmp_path / "answers.csv").write_text("pair_id,preference\n" + "".join(f"{pair_id},1\n" for pair_id in asked))
     assert import_answers(folder, tmp_path / "answers.csv", "lab1").splits == {"test": 3}
@@ -189,7 +189,7 @@ def test_answers_from_a_pipe_have_the_hash_of_what_was_read(folder: Path, tmp_pa
 
 
 def test_a_sweep_that_was_interrupted_goes_on(folder: Path, capsys):
-    """What is there already, made by the same choices, is kept to the byte; another recipe under its name is refused."""
+    """Existing sets made by the same choices are kept byte for byte; another recipe under the same name is refused."""
     relabel(folder, [{"noise": 0.2}])
     before = {path: path.stat().st_mtime_ns for path in (folder / "labels").rglob("*")}
     with pytest.raises(SystemExit) as ended:

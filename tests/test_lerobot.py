@@ -101,7 +101,7 @@ def test_a_lerobot_dataset_is_what_the_file_is(ball_file: Path, tmp_path: Path) 
     ],
 )
 def test_names_in_any_form_never_stop_the_reading(ball_file: Path, tmp_path: Path, said: Any, names: tuple[str, ...]) -> None:
-    """LeRobot's datasets of gamepads number their names: {"delta_x": 0, "delta_y": 1}."""
+    """LeRobot's gamepad datasets number their names: {"delta_x": 0, "delta_y": 1}."""
     info = write_lerobot(tmp_path / "ball", ball_file) / "meta" / "info.json"
     stated = json.loads(info.read_text())
     stated["features"]["action"] = {"names": said}
@@ -125,7 +125,7 @@ def test_inspect_says_what_the_readings_are_called(ball_file: Path, tmp_path: Pa
     names = ["x", "y", "vx", "vy", "yaw", "rate", "left", "right"]
     said = json.loads(info.read_text())
     said["features"]["observation.state"]["names"] = names if style == "list" else {"motors": names[:5], "other": names[5:]}
-    said["features"]["action"]["names"] = ["push"]  # one for two numbers: not believed
+    said["features"]["action"]["names"] = ["push"]  # one name for two numbers: not used
     info.write_text(json.dumps(said))
     seen = run_cli("inspect", "lerobot:ball", "--task", "ball.toml", "--json", cwd=tmp_path)
     assert seen.returncode == 0, seen.stderr

@@ -1,4 +1,4 @@
-"""A line that a command prints works as it stands: the Python that loads a dataset, and commands."""
+"""The lines that commands print work unchanged: the Python that loads a dataset, and commands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""MetaDrive's tasks: DSRL's own numbers, episodes that repeat, and what is said when something is amiss."""
+"""MetaDrive's tasks: DSRL's own numbers, episodes that repeat, and messages when something is wrong."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_roads_and_densities_differ() -> None:
     for road, (_, blocks) in metadrive.ROADS.items():
         env = simulators.make(find_task(f"{road}mean"))
         env.reset(seed=0)
-        assert "".join(block.ID for block in env.unwrapped.drive.current_map.blocks) == f"I{blocks}"  # I is where it starts
+        assert "".join(block.ID for block in env.unwrapped.drive.current_map.blocks) == f"I{blocks}"  # it starts on block I
 
 
 def test_an_episode_repeats_bit_for_bit_whatever_came_before_and_in_another_process() -> None:
@@ -190,7 +190,7 @@ class Careful:
 
 
 def test_evaluation_and_film_over_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each process has an engine of its own, and the numbers do not tell how many there were."""
+    """Each process has its own engine, and the numbers do not depend on how many there were."""
     from presa.rollouts.evaluate import roll_out
     from presa.rollouts.video import film
 
@@ -201,5 +201,5 @@ def test_evaluation_and_film_over_processes(tmp_path: Path, monkeypatch: pytest.
     one, two = (roll_out("careful:Careful", task, 20, episodes=2, seed=1, processes=count) for count in (1, 2))
     assert one == two and all(row["length"] == 12 and row["return"] > 0 for row in one["rows"])
     pytest.importorskip("imageio")
-    assert film("careful:Careful", task, 20, 1, 1, tmp_path / "film.gif") == 7  # of 13 pictures, every second
+    assert film("careful:Careful", task, 20, 1, 1, tmp_path / "film.gif") == 7  # every second one of 13 pictures
     assert (tmp_path / "film.gif").stat().st_size > 2000

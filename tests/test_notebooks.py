@@ -11,7 +11,7 @@ NOTEBOOKS = Path(__file__).parents[1] / "docs" / "pages" / "notebooks"
 
 
 def run(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """The outputs of every cell, in a kernel of its own."""
+    """The outputs of every cell, run in its own kernel."""
     client = pytest.importorskip("nbclient", reason="nbclient is not installed")
     nbformat = pytest.importorskip("nbformat")
     pytest.importorskip("ipykernel", reason="ipykernel is not installed")

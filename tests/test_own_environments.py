@@ -1,4 +1,4 @@
-"""Environments of one's own: the README's Maze from end to end, and what is refused, each in one line."""
+"""The user's own environments: the README's Maze from end to end, and what is refused, each in one line."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Task]:
 
 
 def write(change: str) -> None:
-    """The environment with something of it said otherwise, below."""
+    """Writes the environment with some of its code replaced."""
     Path("own_tiny.py").write_text(textwrap.dedent(TINY) + textwrap.dedent(change))
     sys.modules.pop("own_tiny", None)
 
@@ -161,7 +161,7 @@ def test_the_maze_from_recording_to_film(tmp_path: Path, monkeypatch: pytest.Mon
 
     told = run("safefeedback", "collect", "--task", "maze.toml", "--episodes", 12, "--steps", 2100, "--cost-limits", "none",
                "--out", "maze.hdf5")  # fmt: skip
-    assert "cost more" not in told  # no benchmark says what costs too much
+    assert "cost more" not in told  # no benchmark defines an excessive cost
     words = ("build", "--task", "maze.toml", "--source", "maze.hdf5", "--pairs", 40, "--length", 16, "--out", "maze")
     run("safefeedback", *words)
     run("safefeedback", "verify", "maze", "--source", "maze.hdf5")

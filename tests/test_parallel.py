@@ -1,4 +1,4 @@
-"""Work on a real Ray cluster: both nodes take part, a worker that dies is replaced, and one that always dies is told."""
+"""Work on a real Ray cluster: both nodes take part, a worker that dies is replaced, and one that always dies is reported."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 from ray_cluster import MARK, end_marked
 
-PATIENCE = 1200  # seconds, for a machine that does much else: nothing here takes long
+PATIENCE = 1200  # seconds, for a busy machine: nothing here takes long
 
 
 @pytest.fixture
 def mark() -> Iterator[str]:
-    """What the processes of a cluster are known by; those that are left at the end are ended."""
+    """A mark of a cluster's processes; those left at the end are ended."""
     mark = uuid.uuid4().hex
     yield mark
     while end_marked(mark):
@@ -45,7 +45,7 @@ def test_a_cluster_of_two_nodes(mark: str, tmp_path: Path) -> None:
 
 
 def test_a_cluster_ends_with_whoever_started_it(mark: str) -> None:
-    """The program waits for its stdin, which a parent that is gone has closed."""
+    """The program waits for its stdin, which closes when its parent is gone."""
     code = "import sys, threading, ray_cluster; ray_cluster.end_with_parent(sys.argv[1])"
     other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1e6)"], env={**os.environ, MARK: mark})
     program = subprocess.run(

@@ -1,6 +1,6 @@
-"""The same recipe gives the same content, whatever the processor has and however many threads there are.
+"""The same recipe gives the same content, whatever the processor's features and the number of threads.
 
-NumPy picks other loops where a processor lacks AVX-512 or AVX2; here processes are told to lack them. The kernels of OpenBLAS
+NumPy picks other loops where a processor lacks AVX-512 or AVX2; here processes disable them. The kernels of OpenBLAS
 stay as this machine has them: tests/benchmarks/processors.py tries others.
 """
 
@@ -31,7 +31,7 @@ def without(kinds: tuple[str, ...]) -> str:
 
 
 def in_a_process(folder: Path, lacking: str, threads: int) -> dict[str, str]:
-    """The contents that a process finds; it says which features it has, to be sure that it lacks them."""
+    """The contents that a process computes; it also reports its features, to be sure that they are disabled."""
     code = (
         "import json, sys; from pathlib import Path; from contents import contents\n"
         "from numpy._core._multiarray_umath import __cpu_features__\n"

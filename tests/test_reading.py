@@ -25,7 +25,7 @@ def folder(ball_file: Path, tmp_path: Path) -> Path:
 
 
 def rewrite(folder: Path, change) -> None:
-    """Writes every table of `pairs` again, changed, as another tool would."""
+    """Rewrites every table of `pairs` with a change, as another tool would."""
     for file in (folder / "pairs").iterdir():
         pq.write_table(change(pq.read_table(file)), file)
 
@@ -75,7 +75,7 @@ def test_pair_by_pair(folder: Path):
 
 
 def test_lists_without_a_fixed_length_and_without_metadata(folder: Path):
-    """What remains when another tool wrote the Parquet files anew: shape from recipe.json, plain lists."""
+    """As after another tool rewrote the Parquet files: shape from recipe.json, plain lists."""
     before = safefeedback.read(folder)
 
     def plain(table: pa.Table) -> pa.Table:
@@ -148,7 +148,7 @@ def test_which_splits_there_are(folder: Path):
 
 
 def test_reading_copies_once(tmp_path: Path):
-    """While it is read, NumPy holds the result and next to nothing beside it: one more copy of a piece would show."""
+    """During reading, NumPy holds the result and next to nothing else: one more copy of a piece would show."""
     recipe = Recipe(tasks()["BallCircle"], pairs=2000)
     folder, _ = safefeedback.build_dataset(recipe, str(write_hdf5(tmp_path / "large.hdf5", [200] * 40)), tmp_path / "large")
     tracemalloc.start()
@@ -250,6 +250,6 @@ def test_columns_of_another_type_are_refused(folder: Path, column: str, values: 
 
 
 def test_a_column_of_nulls_without_a_type_is_unanswered(folder: Path):
-    """As a program writes it that never saw a value."""
+    """As written by a program that never saw a value."""
     rewrite(folder, lambda table: table.set_column(table.schema.get_field_index("preference"), "preference", pa.nulls(30)))
     assert np.isnan(safefeedback.read(folder).preference).all()

@@ -1,4 +1,4 @@
-"""The recordings shipped with the package: what they promise, and that the simulator gives them again."""
+"""The recordings shipped with the package: their properties, and that the simulator reproduces them."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_they_replay_from_their_seeds(name: str) -> None:
     if reason is not None:
         pytest.skip(reason)
     episodes, _ = read_recording(path)
-    count = 3 if name.startswith("Point") else 10  # their worlds take a second each to build
+    count = 3 if name.startswith("Point") else 10  # each of their worlds takes a second to build
     for index in np.linspace(0, len(episodes) - 1, count).astype(int):
         replay(task, episodes[index], TOLERANCE)
 

@@ -1,4 +1,4 @@
-"""What a notebook shows of our objects: a few lines, with shapes; and the names that it offers."""
+"""How our objects appear in a notebook: a few lines, with shapes; and the names that it completes."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ def words(text: str) -> set[str]:
 
 
 def check_narrow(program: str, *given: object, cwd: Path) -> str:
-    """A command at 80 columns has no longer line, and has the words that it has in a wide terminal."""
+    """At 80 columns a command prints no longer line, and the same words as in a wide terminal."""
     narrow, wide = (
         run_cli(*given, cwd=cwd, program=program, env={"COLUMNS": width, "TERM": "dumb"}) for width in ("80", "2000")
     )

@@ -1,4 +1,4 @@
-"""The real simulators: what is promised about repeating an episode, and what is said when one cannot run."""
+"""The real simulators: that episodes repeat as documented, and the messages when one cannot run."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def test_what_cannot_be_simulated_says_why(monkeypatch) -> None:
 
 
 def test_a_mujoco_gl_that_cannot_work_is_one_line(monkeypatch) -> None:
-    """MuJoCo reads the variable where it is imported; whatever comes of it, the line names the variable."""
+    """MuJoCo reads the variable when it is imported; whatever happens then, the line names the variable."""
     if (reason := simulator.can_simulate(tasks()["PointCircle1"])) is not None:
         pytest.skip(reason)
     monkeypatch.setitem(sys.modules, "mujoco", None)  # its import fails

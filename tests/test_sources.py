@@ -151,7 +151,7 @@ def test_tasks_without_recordings_are_named(tmp_path: Path):
 
 @pytest.fixture
 def mirror(hub: Hub, tmp_path: Path) -> dict[str, str]:
-    """The environment in which the Hub is a server on loopback that holds the task's file."""
+    """The environment variables that make a server on loopback, which holds the task's file, the Hub."""
     hub.put("dataset", "YYY-45/DSRL", {NAME: write_hdf5(tmp_path / "source.hdf5", [200] * 5).read_bytes()})
     return {**hub.env(tmp_path / "hf", token=None), "DSRL_DATASET_DIR": str(tmp_path / "dsrl")}
 
@@ -195,7 +195,7 @@ def test_a_damaged_download_is_refused_and_removed(hub: Hub, mirror: dict[str, s
 
 
 def test_what_is_hashed_is_what_was_read(ball_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """A file that is written meanwhile, or is no file, is refused: its sha256 would be another content's."""
+    """A file that is being written, or is not a file, is refused: its sha256 would be that of other content."""
     task = tasks()["BallCircle"]
     pipe = tmp_path / "pipe.hdf5"
     os.mkfifo(pipe)

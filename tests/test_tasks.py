@@ -1,4 +1,4 @@
-"""The registry against the benchmark's own tables, and tasks of one's own."""
+"""The registry against the benchmark's own tables, and the user's own tasks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Teachers, annotators, consensus and samplers: hand-computed answers, and what must hold of any of them."""
+"""Teachers, annotators, consensus and samplers: hand-computed answers, and properties that all must have."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def rng(seed: int = 0) -> np.random.Generator:
 
 
 def within(count: int, rate: float, total: int) -> bool:
-    """Whether a count is one that a rate would give, five standard deviations allowed."""
+    """Whether a count lies within five standard deviations of what a rate would give."""
     return abs(count - rate * total) <= 5 * math.sqrt(total * rate * (1 - rate)) + 1e-9
 
 

@@ -25,7 +25,7 @@ def folder(ball_file: Path, tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("workers", [{}, {"num_workers": 2}, {"num_workers": 1, "multiprocessing_context": "spawn"}])
 def test_shuffled_batches_hold_every_pair_once(folder: Path, workers: dict):
-    """Also where worker processes are started anew, which must then be sent the dataset."""
+    """Also with newly started worker processes, to which the dataset must be sent."""
     data = safefeedback.read(folder)
     assert np.isnan(data.preference).any(), "some preference must be unanswered"
     made = safefeedback.torch_dataset(folder)

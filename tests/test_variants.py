@@ -1,4 +1,4 @@
-"""Every kind of thing that can be chosen is a line of a dict; what the dicts hold is what the help texts say."""
+"""Every choice is one line of a dict; the help texts say what the dicts hold."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def write_counts(folder: Path, pairs: ExportedPairs) -> ExportResult:
 
 @pytest.fixture
 def added(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """One more of each kind: a line of its dict, and nothing else."""
+    """Adds one of each kind: a line of its dict, and nothing else."""
     monkeypatch.setitem(TEACHERS, "contrary", Contrary())
     monkeypatch.setitem(ANNOTATORS, "afraid", Afraid())
     monkeypatch.setitem(SAMPLERS, "uniform-again", Uniform())

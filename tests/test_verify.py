@@ -71,7 +71,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def folder(place: Path, tmp_path: Path) -> Path:
-    """A dataset of one's own to break."""
+    """A copy of the dataset, to be broken."""
     return shutil.copytree(place / "data", tmp_path / "data")
 
 
@@ -154,7 +154,7 @@ def test_manifests_that_disagree(folder: Path, where: str, change: Callable[[dic
 
 
 def places(value: Any, at: tuple = ()) -> Iterator[tuple]:
-    """The way to every value inside of a JSON value."""
+    """The path to every value inside a JSON value."""
     inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, item in inside:
         yield (*at, key)
@@ -183,7 +183,7 @@ def test_whatever_is_changed_in_a_manifest_is_caught(bare: Path):
 
 @pytest.mark.parametrize("name", ["few", "people", "noisy", "regret"])
 def test_a_changed_label_set_is_caught(folder: Path, place: Path, name: str):
-    """Also if its own hashes are mended; labels of a teacher who scores single steps need the recordings for that."""
+    """Also if its own hashes are repaired; for a teacher that scores single steps this needs the recordings."""
     given = (place / "ball.hdf5", place / "advantages.hdf5")
     file = min((folder / "labels" / name).glob("*.parquet"))
     table = pq.read_table(file)
@@ -269,7 +269,7 @@ def test_no_false_alarm_about_a_random_recipe(place: Path, tmp_path: Path, seed:
             folder, _ = safefeedback.build_dataset(recipe, str(given[0]), tmp_path / "data", True, advantages=given[1])
             regret = advantages if relabelled["teacher"].startswith("regret") else ""
             relabel(folder, [{**relabelled, "advantages": regret}], "more", *given[:1], given[1] if regret else None)
-        except safefeedback.InputError:  # filters that leave nothing, recordings that cannot give what is asked for
+        except safefeedback.InputError:  # filters that leave nothing, recordings that cannot give what the recipe needs
             shutil.rmtree(tmp_path / "data", ignore_errors=True)
             continue
         break
@@ -293,7 +293,7 @@ def test_what_operating_systems_leave_is_no_foreign_file(bare: Path, tmp_path: P
 
 
 def test_the_command(bare: Path, place: Path, capsys: pytest.CaptureFixture[str]):
-    """One line a check, one at the end, and the exit code; or JSON alone."""
+    """One line per check, one at the end, and the exit code; or JSON alone."""
     result = run_cli("verify", bare, "--source", place / "ball.hdf5", cwd=place)
     assert result.returncode == 0 and result.stdout.splitlines()[-1].startswith("ok: ") and result.stderr == ""
     flipped_label(bare)
@@ -310,7 +310,7 @@ def test_the_command(bare: Path, place: Path, capsys: pytest.CaptureFixture[str]
 
 
 def test_recordings_are_found_by_their_sha256(tmp_path: Path):
-    """Those that are shipped: nobody needs to name them."""
+    """The shipped ones need not be named."""
     folder, _ = safefeedback.build_dataset(Recipe(tasks()["BallRun"], pairs=5), "recordings", tmp_path / "data")
     assert "found on this machine" in notes(folder)["source"] and not failed(folder)
     edit(folder, lambda manifest: manifest["source"].update(license="cc0-1.0"))
@@ -347,7 +347,7 @@ MOMENTS = [3, 10, 17, 26, 35, 44]  # of 49
 
 
 def test_commands_that_are_killed_leave_a_whole_dataset(bare: Path, place: Path, tmp_path: Path):
-    """With or without the label set, and the next command puts everything right."""
+    """With or without the label set, and the next command repairs everything."""
     relabel(bare, [{"noise": 0.1}], "noisy")
     words = [str(bare), str(place / "answers.csv"), *map(str, MOMENTS)]
     result = subprocess.run([sys.executable, "-c", KILLED, *words], capture_output=True, text=True, check=False)

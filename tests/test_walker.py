@@ -45,7 +45,7 @@ def test_settings_are_taken_in_turn() -> None:
 
 @needs_bullet
 def test_it_walks_round_the_circle() -> None:
-    """Whatever the processor makes of the sums: of a few starts one walks for 30 s, and clockwise."""
+    """On any processor, whose sums may differ: of a few starts, one walks for 30 s, clockwise."""
     env = simulators.make(ANT)
     best = 0.0
     for seed in range(4):

@@ -58,7 +58,7 @@ FRAMES = """() => new Promise((done) => {
 
 
 def run(*words: object, program: str = "safefeedback") -> str:
-    """A command of ours; its output. Ends this script if it fails."""
+    """Runs one of our commands and returns its output. Ends this script if it fails."""
     print("$", program, *words, flush=True)
     done = subprocess.run([sys.executable, "-m", program, *map(str, words)], stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
@@ -67,7 +67,7 @@ def run(*words: object, program: str = "safefeedback") -> str:
 
 
 def label(data: Path, slips: float, only_page: bool) -> dict[str, Any]:
-    """Answers every pair through the page, unless only the page is measured; what was measured."""
+    """Answers every pair through the page, unless only the page is measured; returns the measurements."""
     server = Server(data, "--name", "scripted", "--annotators", "scripted", "--quick")
     path = next(filter(None, map(shutil.which, BROWSERS)))
     rng, told = np.random.default_rng(0), {}
@@ -108,7 +108,7 @@ def label(data: Path, slips: float, only_page: bool) -> dict[str, Any]:
 
 
 def compare(data: Path, labels: str) -> dict[str, float]:
-    """How often a label set gives the true labels."""
+    """How often the labels of a label set are true."""
     truth, said = read(data), read(data, labels=labels)
     rows = np.searchsorted(truth.pair_id, said.pair_id)
     given = ~np.isnan(said.preference)

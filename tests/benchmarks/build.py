@@ -143,7 +143,7 @@ def build(source: Path, out: Path, pairs: int) -> tuple[float, float]:
 
 
 def plan(folder: Path, path: Path) -> None:
-    """What the floor is told: which rows to gather, and the light columns."""
+    """What the floor is given: which rows to gather, and the light columns."""
     import pyarrow.parquet as pq
 
     table = pq.read_table(folder / "pairs")

@@ -35,7 +35,7 @@ for _ in range(2):
     print(took, file=sys.__stdout__)
 """
 BUILD = ("safefeedback", "build", "--task", "BallCircle", "--source", "recordings", "--pairs", "100")
-COMMANDS = (  # what is measured, its words, and the aim in seconds, None where there is none
+COMMANDS = (  # what is measured, the command, and the aim in seconds (None: no aim)
     ("safefeedback --help", ("safefeedback", "--help"), None),
     ("safefeedback tasks", ("safefeedback", "tasks"), None),
     ("safefeedback build, 100 pairs", (*BUILD, "--out", "other", "--overwrite"), 1.0),

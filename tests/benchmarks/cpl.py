@@ -27,7 +27,7 @@ def cpl_steps(checkout: Path, arrays: dict[str, np.ndarray], batch: int, dropout
     """
     import gymnasium
 
-    # of gym it needs the spaces here, of torchvision nothing
+    # it needs only the spaces of gym here, and nothing of torchvision
     environments = types.ModuleType("gym.envs")
     environments.register = gymnasium.register  # type: ignore[attr-defined]
     for name, module in (("gym", gymnasium), ("gym.envs", environments), ("torchvision", types.ModuleType("torchvision"))):

@@ -76,9 +76,9 @@ def body(rng: random.Random, item: str) -> bytes:
 
 
 def fuzz(server: Server, count: int, seed: int = 0) -> dict[int, int]:
-    """Sends so many requests; how many replies had each status.
+    """Sends this many requests; returns how many replies had each status.
 
-    Every reply is one of the known statuses with one plain sentence, tells nothing of the inside, and leaves the store sound.
+    Every reply is one of the known statuses with one plain sentence, reveals nothing internal, and leaves the store intact.
     """
     rng, codes = random.Random(seed), dict[int, int]()
     item = server.person().state()["upcoming"][0]["item"]

@@ -28,7 +28,7 @@ from typing import Any
 
 
 class Answering(threading.Thread):
-    """A person who answers until told to stop, and sends an answer again until it is acknowledged."""
+    """A person who answers until stopped, and sends each answer again until it is acknowledged."""
 
     def __init__(self, name: str, port: int, stop: threading.Event) -> None:
         super().__init__(daemon=True)
@@ -37,7 +37,7 @@ class Answering(threading.Thread):
         self.refused: list[str] = []
 
     def ask(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any] | None:
-        """The server's reply; None where it is not there."""
+        """The server's reply; None if it is not running."""
         data = None if body is None else json.dumps(body).encode()
         headers = {"X-Annotator": self.person, "Content-Type": "application/json"}
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}/api/{path}", data, headers)
@@ -84,17 +84,17 @@ def serve_study(folder: Path, port: int) -> None:
 
 
 def kill_often(folder: Path, port: int, times: int, people: int = 4, longest: float = 0.6) -> dict[str, int]:
-    """Kills the server so many times; how many answers were acknowledged, stored, lost and doubled.
+    """Kills the server this many times; returns how many answers were acknowledged, stored, lost and doubled.
 
     Args:
-        folder: of a dataset with pairs enough.
-        longest: seconds that a server lives at most after its first acknowledgement.
+        folder: of a dataset with enough pairs.
+        longest: the most seconds that a server lives after its first acknowledgement.
     """
     stop = threading.Event()
     crowd = [Answering(f"person{number}", port, stop) for number in range(people)]
     for one in crowd:
         one.start()
-    context = multiprocessing.get_context("forkserver")  # whose children need not import everything anew
+    context = multiprocessing.get_context("forkserver")  # whose children need not import everything again
     rooms = [f"safefeedback.annotate.{name}" for name in ("app", "serve", "opening")]
     context.set_forkserver_preload([*rooms, "safefeedback.cli.app"])
     for _ in range(times):

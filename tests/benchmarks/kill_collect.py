@@ -72,7 +72,7 @@ def main() -> None:
                 killed += 1
                 parts = len(list(Path(f"{out}.parts").glob("*.hdf5")))
                 print(f"kill {killed}: {parts} parts, {'the file is there' if out.exists() else 'no file'}", flush=True)
-            if out.exists():  # it was whole before the kill: once more from the beginning
+            if out.exists():  # it was complete before the kill: again from the beginning
                 finished += 1
                 assert content(out) == content(folder / "whole.hdf5")
                 out.unlink()

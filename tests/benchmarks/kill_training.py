@@ -1,4 +1,4 @@
-"""Kills collections again and again, and compares what they end with; prints the result of each.
+"""Kills collections again and again, and compares their final contents; prints the result of each.
 
     python tests/benchmarks/kill_training.py [--kills 20] [--seed 0]
 

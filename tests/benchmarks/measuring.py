@@ -25,7 +25,7 @@ def run(words: Sequence[str], **environment: str) -> tuple[float, float]:
 
 
 def in_turn(repeats: int, *things: Callable[[], float]) -> list[list[float]]:
-    """What each returns, `repeats` times in turn."""
+    """What each function returns, called in turn, `repeats` times."""
     rows = [[thing() for thing in things] for _ in range(repeats)]
     return [list(column) for column in zip(*rows, strict=True)]
 
@@ -36,7 +36,7 @@ def ratio(ours: Sequence[float], others: Sequence[float]) -> float:
 
 
 def told(what: str, value: float, aim: float, least: bool = False, how: str = "") -> str:
-    """A line: a ratio beside its aim, which it is to reach (`least`) or not to pass."""
+    """A line: a ratio beside its aim, a lower bound (`least`) or an upper bound."""
     met = value >= aim if least else value <= aim
     wanted = f"{'at least' if least else 'at most'} {aim:g}{'' if met else ', MISSED'}"
     return f"{what:<60}{value:6.2f}  {wanted}{how and f'  ({how})'}"

@@ -27,7 +27,7 @@ def main(folders: list[str]) -> None:
     for folder in folders:
         config = json.loads((Path(folder) / "config.json").read_text())
         if not (Path(folder) / "policy.safetensors").is_file() or "cdt" in config["algorithm"]:
-            continue  # a transformer acts by its last steps, which this does not give it
+            continue  # a transformer acts on its last steps, which are not given here
         episodes = load("recordings", find_task(config["task"]["name"]))
         step = np.concatenate([np.arange(length) for length in episodes.lengths])
         recorded = episodes.actions.clip(-1, 1)

@@ -150,7 +150,7 @@ def nine(arrays: dict[str, np.ndarray], steps: int, repeats: int) -> None:
 
     def times_once(turn: int) -> tuple[float, ...]:
         order = [one_by_one, lambda: next(many), lambda: next(stack)]
-        took = {index: seconds(order[index]) for index in np.roll(range(3), turn)}  # nobody is always first
+        took = {index: seconds(order[index]) for index in np.roll(range(3), turn)}  # each is first in turn
         return tuple(took[index] for index in range(3))
 
     times = [times_once(turn) for turn in range(repeats + 1)][1:]
@@ -171,7 +171,7 @@ def loading(pairs: int, repeats: int) -> None:
             maps = [np.memmap(f"{place}/{index}", np.float32, "r", shape=one.shape) for index, one in enumerate(arrays)]
             return [torch.from_numpy(np.array(one)) for one in maps]
 
-        kept: list[object] = []  # so that both fill memory that nothing was in before, as a training does
+        kept: list[object] = []  # so that both fill fresh memory, as a training does
         turns = (lambda: kept.append(load_data(folder)), lambda: kept.append(copy()))
         times = [tuple(seconds(turn) for turn in turns) for _ in range(repeats + 1)][1:]
         size = sum(values.nbytes for values in arrays) / 1e6
@@ -188,7 +188,7 @@ class Clock:
         self.inside: list[float] = []
 
     def watch(self, owner: Any, name: str, label: str) -> Callable[[], None]:
-        """Times a function of a module or class from now on; returns what undoes it."""
+        """Times a function of a module or class from now on; returns a function that undoes this."""
         function = getattr(owner, name)
 
         def timed(*values: Any, **named: Any) -> Any:

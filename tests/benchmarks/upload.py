@@ -30,7 +30,7 @@ AS_WRITTEN = store._encoding
 
 
 def pages() -> dict[str, Any]:
-    """How tables may be written, by name."""
+    """Ways to write tables, by name."""
 
     def changed(**choices: Any) -> Any:
         return lambda schema: {**AS_WRITTEN(schema), **choices}
@@ -61,7 +61,7 @@ def versions(recipe: Recipe, episodes: Episodes) -> Iterator[tuple[str, Recipe, 
 
 
 def send(folders: list[Path], place: Path) -> tuple[int, int]:
-    """The bytes of the last folder's tables, and of those that were sent once the others were there."""
+    """The bytes of the last folder's tables, and how many of them were sent when the other folders had already been sent."""
     place.mkdir()
     session = hf_xet.XetSession()
     for folder in folders:

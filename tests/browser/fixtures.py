@@ -34,7 +34,7 @@ def chromium() -> Iterator[Any]:
 
 
 def accessible(tab: Any, screen: str) -> None:
-    """No violation that axe finds."""
+    """Fails if axe finds a violation."""
     if not tab.evaluate("() => 'axe' in window"):
         tab.evaluate(pytest.importorskip("axe_playwright_python.base").AXE_SCRIPT)
     found = tab.evaluate("() => axe.run(document, {resultTypes: ['violations']})")["violations"]
@@ -43,7 +43,7 @@ def accessible(tab: Any, screen: str) -> None:
 
 @pytest.fixture
 def tabs(chromium: Any) -> Iterator[Callable[..., Any]]:
-    """Makes tabs, each with a browser profile of its own; none may ask another host or fail in its script."""
+    """Makes tabs, each with its own browser profile; none may contact another host or fail in its script."""
     opened, wrong = [], []
 
     def new(**options: Any) -> Any:
@@ -73,7 +73,7 @@ def ball(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def quick(chromium: Any, ball: Path) -> Iterator[Server]:
-    """A study that begins at once, in which everybody who comes by a new name is given every pair."""
+    """A study that begins at once, in which everybody with a new name is given every pair."""
     yield from served(ball, "--name", "quick", "--quick", "--overlap", "40")
 
 

@@ -39,7 +39,7 @@ class Person:
         return person
 
     def await_pair(self, but: str | None = None) -> str:
-        """The item that is shown, another one than `but`."""
+        """The item that is shown, once it is another one than `but`."""
         self.tab.wait_for_function(
             "but => !document.getElementById('trial').hidden && document.getElementById('main').dataset.item !== but"
             " && !document.querySelector('#questions.locked')",
@@ -66,22 +66,22 @@ class Person:
 
     @property
     def pressed(self) -> list[str]:
-        """The answers that are chosen."""
+        """The chosen answers."""
         return [button.evaluate(NAME) for button in self.tab.locator(".answer[aria-pressed=true]").all()]
 
     def see(self) -> list[dict[str, np.ndarray]]:
-        """The numbers behind both drawings, [left, right], by the heads of the table."""
+        """The numbers behind both drawings, [left, right], by the table's headings."""
         if self.tab.locator("#numbers").is_hidden():
             self.tab.get_by_role("button", name="Numbers").click()
         return [{head: np.array(values) for head, values in side.items()} for side in self.tab.evaluate(READ)]
 
     def press(self, *names: str) -> None:
-        """Presses the keys that are shown on these buttons."""
+        """Presses the keys shown on these buttons."""
         for name in names:
             self.tab.keyboard.press({"←": "ArrowLeft", "→": "ArrowRight"}.get(self.keys[name], self.keys[name]))
 
     def answer(self, *names: str) -> None:
-        """Answers the pair, goes on, and waits until the next pair, or the end, is there."""
+        """Answers the pair, continues, and waits for the next pair or the end."""
         before = self.item
         self.press(*names, "Next")
         self.tab.wait_for_function(
@@ -92,7 +92,7 @@ class Person:
 
 
 def judge_circle(person: Person, rng: np.random.Generator, slips: float) -> tuple[str, str, str]:
-    """A pair of a Bullet Circle task by what is drawn: way along the circle near its line, steps beyond the lines.
+    """Answers a pair of a Bullet Circle task by what is drawn: distance along the circle near its line, steps beyond the lines.
 
     Args:
         slips: share of the answers that are the opposite of what was seen.

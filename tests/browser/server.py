@@ -1,4 +1,4 @@
-"""`safefeedback annotate` as a process of its own, that can be killed and started again at the same address."""
+"""`safefeedback annotate` in its own process, which can be killed and started again at the same address."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def test_a_pair_needs_few_bytes(tabs: Callable[..., Any], quick: Server) -> None
 
 
 def test_a_pair_of_metadrive_is_sent_packed_and_shown_as_it_is(tabs: Callable[..., Any], tmp_path: Path) -> None:
-    """64 steps x 259 readings a segment: what is drawn of them comes as float16."""
+    """64 steps x 259 readings per segment: those that are drawn arrive as float16."""
     folder, _ = build_dataset(Recipe(find_task("easysparse"), pairs=2), "recordings", tmp_path / "drive")
     data, sizes = read(folder), []
     for server in served(folder, "--name", "drive", "--quick"):
@@ -90,7 +90,7 @@ def test_one_clock_moves_both_clips(tabs: Callable[..., Any], quick: Server) -> 
     assert start[0] != moved[0] and start[1] != moved[1]
     person.press("One step back")
     assert tab.inner_text("#step") == "5 / 64"
-    for _ in range(2):  # the slider moves both, whether they stand or play
+    for _ in range(2):  # the slider moves both clips, whether they are paused or playing
         tab.locator("#scrub").fill("40")
         assert tab.inner_text("#step") == "41 / 64"
         tab.keyboard.press("Space")
@@ -113,13 +113,13 @@ def test_undo_takes_back_choices_and_then_answers_also_of_earlier_pairs(tabs: Ca
     assert person.pressed == ["About equal"]
     person.press("Undo")
     assert person.pressed == [] and person.item == third
-    person.press("Undo")  # nothing left here: the pair before
+    person.press("Undo")  # nothing left here: the previous pair
     assert person.await_pair(but=third) == items[1]
     assert set(person.pressed) == {"Right is better", "Can't tell if left is safe", "Right is safe"}
     person.press("Undo")
     assert person.await_pair(but=items[1]) == items[0]
     assert quick.progress("undo")["answered"] == 0
-    person.answer("Can't tell which is better", "Left is unsafe")  # one changed, the others stand
+    person.answer("Can't tell which is better", "Left is unsafe")  # one changed, the others stay
     assert person.await_pair() == items[1] and quick.progress("undo")["answered"] == 1
     tab.reload()
     person.await_pair()
@@ -208,7 +208,7 @@ def test_a_server_that_goes_away_and_comes_back_has_the_answer_once(
         person.await_pair(but=item)
         assert tab.locator("#waiting").is_hidden()
         assert server.progress("ann")["answered"] == 2
-        assert len({one["id"] for one in sent}) == 1 and sent[0]["preference"] == "left"  # each try is the same answer
+        assert len({one["id"] for one in sent}) == 1 and sent[0]["preference"] == "left"  # each attempt is the same answer
     finally:
         server.kill()
 
@@ -241,7 +241,7 @@ def test_each_failure_is_one_plain_sentence(tabs: Callable[..., Any], quick: Ser
     assert person.item == item and tab.locator(".answer[aria-pressed=true]").count() == 3
     tab.unroute("**/api/answer")
     if tab.locator("#waiting").is_visible():
-        tab.evaluate(NOW)  # unless it was tried meanwhile
+        tab.evaluate(NOW)  # unless it was tried in the meantime
     else:
         person.press("Next")
     person.await_pair(but=item)
@@ -257,7 +257,7 @@ def test_a_link_that_is_not_valid_says_so(tabs: Callable[..., Any], quick: Serve
 
 
 def test_a_person_who_looks_agrees_with_the_truth(tabs: Callable[..., Any], quick: Server, ball: Path) -> None:
-    """What can be seen decides: without slips, nearly all answers are those that the true returns and costs give."""
+    """The drawing shows enough: without slips, nearly all answers are those that follow from the true returns and costs."""
     truth = read(ball)
     row_of = {int(pair): row for row, pair in enumerate(truth.pair_id)}
     person, rng = Person.at(tabs(), quick.link("looks")), np.random.default_rng(0)

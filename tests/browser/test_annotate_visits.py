@@ -27,7 +27,7 @@ def watch(tab: Any) -> None:
 
 
 def begin(tab: Any, server: Server, name: str, check: Callable[[Any, str], None] = lambda tab, screen: None) -> None:
-    """From the link to the first practice pair; `check` sees every screen."""
+    """Goes from the link to the first practice pair; `check` is called on every screen."""
     tab.goto(f"{server.url}/")
     tab.get_by_role("heading", name="Who are you?").wait_for()
     check(tab, "name")
@@ -45,7 +45,7 @@ def begin(tab: Any, server: Server, name: str, check: Callable[[Any, str], None]
 
 
 def test_an_open_question_and_clips_that_were_not_watched_hold_the_person_back(tabs: Callable[..., Any], whole: Server) -> None:
-    tab = tabs(reduced_motion="reduce")  # nothing plays by itself
+    tab = tabs(reduced_motion="reduce")  # nothing starts playing by itself
     begin(tab, whole, "held")
     person = Person(tab, {})
     item = person.await_pair()

@@ -1,4 +1,4 @@
-"""The documentation's search, in a real browser: what people ask in public trackers leads to the page that answers it."""
+"""The documentation's search, in a real browser: questions from public trackers lead to the page that answers them."""
 
 # ruff: noqa: F811 (fixtures are imported and are arguments)
 
@@ -25,7 +25,7 @@ FIRST = 5  # results that a person looks at
 
 @pytest.fixture(scope="module")
 def site(chromium: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The built pages on loopback; the address."""
+    """Serves the built pages on loopback; returns the address."""
     pytest.importorskip("mkdocs", reason="the group 'docs' is not installed")
     pytest.importorskip("torch")
     folder = tmp_path_factory.mktemp("site")
@@ -52,7 +52,7 @@ def test_what_people_ask_leads_to_its_page(tabs: Callable[..., Any], site: str) 
     box.click()
     for question in QUESTIONS:
         box.fill("")
-        box.press("Backspace")  # the search listens to keys
+        box.press("Backspace")  # the search reacts to keys
         tab.wait_for_function("() => !document.querySelector('.md-search-result__item')")
         box.fill(question["search"])
         box.press("End")

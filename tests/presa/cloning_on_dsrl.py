@@ -1,8 +1,8 @@
-"""Behaviour cloning on the REAL safe episodes of DSRL, beside what an independent implementation reached (a script, no test).
+"""Behaviour cloning on the REAL safe episodes of DSRL, beside the results of an independent implementation (a script, no test).
 
     python tests/presa/cloning_on_dsrl.py [TASK ...]
 
-An evaluator or a trainer that lands far from these figures is wrong. About a minute a task on one core.
+An evaluator or a trainer whose results are far from these figures is wrong. About a minute per task on one core.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Small datasets, as folders that the toolkit itself wrote, and small settings, for the tests of presa."""
+"""Small datasets, written by the toolkit itself, and small settings, for the tests of presa."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def write_dataset(folder: Path, recordings: Path, **changes: Any) -> Path:
 
 
 def set_column(folder: Path, name: str, values: list, split: str = "train") -> None:
-    """Replaces a column of the published pairs; real Parquet, written anew."""
+    """Replaces a column of the published pairs in the real Parquet files."""
     (file,) = (folder / "pairs").glob(f"{split}-*.parquet")
     table = pq.read_table(file)
     column = table.schema.get_field_index(name)
@@ -47,5 +47,5 @@ def set_column(folder: Path, name: str, values: list, split: str = "train") -> N
 
 
 def presa(*words: object, cwd: Path, fresh: bool = False, **env: str) -> subprocess.CompletedProcess[str]:
-    """`presa`, with a cache of its own; `fresh`: in a process of its own."""
+    """Runs `presa` with its own cache; `fresh`: in its own process."""
     return run_cli(*words, cwd=cwd, env={"PRESA_CACHE": str(cwd / "cache"), **env}, program="presa", fresh=fresh)

@@ -1,4 +1,4 @@
-"""One training run by itself, as the tests and benchmarks look at it."""
+"""One training run by itself, for tests and benchmarks."""
 
 from __future__ import annotations
 

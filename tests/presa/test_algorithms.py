@@ -177,7 +177,7 @@ def test_cloning_of_episodes_knows_their_true_cost_and_leaves_out_held_out_ones(
         examples = configure(name).examples(data)
         np.testing.assert_array_equal(examples.observations.numpy(), episodes.observations[rows])
         np.testing.assert_array_equal(examples.actions.numpy(), episodes.actions[rows])
-        assert examples.per_pair == 16  # as many steps in a batch as pairs of segments have
+        assert examples.per_pair == 16  # a batch has as many steps as the pairs of segments
     assert 0 < len(rows) < 1500
 
 
@@ -199,7 +199,7 @@ def test_the_source_is_found_by_its_fingerprint(tmp_path: Path, ball_file: Path,
     cached = tmp_path / "cache" / str(data.task.file)
     cached.write_bytes(ball_file.read_bytes())
     assert len(find_episodes(data.task, data.identity["source_sha256"])) == 12
-    with pytest.raises(InputError, match="--trajectories"):  # a file of that name with other content is not taken
+    with pytest.raises(InputError, match="--trajectories"):  # a file of that name with other content is not used
         find_episodes(data.task, "0" * 64)
 
 
@@ -392,5 +392,5 @@ def test_an_algorithm_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         with pytest.raises(InputError, match=message):
             find_algorithm(name)
     (tmp_path / "my_broken_algorithms.py").write_text("import math\nmath.no_such_function\n")
-    with pytest.raises(AttributeError, match="no_such_function"):  # a mistake in the module is told as what it is
+    with pytest.raises(AttributeError, match="no_such_function"):  # a mistake in the module is reported as such
         find_algorithm("my_broken_algorithms:Mine")

@@ -153,12 +153,12 @@ def test_the_values_of_a_chain_are_learnt() -> None:
     np.testing.assert_allclose(found[2:4, :].mean(0).numpy(), [0.175, 0.5, 0.0], atol=0.03)
     np.testing.assert_allclose(found[4:6, :].mean(0).numpy(), [-0.075, -0.5, 0.0], atol=0.03)
     policies = found[6:, 1].tanh().tolist()
-    assert policies[0] > 0.3 and policies[1] < -0.3  # towards what earns, and towards what costs nothing
+    assert policies[0] > 0.3 and policies[1] < -0.3  # towards what earns reward, and towards what costs nothing
     assert numbers["critic_loss"] < 0.02
 
 
 def test_from_feedback_to_a_policy_that_acts(data: Data, ball_file: Path, tmp_path: Path) -> None:
-    """Two runs, one with unlabelled recordings; the policies' files act, and are told costs and limits."""
+    """Two runs, one with unlabelled recordings; the policies' files act, and receive costs and limits."""
     more = data.with_unlabelled(find_unlabelled(data.task, "", ball_file))
     jobs = [Job(data, 0, tmp_path / "one"), Job(more, 1, tmp_path / "two")]
     done = train_all("caps-feedback", configure("caps-feedback", None, TINY), jobs, MonitorSettings(report_every=6))

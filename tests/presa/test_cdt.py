@@ -94,7 +94,7 @@ def test_wishes_lie_above_the_front_and_cheaper_episodes_answer_them() -> None:
     returns, costs = np.array([2.0, 5, 4, 9, 1]), np.array([0.0, 2, 3, 6, 6])
     chosen, wishes = augment(returns, costs, 40, TARGETS, stream(0, "test"))
     np.testing.assert_allclose(wishes[:, 1], np.linspace(0, 6, 40))
-    line = np.polyfit([0, 2, 6], [2, 5, 9], 1)  # the front: (0, 2), (2, 5), (6, 9)
+    line = np.polyfit([0, 2, 6], [2, 5, 9], 1)  # the Pareto front: (0, 2), (2, 5), (6, 9)
     assert (wishes[:, 0] >= np.polyval(line, wishes[:, 1]) + 1 - 1e-9).all() and (wishes[:, 0] <= 20).all()
     assert (costs[chosen] <= wishes[:, 1]).all()
     taken: set[int] = set()
@@ -151,7 +151,7 @@ def inputs(batch: int = 3, steps: int = 5) -> dict[str, torch.Tensor]:
 
 
 def network(seed: int = 0) -> dict[str, torch.Tensor]:
-    """With weights large enough for every input to show."""
+    """With weights large enough that every input has an effect."""
     parameters = initial_transformer(3, 2, 16, 2, 12, seed)
     return {name: 10 * value if value.ndim == 2 else value for name, value in parameters.items()}
 
@@ -163,10 +163,10 @@ def test_the_future_does_not_change_the_present() -> None:
         changed = dict(before) | {name: before[name].clone()}
         changed[name][:, 3:] += 1
         after = predict(parameters, **changed, heads=4)
-        seen = 4 if name == "actions" else 3  # a step's own action is not seen by what predicts it
+        seen = 4 if name == "actions" else 3  # a step's own action is hidden from its prediction
         torch.testing.assert_close(after.mean[:, :seen], expected.mean[:, :seen])
-        assert (after.mean[:, seen:] - expected.mean[:, seen:]).abs().amax(-1).min() > 1e-4  # but what is known is used
-    assert (after.cost[:, 3] != expected.cost[:, 3]).all()  # the action itself decides what it costs
+        assert (after.mean[:, seen:] - expected.mean[:, seen:]).abs().amax(-1).min() > 1e-4  # but everything known is used
+    assert (after.cost[:, 3] != expected.cost[:, 3]).all()  # the cost depends on the action itself
 
 
 def test_padding_is_not_seen() -> None:
@@ -180,14 +180,14 @@ def test_padding_is_not_seen() -> None:
     short = {name: value[:, 2:] for name, value in padded.items()}  # the same as a window without padding
     torch.testing.assert_close(predict(parameters, **short, heads=4).mean, expected)
     later = short | {"timesteps": short["timesteps"] + 1}
-    assert (predict(parameters, **later, heads=4).mean - expected).abs().max() > 1e-3  # when it is, matters
+    assert (predict(parameters, **later, heads=4).mean - expected).abs().max() > 1e-3  # the time step matters
 
 
 def test_the_mask_by_hand() -> None:
     mask = attention_mask(torch.tensor([[False, True]]))[0, 0].int()
     expected = torch.zeros(8, 8, dtype=torch.int32)
     for token in range(4):
-        expected[token, token] = 1  # padding sees itself only
+        expected[token, token] = 1  # padding attends only to itself
         expected[4 + token, 4 : 5 + token] = 1
     assert torch.equal(mask, expected)
 
@@ -285,7 +285,7 @@ def test_what_a_policy_asks_for() -> None:
         with_models |= {f"{name}/weight_0": np.zeros((5, 1), np.float32), f"{name}/bias_0": np.full(1, last, np.float32)}
     policy = ContextPolicy(with_models, facts())
     policy.act(np.zeros((1, 3)))
-    policy.observe(np.array([99.0]), np.array([99.0]))  # what the simulator says is not listened to
+    policy.observe(np.array([99.0]), np.array([99.0]))  # the simulator's values are ignored
     assert policy.to_go.tolist() == [[197, pytest.approx(20 - math.log(2))]]
 
 

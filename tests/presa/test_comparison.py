@@ -1,4 +1,4 @@
-"""Any runs beside one another, and the list of runs: real folders, numbers by hand."""
+"""Comparisons of any runs, and the list of runs: real folders, numbers by hand."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def test_what_cannot_be_compared(tmp_path: Path) -> None:
 
 
 def with_data(run: Path, **data: object) -> Path:
-    """The run as if it had learnt from something else."""
+    """The run with other training data in its config."""
     config = json.loads((run / "config.json").read_text())
     config["data"] |= data
     (run / "config.json").write_text(json.dumps(config))

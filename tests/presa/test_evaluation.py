@@ -188,7 +188,7 @@ def test_rows_and_summary(policies: Path) -> None:
     assert [list(row) for row in result["rows"]] == [names] * 3
     env = simulator.make(task)
     policy = find_policy("my_policies:Wobble")
-    for k, row in enumerate(result["rows"]):  # played here, one after another in one environment
+    for k, row in enumerate(result["rows"]):  # played in this process, one after another in one environment
         assert {**play(env, policy, episode_seeds(4, 3)[k]), "episode": k} == {
             key: row[key] for key in ("return", "cost", "length", "episode")
         }
@@ -219,7 +219,7 @@ def test_normalised_values_by_hand() -> None:
 
 
 class Replay:
-    """Plays recorded actions and keeps what it is told."""
+    """Plays recorded actions and keeps the rewards and costs that it receives."""
 
     def __init__(self, actions: np.ndarray) -> None:
         self.actions = actions
@@ -236,7 +236,7 @@ class Replay:
 
 
 def test_a_recorded_episode_replayed_by_its_seed_gives_its_rewards_and_costs() -> None:
-    """A recording says its episodes' seeds; the evaluator must play the same world the recording was made in."""
+    """A recording stores its episodes' seeds; the evaluator must play in the same world as the recording."""
     from safefeedback.recorder.recording import read_recording
 
     task = require(find_task("BallRun"))

@@ -119,7 +119,7 @@ def test_episodes_as_a_table(tmp_path: Path) -> None:
 
 def test_the_public_names() -> None:
     assert presa.__all__ == ["__version__", "evaluate", "load", "records", "train"] == dir(presa)
-    import_module("presa.fitting.fit")  # the loop has another name, so that it does not take the function's place
+    import_module("presa.fitting.fit")  # the loop variable has another name, so that it does not replace the function
     assert callable(presa.train)
 
 

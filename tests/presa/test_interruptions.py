@@ -1,4 +1,4 @@
-"""What is said after Ctrl-C or SIGTERM is what is so: of an evaluation, of several, and of a study."""
+"""The messages after Ctrl-C or SIGTERM are true: for an evaluation, for several, and for a study."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The labels of other cost limits: where they come from, and what is refused."""
+"""The labels for other cost limits: where they come from, and what is refused."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_a_label_set_that_differs_by_the_limit_alone_is_taken(folder: Path) -> N
     assert data.identity == alone.identity and torch.equal(data.train.safe, alone.train.safe)
     first, second = load_limits(folder, LIMITS, labels="limit20-noise0")
     assert [first.identity["labels"], second.identity["labels"]] == ["limit20-noise0", "limit70-noise0"]
-    (back,) = load_limits(folder, [20], labels="limit70-noise20")  # the published labels are as good as a set
+    (back,) = load_limits(folder, [20], labels="limit70-noise20")  # the published labels serve as well as a label set
     assert back.identity["labels"] is None
     (told_by_oracle,) = load_limits(folder, [100], labels="limit70-noise0")
     assert "0 of 90 labels flipped as the limit70-noise0" in told_by_oracle.identity["safety_labels"]

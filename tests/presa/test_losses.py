@@ -114,7 +114,7 @@ def test_weighted_mean_against_a_naive_loop(average: str) -> None:
 
 
 def test_per_class_average_shifts_the_mass_by_the_counts() -> None:
-    """Why eq. 8 does not fit the ratio of eta: its mass ratio is eta * n_s / n_u, not eta."""
+    """Why eq. 8 does not give the ratio eta: its mass ratio is eta * n_s / n_u, not eta."""
     weights = losses.safety_weights(SAFE, 0.1, "unsafe-to-safe", "mean-one")
     masses = [
         losses.weighted_mean(torch.where(k == SAFE, 1.0, 0.0).double(), SAFE, weights, "per-class").item() for k in (1, 0)

@@ -1,4 +1,4 @@
-"""Many runs in one process: each what it would be alone, interrupted and continued, or failing without harm to the others."""
+"""Many runs in one process: each as if alone, interrupted and continued, or failing without harm to the others."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_every_folder_is_what_the_run_alone_leaves(
         runs.train(name, algorithm, job.data, tmp_path / "alone" / job.folder.name, job.seed, OFTEN)
         ours, alone = contents(job.folder), contents(tmp_path / "alone" / job.folder.name)
         cloned = {file for file in ours.keys() ^ alone.keys() if file.startswith("checkpoints/")}
-        assert ours.keys() ^ alone.keys() == cloned  # checkpoints of cloning are where it was done
+        assert ours.keys() ^ alone.keys() == cloned  # checkpoints of cloning are in the run that did it
         assert all(ours[file] == alone[file] for file in ours.keys() & alone.keys())
     policies = {(job.folder / "policy.safetensors").read_bytes() for job in jobs}
     assert len(policies) == 4

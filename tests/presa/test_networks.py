@@ -1,4 +1,4 @@
-"""The policy network against NumPy and against autograd, and what its masks and initial weights promise."""
+"""The policy network against NumPy and against autograd, and the properties of its masks and initial weights."""
 
 from __future__ import annotations
 

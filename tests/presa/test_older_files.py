@@ -1,4 +1,4 @@
-"""What commit e5be358 wrote is still read: a dataset with label sets, a finished and an interrupted run, a kept cloning stage.
+"""Files written by commit e5be358 are still read: a dataset with label sets, two runs, a cached cloning stage.
 
 tests/data/e5be358 was made by that commit, in an empty folder with PRESA_CACHE=cache and OMP_NUM_THREADS=1:
 

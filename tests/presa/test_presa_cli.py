@@ -1,4 +1,4 @@
-"""The command line from recordings to a judged policy, and what it says when something is wrong."""
+"""The command line from recordings to an evaluated policy, and its messages when something is wrong."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def command(*words: object, capsys: pytest.CaptureFixture) -> tuple[int, str, st
 
 
 def test_training_on_a_folder_imports_torch_and_nothing_else_that_is_slow(folder: Path, tmp_path: Path) -> None:
-    """These imports are what a person waits for before the first step."""
+    """A person waits for these imports before the first step."""
     words = [str(word) for word in ("train", folder, *TINY_WORDS, "--out", tmp_path / "run")]
     code = (
         "import sys, contextlib\nfrom presa.cli import main\n"
@@ -123,7 +123,7 @@ def test_from_recordings_to_a_judged_policy(tmp_path: Path) -> None:
     assert result == json.loads((tmp_path / "run" / "evaluation.json").read_text())
     assert result["summary"]["algorithm"] == "presa" and result["summary"]["cost_limit"] == 20
     words = ("evaluate", "run", "--episodes", 2, "--cost-limit", 10, "--json")
-    other = json.loads(presa(*words, cwd=tmp_path, fresh=True).stdout)  # in a process of its own, as a person starts it
+    other = json.loads(presa(*words, cwd=tmp_path, fresh=True).stdout)  # in its own process, as a person starts it
     assert [r["cost"] for r in other["rows"]] == [r["cost"] for r in result["rows"]] and other["summary"]["cost_limit"] == 10
     assert (tmp_path / "film.gif").read_bytes()[:4] == b"GIF8"
     card = (tmp_path / "run" / "README.md").read_text()
@@ -320,7 +320,7 @@ def test_the_bar_moves_with_every_step_and_the_total_is_known_at_once(tmp_path: 
     runs = {tmp_path / name: lambda line: None for name in "ab"}
     watch = display.TrainingDisplay(runs, 100, Bar("training"), quiet=False)
     assert seen == [(0, 200)]
-    for done in (41, 42, 43, 44):  # it went on from step 40: what was done before is no measure of speed
+    for done in (41, 42, 43, 44):  # it continued from step 40: earlier steps do not count for the speed
         watch.step(tmp_path / "a", done)
     assert seen[1:] == [(41, 200), (42, 200), (43, 200), (44, 200)]
     assert said == ["at most about 3 minutes to go on cpu: 156 steps at 1 a second"]

@@ -122,11 +122,11 @@ def test_segments_are_unpacked_once_and_again_when_a_file_changes(folder: Path, 
         for name in ("observations", "actions", "preference", "safe"):
             ours, theirs = (getattr(getattr(data, split), name) for data in (first, again))
             assert torch.equal(ours, theirs)
-    again.train.observations.zero_()  # a copy: what is kept stays
+    again.train.observations.zero_()  # a copy: the cached segments do not change
     assert torch.equal(load_data(folder).train.observations, first.train.observations)
     (path,) = (folder / "pairs").glob("train-*.parquet")
     path.write_bytes(path.read_bytes())
-    with pytest.raises(TypeError):  # it is read anew
+    with pytest.raises(TypeError):  # it is read again
         load_data(folder)
     monkeypatch.undo()
     monkeypatch.setenv("PRESA_CACHE", "/dev/null/nowhere")  # no room is no error

@@ -64,7 +64,7 @@ def test_a_policy_is_published_with_its_numbers_and_evaluated_from_there(
     assert there["rows"] == here["rows"]
     assert not list((tmp_path / "cache").rglob("evaluation.json"))  # the cache is not written into
     assert publish(run_release(run, "user/run"), "user/run")["sent"] == {}
-    (run / "evaluation.json").unlink()  # as in a run that was trained anew
+    (run / "evaluation.json").unlink()  # as in a newly trained run
     assert publish(run_release(run, "user/run"), "user/run")["removed"] == ["evaluation.json"]
     hub.put("model", "user/other", {"config.json": b'{"model_type": "bert"}'})
     with pytest.raises(InputError, match=r"its config\.json is not of presa"):

@@ -1,4 +1,4 @@
-"""Which pairs to ask about next, on a real dataset with few answers."""
+"""Which pairs to ask about next, for a real dataset with few answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The report: numbers by hand, the paper's beside them, and a page that needs nothing else."""
+"""The report: numbers by hand, beside the paper's, and a self-contained page."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_means_are_of_runs_of_episodes() -> None:
     assert average.entries[1].reward is None  # a mean of one of two tasks would mislead
     assert average.entries[2].paper == PaperResult(pytest.approx((0.19 + 0.96) / 2), pytest.approx(0.045))
     assert table.safe_count(2, "") == (1, 2) and table.safe_count(0, "") == (0, 0) and table.paper_safe_count(2, "") == (2, 2)
-    assert table.paper_safe_count(0, "") == (0, 0)  # the tasks that ours is counted for
+    assert table.paper_safe_count(0, "") == (0, 0)  # the tasks that our number is counted for
 
 
 def test_the_papers_numbers() -> None:
@@ -121,7 +121,7 @@ def test_a_policy_that_was_judged_at_several_limits_is_drawn_whole() -> None:
     assert many.by_policy("cost").tolist() == [[0], [2], [4], [0], [1], [2]]
     one, other = table.interval(0, "", "reward"), table.interval(1, "", "reward")
     assert one is not None and other is not None and one.value == other.value == 1
-    assert one.high - one.low > other.high - other.low  # three policies tell less than six
+    assert one.high - one.low > other.high - other.low  # three policies say less than six
 
 
 def test_what_failed_is_named() -> None:
@@ -148,7 +148,7 @@ def test_interquartile_means_and_their_intervals() -> None:
         ordered, cut = sorted(values), count // 4
         assert interquartile_mean(values) == pytest.approx(sum(ordered[cut : count - cut]) / (count - 2 * cut))
     assert stratified_interval([np.array([2.0, 2.0]), np.array([2.0])]) == (2.0, 2.0, 2.0)
-    assert np.isnan(stratified_interval([np.array([1.0]), np.array([3.0])])[1:]).all()  # one run a task tells no interval
+    assert np.isnan(stratified_interval([np.array([1.0]), np.array([3.0])])[1:]).all()  # one run per task gives no interval
     uneven = [np.array([0.0, 0.0, 0.0, 8.0])]
     assert stratified_interval(uneven).value == 0 and stratified_interval(uneven, mean).value == 2
     strata = [rng.normal(task, 1, size=40) for task in range(5)]

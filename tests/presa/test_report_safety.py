@@ -1,4 +1,4 @@
-"""How sure safety is: bounds, shares and tests by hand."""
+"""How sure the safety is: bounds, shares and tests by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Results files: real policies of the real simulator; what is tampered with is found."""
+"""Results files: real policies in the real simulator; tampering is found."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def test_what_is_changed_is_found(
 
 
 def test_a_forger_who_mends_every_number_is_found_by_playing(submitted: Path, tmp_path: Path) -> None:
-    """A return that is higher, with its score and the table mended: only the simulator knows better."""
+    """A higher return, with its score and the table changed to match: only the simulator shows the truth."""
     judged, _ = find_evaluated([submitted.parent / "runs"])
     low, high = find_task("BallRun").reference_returns  # type: ignore[misc]
     gain = 0.1 * (high - low)
@@ -260,7 +260,7 @@ def test_members_that_are_there_twice_or_too_deep_are_refused(submitted: Path, t
 
 
 def test_a_task_named_like_a_file_is_not_read_from_it(submitted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file beside the results could name code that would be run."""
+    """A file beside the results could name code to run."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.toml").write_text("this is not read")
     file = changed(submitted, tmp_path / "forged.zip", set_at("config", "task", "name", "mine.toml"))

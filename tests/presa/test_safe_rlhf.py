@@ -178,7 +178,7 @@ def test_every_result_says_where_cost_preferences_come_from(
 ) -> None:
     monkeypatch.setattr(
         "presa.runs.card.draw_learning_curve", lambda *_: False
-    )  # a picture says nothing here and takes seconds
+    )  # a picture is of no use here and takes seconds
     words = [f"--set={name}={','.join(map(str, v)) if isinstance(v, tuple) else v}" for name, v in SMALL.items()]
     given = ["--trajectories", ball_file, *words, "--out", tmp_path / "run"]
     with pytest.raises(SystemExit) as caught:
@@ -191,7 +191,7 @@ def test_every_result_says_where_cost_preferences_come_from(
     assert "come from the oracle" in card and "Model of cost, last report" in card and "true_correlation" in card
     policy = load(run)
     assert "come from the oracle" in policy.facts["notes"][0]
-    # it counts by its own models, and asks for the limit and the relabelled episodes' quantile
+    # it sums its own models' costs, and aims at the limit and the relabelled episodes' quantile
     cost, _ = load_tensors(run / "cost.safetensors")
     state = np.ones((1, 8), np.float32)
     action = policy.act(state)

@@ -1,4 +1,4 @@
-"""Runs trained side by side: each as if it were alone, whatever becomes of the others."""
+"""Runs trained side by side: each as if it were alone, whatever happens to the others."""
 
 from __future__ import annotations
 

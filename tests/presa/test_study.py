@@ -1,4 +1,4 @@
-"""Studies end to end: grids as data, cells that are done once, whoever does them, and rows that do not depend on who did."""
+"""Studies end to end: grids as data, cells that are done once by any worker, and rows that do not depend on the worker."""
 
 from __future__ import annotations
 
@@ -151,7 +151,9 @@ def test_shards_part_the_cells() -> None:
     every = sorted(study_cells(find_study("table1"), paper_scope()), key=lambda cell: -cell.cost)
     parts = [shard(every, f"{part}/5") for part in range(1, 6)]
     assert sorted(cell.hash for part in parts for cell in part) == sorted(cell.hash for cell in every)
-    assert max(map(len, parts)) - min(map(len, parts)) <= 1 and parts[0][0].algorithm == "safe-rlhf-cdt"  # the costliest first
+    assert (
+        max(map(len, parts)) - min(map(len, parts)) <= 1 and parts[0][0].algorithm == "safe-rlhf-cdt"
+    )  # the most expensive first
     for text in ("0/5", "6/5", "3", "a/b", "1/0"):
         with pytest.raises(InputError, match="--shard takes"):
             shard(every, text)
@@ -412,7 +414,7 @@ def test_a_cell_whose_processes_die_is_given_up(tmp_path: Path) -> None:
 
 
 def test_cells_on_a_cluster_give_the_same_rows(done: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a node of a cluster does with a cell, done here; tests/test_parallel.py spreads work over a real cluster."""
+    """Runs here what a node of a cluster does with a cell; tests/test_parallel.py distributes work over a real cluster."""
     told: list[tuple[str, float]] = []
 
     def here(function: Any, items: list[Any], address: str, on_done: Any, gpus: float) -> None:
@@ -421,7 +423,7 @@ def test_cells_on_a_cluster_give_the_same_rows(done: Path, tmp_path: Path, monke
             on_done(index, function(*pickle.loads(pickle.dumps(item))))
 
     monkeypatch.setattr("presa.study.on_ray.run_on_cluster", here)
-    for name in [*ONE_THREAD, "PRESA_CACHE"]:  # what a node's process sets for itself
+    for name in [*ONE_THREAD, "PRESA_CACHE"]:  # as a node's process sets it
         monkeypatch.setenv(name, os.environ.get(name, ""))
     given: dict[str, Any] = {"tasks": "BallRun", "quick": True, "steps": 12, "bc_steps": 4, "pairs": 40, "ray": "auto"}
     run_study("modules", "recordings", out=tmp_path / "cluster", **given)

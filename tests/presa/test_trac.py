@@ -44,7 +44,7 @@ def test_the_loss_counts_only_steps_that_are_there() -> None:
         "desirable": torch.tensor([1.0, 0.0]),
         "weight": torch.tensor([1.0, 0.5]),
     }
-    log_probability = torch.tensor([[-0.5, -0.5], [-1.0, -77.0]])  # the last step is filling
+    log_probability = torch.tensor([[-0.5, -0.5], [-1.0, -77.0]])  # the last step is padding
     loss, info, _ = algorithm.loss(log_probability, batch, {})
     scores = np.array([1.0, 1.0])  # (0.5 + 0.5), (2 - 1)
     classified = (np.log(1 + np.exp(-scores[0])) + 0.5 * np.log(1 + np.exp(scores[1]))) / 2

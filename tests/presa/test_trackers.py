@@ -1,4 +1,4 @@
-"""TensorBoard, Weights & Biases and Trackio, offline: each holds what metrics.jsonl holds, whenever it is told."""
+"""TensorBoard, Weights & Biases and Trackio, offline: each holds what metrics.jsonl holds, whenever it was sent."""
 
 from __future__ import annotations
 

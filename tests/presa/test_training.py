@@ -1,4 +1,4 @@
-"""The training loop and runs: the same seed, another process, interrupted and continued, kept, warned about, stopped."""
+"""The training loop and runs: the same seed, another process, interruption and continuation, caching, warnings, stopping."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_every_example_once_an_epoch_in_an_order_of_its_own() -> None:
     assert len({tuple(epoch) for epoch in drawn.tolist()}) == 4
     np.testing.assert_array_equal(
         ShuffledBatches(10, 4, 3, "main").index(7), batches.index(7)
-    )  # a step needs no step before it
+    )  # a step does not depend on earlier ones
     assert len(ShuffledBatches(3, 8, 0, "main").index(0)) == 8  # batches larger than the data
 
 
@@ -248,7 +248,7 @@ def test_cloning_is_done_once_and_shared(folder: Path, tmp_path: Path) -> None:
     (kept,) = (tmp_path / "cache" / "cloned").iterdir()
     before = kept.stat().st_mtime_ns
     train(folder, tmp_path / "two", "safety", eta=2.0)
-    set_column(folder, "is_safe_0", [True] * 45)  # labels are nothing to cloning
+    set_column(folder, "is_safe_0", [True] * 45)  # cloning ignores labels
     train(folder, tmp_path / "three", "preference")
     assert [path.stat().st_mtime_ns for path in (tmp_path / "cache" / "cloned").iterdir()] == [before]
     references = [(tmp_path / name / "reference.safetensors").read_bytes() for name in ("one", "two", "three")]
@@ -398,7 +398,7 @@ def test_held_out_numbers_are_of_the_test_split(folder: Path) -> None:
 def test_normalised_observations_are_folded_into_the_policy(folder: Path, tmp_path: Path) -> None:
     train(folder, tmp_path / "run", "bc-safe-seg", normalize_observations=True)
     data = load_data(folder)
-    states, recorded = data.train.observations.flatten(0, -2), data.steps.observations  # every step that is shown, once
+    states, recorded = data.train.observations.flatten(0, -2), data.steps.observations  # every step that the pairs show, once
     shift, scale = recorded.mean(0), recorded.std(0)
     (checkpoint,) = (tmp_path / "run" / "checkpoints").glob("step-000000060.*")
     tensors, _ = load_tensors(checkpoint)

@@ -1,4 +1,4 @@
-"""What nobody labelled: the reader sees observations and actions, and neither rewards nor costs."""
+"""Unlabelled episodes: the reader sees observations and actions, but neither rewards nor costs."""
 
 from __future__ import annotations
 

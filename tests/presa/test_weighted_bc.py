@@ -1,4 +1,4 @@
-"""Cloning weighted by what feedback says of whole episodes: distinct steps, weights, members, controls."""
+"""Cloning weighted by what feedback says about whole episodes: distinct steps, weights, members, controls."""
 
 from __future__ import annotations
 
