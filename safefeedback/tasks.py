@@ -193,6 +193,6 @@ def find_tasks(text: str) -> list[Task]:
             groups.setdefault(name, []).append(task)
     words = [word.strip() for word in text.split(",")]
     if len(words) > 1 and (own := [word for word in words if word.endswith((".toml", ".json"))]):
-        raise InputError(f"a task of your own, such as {own[0]}, stands alone: leave the others out")
+        raise InputError(f"a task of your own, such as {own[0]}, must be given alone: leave the others out")
     found = [task for word in words for task in groups.get(word.lower()) or [find_task(word)]]
     return list({task.name: task for task in found}.values())

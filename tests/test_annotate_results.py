@@ -244,7 +244,7 @@ def test_who_is_left_out_or_withdraws_is_not_in_the_label_set(folder: Path):
     assert run.invoke(app, [*words, "--finish", "--overwrite"]).exit_code == 0
     assert open_dataset(folder).label_sets["lab1"].answers.study["annotators"] == 2
     gone = run.invoke(app, [*words, "--withdraw", "zacharias"])
-    assert "6 answers of zacharias were deleted" in gone.output and "make it anew with --finish --overwrite" in gone.output
+    assert "6 answers of zacharias were deleted" in gone.output and "make it again with --finish --overwrite" in gone.output
     assert b"zacharias" not in server.store.path.read_bytes()
     assert run.invoke(app, [*words, "--finish", "--overwrite"]).exit_code == 0
     study = open_dataset(folder).label_sets["lab1"].answers.study

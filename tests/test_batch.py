@@ -58,7 +58,7 @@ def test_parts_make_up_the_whole() -> None:
     ("words", "said"),
     [
         (["--task", "BallRun", "--shard", "1/2"], "--shard is for several tasks"),
-        (["--task", "maze.toml,CarRun"], "a task of your own, such as maze.toml, stands alone"),
+        (["--task", "maze.toml,CarRun"], "a task of your own, such as maze.toml, must be given alone"),
         (["--task", "bullet", "--shard", "3/2"], "--shard takes the part"),
         (["--task", "bullet", "--source", "mine.hdf5"], "--source is for one task's recordings"),
         (["--task", "bullet", "--author", "me"], "--author is for one task's recordings"),

@@ -175,7 +175,7 @@ def test_one_that_is_damaged_keeps_all_from_going_up(built: Path, hub: Hub, onli
     file = folder / "CarRun" / "oracle" / "train-00000-of-00001.parquet"
     table = pq.read_table(file)
     pq.write_table(table.slice(0, len(table) - 1), file)
-    with pytest.raises(InputError, match=r"CarRun is not to be published: .*oracle/train-00000"):
+    with pytest.raises(InputError, match=r"CarRun will not be published: .*oracle/train-00000"):
         hub_commands.publish(folder, NAME, as_json=True)
     assert hub.log == []
 

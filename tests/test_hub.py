@@ -345,7 +345,7 @@ def test_refused_in_one_line(built: Path, hub: Hub, online: list[float], tmp_pat
     relabel(folder, [{"noise": 0.4}], "more")
     assert "the tag v1.0.0 exists already" in line(folder=folder, tag="v1.0.0")
     hub.put("dataset", "user/theirs", {"data.csv": b"1,2"})
-    assert "user/theirs is not to be overwritten: it holds other files (data.csv)" in line(repo="user/theirs")
+    assert "user/theirs will not be overwritten: it holds other files (data.csv)" in line(repo="user/theirs")
     hub.put("dataset", "user/odd", {"recipe.json": b'{"recipe": []}'})
     assert "it holds something else" in line(repo="user/odd") and "cannot name a version" in line(tag="v1.lock")
     with pytest.raises(InputError, match="makes no sense: check HF_ENDPOINT"):

@@ -40,12 +40,14 @@ def unpack(packed: Path, root: Path) -> dict[str, dict]:
     for file in sorted(packed.glob("policies-*.safetensors")):
         with safe_open(file, "pt") as opened:
             facts = json.loads(opened.metadata()["facts"])
-            for name, one in facts.items():
+            for name, run_facts in facts.items():
                 path = root / "policies" / f"{name}.safetensors"
                 if not path.is_file():
                     path.parent.mkdir(parents=True, exist_ok=True)
                     parts = [key for key in opened.keys() if key.rpartition("/")[0] == name]  # noqa: SIM118
-                    save_tensors(path, {key.rpartition("/")[2]: opened.get_tensor(key).float() for key in parts}, one["policy"])
+                    save_tensors(
+                        path, {key.rpartition("/")[2]: opened.get_tensor(key).float() for key in parts}, run_facts["policy"]
+                    )
             runs |= facts
     known = root / "facts.json"
     known.write_text(json.dumps((json.loads(known.read_text()) if known.is_file() else {}) | runs, indent=1))

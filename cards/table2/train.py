@@ -130,7 +130,7 @@ def pack(root: Path, out: Path, groups: list[plan.Group]) -> None:
         if not (folder / "done.json").is_file():
             continue
         for run in sorted(path.parent for path in folder.glob("*/policy.safetensors")):
-            weights, told = load_tensors(run / "policy.safetensors")
+            weights, policy_facts = load_tensors(run / "policy.safetensors")
             findings = run / "findings.json"
             rests = json.loads(findings.read_text()) if findings.is_file() else {}
             lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
@@ -138,7 +138,7 @@ def pack(root: Path, out: Path, groups: list[plan.Group]) -> None:
             config = json.loads((run / "config.json").read_text())
             name = f"{group.name}/{run.name}"
             facts[name] = {
-                "policy": told,
+                "policy": policy_facts,
                 "findings": {key: value for key, value in rests.items() if key != "episodes"},
                 "metrics": last,
                 "data": config["data"],
@@ -174,12 +174,12 @@ def main() -> None:
     others = [cut(group) for group in plan.FROM_FEEDBACK if group.name.startswith(given.only)]
     others += [cut(group) for group in plan.ANT_CIRCLE if given.only and group.name.startswith(given.only)]
     every = [*weighted, *presa, *others]
-    draws = sorted({(seed, task) for group in every for seed in group.seeds for task in tasks}, reverse=True)
+    drawn_datasets = sorted({(seed, task) for group in every for seed in group.seeds for task in tasks}, reverse=True)
     with ProcessPoolExecutor(min(16, os.cpu_count() or 1), get_context("spawn")) as pool:
         pairs = 200 if given.tiny else plan.PAIRS
-        for result in [pool.submit(build, root, task, seed, pairs) for seed, task in draws]:
+        for result in [pool.submit(build, root, task, seed, pairs) for seed, task in drawn_datasets]:
             result.result()
-    say(f"{len(draws)} datasets are there")
+    say(f"{len(drawn_datasets)} datasets are there")
     shares = [weighted[::2], weighted[1::2], *([group] for group in presa), others]
     context = get_context("spawn")
     workers = [context.Process(target=work, args=(root, share, tasks, given.device, deadline)) for share in shares if share]

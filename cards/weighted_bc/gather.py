@@ -31,17 +31,17 @@ KEYS = ("study", "task", "column", "level", "cost_limit", "seed")
 
 def rows_below(root: Path) -> list[dict[str, Any]]:
     """A row for each episode."""
-    found = []
+    rows = []
     for study in ("errors", "coverage"):
         for path in sorted((root / study / "cells").glob("*/rows.parquet")):
             cell = json.loads((path.parent / "cell.json").read_text())
-            told = {"study": study, "column": cell["column"], "level": cell["level"], "coverage": cell["data"].get("coverage")}
-            found += [{**row, **told} for row in pq.read_table(path).to_pylist()]
+            tags = {"study": study, "column": cell["column"], "level": cell["level"], "coverage": cell["data"].get("coverage")}
+            rows += [{**row, **tags} for row in pq.read_table(path).to_pylist()]
     for study in ("limits", "reachable"):
         for path in sorted((root / study).glob("*.json")):
-            told = {"study": study, "column": study, "level": "", "coverage": None}
-            found += [{**row, **told} for row in json.loads(path.read_text())["rows"]]
-    return found
+            tags = {"study": study, "column": study, "level": "", "coverage": None}
+            rows += [{**row, **tags} for row in json.loads(path.read_text())["rows"]]
+    return rows
 
 
 def best_left(task_name: str, limit: float, coverage: str) -> float:

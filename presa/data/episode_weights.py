@@ -18,7 +18,7 @@ class EpisodeWeights:
     Attributes:
         episode: int64 [E], which episodes of the source file.
         length: float64 [E], steps of each, as recorded or assumed.
-        known: int64 [E], how many of these steps are known.
+        known_steps: int64 [E], how many of these steps are known.
         returns: float64 [members, E], estimated returns; of learnt rewards, in units of their own.
         costs: float64 [members, E], estimated costs.
         safe: float64 [E], P(safe).
@@ -26,18 +26,18 @@ class EpisodeWeights:
         weight: float64 [E].
         held_out: float64 [K, 2], for safety labels that a member was not fitted to: the predicted P(safe), and the label;
             None if there are none.
-        supposed: how many episodes are assumed to be as long as the horizon because their length is unknown.
+        assumed_lengths: how many episodes are assumed to be as long as the horizon because their length is unknown.
     """
 
     episode: np.ndarray
     length: np.ndarray
-    known: np.ndarray
+    known_steps: np.ndarray
     returns: np.ndarray
     costs: np.ndarray
     safe: np.ndarray
     rank: np.ndarray
     weight: np.ndarray
-    supposed: int = 0
+    assumed_lengths: int = 0
     held_out: np.ndarray | None = None
 
     def of_steps(self, episode: np.ndarray) -> np.ndarray:
@@ -52,7 +52,7 @@ class EpisodeWeights:
         columns = {
             "episode": self.episode,
             "length": self.length,
-            "known_steps": self.known,
+            "known_steps": self.known_steps,
             "estimated_return": returns,
             "estimated_cost": self.costs.mean(0),
             "cost_spread": spread,
@@ -67,8 +67,8 @@ class EpisodeWeights:
             "cost_spread": None if len(self.costs) == 1 else float(share @ spread),
             "estimated_return_rank": float(share @ percentile(returns)),
             "p_safe": float(share @ self.safe),
-            "episodes_partly_known": int((self.known < self.length).sum()),
-            "episodes_of_supposed_length": self.supposed,
+            "episodes_partly_known": int((self.known_steps < self.length).sum()),
+            "episodes_of_supposed_length": self.assumed_lengths,
             "flipped_labels": None if self.held_out is None else contradicted(self.held_out),
             "calibration": [] if self.held_out is None else calibration(self.held_out),
             "episodes": [{k: None if isinstance(v, float) and v != v else v for k, v in row.items()} for row in rows],

@@ -61,16 +61,16 @@ def load_limits(
                 f"{folder.source} lacks pairs that its filters dropped at its own cost limit and would keep at {limit:g}: "
                 "build it without --filter, and filter in label sets (safefeedback relabel --filter)"
             )
-        known = [name for name, manifest in manifests.items() if _fits_request(manifest, limit, requested)]
+        matching = [name for name, manifest in manifests.items() if _fits_request(manifest, limit, requested)]
         if limit == base.cost_limit:
             loaded.append(base)
-        elif len(known) > 1:
-            names = " and ".join(name or "published" for name in known)
+        elif len(matching) > 1:
+            names = " and ".join(name or "published" for name in matching)
             raise InputError(
                 f"{folder.source} has labels for cost limit {limit:g} twice ({names}): train them one at a time with --labels"
             )
-        elif known:
-            other = load_data(folder, known[0], pairs, device, oracle)
+        elif matching:
+            other = load_data(folder, matching[0], pairs, device, oracle)
             test = other.test if other.test is None or base.test is None else _sharing(other.test, base.test)
             loaded.append(replace(other, train=_sharing(other.train, base.train), test=test))
         else:

@@ -74,7 +74,7 @@ def find_evaluated(folders: Sequence[Path]) -> tuple[list[EvaluatedRun], list[Pa
             rows, summary = content["rows"], dict(content["summary"])
             check_rows(rows)
         except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError):
-            raise InputError(f"{path} is not an evaluation of presa's: `presa evaluate {place}` writes it anew") from None
+            raise InputError(f"{path} is not an evaluation of presa's: `presa evaluate {place}` writes it again") from None
         judged.append(EvaluatedRun(place, config, tuple(rows), summary))
     if not judged:
         raise InputError(f"no run in {', '.join(map(str, folders))} was evaluated yet: `presa evaluate {folders[0]}` first")

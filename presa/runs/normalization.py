@@ -22,7 +22,7 @@ class Normalization:
     def __init__(self, algorithm: Algorithm, data: Data) -> None:
         self.shift: Tensor | None = None
         self.scale: Tensor | None = None
-        self.known: list[tuple[Tensor, Tensor]] = []
+        self.cached: list[tuple[Tensor, Tensor]] = []
         if algorithm.normalize_observations:
             by_steps = getattr(algorithm, "cloning", None) == "steps"
             flat = data.steps.observations if by_steps else data.train.observations.flatten(0, -2)
@@ -33,10 +33,10 @@ class Normalization:
         that an algorithm puts after the observations' own stay as they are."""
         if values is None or self.shift is None or self.scale is None:
             return values
-        normalized = next((after for before, after in self.known if before is values.observations), None)
+        normalized = next((after for before, after in self.cached if before is values.observations), None)
         if normalized is None:
             observed, more = values.observations.tensor_split([len(self.shift)], -1)
             normalized = (observed - self.shift) / self.scale
             normalized = torch.cat([normalized, more], -1) if more.shape[-1] else normalized
-            self.known.append((values.observations, normalized))
+            self.cached.append((values.observations, normalized))
         return replace(values, observations=normalized)

@@ -193,7 +193,7 @@ def started_elsewhere(folder: Path, config: dict[str, Any]) -> bool:
 def _require_run(folder: Path) -> None:
     """Raises InputError if the folder's config.json is of something else, such as a model of Hugging Face."""
     if not read_config(folder).keys() >= set(RUN_KEYS):
-        raise InputError(f"{folder} is not a run of presa, whatever its config.json is of: choose another --out")
+        raise InputError(f"{folder} is not a run of presa, though it holds a config.json: choose another --out")
 
 
 def _flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:

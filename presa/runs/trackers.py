@@ -85,7 +85,7 @@ def tracking(run: Path, trackers: Mapping[str, str]) -> Iterator[Callable[[dict[
             left.pop(name, None)
             started.pop(name, None)
             again = f"`presa track {run}` sends it everything later"
-            print(f"warning: {name}: {' '.join(str(error).split())}; the run goes on, and {again}", file=sys.stderr)
+            print(f"warning: {name}: {' '.join(str(error).split())}; the run continues, and {again}", file=sys.stderr)
 
     def log(line: dict[str, Any]) -> None:
         for name in list(left):

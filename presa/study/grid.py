@@ -144,7 +144,7 @@ def task_names(text: str) -> tuple[str, ...]:
     words = ("bullet,safetygym" if word.strip().lower() == "all" else word for word in text.split(","))
     found_tasks = safefeedback.tasks.find_tasks(",".join(words))
     if own := [task.name for task in found_tasks if task.name not in safefeedback.tasks.tasks()]:
-        raise InputError(f"studies are of DSRL's tasks, not of one's own such as {own[0]}")
+        raise InputError(f"studies are of DSRL's tasks, not of your own such as {own[0]}")
     return tuple(task.name for task in found_tasks)
 
 

@@ -89,7 +89,7 @@ def _check_new(folder: Path, name: str, answers: int, overwrite: bool) -> None:
     since = f"{answers - before} answers came since" if answers > before else f"{before - answers} answers went since"
     since = since if answers != before else "no answer came since"
     raise InputError(
-        f"{folder} has a label set '{name}' already, of {before} answers; {since}: add --overwrite to make it anew"
+        f"{folder} has a label set '{name}' already, of {before} answers; {since}: add --overwrite to make it again"
     )
 
 

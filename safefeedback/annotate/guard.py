@@ -80,9 +80,9 @@ class Guard:
             raise Refusal("host", "This address is not the study's; please open the link that you were given.")
         origin = request.headers.get("origin")
         if origin is not None and origin.partition("://")[2].lower() != host.lower():
-            raise Refusal("origin", "This request came from another site and was not heard.")
+            raise Refusal("origin", "This request came from another site and was refused.")
         if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none") and request.method != "GET":
-            raise Refusal("origin", "This request came from another site and was not heard.")
+            raise Refusal("origin", "This request came from another site and was refused.")
 
     def annotator_name(self, request: Request) -> str:
         """The name of the annotator who sent the request.

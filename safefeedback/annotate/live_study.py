@@ -106,7 +106,7 @@ class LiveStudy:
         if agreed is True and not person.consented and not self.study.quick:
             with self._saved(person):
                 self.store.event(person.id, "consent", {"wording": self._wording(person)}, id)
-                person.known[id] = "consent"
+                person.requests[id] = "consent"
                 person.consented = True
             self._record_visit(person, False)
         return self.state(person)
@@ -116,11 +116,11 @@ class LiveStudy:
         item = person.items.get(submitted.item)
         if item is None or item.kind != "practice":
             raise Refusal("not-found", "There is no such practice pair.")
-        if item.id not in person.practised and submitted.id not in person.known:
+        if item.id not in person.practised and submitted.id not in person.requests:
             with self._saved(person):
                 data = {"item": item.id, "pair_id": item.pair_id, **submitted.values, "milliseconds": submitted.milliseconds}
                 self.store.event(person.id, "practice", data, submitted.id)
-                person.known[submitted.id] = item.id
+                person.requests[submitted.id] = item.id
                 person.practised.add(item.id)
         feedback = feedback_on(
             self.study, self.material.truth, self.assigner.row_of[item.pair_id], item.swapped, submitted.values
@@ -129,7 +129,7 @@ class LiveStudy:
 
     def answer(self, person: Person, body: Any) -> dict[str, Any]:
         submitted = self._read_answer(person, body)
-        if submitted.id in person.known:
+        if submitted.id in person.requests:
             return {"accepted": submitted.id, "duplicate": True, "state": self.state(person)}
         item = person.items.get(submitted.item)
         if item is None or item.kind == "practice":
@@ -151,8 +151,8 @@ class LiveStudy:
 
     def undo(self, person: Person, id: str) -> dict[str, Any]:
         """Undoes the last answer."""
-        if id in person.known:
-            return {"undone": person.known[id], "state": self.state(person)}
+        if id in person.requests:
+            return {"undone": person.requests[id], "state": self.state(person)}
         if not person.standing:
             raise Refusal("not-now", "There is no answer to take back.")
         item, row = list(person.standing.items())[-1]

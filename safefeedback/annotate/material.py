@@ -70,7 +70,7 @@ class Material:
         self._rows = np.concatenate([_numbers(file, "pair_id") for file in self._files])  # pair_id, in the files' order
         self.truth = _truth([file for split in splits for file in opened.files("oracle", split)], self.manifest)
         if not len(self._rows) or not np.array_equal(np.sort(self._rows), self.truth.pair_id):
-            raise InputError(f"{folder} holds no pairs, or oracle holds others than pairs: see safefeedback verify {folder}")
+            raise InputError(f"{folder} has no pairs, or oracle holds other rows: see `safefeedback verify {folder}`")
         self._order = np.argsort(self._rows, kind="stable")
         first = self._files[0].read_row_group(0, ["observations_0", "observations_1"])[:SAMPLE]
         sample = self._shaped(first).reshape(-1, self.length, self.task.observation_dim)

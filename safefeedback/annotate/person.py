@@ -36,7 +36,7 @@ class Person:
         items: all assigned items, by id.
         standing: the answers that were not taken back, oldest first: item -> row.
         undone: the answers that were taken back last: item -> row.
-        known: ids of all answers, undos and other requests, to recognise a retry.
+        requests: ids of all answers, undos and other requests, to recognise a retry.
         released: items that were given to somebody else.
         practised: practice items that were answered.
         consented: to the study's information page.
@@ -49,7 +49,7 @@ class Person:
     items: dict[str, Item] = field(default_factory=dict)
     standing: dict[str, dict[str, Any]] = field(default_factory=dict)
     undone: dict[str, dict[str, Any]] = field(default_factory=dict)
-    known: dict[str, str] = field(default_factory=dict)
+    requests: dict[str, str] = field(default_factory=dict)
     released: set[str] = field(default_factory=set)
     practised: set[str] = field(default_factory=set)
     consented: bool = False
@@ -69,12 +69,12 @@ class Person:
         began_at = active_at = 0
         for row in store.rows("SELECT * FROM event WHERE person = ? ORDER BY seq", id):
             data = json.loads(row["data"])
-            person.known[row["id"]] = row["kind"]
+            person.requests[row["id"]] = row["kind"]
             if row["kind"] == "consent":
                 person.consented = True
             elif row["kind"] == "practice":
                 person.practised.add(data["item"])
-                person.known[row["id"]] = data["item"]
+                person.requests[row["id"]] = data["item"]
             elif row["kind"] == "release":
                 person.released.add(data["item"])
             elif row["kind"] == "session":
@@ -92,7 +92,7 @@ class Person:
 
     def take(self, row: dict[str, Any]) -> None:
         """Takes note of an answer or an undo."""
-        self.known[row["id"]] = row["item"]
+        self.requests[row["id"]] = row["item"]
         if row["undoes"]:
             self.undone[row["item"]] = self.standing.pop(row["item"], self.undone.get(row["item"], row))
         else:

@@ -46,7 +46,7 @@ def listen(host: str, port: int | None) -> socket.socket:
         except (OSError, OverflowError) as error:
             sock.close()
             reason = getattr(error, "strerror", None) or error
-    raise InputError(f"--host {host} --port {port or PORT} cannot be listened at: {reason}; choose another --port")
+    raise InputError(f"--host {host} --port {port or PORT} cannot be used: {reason}; choose another --port")
 
 
 def serve(app: Starlette, sock: socket.socket, browser: str | None) -> None:

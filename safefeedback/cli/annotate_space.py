@@ -35,4 +35,4 @@ def write(folder: Path, name: str, given: dict[str, Any], space: str, overwrite:
     address = f"https://{space.replace('/', '-').replace('_', '-').replace('.', '-').lower()}.hf.space"
     for person in study.annotators:
         print(f"  {person}: {address}/?token={token(live.store, person)}")
-    print(f"bring the answers home with: safefeedback annotate {folder} --name {name} --merge {repo}")
+    print(f"download the answers with: safefeedback annotate {folder} --name {name} --merge {repo}")

@@ -112,7 +112,7 @@ def _withdraw(store: Store, folder: Path, name: str, person: str) -> None:
         store.compact()
     print(f"{answers:,} answers of {person} were deleted, and the name with them")
     if (folder / "labels" / name).exists():
-        print(f"the label set {name} was made before that: make it anew with --finish --overwrite")
+        print(f"the label set {name} was made before that: make it again with --finish --overwrite")
 
 
 def _results(store: Store, study: Study, material: Material, as_json: bool) -> None:

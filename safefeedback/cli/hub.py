@@ -148,4 +148,4 @@ def _verify(folder: Path, quiet: bool) -> None:
             if len(problems) > 1
             else ""
         )
-        raise InputError(f"{folder} is not to be published: {problems[0]}{more}")
+        raise InputError(f"{folder} will not be published: {problems[0]}{more}")

@@ -130,7 +130,7 @@ def _create(release: Release, repo: str, public: bool) -> Remote:
         refused = None
     remote = read_remote(release, repo)
     if remote is None:
-        raise refused or HubError(f"{failure}: the server says that it was made, and does not show it: try again")
+        raise refused or HubError(f"{failure}: the server reports that it was made, but does not show it: try again")
     return remote
 
 
@@ -235,7 +235,7 @@ def _check_repo_name(repo: str) -> None:
 
 def _check_ours(release: Release, remote: Remote, repo: str) -> None:
     if (reason := reason_not_writable(release, remote)) is not None:
-        raise InputError(f"{repo} is not to be overwritten: {reason}; choose another name")
+        raise InputError(f"{repo} will not be overwritten: {reason}; choose another name")
 
 
 def _result(

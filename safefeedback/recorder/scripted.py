@@ -119,7 +119,7 @@ def collect(
     if (reason := can_simulate(task)) is not None:
         raise InputError(reason)
     if (script := find_script(task)) is None:
-        raise InputError(f"{task.name} has no script to be recorded by: policies learn it")
+        raise InputError(f"{task.name} has no script that plays it: it is recorded by training policies")
     place = OutputPaths(task, out)
     with place.made() as folder:
         episodes, reused = record(task, script, config, folder, on_episode)

@@ -182,5 +182,5 @@ def _stamp(path: Path) -> tuple[int, ...]:
     """
     facts = path.stat()
     if not stat.S_ISREG(facts.st_mode) and not stat.S_ISDIR(facts.st_mode):
-        raise InputError(f"{path} is no file but a pipe or a device, from which HDF5 cannot be read: save it as a file first")
+        raise InputError(f"{path} is no file but a pipe or a device, from which HDF5 cannot be read: save it to a file first")
     return facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns

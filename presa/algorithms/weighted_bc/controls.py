@@ -38,7 +38,7 @@ class WeightRule:
     """How episodes are weighted.
 
     Attributes:
-        weight: float64 [E] of what is known.
+        weight: float64 [E] for the estimates of the episodes.
         fits: the kinds of models that are fitted first: "reward", "cost".
         truth: whether it reads true rewards and costs in place of models.
         shuffled: whether the labels that the models are fitted to are shuffled.
@@ -52,30 +52,30 @@ class WeightRule:
     note: str = ""
 
 
-def feedback(known: EpisodeEstimates) -> np.ndarray:
+def feedback(estimates: EpisodeEstimates) -> np.ndarray:
     """P(safe) exp((rank - 1) / temperature)."""
-    return known.safe * np.exp((rank_among_safe(known.returns, known.safe) - 1) / known.temperature)
+    return estimates.safe * np.exp((rank_among_safe(estimates.returns, estimates.safe) - 1) / estimates.temperature)
 
 
-def equal(known: EpisodeEstimates) -> np.ndarray:
+def equal(estimates: EpisodeEstimates) -> np.ndarray:
     """1 for each."""
-    return np.ones(len(known.safe))
+    return np.ones(len(estimates.safe))
 
 
-def randomly(known: EpisodeEstimates) -> np.ndarray:
+def randomly(estimates: EpisodeEstimates) -> np.ndarray:
     """1 for as many random episodes as the feedback's weights are worth, 0 for the others."""
-    weight = feedback(known)
+    weight = feedback(estimates)
     count = int(np.clip(round(weight.sum() ** 2 / np.square(weight).sum()), 1, len(weight)))
     chosen = np.zeros(len(weight))
-    chosen[choose(stream(0, f"random-episodes-{known.identity}"), len(weight), count)] = 1.0
+    chosen[choose(stream(0, f"random-episodes-{estimates.identity}"), len(weight), count)] = 1.0
     return chosen
 
 
-def upper_fifth(known: EpisodeEstimates) -> np.ndarray:
+def upper_fifth(estimates: EpisodeEstimates) -> np.ndarray:
     """1 for the fifth of the safe episodes with the highest returns."""
-    safe = np.flatnonzero(known.within >= 0.5)
-    chosen = np.zeros(len(known.safe))
-    chosen[safe[np.argsort(-known.returns[safe], kind="stable")[: -(-len(safe) // 5)]]] = 1.0
+    safe = np.flatnonzero(estimates.within >= 0.5)
+    chosen = np.zeros(len(estimates.safe))
+    chosen[safe[np.argsort(-estimates.returns[safe], kind="stable")[: -(-len(safe) // 5)]]] = 1.0
     return chosen
 
 
@@ -85,13 +85,15 @@ RULES: dict[str, WeightRule] = {
     "none": WeightRule(equal, (), note="A control: every step was cloned alike, no answer was used"),
     "shuffled": WeightRule(feedback, shuffled=True, note="A control: its answers were shuffled among the pairs"),
     "random": WeightRule(randomly, note="A control: random episodes, as many as the feedback's weights are worth"),
-    "safety": WeightRule(lambda known: known.safe, ("cost",), note="A control: no preference was used"),
+    "safety": WeightRule(lambda estimates: estimates.safe, ("cost",), note="A control: no preference was used"),
     "preferences": WeightRule(
-        lambda known: np.exp((rank_among_safe(known.returns, np.ones(len(known.safe))) - 1) / known.temperature),
+        lambda estimates: np.exp(
+            (rank_among_safe(estimates.returns, np.ones(len(estimates.safe))) - 1) / estimates.temperature
+        ),
         ("reward",),
         note="A control: no safety label was used",
     ),
     "true-sums": WeightRule(feedback, (), truth=True, note=TRUE),
-    "true-safe": WeightRule(lambda known: (known.within >= 0.5).astype(np.float64), (), truth=True, note=TRUE),
+    "true-safe": WeightRule(lambda estimates: (estimates.within >= 0.5).astype(np.float64), (), truth=True, note=TRUE),
     "true-upper-fifth": WeightRule(upper_fifth, (), truth=True, note=TRUE),
 }

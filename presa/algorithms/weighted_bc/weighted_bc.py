@@ -170,16 +170,18 @@ class WeightedBC(FromCloning):
             InputError: if no episode counts.
         """
         episode, index = np.unique(data.steps.episode, return_inverse=True)
-        known = np.bincount(index)
+        known_steps = np.bincount(index)
         lengths = np.array([data.steps.lengths.get(int(number), data.task.horizon) for number in episode], np.float64)
-        lengths = np.maximum(lengths, known)
+        lengths = np.maximum(lengths, known_steps)
         if self.rule.truth:
             returns, costs = self._true_sums(data, episode)
         else:
             returns, costs = self._estimates(data, results, index, lengths)
-        supposed = sum(int(number) not in data.steps.lengths for number in episode)
+        assumed_lengths = sum(int(number) not in data.steps.lengths for number in episode)
         nothing, apart = np.zeros(len(episode)), self._held_out(data, results)
-        estimated = EpisodeWeights(episode, lengths, known, returns, costs, nothing, nothing, nothing, supposed, apart)
+        estimated = EpisodeWeights(
+            episode, lengths, known_steps, returns, costs, nothing, nothing, nothing, assumed_lengths, apart
+        )
         return self._weights_at(data.cost_limit, estimated, data)
 
     def _weights_at(self, limit: float, estimated: EpisodeWeights, data: Data) -> EpisodeWeights:
