@@ -9,6 +9,7 @@ import re
 import shlex
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -122,6 +123,7 @@ def test_imports_point_one_way(package: str):
     assert len(modules) <= 10, f"{package} itself holds {len(modules)} modules: {modules}"
     wrong = []
     for path in (ROOT / package).rglob("*.py"):
+        assert len(path.read_text().splitlines()) <= 300, f"{path} has more than 300 lines: split it by concept"
         room = path.relative_to(ROOT / package).parts[0].removesuffix(".py")
         if room in ("__init__", "__main__"):
             continue
@@ -134,6 +136,15 @@ def test_imports_point_one_way(package: str):
             if package == "presa" and parts[:2] == ["safefeedback", "cli"] and len(parts) > 2 and parts[2] != "output":
                 wrong.append(f"{path.relative_to(ROOT)} imports {module}")
     assert not wrong, "\n".join(sorted(set(wrong)))
+
+
+@pytest.mark.parametrize("package", list(ROOMS))
+def test_no_import_leads_back(package: str):
+    """Not within a room either, and not by an import inside a function."""
+    files = [path for path in (ROOT / package).rglob("*.py") if path.stem != "__init__"]
+    modules = {".".join(path.relative_to(ROOT).with_suffix("").parts): modules_imported(path) for path in files}
+    graph = {name: imported & modules.keys() - {name} for name, imported in modules.items()}
+    tuple(TopologicalSorter(graph).static_order())  # raises CycleError, which names the circle
 
 
 def test_tasks_as_json_and_table(tmp_path: Path):

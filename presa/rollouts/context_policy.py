@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from presa.rollouts.policy_repr import policy_repr
+
 EPSILON = 1e-5  # of layer normalisation, as PyTorch's
 
 Parameters = dict[str, np.ndarray]
@@ -24,8 +26,6 @@ class ContextPolicy:
     """
 
     def __repr__(self) -> str:
-        from presa.rollouts.policy import policy_repr
-
         return policy_repr(self.facts, f"a transformer over the last {self.facts['context']} steps")
 
     def __init__(self, parameters: Parameters, facts: dict[str, Any]) -> None:

@@ -10,9 +10,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from presa.files import POLICY_FILE, read_failure
+from presa.rollouts.policy_repr import policy_repr
 from safefeedback.errors import InputError
 from safefeedback.imports import require_packages
-from safefeedback.values import format_repr
 
 
 @dataclass(frozen=True)
@@ -77,14 +77,6 @@ class LimitPolicy:
     def act(self, observations: np.ndarray) -> np.ndarray:
         """The action of each of n episodes: [n, O] -> float32 [n, A] in [-1, 1]."""
         return self.policy.act(observations)
-
-
-def policy_repr(facts: dict[str, Any], acts_by: str) -> str:
-    """What a notebook shows of a policy."""
-    task, limit = facts.get("task", {}), facts.get("cost_limit")
-    title = f"Policy: {facts.get('algorithm')} on {task.get('name')}, cost limit {limit}, seed {facts.get('seed')}"
-    shapes = f"observations [n, {task.get('observation_dim')}] -> actions [n, {task.get('action_dim')}]"
-    return format_repr(title, {"acts by": acts_by, "act": shapes})
 
 
 class Policy(Protocol):

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from presa.rollouts.policy_repr import policy_repr
+
 NETWORKS = (
     "reward-value", "cost-value", "reward-critic-0", "reward-critic-1", "cost-critic-0", "cost-critic-1",
     "reward-policy", "cost-policy",
@@ -29,8 +31,6 @@ class SwitchingPolicy:
         self.aim(facts["cost_limit"])
 
     def __repr__(self) -> str:
-        from presa.rollouts.policy import policy_repr
-
         return policy_repr(self.facts, f"one of two tanh MLPs, chosen by critics for cost limit {self.limit:g}")
 
     def aim(self, cost_limit: float) -> None:

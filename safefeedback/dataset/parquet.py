@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,19 @@ def open_parquet(file: Path) -> pq.ParquetFile:
         return pq.ParquetFile(file)
     except (OSError, ValueError, pa.ArrowException) as error:
         raise InputError(f"{file} is not a whole Parquet file: {str(error).splitlines()[0]}") from None
+
+
+def check_shards(files: list[Path]) -> None:
+    """Raises InputError if one of the numbered files of a split is missing, as after a download that broke off, or a file of
+    another name is among them, as a copy is."""
+    numbered = [re.fullmatch(r"(\w+)-\d{5}-of-(\d{5})\.parquet", file.name) for file in files]
+    if not any(numbered):  # written by another program
+        return
+    for file, name in zip(files, numbered, strict=True):
+        if name is None:
+            raise InputError(f"{file} does not belong to the dataset: move it away")
+        if int(name[2]) != len(files):
+            raise InputError(f"{file.parent} holds {len(files)} of the {int(name[2])} files of split {name[1]}: get the others")
 
 
 def shape_of(file: Path, recipe: dict[str, Any]) -> tuple[int, int, int]:

@@ -12,7 +12,16 @@ from typing import Any
 import numpy as np
 
 from safefeedback.dataset.manifest import AnyManifest, LabelSetManifest, Manifest
-from safefeedback.dataset.parquet import fill, label_arrays, open_parquet, pieces, place_arrays, shape_of, truth_arrays
+from safefeedback.dataset.parquet import (
+    check_shards,
+    fill,
+    label_arrays,
+    open_parquet,
+    pieces,
+    place_arrays,
+    shape_of,
+    truth_arrays,
+)
 from safefeedback.dataset.rows import Dataset, Oracle
 from safefeedback.dataset.structure import SPLITS, read_json
 from safefeedback.errors import InputError
@@ -231,7 +240,7 @@ class Folder:
         if not re.fullmatch(r"\w+", split):
             raise InputError(f"there is no split '{split}'; a dataset has train, and may have test")
         if found := self._find(table, split):
-            _check_shards(found)
+            check_shards(found)
             return found
         if table.startswith("labels/") and (wanted := table.split("/")[1]) not in (known := self.label_set_names()):
             raise InputError(f"{self.path} has no label set '{wanted}'; it has {', '.join(known) or 'none'}")
@@ -279,19 +288,6 @@ def read_oracle(source: str | Path, labels: str | None = None, split: str = "tra
 
 _LABELLED = ("pair_id", "episode", "start", "preference", "safe")
 _TRUE = ("returns", "costs", "clean_preference", "clean_safe")
-
-
-def _check_shards(files: list[Path]) -> None:
-    """Raises InputError if one of the numbered files of a split is missing, as after a download that broke off, or a file of
-    another name is among them, as a copy is."""
-    numbered = [re.fullmatch(r"(\w+)-\d{5}-of-(\d{5})\.parquet", file.name) for file in files]
-    if not any(numbered):  # written by another program
-        return
-    for file, name in zip(files, numbered, strict=True):
-        if name is None:
-            raise InputError(f"{file} does not belong to the dataset: move it away")
-        if int(name[2]) != len(files):
-            raise InputError(f"{file.parent} holds {len(files)} of the {int(name[2])} files of split {name[1]}: get the others")
 
 
 def _oracle(labels: str | None) -> str:
