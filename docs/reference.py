@@ -87,8 +87,9 @@ def columns() -> str:
     from safefeedback.dataset import columns as tables
 
     parts = [
-        "# Columns\n\nOf the tables in [a dataset's folder](files.md). L is the steps of a segment, O and A the numbers of an "
-        'observation and of an action. `load_dataset(name)` gives `pairs`, `load_dataset(name, "oracle")` another one of them.'
+        "---\nsearch:\n  boost: 2\n---\n\n# Columns\n\nOf the tables in [a dataset's folder](files.md). L is the steps of a "
+        "segment, O and A the numbers of an observation and of an action. `load_dataset(name)` gives `pairs`, "
+        '`load_dataset(name, "oracle")` another one of them.'
     ]
     for title, about, known in (
         ("pairs", "What a method may learn from.", tables.PAIRS),

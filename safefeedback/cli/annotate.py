@@ -64,7 +64,7 @@ def annotate(
     port: Annotated[int | None, typer.Option(help="Port to listen on. (default: 8000, or any that is free)")] = None,
     address: Annotated[
         str | None,
-        typer.Option(help="The public address of the page, for the links: https://lab.org. Needs --annotators."),
+        typer.Option(help="The public address of the page, for the links: https://lab.example.org. Needs --annotators."),
     ] = None,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Whether to open the page in a browser here.")] = True,
     render: Annotated[
