@@ -46,8 +46,8 @@ def check_cost_limits(limits: Sequence[float], text: str | None = None) -> tuple
     Raises:
         InputError: if there is none, or one is given twice or impossible.
     """
-    given = tuple(map(float, limits))
-    if not given or len(set(given)) < len(given) or not all(0 <= limit <= 1e100 for limit in given):
+    numbers = tuple(map(float, limits))
+    if not numbers or len(set(numbers)) < len(numbers) or not all(0 <= limit <= 1e100 for limit in numbers):
         shown = ",".join(map(str, limits)) if text is None else text
         raise InputError(f"--cost-limits takes different numbers, 0 or more, not '{shown}'")
-    return given
+    return numbers

@@ -194,5 +194,5 @@ def find_tasks(text: str) -> list[Task]:
     words = [word.strip() for word in text.split(",")]
     if len(words) > 1 and (own := [word for word in words if word.endswith((".toml", ".json"))]):
         raise InputError(f"a task of your own, such as {own[0]}, must be given alone: leave the others out")
-    found = [task for word in words for task in groups.get(word.lower()) or [find_task(word)]]
-    return list({task.name: task for task in found}.values())
+    chosen_tasks = [task for word in words for task in groups.get(word.lower()) or [find_task(word)]]
+    return list({task.name: task for task in chosen_tasks}.values())

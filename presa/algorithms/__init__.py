@@ -88,10 +88,10 @@ def parse(name: str, text: str, kind: Any) -> Any:
             return tuple(item_type(part) for part in text.split(","))
         return {"true": True, "false": False}[text.lower()] if kind is bool else kind(text)
     except (ValueError, KeyError):
-        wanted = {bool: "true or false", int: "a whole number", float: "a number"}[item_type]
+        allowed = {bool: "true or false", int: "a whole number", float: "a number"}[item_type]
         if many:
-            wanted = {int: "whole numbers with commas", float: "numbers with commas"}[item_type]
-        raise InputError(f"setting {name} must be {wanted}, not '{text}'") from None
+            allowed = {int: "whole numbers with commas", float: "numbers with commas"}[item_type]
+        raise InputError(f"setting {name} must be {allowed}, not '{text}'") from None
 
 
 def configuration(algorithm: Algorithm) -> dict[str, Any]:

@@ -99,8 +99,8 @@ class Presa(Safety):
         safe, apart, first = batch["safe"], batch["apart"][..., None] > 0, state["step"] < self.delta_steps
         nothing = torch.full_like(safe, torch.nan)
         delta = self.reached_delta(state["reached"])
-        seen = torch.where(first & apart, nothing, safe)
-        violation, info, after = self.safety_term(score, seen, state, torch.where(first, torch.ones_like(delta), delta))
+        known_safe = torch.where(first & apart, nothing, safe)
+        violation, info, after = self.safety_term(score, known_safe, state, torch.where(first, torch.ones_like(delta), delta))
         probability = losses.safety_probability(self.beta * score.detach(), safe, info["z_ref"])
         weights = (state["lambda_safe"], state["lambda_unsafe"])
         means = torch.stack(

@@ -36,7 +36,7 @@ def check_settings(algorithm: Any, choices: Mapping[str, tuple[str, ...]], range
         for number in value if isinstance(value, tuple) else (value,):
             if isinstance(number, float) and not math.isfinite(number):
                 raise InputError(f"{field.name} must be finite, not {number}")
-    for name, (wanted, admits) in ranges.items():
+    for name, (described, admits) in ranges.items():
         value = getattr(algorithm, name)
         if value is not None and not admits(value):
-            raise InputError(f"{name} must be {wanted}, not {value}")
+            raise InputError(f"{name} must be {described}, not {value}")

@@ -98,13 +98,16 @@ def study(
         raise InputError("--precision auto asks this machine, not the cluster's: name fp32 or bf16 with --ray")
     if gpus and ray is None:
         raise InputError("--gpus is for a cluster (--ray); here --device chooses")
-    chosen_study, given = find_study(name), {"seeds": seeds, "steps": steps, "bc_steps": bc_steps}
-    given |= {"pairs": pairs, "episodes": episodes, "evaluate_every": evaluate_every}
-    for option, value in {**given, "processes": processes}.items():
+    chosen_study, overrides = find_study(name), {"seeds": seeds, "steps": steps, "bc_steps": bc_steps}
+    overrides |= {"pairs": pairs, "episodes": episodes, "evaluate_every": evaluate_every}
+    for option, value in {**overrides, "processes": processes}.items():
         least = 0 if option in ("evaluate_every", "bc_steps") else 1
         if value is not None and value < least:
             raise InputError(f"--{option.replace('_', '-')} must be at least {least}, not {value}")
-    chosen: dict[str, Any] = {**(QUICK if quick else {}), **{key: value for key, value in given.items() if value is not None}}
+    chosen: dict[str, Any] = {
+        **(QUICK if quick else {}),
+        **{key: value for key, value in overrides.items() if value is not None},
+    }
     if cost_limits is not None:
         words = ("all", "middle")
         limits = cost_limits if cost_limits in words else parse_cost_limits(cost_limits, "numbers with commas, middle or all")

@@ -113,6 +113,6 @@ def successors(steps: Steps, horizon: int) -> tuple[np.ndarray, np.ndarray, np.n
     here = np.arange(len(steps))
     after = np.minimum(here + 1, len(steps) - 1)
     known = (steps.episode[after] == steps.episode) & (steps.time[after] == steps.time + 1)
-    length = np.array([steps.lengths.get(int(one), horizon) for one in np.unique(steps.episode)])
+    length = np.array([steps.lengths.get(int(episode), horizon) for episode in np.unique(steps.episode)])
     last = steps.time + 1 >= length[np.unique(steps.episode, return_inverse=True)[1]]
     return np.where(known, after, here), known, last & ~known

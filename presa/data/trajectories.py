@@ -33,8 +33,8 @@ def find_unlabelled(task: Task, fingerprint: str, file: Path | None = None) -> U
     Raises:
         InputError: if no such file is on this machine, or it cannot be read.
     """
-    found = file if file is not None else sources.recover_file(task, fingerprint, "--unlabelled")
-    return read_unlabelled(found, task)
+    path = file if file is not None else sources.recover_file(task, fingerprint, "--unlabelled")
+    return read_unlabelled(path, task)
 
 
 def training_episodes(data: Data, admits: Callable[[int], bool] = lambda episode: True) -> list[int]:

@@ -161,8 +161,8 @@ def _episodes(
     chosen = pairs_known if sample is None or sample >= len(pairs_known) else sorted(draw.sample(pairs_known, sample))
     problems, largest, done = [], [0.0, 0.0], 0
     with tempfile.TemporaryDirectory() as folder:
-        for index in sorted({one for one, _ in chosen}):
-            run, episodes = runs[index], [episode for one, episode in chosen if one == index]
+        for index in sorted({run_index for run_index, _ in chosen}):
+            run, episodes = runs[index], [episode for run_index, episode in chosen if run_index == index]
             task, path = tasks()[run.config["task"]["name"]], Path(folder) / f"{index}.safetensors"
             policy = str(path)
             if is_own(run.config):
@@ -177,7 +177,7 @@ def _episodes(
                 task,
                 [seeds[episode] for episode in episodes],
                 1,
-                lambda one, of, before=before: on_episode(before + one, len(chosen)),  # type: ignore[misc]
+                lambda run_index, of, before=before: on_episode(before + run_index, len(chosen)),  # type: ignore[misc]
                 run.summary["cost_limit"],
             )
             done += len(episodes)
@@ -187,7 +187,7 @@ def _episodes(
                 apart = [abs(played["return"] - row["return"]) / (high - low), abs(played["cost"] - row["cost"])]
                 largest = [max(pair) for pair in zip(largest, apart, strict=True)]
                 if apart[0] > RETURN_TOLERANCE or apart[1] > COST_TOLERANCE:
-                    recorded, seen = (f"{one['return']:.3f} / {one['cost']:g}" for one in (row, played))
+                    recorded, seen = (f"{run_index['return']:.3f} / {run_index['cost']:g}" for run_index in (row, played))
                     problems.append(
                         f"{run.folder.name}, episode {episode}: return / cost {recorded} in the file, {seen} played again"
                     )

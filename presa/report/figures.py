@@ -138,12 +138,12 @@ def sweep(table: Table) -> NamedFigure | None:
 
 def _ends(table: Table) -> list[int]:
     """Where the study's sweeps end, as indices of columns: a new one begins where the paper's columns begin again."""
-    ends, seen = [], set[str | None]()
+    ends, levels_seen = [], set[str | None]()
     for index, column in enumerate(table.study.columns):
-        if column.paper_name in seen:
+        if column.paper_name in levels_seen:
             ends.append(index)
-            seen = set()
-        seen.add(column.paper_name)
+            levels_seen = set()
+        levels_seen.add(column.paper_name)
     return [*ends, len(table.study.columns)]
 
 

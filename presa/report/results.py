@@ -177,8 +177,8 @@ def deviations(judged: Sequence[EvaluatedRun], version: int = CURRENT) -> list[s
                 f"{where}it learnt from {data.get('pairs')} pairs, label set {data.get('labels')}, not from all as published"
             )
         if summary.get("evaluation_seed") != frozen.reporting_seed or summary.get("episodes", 0) < frozen.episodes:
-            seen = f"{summary.get('episodes')} episodes of evaluation seed {summary.get('evaluation_seed')}"
-            lines.append(f"{where}{seen}, not {frozen.episodes} of {frozen.reporting_seed}")
+            evaluated_on = f"{summary.get('episodes')} episodes of evaluation seed {summary.get('evaluation_seed')}"
+            lines.append(f"{where}{evaluated_on}, not {frozen.episodes} of {frozen.reporting_seed}")
     seeds: dict[Any, set[int]] = {}
     for run in judged:
         for place in run.places:

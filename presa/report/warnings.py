@@ -56,29 +56,29 @@ def is_idle(entry: Entry, line: Line, table: Table) -> bool:
 def _same_policies(table: Table) -> list[str]:
     """Columns whose runs played the same episodes, step for step as far as rewards and costs show."""
     pairs = []
-    for one, other in combinations(range(len(table.study.columns)), 2):
+    for column, other_column in combinations(range(len(table.study.columns)), 2):
         same = count = 0
         for line in table.lines:
-            runs = [{(run.cost_limit, run.seed): run for run in line.entries[index].runs} for index in (one, other)]
+            runs = [{(run.cost_limit, run.seed): run for run in line.entries[index].runs} for index in (column, other_column)]
             for key in runs[0].keys() & runs[1].keys():
                 first, second = runs[0][key], runs[1][key]
                 count += 1
                 same += bool(first.rewards) and (first.rewards, first.costs) == (second.rewards, second.costs)
         if same:
-            names = " and ".join(table.study.columns[index].name for index in (one, other))
+            names = " and ".join(table.study.columns[index].name for index in (column, other_column))
             pairs.append(f"{names} played the very same episodes in {same} of {count} runs: there they are one policy")
     return pairs
 
 
 def _not_told_apart(table: Table) -> list[str]:
     pairs, few = [], 0
-    for one, other in combinations(range(len(table.study.columns)), 2):
-        gains, costs = (paired_differences(table, one, other, what) for what in ("reward", "cost"))
+    for column, other_column in combinations(range(len(table.study.columns)), 2):
+        gains, costs = (paired_differences(table, column, other_column, what) for what in ("reward", "cost"))
         if not len(gains):
             continue
         few = max(few, len(gains))
         if min(sign_test(gains), sign_test(costs)) >= SIGNIFICANT:
-            pairs.append(" and ".join(table.study.columns[index].name for index in (one, other)))
+            pairs.append(" and ".join(table.study.columns[index].name for index in (column, other_column)))
     if not pairs:
         return []
     if few < FEWEST:

@@ -64,9 +64,9 @@ class PairAssigner:
                 self.store.event(person.id, "release", {"item": item.id})
                 person.released.add(item.id)
         while len(person.open) < AHEAD:
-            seen = {self.row_of[pair] for pair in person.assigned}
+            assigned_rows = {self.row_of[pair] for pair in person.assigned}
             again = [self.row_of[pair] for pair in person.repeatable(assignment.APART)]
-            drawn = assignment.draw(self.study, self.pools, self.weight, self.key, taken, seen, again, self.rng)
+            drawn = assignment.draw(self.study, self.pools, self.weight, self.key, taken, assigned_rows, again, self.rng)
             if drawn is None:
                 return
             self._assign(person, drawn)

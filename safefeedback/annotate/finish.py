@@ -105,7 +105,9 @@ def _study_facts(
     used = {row["wording"] for row in rows}
     read = [json.loads(row["text"]) for row in store.rows("SELECT sha256, text FROM wording") if row["sha256"] in used]
     limit = numbers["explaining_cost_limit"]
-    agreement = {name: {key: _float(value) for key, value in found.items()} for name, found in numbers["agreement"].items()}
+    agreement = {
+        name: {key: _float(value) for key, value in coefficients.items()} for name, coefficients in numbers["agreement"].items()
+    }
     orders = {row["draw"] for row in rows if row["kind"] == ORDINARY}
     return {
         "annotators": len(counted),

@@ -76,7 +76,7 @@ def render(
             requested.setdefault(int(pairs.episode[row, segment]), []).append((int(pairs.start[row, segment]), file))
     folder.mkdir(parents=True, exist_ok=True)
     missing = {episode: [image for image in images if not image[1].exists()] for episode, images in requested.items()}
-    total, made = 2 * len(pairs), 0
+    total, rendered = 2 * len(pairs), 0
     done = total - sum(len(images) for images in missing.values())
     on_progress(done, total)
     if done == total:
@@ -92,10 +92,10 @@ def render(
         for start, file in images:
             with replacing(file) as partial:
                 partial.write_bytes(_sheet([frames[step] for step in range(start, start + material.length)]))
-            made, done = made + 1, done + 1
+            rendered, done = rendered + 1, done + 1
             on_progress(done, total)
     env.close()
-    return made
+    return rendered
 
 
 def _recorded(material: Material, given_file: Path | None) -> Replayed:

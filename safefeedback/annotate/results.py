@@ -72,7 +72,12 @@ def _person(
     right = [(row, key, _right(row, key, study, truth, row_of)) for row in gold for key in VALUES if row[key] is not None]
     known = [(row, key, ok) for row, key, ok in right if ok is not None]
     twice = standing.repeats(person)
-    same = [one[key] == two[key] for one, two in twice for key in VALUES if one[key] is not None and two[key] is not None]
+    same = [
+        first_answer[key] == second_answer[key]
+        for first_answer, second_answer in twice
+        for key in VALUES
+        if first_answer[key] is not None and second_answer[key] is not None
+    ]
     sides = [row["preference"] != row["swapped"] for row in rows if row["preference"] in (0, 1)]  # True: the right one
     facts = {
         "answers": len(ordinary),

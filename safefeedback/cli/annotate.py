@@ -92,7 +92,7 @@ def annotate(
     as_json: Annotated[bool, typer.Option("--json", help="With --results or --finish: print JSON on stdout.")] = False,
 ) -> None:
     """Let people label pairs in a browser: which segment is better, and which are safe; their answers become a label set."""
-    given: dict[str, Any] = {
+    choices: dict[str, Any] = {
         "annotators": tuple(person.strip() for person in annotators.split(",") if person.strip())
         if annotators is not None
         else None,
@@ -108,11 +108,11 @@ def annotate(
         "cost_cues": cost_cues,
         "quick": quick,
     }
-    given = {key: value for key, value in given.items() if value is not None}
+    choices = {key: value for key, value in choices.items() if value is not None}
     only = {"results": results, "finish": finish, "merge": merge, "exclude": exclude, "include": include, "withdraw": withdraw}
     chosen = {key: value for key, value in only.items() if value}
-    if len(chosen) > 1 or (chosen and given):
-        first, *others = [f"--{key.replace('_', '-')}" for key in [*chosen, *given]]
+    if len(chosen) > 1 or (chosen and choices):
+        first, *others = [f"--{key.replace('_', '-')}" for key in [*chosen, *choices]]
         raise InputError(f"{first} cannot be combined with other actions: leave {', '.join(others)} out")
     if chosen:
         from safefeedback.cli import annotate_study as study
@@ -123,13 +123,13 @@ def annotate(
     if space is not None:
         from safefeedback.cli.annotate_space import write
 
-        write(folder, name, given, space, overwrite)
+        write(folder, name, choices, space, overwrite)
         return
     if source is not None and not render:
         raise InputError("--source names the recordings that --render replays: give --render as well, or leave it out")
     if render:
         _render(folder, source)
-    _serve(folder, name, given, host, port, address, browser)
+    _serve(folder, name, choices, host, port, address, browser)
 
 
 def _serve(

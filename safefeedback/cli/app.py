@@ -127,13 +127,15 @@ def build(
     terms = {"license": license, "author": author, "citation": _text_or_file(citation, ".bib")}
     if len(chosen) > 1:
         own = {"source": source if source not in SOURCES else "", "advantages": advantages, "pairs-from": pairs_from, **terms}
-        if given := [name for name, value in own.items() if value]:
-            raise InputError(f"--{given[0]} is for one task's recordings: build the tasks one by one")
+        if options_given := [name for name, value in own.items() if value]:
+            raise InputError(f"--{options_given[0]} is for one task's recordings: build the tasks one by one")
         recipes = shard([replace(recipe, task=chosen_task, cost_limit=cost_limit) for chosen_task in chosen], part)
         _build_several(recipes, source, out or Path("datasets"), overwrite, processes, ray, as_json)
         return
-    if given := [name for name, value in (("processes", processes), ("shard", part), ("ray", ray)) if value is not None]:
-        raise InputError(f"--{given[0]} is for several tasks, such as --task all")
+    if options_given := [
+        name for name, value in (("processes", processes), ("shard", part), ("ray", ray)) if value is not None
+    ]:
+        raise InputError(f"--{options_given[0]} is for several tasks, such as --task all")
     with Progress("building", quiet=as_json) as progress:
         folder, _ = build_dataset(
             recipe,

@@ -63,7 +63,7 @@ def collect(
 
     values = {"episodes": episodes, "steps": steps, "cost_limits": cost_limits, "seeds": seeds, "seed": seed}
     values |= {"warm_start": warm_start, "license": license, "author": author}
-    given = {name: value for name, value in values.items() if context.get_parameter_source(name).name == "COMMANDLINE"}  # type: ignore[union-attr]
+    explicit = {name: value for name, value in values.items() if context.get_parameter_source(name).name == "COMMANDLINE"}  # type: ignore[union-attr]
     chosen = find_tasks(task)
     plans = [
         {} if preset is None else options(find_plan(preset, chosen_task), recordings_file(chosen_task))
@@ -78,7 +78,7 @@ def collect(
         if several and place.exists():
             print(f"{place} is there already", file=sys.stderr)
             continue
-        results.append(_collect_one(chosen_task, place, {**values, **plan, **given}, given, as_json))
+        results.append(_collect_one(chosen_task, place, {**values, **plan, **explicit}, explicit, as_json))
     if as_json:
         rows = [asdict(result) for result in results]
         print(json.dumps(rows if several else rows[0], default=str))

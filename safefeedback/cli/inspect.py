@@ -85,8 +85,8 @@ def _inspect(
 
     path, named = Path(source), is_dataset_name(source)
     is_file = named or path.is_file() or (path.suffix in (".hdf5", ".h5") and not path.is_dir())
-    for name, given, fits in (("task", task, is_file), ("length", length, is_file), ("labels", labels, not is_file)):
-        if given is not None and not fits:
+    for name, value, fits in (("task", task, is_file), ("length", length, is_file), ("labels", labels, not is_file)):
+        if value is not None and not fits:
             kind = "a dataset" if is_file else "recordings"
             raise InputError(f"--{name} is for {kind}; {source} {'is not one' if is_file else 'holds none'}")
     with Progress("looking at the recordings" if is_file else "looking at the pairs", quiet) as progress:

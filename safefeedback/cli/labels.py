@@ -74,8 +74,8 @@ def relabel(
     choices = [{**fixed, **dict(zip(given_lists, values, strict=True))} for values in product(*given_lists.values())]
     existing = set() if overwrite else {path.name for path in (folder / "labels").glob("*")}
     with Progress("labelling", quiet=as_json) as progress:
-        made = add_sets(folder, choices, name, source, advantages, overwrite, progress)
-    print_label_sets(folder, made, as_json, existing)
+        label_sets = add_sets(folder, choices, name, source, advantages, overwrite, progress)
+    print_label_sets(folder, label_sets, as_json, existing)
 
 
 @labels.command("import")

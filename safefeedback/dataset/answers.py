@@ -138,9 +138,9 @@ def import_answers(
         "consensus": consensus,
         **({"study": study} if study is not None else {}),
     }
-    made = {"recipe": origin, "recipe_sha256": recipe_hash(truth, hash_origin(manifest, sha256, consensus))}
+    manifest_entries = {"recipe": origin, "recipe_sha256": recipe_hash(truth, hash_origin(manifest, sha256, consensus))}
     with card_rewritten(folder, [name]):
-        return write_label_set(folder, name, manifest, feedback, made, answers.table(), overwrite)
+        return write_label_set(folder, name, manifest, feedback, manifest_entries, answers.table(), overwrite)
 
 
 def hash_origin(manifest: Manifest, sha256: str, consensus: str) -> str:
@@ -276,7 +276,7 @@ def _answer(text: str, column: str, where: str) -> float:
         return value
     if column != "preference" and value in (0, 1):
         return value
-    wanted = "a number from 0 (segment 0 is better) to 1" if column == "preference" else "true, false, 1 or 0"
+    allowed = "a number from 0 (segment 0 is better) to 1" if column == "preference" else "true, false, 1 or 0"
     if value == -1:
-        wanted += " (-1 often stands for no preference: write 0.5 for a tie)" if column == "preference" else ""
-    raise InputError(f"{where}: {column} is '{text[:40]}', which is not {wanted}; leave it empty for no answer")
+        allowed += " (-1 often stands for no preference: write 0.5 for a tie)" if column == "preference" else ""
+    raise InputError(f"{where}: {column} is '{text[:40]}', which is not {allowed}; leave it empty for no answer")

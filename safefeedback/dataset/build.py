@@ -59,9 +59,9 @@ def build_dataset(
         episodes = replace(episodes, advantages=values)
     chosen_pairs = None
     if pairs_from is not None:
-        chosen_pairs, found = sources.read_pairs(pairs_from, recipe.length, recipe.pairs)
-        if found != recipe.pairs_from:
-            raise InputError(f"{pairs_from} (sha256 {found[:12]}...) is not the file that the recipe names")
+        chosen_pairs, pairs_sha256 = sources.read_pairs(pairs_from, recipe.length, recipe.pairs)
+        if pairs_sha256 != recipe.pairs_from:
+            raise InputError(f"{pairs_from} (sha256 {pairs_sha256[:12]}...) is not the file that the recipe names")
         sources.check_inside(chosen_pairs, episodes)
     out = out or Path(folder_name(recipe, episodes.source))
     check_target(out, overwrite)

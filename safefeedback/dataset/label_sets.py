@@ -75,12 +75,12 @@ def relabel(
     for label_set in names:
         check_set_name(folder, label_set, overwrite or label_set in unchanged)
     episodes: Episodes | None = None
-    made = []
+    label_sets = []
     with card_rewritten(folder, [label_set for label_set in names if label_set not in unchanged]):
         for done, (label_set, labelling, recipe_sha256) in enumerate(zip(names, labellings, hashes, strict=True)):
             on_progress(done, len(names))
             if label_set in unchanged:
-                made.append(before[label_set])
+                label_sets.append(before[label_set])
                 continue
             if labelling.teacher_settings.needs_steps and episodes is None:
                 episodes = sources.recover(manifest.task, manifest.source.fingerprint, source)
@@ -89,9 +89,9 @@ def relabel(
                     episodes = replace(episodes, advantages=values)
             feedback = label_again(base, labelling, manifest, episodes)
             origin = {"recipe": labelling.to_dict(), "recipe_sha256": recipe_sha256}
-            made.append(write_label_set(folder, label_set, manifest, feedback, origin, overwrite=overwrite))
+            label_sets.append(write_label_set(folder, label_set, manifest, feedback, origin, overwrite=overwrite))
     on_progress(len(names), len(names))
-    return made
+    return label_sets
 
 
 def label_again(base: Feedback, labelling: Labelling, manifest: Manifest, episodes: Episodes | None = None) -> Feedback:

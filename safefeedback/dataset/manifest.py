@@ -122,8 +122,8 @@ class Manifest(_Described):
 
     def __repr__(self) -> str:
         splits = ", ".join(f"{name} {rows:,}" for name, rows in self.splits.items())
-        made = {key: value for key, value in self.recipe.to_dict().items() if key != "task"}
-        choices = ", ".join(f"{key}={value}" for key, value in made.items() if value not in ("", [], 0.0))
+        own_choices = {key: value for key, value in self.recipe.to_dict().items() if key != "task"}
+        choices = ", ".join(f"{key}={value}" for key, value in own_choices.items() if value not in ("", [], 0.0))
         parts = {"splits": splits, "recipe": choices, "source": f"{self.source.file} ({self.source.kind})"}
         return format_repr(f"Manifest: {self.pairs:,} pairs of {self.task.name}", {**parts, "content": self.content_sha256})
 
@@ -215,8 +215,8 @@ class LabelSetManifest(_Described):
         splits = ", ".join(f"{name} {rows:,}" for name, rows in self.splits.items())
         share = self.statistics.get("segments_safe")
         safe = "unknown" if share is None else f"{share:.1%} of the segments"
-        made = "people's answers" if self.by_people else "the recipe in its recipe.json"
-        parts = {"splits": splits, "safe": safe, "made by": made, "content": self.content_sha256}
+        origin = "people's answers" if self.by_people else "the recipe in its recipe.json"
+        parts = {"splits": splits, "safe": safe, "made by": origin, "content": self.content_sha256}
         return format_repr(f"LabelSetManifest: {self.name}, {self.pairs:,} pairs", parts)
 
     @property

@@ -239,9 +239,9 @@ class Folder:
         """
         if not re.fullmatch(r"\w+", split):
             raise InputError(f"there is no split '{split}'; a dataset has train, and may have test")
-        if found := self._find(table, split):
-            check_shards(found)
-            return found
+        if shards := self._find(table, split):
+            check_shards(shards)
+            return shards
         if table.startswith("labels/") and (wanted := table.split("/")[1]) not in (known := self.label_set_names()):
             raise InputError(f"{self.path} has no label set '{wanted}'; it has {', '.join(known) or 'none'}")
         if known := sorted({path.name.split("-")[0] for path in (self.path / table).glob("*.parquet")}):

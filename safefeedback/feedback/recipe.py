@@ -155,8 +155,8 @@ class Recipe(Labelling):
             "test-fraction": self.test_fraction,
             "filter": self.filters,
         }
-        for name, given in others.items():
-            if given:
+        for name, is_given in others.items():
+            if is_given:
                 raise InputError(f"--pairs-from builds exactly the pairs of its file: leave --{name} out")
         object.__setattr__(self, "sampler", "file")
 

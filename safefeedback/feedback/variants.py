@@ -90,8 +90,10 @@ def _value(text: str, like: Any, where: str) -> Any:
             return tuple(_number(part) for part in text.split("/"))
         return int(text) if isinstance(like, int) else _number(text)
     except ValueError:
-        wanted = "numbers joined by /" if isinstance(like, tuple) else "a whole number" if isinstance(like, int) else "a number"
-        raise InputError(f"{where} must be {wanted}, not '{text}'") from None
+        allowed = (
+            "numbers joined by /" if isinstance(like, tuple) else "a whole number" if isinstance(like, int) else "a number"
+        )
+        raise InputError(f"{where} must be {allowed}, not '{text}'") from None
 
 
 def _number(text: str) -> float:

@@ -37,9 +37,9 @@ def labels_release(folder: Path, repo: str, labels: str, base: str, anonymous: b
     named = _published(base, collected.manifest.content_sha256, folder)
 
     def differs(content: bytes) -> str | None:
-        theirs = json_object(content)
-        same = theirs.get("labels") == labels and theirs.get("content_sha256") == named["content_sha256"]
-        return None if same else f"it holds the label set {theirs.get('labels')} over {theirs.get('base')}"
+        published = json_object(content)
+        same = published.get("labels") == labels and published.get("content_sha256") == named["content_sha256"]
+        return None if same else f"it holds the label set {published.get('labels')} over {published.get('base')}"
 
     files = {path: file for path, file in collected.files.items() if path.startswith(f"labels/{labels}/")}
     files[places.BASE] = json_bytes({"labels": labels, **named})

@@ -57,10 +57,10 @@ def responsible(manifest: Manifest, sets: dict[str, LabelSetManifest]) -> dict[s
         f"{recipe.noise:g} of the safety labels and of {recipe.preference_noise:g} of the preferences is flipped."
     )
     protocol += f" People answered for the label sets {', '.join(people)}." if people else ""
-    studies = {name: one.answers.study for name, one in sets.items() if one.answers is not None and one.answers.study}
+    studies = {name: item.answers.study for name, item in sets.items() if item.answers is not None and item.answers.study}
     descriptions = {name: describe_study(study) for name, study in studies.items()}
     protocol += "".join(f" {name}: {' '.join(sentences)}" for name, sentences in descriptions.items())
-    texts = [json.dumps(one, ensure_ascii=False) for study in studies.values() for one in study["read"]]
+    texts = [json.dumps(item, ensure_ascii=False) for study in studies.values() for item in study["read"]]
     protocol += f" What people read, and under which conditions: {' '.join(texts)}" if texts else ""
     file = f"{manifest.source.file}, sha256 {manifest.source.fingerprint}"
     return {
@@ -72,11 +72,11 @@ def responsible(manifest: Manifest, sets: dict[str, LabelSetManifest]) -> dict[s
         "rai:dataAnnotationPlatform": [f"safefeedback {manifest.version}"],
         "rai:annotatorDemographics": ["none: the labels are computed"] if not people else ["not recorded"],
         **(
-            {"rai:dataAnnotationAnalysis": [f"{name}: {' '.join(one[1:])}" for name, one in descriptions.items()]}
+            {"rai:dataAnnotationAnalysis": [f"{name}: {' '.join(item[1:])}" for name, item in descriptions.items()]}
             if descriptions
             else {}
         ),
-        **({"rai:annotationsPerItem": str(max(one["overlap"] for one in studies.values()))} if studies else {}),
+        **({"rai:annotationsPerItem": str(max(item["overlap"] for item in studies.values()))} if studies else {}),
         "rai:dataLimitations": limitations(manifest, sets),
         "rai:dataBiases": [
             "The segments show what the policies that were recorded did, and how often; other behaviour is absent."

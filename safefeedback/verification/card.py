@@ -22,7 +22,7 @@ def card_check(folder: Path, manifest: Manifest, sets: dict[str, LabelSetManifes
     above, line, _ = text.partition(NOTES_MARKER)
     if not line:
         return Check("card", ("README.md has lost the line that says where its own text ends",), note)
-    named = {name: made for name, made in sets.items() if f"\n- config_name: {name}\n" in above}
+    named = {name: label_set for name, label_set in sets.items() if f"\n- config_name: {name}\n" in above}
     pictures, shown = pictures_in(folder), [name for name in PICTURES if f"(plots/{name})" in above]
     expected = render(manifest, named, [name for name in shown if name in pictures], stated_place(above)).partition(
         NOTES_MARKER
@@ -33,11 +33,15 @@ def card_check(folder: Path, manifest: Manifest, sets: dict[str, LabelSetManifes
         f"plots/{name}" for name in best_pictures(pictures) if name not in shown
     ]
     note += f"; {', '.join(late)} came later: inspect, relabel and labels import write the card anew" if late else ""
-    ours, wanted_lines = above.splitlines(), expected.splitlines()
-    rows = [row for row in range(max(len(ours), len(wanted_lines))) if ours[row : row + 1] != wanted_lines[row : row + 1]]
+    card_lines, wanted_lines = above.splitlines(), expected.splitlines()
+    rows = [
+        row
+        for row in range(max(len(card_lines), len(wanted_lines)))
+        if card_lines[row : row + 1] != wanted_lines[row : row + 1]
+    ]
     if not rows:
         return Check("card", (), note)
-    stated, true = (" ".join(lines[rows[0] : rows[0] + 1])[:80] or "nothing" for lines in (ours, wanted_lines))
+    stated, true = (" ".join(lines[rows[0] : rows[0] + 1])[:80] or "nothing" for lines in (card_lines, wanted_lines))
     problem = f"README.md, line {rows[0] + 1} says {stated!r}, but the manifests give {true!r}"
     version = manifest.version
     problem += f" (it was written by safefeedback {version}, this is {__version__})" if version != __version__ else ""

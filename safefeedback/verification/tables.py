@@ -170,8 +170,8 @@ def _differ(piece: pa.RecordBatch, expected: pa.Table, wrong: dict[int, list[str
             wrong.setdefault(pair, []).append("should not be there")
     piece = piece.slice(0, len(expected))
     for name in expected.schema.names if len(piece) else []:
-        ours, theirs = piece.column(name), expected[name].combine_chunks()
-        for row in np.flatnonzero(_rows_differ(ours, theirs)).tolist():
+        stored, recomputed = piece.column(name), expected[name].combine_chunks()
+        for row in np.flatnonzero(_rows_differ(stored, recomputed)).tolist():
             wrong.setdefault(piece.column("pair_id")[row].as_py(), []).append(name)
 
 

@@ -57,8 +57,8 @@ def verify(
     checks.append(Check("source", tuple(wrong), note))
     rows = 2 * sum(made.pairs for made in named.values()) + sum(made.pairs for made in usable.values() if made.by_people)
     compared = _counter(on_progress, rows, "comparing rows")
-    stored, found = dataset.dataset_checks(opened, episodes, advantage_files, compared)
-    checks += [*found, *([scalars_check(opened, stored)] if manifest.has_scalars else [])]
+    stored, dataset_results = dataset.dataset_checks(opened, episodes, advantage_files, compared)
+    checks += [*dataset_results, *([scalars_check(opened, stored)] if manifest.has_scalars else [])]
     for name, (check, problems) in sets.items():
         base = label_sets.LabelledDataset(opened, stored, episodes, advantage_files)
         checks.append(label_sets.label_set_check(base, name, check, problems, compared))

@@ -181,12 +181,12 @@ def step_estimates(
     """
     shift, scale = observation_moments(data)
     inputs = step_inputs((data.steps.observations - shift) / scale, data.steps.actions)
-    found = {}
+    estimates = {}
     for kind in kinds:
         fitted = [(model, results[name]) for name, model in models.items() if name.startswith(kind)]
-        values = torch.stack([model.all_values(one, inputs).double() for model, one in fitted])
-        found[kind] = values - values.mean(1, keepdim=True) if kind == "reward" else values
-    return found
+        values = torch.stack([model.all_values(parameters, inputs).double() for model, parameters in fitted])
+        estimates[kind] = values - values.mean(1, keepdim=True) if kind == "reward" else values
+    return estimates
 
 
 @dataclass(frozen=True)
