@@ -47,7 +47,7 @@ def load_limits(
         the oracle.
 
     Raises:
-        InputError: as `load_data` does, and if a limit's labels are not to be had or could be either of two.
+        InputError: as `load_data` does, and if a limit's labels are missing or ambiguous.
     """
     folder = open_dataset(source)
     base, published = load_data(folder, labels, pairs, device, oracle), folder.manifest

@@ -1,7 +1,7 @@
 """Plays episodes in a process of its own: one line of JSON in for each episode, one line out.
 
-Run as `python -m presa.rollouts.play`; a line says what to play, and those after it the seeds. An episode depends on its
-seed alone, never on which process plays it or what was played before.
+Run as `python -m presa.rollouts.play`; a line says what to play, and the lines after it give the seeds. An episode depends on
+its seed alone, never on which process plays it or what was played before.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ def play(env: Any, policy: Any, seed: int, on_step: OnStep = lambda length, tota
 
     Args:
         env: as `safefeedback.simulators.make` gives.
-        policy: see `presa.rollouts.policy.load`. seed: of the episode's start, and of the policy if it has `seed`.
-        watch: called after the reset and after every step, with how many steps were made, and their return and cost.
+        policy: see `presa.rollouts.policy.load`.
+        seed: of the episode's start, and of the policy if it has `seed`.
+        on_step: called after the reset and after every step, with the number of steps so far, and their return and cost.
 
     Returns:
         return and cost, undiscounted sums, and length in steps.

@@ -33,10 +33,10 @@ class Release:
         kind: of the repository, "dataset" or "model".
         files: path in the repository -> the file, or its content; without the card.
         card: README.md up to and including the line below which people write.
-        notes: what they wrote there; where it is "", what stands on the server is kept, where it is None, nothing is.
-        folders: folders, and files at the top, of the repository that are ours: what of them is not released is removed.
-        marker: the file by which a repository of ours is known.
-        differs: from the marker's content, why the repository holds another thing; None if it is the same thing.
+        notes: what people wrote there; "" keeps the notes on the server, None removes them.
+        folders: our folders, and files at the top, in the repository: whatever in them is not in the release is removed.
+        marker: the file that identifies a repository of ours.
+        differs: (content of the marker) -> why the repository holds something else; None if it holds the same thing.
     """
 
     kind: str
