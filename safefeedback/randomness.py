@@ -28,4 +28,9 @@ def uniforms(rng: np.random.Generator, *shape: int) -> np.ndarray:
 
 def choose(rng: np.random.Generator, total: int, count: int) -> np.ndarray:
     """`count` different indices below `total`, each set equally likely, sorted, int64 [count]."""
-    return np.sort(np.argsort(uniforms(rng, total), kind="stable")[:count])
+    drawn = uniforms(rng, total)
+    if not 0 < count < total:
+        return np.arange(total if count > 0 else 0)
+    limit = np.partition(drawn, count - 1)[count - 1]
+    below, equal = np.flatnonzero(drawn < limit), np.flatnonzero(drawn == limit)
+    return np.sort(np.concatenate([below, equal[: count - len(below)]]))

@@ -8,8 +8,9 @@ import signal
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
 from types import TracebackType
 from typing import Annotated, Any, NoReturn
 
@@ -185,6 +186,8 @@ def _show_version(wanted: bool) -> None:
 
 def screen_width() -> int:
     """Of the terminal, or as COLUMNS says; without an end in a pipe, so that each row is a line there."""
+    if not (sys.stdout.isatty() or {"COLUMNS", "FORCE_COLOR", "TTY_COMPATIBLE"} & os.environ.keys()):
+        return UNBOUNDED  # as rich would find, whose import takes longer than a small command's work
     from rich.console import Console
 
     screen = Console()
@@ -213,6 +216,18 @@ def on_interrupt(message: Callable[[], str]) -> Iterator[None]:
         raise Interrupted(message()) from None
 
 
+def only_called(app: typer.Typer, words: Sequence[str]) -> typer.Typer:
+    """The program with no other command than the one that is called: typer reads the options of all that it is given."""
+    called = next((word for word in words if not word.startswith("-")), "")
+    names = [one.name or getattr(one.callback, "__name__", "").replace("_", "-") for one in app.registered_commands]
+    commands = [one for one, name in zip(app.registered_commands, names, strict=True) if name == called]
+    if not commands:
+        return app
+    alone = copy(app)
+    alone.registered_commands, alone.registered_groups = commands, []
+    return alone
+
+
 def run_program(app: typer.Typer, name: str, words: list[str] | None, interrupted: str = "interrupted") -> NoReturn:
     """Runs a command and ends the process.
 
@@ -232,8 +247,9 @@ def run_program(app: typer.Typer, name: str, words: list[str] | None, interrupte
             output.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show is no reason to fail
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
+    words = [word for word in words if word != "--debug"]
     try:
-        sys.exit(app(args=[word for word in words if word != "--debug"], prog_name=name, standalone_mode=False) or 0)
+        sys.exit(only_called(app, words)(args=words, prog_name=name, standalone_mode=False) or 0)
     except Interrupted as stop:
         _end(str(stop) or interrupted, 130, debug)
     except MemoryError:

@@ -138,8 +138,8 @@ class Pairs:
         """The source row where each segment starts, int64 [N, 2]."""
         return episodes.bounds[self.episode] + self.start
 
-    def take(self, keep: np.ndarray) -> Pairs:
-        """The pairs selected by a mask or by indices, in their order."""
+    def take(self, keep: np.ndarray | slice) -> Pairs:
+        """The pairs selected by a mask, by indices or by a slice, in their order."""
         return Pairs(self.episode[keep], self.start[keep], self.length, self.pair_id[keep], self.test[keep])
 
 
@@ -182,8 +182,8 @@ class Feedback:
         """Where a published safety label is the other than the clean one, bool [N, 2]."""
         return (self.safe - 0.5) * (self.clean_safe - 0.5) < 0
 
-    def take(self, keep: np.ndarray) -> Feedback:
-        """The rows selected by a mask or by indices; the history stays."""
+    def take(self, keep: np.ndarray | slice) -> Feedback:
+        """The rows selected by a mask, by indices or by a slice, which copies nothing; the history stays."""
         return replace(
             self,
             pairs=self.pairs.take(keep),

@@ -33,6 +33,7 @@ HEAVY = {
     "httpx2",
     "h5py",
     "pyarrow",
+    "pyarrow.compute",
     "gymnasium",
     "pybullet",
     "bullet_safety_gym",
@@ -74,7 +75,8 @@ ROOMS = {
 def imported_by(code: str) -> set[str]:
     script = f"import sys\ntry:\n    {code}\nexcept SystemExit:\n    pass\nprint(*sys.modules, file=sys.stderr)"
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    return {name.split(".")[0] for name in result.stderr.split()}
+    names = result.stderr.split()
+    return {*names, *(name.split(".")[0] for name in names)}
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """NumPy arrays as Arrow columns and back, by their buffers.
 
 `pyarrow.array` and `Array.to_numpy` do the same, and import pandas first, where it is installed, to see whether they were given
-one of its objects: one to two seconds for nothing.
+one of its objects; `flatten` imports `pyarrow.compute`. Either takes longer than a small build's work.
 """
 
 from __future__ import annotations
@@ -46,6 +46,14 @@ def numbers(values: pa.Array) -> np.ndarray:
         data, kind = values.buffers()[1], np.dtype(values.type.to_pandas_dtype())
         result = np.frombuffer(data, kind)[values.offset : values.offset + len(values)] if data else np.empty(0, kind)
     return result if not values.null_count else np.where(present(values), result, result.dtype.type(0))
+
+
+def items(values: pa.Array) -> pa.Array:
+    """The items of a column of lists, one list after the other; those of lists that are null are left out."""
+    if not pa.types.is_fixed_size_list(values.type) or values.null_count:
+        return values.flatten()
+    size = values.type.list_size
+    return values.values.slice(values.offset * size, len(values) * size)
 
 
 def _bits(values: pa.Array, buffer: int) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from safefeedback.dataset.arrow import numbers, present
+from safefeedback.dataset.arrow import items, numbers, present
 
 
 def content_hash(columns: dict[str, str]) -> str:
@@ -50,7 +50,7 @@ def column_values(column: pa.Array) -> bytes | memoryview:
     """A column's values as `ColumnHashes` takes them."""
     if pa.types.is_string(column.type):
         return "".join(json.dumps(value) + "\n" for value in column.to_pylist()).encode()
-    values = numbers(column.flatten() if pa.types.is_fixed_size_list(column.type) else column)
+    values = numbers(items(column) if pa.types.is_fixed_size_list(column.type) else column)
     return np.ascontiguousarray(values.astype(values.dtype.newbyteorder("<"), copy=False)).data.cast("B")
 
 

@@ -22,7 +22,6 @@ from safefeedback.dataset.reading import Folder, open_dataset
 from safefeedback.errors import InputError
 from safefeedback.feedback.recipe import Labelling, label
 from safefeedback.files import file_sha256, new_folder
-from safefeedback.sources.hdf5 import read_advantages
 from safefeedback.types import Episodes, Feedback
 
 LONGEST_NAME = 80
@@ -85,6 +84,8 @@ def relabel(
             if labelling.teacher_settings.needs_steps and episodes is None:
                 episodes = sources.recover(manifest.task, manifest.source.fingerprint, source)
                 if advantages is not None:
+                    from safefeedback.sources.hdf5 import read_advantages
+
                     values = read_advantages(advantages, len(episodes.observations), needed_files["advantages"])
                     episodes = replace(episodes, advantages=values)
             feedback = label_again(base, labelling, manifest, episodes)

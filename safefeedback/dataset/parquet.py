@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from safefeedback.dataset.arrow import numbers, present
+from safefeedback.dataset.arrow import items, numbers, present
 from safefeedback.errors import InputError
 
 SIDES = (0, 1)
@@ -149,7 +149,7 @@ def _copy(column: pa.Array, target: np.ndarray, path: Path, name: str) -> None:
     if not _fits(column.type.value_type if listed else column.type, target):
         raise InputError(f"{path}: {name} holds {column.type}, not {'numbers' if target.dtype.kind == 'f' else target.dtype}")
     if listed or target.ndim > 1:
-        values = column.flatten() if listed else column
+        values = items(column) if listed else column
         if not listed or column.null_count or values.null_count or len(values) != target.size or not _even(column):
             raise InputError(f"{path}: the segments in {name} do not all have the shape {target.shape[1:]}")
         target[...] = numbers(values).reshape(target.shape)

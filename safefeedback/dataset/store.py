@@ -14,7 +14,6 @@ Every Parquet file says its segments' shape in its schema metadata under the key
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 import os
 from collections.abc import Callable
@@ -151,6 +150,8 @@ def _facts(feedback: Feedback, episodes_in_source: int) -> dict[str, Any]:
 
 def by_split(feedback: Feedback) -> dict[str, Feedback]:
     """The rows of each split that has any."""
+    if not feedback.pairs.test.any():
+        return {"train": feedback} if len(feedback) else {}
     split = {name: feedback.take(feedback.pairs.test == (name == "test")) for name in SPLITS}
     return {name: part for name, part in split.items() if len(part)}
 
@@ -222,15 +223,20 @@ def _write_split(
         with open(path, "wb") as file:
             writer = None
             for start in range(rows.start, rows.stop, step):
-                part = feedback.take(np.arange(start, min(start + step, rows.stop)))
+                part = feedback.take(slice(start, min(start + step, rows.stop)))
                 piece = table(part).replace_schema_metadata(metadata)
                 for name in piece.column_names:
                     hashes.add(name, piece[name].combine_chunks())
                 if writer is None:
                     writer = pq.ParquetWriter(file, piece.schema, **_encoding(piece.schema))
                 ends = np.searchsorted(numbers(piece["pair_id"].combine_chunks()), part.pairs.pair_id[group::group])
-                for begin, end in itertools.pairwise((0, *ends.tolist(), len(piece))):  # a row group for every `group` pairs
-                    writer.write_table(piece.slice(begin, end - begin), row_group_size=max(1, end - begin))
+                bounds = (0, *ends.tolist(), len(piece))  # a row group for every `group` pairs
+                sizes = np.diff(bounds)
+                if (sizes[:-1] == sizes[0]).all() and sizes[-1] <= sizes[0]:
+                    writer.write_table(piece, row_group_size=max(1, sizes[0]))
+                else:  # answers are as many as there are annotators
+                    for begin, size in zip(bounds, sizes.tolist(), strict=False):
+                        writer.write_table(piece.slice(begin, size), row_group_size=max(1, size))
                 advance(len(piece))
             assert writer is not None
             writer.close()

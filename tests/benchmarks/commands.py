@@ -9,7 +9,6 @@ pictures by matplotlib, whose import is part of the start.
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
 import subprocess
 import sys
@@ -17,7 +16,7 @@ import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
-from measuring import ONE_THREAD, run, told
+from measuring import environment, run, told
 
 TWICE = """
 import contextlib, io, os, sys
@@ -42,21 +41,21 @@ COMMANDS = (  # what is measured, the command, and the aim in seconds (None: no 
     ("safefeedback inspect --json", ("safefeedback", "inspect", "data", "--json"), 1.0),
     ("safefeedback inspect --json --no-plots", ("safefeedback", "inspect", "data", "--json", "--no-plots"), 1.0),
     ("safefeedback verify", ("safefeedback", "verify", "data"), 1.0),
+    ("safefeedback relabel", ("safefeedback", "relabel", "data", "--cost-limit", "10", "--overwrite"), 1.0),
 )
 TRAIN = ("presa", "train", "data", "--steps", "1", "--bc-steps", "0", "--overwrite", "--out", "run")
 
 
 def start(words: tuple[str, ...], folder: Path, repeats: int) -> float:
     """Processor seconds of the first time beyond those of the second."""
-    seconds = []
-    for _ in range(repeats):
-        given = {**os.environ, **ONE_THREAD, "PRESA_CACHE": str(folder / "cache")}
+    seconds, given = [], environment(PRESA_CACHE=str(folder / "cache"))
+    for _ in range(repeats + 1):
         done = subprocess.run(
             [sys.executable, "-c", TWICE, *words], cwd=folder, env=given, capture_output=True, text=True, check=True
         )
         first, again = map(float, done.stdout.split()[-2:])
         seconds.append(first - again)
-    return statistics.median(seconds)
+    return statistics.median(seconds[1:])  # the first compiles modules
 
 
 def ratios(repeats: int) -> list[str]:
