@@ -47,7 +47,8 @@ def play(env: Any, policy: Any, seed: int, on_step: OnStep = lambda length, tota
         action = np.asarray(policy.act(np.asarray(observation, np.float32)[None]), np.float32)
         if action.shape != (1, *low.shape) or not np.isfinite(action).all():
             raise InputError(f"the policy's act() must give finite actions of shape (n, {len(low)}); it gave {action.tolist()}")
-        observation, reward, terminated, truncated, info = env.step(np.clip(action[0], low, high))
+        # np.clip does the same in twice the time
+        observation, reward, terminated, truncated, info = env.step(np.minimum(np.maximum(action[0], low), high))
         total, cost, length, over = total + float(reward), cost + float(info["cost"]), length + 1, terminated or truncated
         if observe is not None:
             observe(np.array([reward], np.float64), np.array([info["cost"]], np.float64))

@@ -27,7 +27,7 @@ from pathlib import Path  # noqa: E402
 from typing import Any  # noqa: E402
 
 import numpy as np  # noqa: E402
-from measuring import in_turn, ratio, told  # noqa: E402
+from measuring import environment, in_turn, ratio, told  # noqa: E402
 
 from presa.rollouts import processes  # noqa: E402
 from presa.rollouts.evaluate import episode_seeds, play_episodes  # noqa: E402
@@ -92,7 +92,9 @@ def recorded(task: Task, act: Callable[[np.ndarray], np.ndarray], seeds: list[in
 
 def ratios(names: list[str], repeats: int, episodes: int | None = None) -> list[str]:
     """Lines for each task that can be simulated here."""
-    lines = []
+    lines: list[str] = []
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.environ.update(environment())  # of the processes that play
     for name in names:
         task = find_task(name)
         if (reason := can_simulate(task)) is not None:
@@ -117,6 +119,9 @@ def ratios(names: list[str], repeats: int, episodes: int | None = None) -> list[
             def scripted(env: Any = env, act: Any = act, seeds: Any = seeds) -> object:
                 return [play_out(env, env.reset(seed=seed)[0], act, seed, 0) for seed in seeds]
 
+            evaluated()  # compiles modules
+            processes._close_waiting()
+            processes._waiting.clear()
             rows: Any = evaluated()
             start = processor_seconds() - time.process_time()  # all that the player has used
             expected: Any = bare_loop()
