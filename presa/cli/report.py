@@ -41,7 +41,6 @@ def report(
     With --submit and --check, a results file that anybody can check offline; --check ends with code 1 if one is not as it says.
     """
     from presa.cli.results import check_files, submit_runs
-    from presa.study.manifest import STUDIES_FILE, source_of, studies_in
 
     if study is not None and (submit is not None or check):
         raise InputError("--study is for a report of a study, not for results files")
@@ -53,6 +52,8 @@ def report(
     if submit is not None:
         submit_runs(folders, submit)
         return
+    from presa.study.manifest import STUDIES_FILE, source_of, studies_in  # which needs torch; to check a file needs none
+
     if len(folders) > 1 or not (folders[0] / STUDIES_FILE).is_file():
         if study is not None:
             raise InputError(f"--study is for one folder of `presa study`, and {folders[0]} is none")

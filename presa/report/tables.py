@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
 from presa.report.paper import PaperResult, paper_average, paper_result
 from presa.report.statistics import Interval, interquartile_mean, stratified_interval
-from presa.study.grid import Cell
 from presa.study.studies import Study
 from safefeedback.tasks import find_task
+
+if TYPE_CHECKING:
+    from presa.study.grid import Cell
 
 
 @dataclass(frozen=True)

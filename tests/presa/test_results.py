@@ -6,6 +6,8 @@ import hashlib
 import json
 import math
 import shutil
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -76,6 +78,14 @@ def test_what_was_submitted_is_what_it_says(submitted: Path, tmp_path: Path) -> 
     costs = [row["normalized_cost"] for run in found["runs"] for row in run["rows"]]
     assert cell["method"].startswith("bc-all") and cell["runs"] == 2 and cell["cost"] == pytest.approx(sum(costs) / 6)
     assert cell["share_over_limit"] == sum(cost > 1 for cost in costs) / 6 and cell["worst_tenth"] == max(costs)
+
+
+def test_it_is_checked_without_pytorch(submitted: Path, tmp_path: Path) -> None:
+    """By a reviewer who has the simulator and nothing to train with."""
+    code = "import sys; sys.modules['torch'] = None; from presa.cli import main; main(sys.argv[1:])"
+    words = [sys.executable, "-c", code, "report", "--check", str(submitted), "--sample", "1"]
+    done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 0 and "1 of 6 episodes played again, 1 agree" in done.stdout, done.stderr
 
 
 def test_equal_results_are_equal_bytes(submitted: Path, tmp_path: Path) -> None:
