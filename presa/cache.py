@@ -22,7 +22,7 @@ def cache_folder() -> Path:
 
 
 def size_limit() -> int:
-    """How many bytes are kept: $PRESA_CACHE_LIMIT in GB, or 20 GB.
+    """The size limit in bytes: $PRESA_CACHE_LIMIT in GB, or 20 GB.
 
     Raises:
         InputError: if it is not a number, 0 or more.
@@ -38,7 +38,7 @@ def size_limit() -> int:
 
 
 def mark_used(path: Path) -> None:
-    """Notes that a kept file was used now."""
+    """Records that a cached file was used now."""
     with suppress(OSError):
         os.utime(path, ns=(time.time_ns(), path.stat().st_mtime_ns))
 
@@ -54,18 +54,18 @@ def make_room(new: Path) -> None:
 
 
 def cached_files() -> list[tuple[Path, int, float]]:
-    """Every kept file, its bytes, and when it was used last, in seconds of the epoch."""
+    """Every cached file, its size in bytes, and when it was last used, in seconds since the epoch."""
     files = []
     for kind in KINDS:
         for path in (cache_folder() / kind).glob("*.safetensors"):
-            with suppress(FileNotFoundError):  # another process made room
+            with suppress(FileNotFoundError):  # another process deleted it
                 facts = path.stat()
                 files.append((path, facts.st_size, facts.st_atime))
     return files
 
 
 def empty() -> None:
-    """Deletes all that is kept.
+    """Deletes everything in the cache.
 
     Raises:
         InputError: if it cannot be deleted.

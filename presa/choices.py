@@ -36,7 +36,7 @@ ANCHORED: dict[str, Any] = {
 }
 
 # Table 4 of arXiv 2512.20173, and "anchored", a PreSa whose multiplier is fixed and which is held to the data (cards/presa.md);
-# "reachable" is the same with a free multiplier and a bound that was reached before; an algorithm takes the lines it has a
+# "reachable" is the same with a free multiplier and a bound that was reached before; an algorithm uses the lines it has a
 # setting for.
 PRESETS: dict[str, dict[str, Any]] = {
     "paper-bullet": {

@@ -60,7 +60,7 @@ def configure(name: str, preset: str | None = None, settings: dict[str, Any] | N
             raise InputError(f"algorithm {name} has no setting '{key}': {hint}")
         if isinstance(value, str):
             value = parse(key, value, types[key])
-        values[key] = tuple(value) if isinstance(value, list) else value  # as JSON has tuples
+        values[key] = tuple(value) if isinstance(value, list) else value  # JSON has lists for tuples
     usual = {field.name: field.default for field in fields(algorithm)} | PRESETS.get(preset or "", {})
     for part in ("bc_steps", "model_steps", "delta_steps"):
         if part in types and "steps" in (settings or {}) and part not in (settings or {}):

@@ -47,7 +47,7 @@ class Network(Protocol):
     """The networks of R runs in training, as the loss uses them."""
 
     def draw(self, generators: Sequence[torch.Generator]) -> None:
-        """Draws whatever is random in a step."""
+        """Draws the random numbers of a step."""
 
     def scores(self, parameters: Parameters, observations: Tensor, actions: Tensor) -> Tensor:
         """The input of `loss` for every step: [R, B, ...] of [R, B, ..., O] and [R, B, ..., A]."""

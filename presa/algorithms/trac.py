@@ -126,7 +126,8 @@ class TracFeedback(FromReference):
 class Trac(TracFeedback):
     """The same loss on pieces of whole episodes, classified by their true returns and costs.
 
-    The settings are the authors' for Bullet, but for the batch, 96 episodes there, which is reduced to what a CPU can train on.
+    The settings are the authors' for Bullet, except for the batch (96 episodes there), which is reduced to what a CPU can
+    train on.
 
     Attributes:
         piece: length of a piece, as a share of the longest episode; 1 takes them whole (SafetyGym 0.75, MetaDrive 0.25).
@@ -197,8 +198,8 @@ def classify(score: Tensor, safe: Tensor, top: float, eta: float, least_weight: 
     """Which of M pieces are desirable, and how much each weighs.
 
     Args:
-        score: [M], the return, or what is known of it.
-        safe: [M], 1 for safe, 0 for unsafe, NaN where nobody said.
+        score: [M], the return, or an estimate of it.
+        safe: [M], 1 for safe, 0 for unsafe, NaN if unknown.
         top: share of the safe pieces, best first, that are desirable.
         eta: total weight of the undesirable pieces in units of the desirable ones'.
         least_weight: of the worst safe piece.

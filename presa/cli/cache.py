@@ -16,7 +16,7 @@ def cache(
 ) -> None:
     """Show what trainings keep between commands in $PRESA_CACHE: unpacked segments and cloned policies.
 
-    At most $PRESA_CACHE_LIMIT gigabytes are kept (20 if that is not set); what was not used for longest goes first.
+    At most $PRESA_CACHE_LIMIT gigabytes are kept (20 if that is not set); the least recently used are deleted first.
     """
     from presa import cache as store
 

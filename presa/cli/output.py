@@ -6,7 +6,7 @@ from typing import Any
 
 from safefeedback.terminal import say
 
-MANY_EARLY = 0.1  # share of the episodes that end before the time limit from which it is said
+MANY_EARLY = 0.1  # share of episodes that end before the time limit from which this is reported
 LOW_RETURN = 0.25  # of the normalised return of the recorded segments
 
 
@@ -66,7 +66,7 @@ def _cells(summary: dict[str, Any]) -> tuple[str, ...]:
 
 
 def verdict(summary: dict[str, Any]) -> str:
-    """SAFE or UNSAFE, and a caveat if a safe policy fell over or does nothing."""
+    """SAFE or UNSAFE, with a caveat if a safe policy fell over or does nothing."""
     words = ["SAFE" if summary["safe"] else "UNSAFE"]
     if summary["ended_early"] > MANY_EARLY:
         words.append(f"but {summary['ended_early']:.0%} ended early")

@@ -100,7 +100,7 @@ def _report_study(folder: Path, name: str, alone: bool) -> None:
 
 
 def _report_runs(folders: list[Path], out: Path) -> None:
-    """Any runs beside one another."""
+    """Compares any runs."""
     from presa.report.comparison import compare, comparison_warnings, find_evaluated, name_methods, train_commands
     from presa.report.results import protocol, runs_of
     from presa.report.run_figures import draw_runs
@@ -136,7 +136,7 @@ def write_report(
     warnings: list[str] | None = None,
     made_by: str = "",
 ) -> None:
-    """The report's files in a folder, from what `to_markdown` takes."""
+    """Writes the report's files into a folder, from the arguments of `to_markdown`."""
     from presa.files import write_bytes
     from presa.report.latex import to_latex
     from presa.report.markdown import to_markdown

@@ -17,7 +17,7 @@ def runs(
     folders: Annotated[list[Path], typer.Argument(help="Folders of runs, or folders that hold runs.")],
     as_json: Json = False,
 ) -> None:
-    """List runs: how far each has come, what it reached, and when it last changed."""
+    """List runs: the progress and the result of each, and when it last changed."""
     from presa.runs.listing import list_runs
     from safefeedback.cli.output import print_table
 

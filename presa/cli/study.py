@@ -69,7 +69,7 @@ def study(
 ) -> None:
     """Run an experiment, the paper's or ours: build its datasets, train and evaluate its grid, and write a row an episode.
 
-    The same command again goes on where it was interrupted. A cell that fails is recorded, and the rest goes on.
+    The same command again continues after an interruption. A cell that fails is recorded, and the others continue.
     """
     from filelock import FileLock
 
@@ -119,7 +119,7 @@ def study(
     scope = Scope(task_names(tasks), source, **chosen)
     root = out or Path(f"studies-{source}")
     cells = all_cells(chosen_study, scope)
-    mine = shard(sorted(cells, key=lambda cell: -cell.cost), part)  # costly ones are dealt out, and begin, first
+    mine = shard(sorted(cells, key=lambda cell: -cell.cost), part)  # expensive cells are assigned, and begin, first
     _require_simulators(scope.tasks, source, prepare_only or ray is not None)
     resolve_device(device)
     open_root(root, source)

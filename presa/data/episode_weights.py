@@ -142,7 +142,7 @@ def contradicted(held_out: np.ndarray, share: float = 0.1) -> float:
 
 
 def calibration(held_out: np.ndarray, bins: int = 10) -> list[dict[str, Any]]:
-    """Of each tenth of [0, 1] that holds any: the mean P(safe), the share of labels that are safe, and how many there are.
+    """For each tenth of [0, 1] that holds any labels: the mean P(safe), the share of safe labels, and their number.
 
     Args:
         held_out: [K, 2], P(safe) and the label, 0 or 1.

@@ -100,7 +100,7 @@ def join_steps(one: Steps, other: Steps) -> Steps:
 
 
 def successors(steps: Steps, horizon: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What follows each of the M steps.
+    """The step after each of the M steps.
 
     Args:
         steps: in the order of episodes and of time.

@@ -33,7 +33,7 @@ class BatchSampler:
 
 
 class ShuffledBatches:
-    """Indices of M examples, every one once in each epoch, in an order of its own."""
+    """Indices of M examples, each once in every epoch, in a new order."""
 
     def __init__(self, count: int, size: int, seed: int, stage: str, device: torch.device | str = "cpu") -> None:
         self.count, self.size, self.seed, self.stage, self.device = count, size, seed, stage, torch.device(device)

@@ -1,4 +1,4 @@
-"""The only training loop. It knows no algorithm's name.
+"""The only training loop. It does not depend on any algorithm.
 
 Everything random at a step is a function of (seed, stage, step) alone, so a run that continues from a snapshot draws the same
 numbers as an uninterrupted one, and no generator state has to be saved.
@@ -227,7 +227,7 @@ class Tally:
     def __init__(self, initial: Sequence[dict[str, Tensor]] = ()) -> None:
         """`begun` are the values that `runs` returned for each run, to continue from."""
         self.names: list[str] = list(initial[0]) if initial and all(initial) else []
-        self.resumed = bool(self.names)  # in any order of the file
+        self.resumed = bool(self.names)  # in the file's order, which may be any
         self.sums, self.counts = torch.empty(0), torch.empty(0)
         if self.names:
             self.sums, self.counts = torch.stack([torch.stack(list(run.values())) for run in initial]).permute(2, 1, 0)
@@ -251,7 +251,7 @@ class Tally:
         return [{name: value.clone() for name, value in zip(self.names, run, strict=True)} for run in both]
 
     def take(self) -> list[dict[str, float]]:
-        """The means of each run, NaN where nothing was counted; starts anew."""
+        """The means of each run, NaN where nothing was counted; resets the sums."""
         means = [dict(zip(self.names, run, strict=True)) for run in (self.sums / self.counts).T.tolist()]
         self.names = []
         return means

@@ -144,7 +144,7 @@ def play_episodes(
                 done.put(None)
         except queue.Empty:
             pass
-        except Exception as error:  # whatever it is, the main thread must hear of it
+        except Exception as error:  # whatever it is, the main thread must receive it
             done.put(error)
 
     with borrowed(processes, reusable(policy, task)) as players, ThreadPoolExecutor(processes) as threads:

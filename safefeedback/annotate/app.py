@@ -44,7 +44,7 @@ def application(live: LiveStudy, guard: Guard, frames: Frames | None = None) -> 
             guard.check(request)
             name = guard.annotator_name(request)
             body = await read_json(request) if request.method == "POST" else None
-            person = live.person(name)  # from here on nothing waits: one request after the other changes the study
+            person = live.person(name)  # from here on nothing is awaited: requests change the study one after another
             argument: Any = body if request.method == "POST" else request
             try:
                 response = call(person, argument)
@@ -117,7 +117,7 @@ def application(live: LiveStudy, guard: Guard, frames: Frames | None = None) -> 
 
 
 def _one_route_each(routes: list[Route]) -> list[Route]:
-    """One route for each path, so that a wrong method gives another error than a wrong path."""
+    """One route for each path, so that a wrong method gives a different error from a wrong path."""
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
         for method in route.methods or ():

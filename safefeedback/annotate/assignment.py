@@ -11,8 +11,8 @@ from safefeedback.annotate.material import Truth
 from safefeedback.annotate.study import Study
 from safefeedback.randomness import stream, uniforms
 
-APART = 8  # a pair is repeated after so many others at the earliest
-AT_RANDOM = 0.2  # share of the draws of the order "uncertain" that pay no heed to it
+APART = 8  # a pair is repeated after at least this many others
+AT_RANDOM = 0.2  # share of the draws of the order "uncertain" that ignore it
 CLEAR = 0.75  # gold and practice pairs have margins above this quantile
 
 
@@ -35,7 +35,7 @@ class DrawnPair:
 
 @dataclass(frozen=True)
 class Pools:
-    """What a study's pairs are used for: bool [N] each, and no pair for two things."""
+    """What a study's pairs are used for: bool [N] each; no pair has two uses."""
 
     ordinary: np.ndarray
     gold: np.ndarray
@@ -80,7 +80,7 @@ def weights(order: str, truth: Truth, cost_limit: float, asked: dict[int, float]
     """How likely each pair is to come first, float64 [N], up to a common factor; all positive.
 
     Args:
-        asked: for "uncertain", by pair_id, what `presa ask` gives; without it all are alike.
+        asked: for "uncertain", by pair_id, what `presa ask` gives; without it all are equal.
     """
     count = len(truth.pair_id)
     if order == "near-limit":

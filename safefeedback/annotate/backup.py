@@ -37,7 +37,7 @@ class Backup:
         self, repo: str, path: Path, failed: Callable[[str], None] = lambda line: None, restored: bool = False
     ) -> None:
         self.repo, self.path, self.failed = repo, path, failed
-        self.run_id = secrets.token_hex(8)  # of this process: no two write files of one name
+        self.run_id = secrets.token_hex(8)  # of this process: no two processes write files of the same name
         store = Store.open(path)
         self._saved = _rows(store) if restored else _uploaded_rows(store)
         store.close()
@@ -62,7 +62,7 @@ class Backup:
         return sum(int(rows[0]["n"]) for rows in counts)
 
     def upload(self) -> int:
-        """Uploads the rows that are new as one file; how many they are.
+        """Uploads the new rows as one file; returns how many they are.
 
         Raises:
             InputError: if the repository cannot be written to.
@@ -103,15 +103,15 @@ class Backup:
     def _try_upload(self) -> None:
         try:
             self.upload()
-        except (InputError, Refusal, sqlite3.Error) as error:  # the next try may succeed
+        except (InputError, Refusal, sqlite3.Error) as error:  # the next attempt may succeed
             self.failed(str(error))
 
 
 def restore(store: Store, repo: str) -> int:
-    """Adds the rows of a repository's batches, each once; how many answers they brought.
+    """Adds the rows of a repository's batches, each once; returns how many answers they held.
 
     Raises:
-        InputError: if it cannot be read, or a batch is none.
+        InputError: if it cannot be read, or a batch is invalid.
     """
     folder = snapshot(f"cannot read {repo}", "dataset", repo, None, ["batches/*.jsonl"])
     rows: dict[str, list[dict[str, Any]]] = {table: [] for table in TABLES}

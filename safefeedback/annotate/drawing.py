@@ -124,7 +124,7 @@ def _driving(task: str, dims: int) -> dict[str, Any] | None:
 
 
 def _curves(task: str, observations: np.ndarray) -> dict[str, Any]:
-    """The dims that vary most within segments, beside how much they vary in all; first the speed where a task limits it."""
+    """The dims that vary most within segments, relative to their total variation; first the speed if a task limits it."""
     values = observations.astype(np.float64)
     whole = values.std(axis=(0, 1))
     moving = values.std(axis=1).mean(axis=0) / np.where(whole > 0, whole, np.inf)

@@ -13,7 +13,7 @@ def feedback_on(study: Study, truth: Truth, row: int, swapped: bool, given: dict
 
     Args:
         row: of the pair in the truth.
-        swapped: whether segment 1 stood left.
+        swapped: whether segment 1 was on the left.
         given: the answers by side as shown.
     """
     feedback = []

@@ -35,7 +35,7 @@ def finish(store: Store, study: Study, material: Material, name: str, consensus:
         Its manifest.
 
     Raises:
-        InputError: if there are no answers, or the set is there already, saying what came since.
+        InputError: if there are no answers, or the set exists already; the message says what came since.
     """
     standing = StandingAnswers.of(store)
     rows = [row for row in standing.first().values() if row["person"] not in standing.excluded]
@@ -77,7 +77,7 @@ def answers_csv(rows: list[dict[str, Any]], names: dict[str, str]) -> str:
 
 
 def day(milliseconds: int) -> str:
-    """The day of a time, by Greenwich."""
+    """The day of a time, in UTC."""
     return datetime.fromtimestamp(milliseconds / 1000, timezone.utc).date().isoformat()
 
 
@@ -134,7 +134,7 @@ def _study_facts(
 
 
 def _mean(shares: list[tuple[float | None, int]]) -> float | None:
-    """One share from those of several persons."""
+    """One share from the shares of several persons."""
     total = sum(count for _, count in shares)
     return round(sum((share or 0.0) * count for share, count in shares) / total, 4) if total else None
 

@@ -56,7 +56,7 @@ class Guard:
     Attributes:
         hosts: accepted host names, with ports; empty for any.
         tokens: whether a person is known by a secret token, and not by name.
-        names: of those who may answer; none: anybody, by name.
+        names: of those who may answer; empty: anybody, by name.
         ancestors: who may show the page in a frame.
     """
 
@@ -74,7 +74,7 @@ class Guard:
         return {**HEADERS, "Content-Security-Policy": POLICY + self.ancestors}
 
     def check(self, request: Request) -> None:
-        """Raises Refusal if the request comes from another site, or asks for another."""
+        """Raises Refusal if the request comes from another site, or is meant for another."""
         host = request.headers.get("host", "")
         if self.hosts and host.lower() not in self.hosts:
             raise Refusal("host", "This address is not the study's; please open the link that you were given.")
@@ -88,7 +88,7 @@ class Guard:
         """The name of the annotator who sent the request.
 
         Raises:
-            Refusal: if that is nobody who may, or somebody who asks too often.
+            Refusal: if nobody of that name may answer, or the requests are too frequent.
         """
         address = request.client.host if request.client else ""
         name = self._name(request)
@@ -112,7 +112,7 @@ async def read_json(request: Request) -> Any:
     """The JSON of a request.
 
     Raises:
-        Refusal: if it is too large, or is none.
+        Refusal: if it is too large, or is not JSON.
     """
     import json
 

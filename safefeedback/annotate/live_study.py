@@ -27,7 +27,7 @@ class LiveStudy:
         store, script, study, material: what is stored, read, chosen and shown.
         people: everybody who has come, by name.
         assigner: gives them their pairs.
-        unsaved: how many answers are not yet saved elsewhere; None where they are not to be.
+        unsaved: how many answers are not yet saved elsewhere; None if they are not saved elsewhere at all.
         on_answer: called after each answer with their number.
     """
 
@@ -49,7 +49,7 @@ class LiveStudy:
         return self.study.cost_limit
 
     def person(self, name: str) -> Person:
-        """The person of that name, of whom nothing is stored before something is done.
+        """The person of that name; nothing is stored of a person who has not done anything yet.
 
         Raises:
             Refusal: if he or she has withdrawn.

@@ -21,7 +21,7 @@ from safefeedback.plots import geometry
 
 SAMPLE = 200  # pairs by which curves are scaled
 KEPT_BYTES = 64 << 20  # of drawn pairs in memory
-PIECE = 100  # pairs whose numbers are worked out at once
+PIECE = 100  # pairs whose numbers are computed at once
 SECONDS = {  # of a step in bullet-safety-gym's tasks (envs/builder.py)
     **{f"{body}Circle": 0.1 for body in geometry.BODIES},
     **{f"{body}Run": 1 / 60 if body == "Drone" else 1 / 30 for body in geometry.BODIES},
@@ -106,7 +106,7 @@ class Material:
         raise AssertionError("unreachable")
 
     def _drawn(self, index: int, group: int) -> np.ndarray:
-        """What is drawn of the pairs of a row group, [n, 2, L, C]: a thousand are read as quickly as one."""
+        """What is drawn of the pairs of a row group, [n, 2, L, C]: reading a thousand takes no longer than reading one."""
         if (index, group) in self._kept:
             self._kept.move_to_end((index, group))
             return self._kept[index, group]

@@ -11,7 +11,7 @@ import numpy as np
 
 def krippendorff_alpha(answers: np.ndarray) -> float | None:
     """Krippendorff's alpha for nominal data: 1 - observed / expected disagreement (Krippendorff, 2011, Computing
-    Krippendorff's Alpha-Reliability, section C); None where nobody shares an item, or all answers are one.
+    Krippendorff's Alpha-Reliability, section C); None where nobody shares an item, or all answers are equal.
 
     Args:
         answers: [M, K].
@@ -53,7 +53,7 @@ def agreement_with_others(answers: np.ndarray, person: int) -> tuple[int, int]:
 
 
 def binomial_tail(successes: int, trials: int, chance: float = 0.5) -> float:
-    """The probability of so many successes or more by chance alone (the binomial's upper tail)."""
+    """The probability of this many successes or more by chance alone (the binomial's upper tail)."""
     log_counts = (
         math.lgamma(trials + 1) - math.lgamma(k + 1) - math.lgamma(trials - k + 1) for k in range(successes, trials + 1)
     )
@@ -77,7 +77,7 @@ def best_limit(costs: np.ndarray, safe: np.ndarray) -> tuple[float, float] | Non
     order = np.argsort(costs, kind="stable")
     ordered, called = costs[order], safe[order] == 1
     right = np.concatenate([[0], np.cumsum(called)]) + (~called).sum() - np.concatenate([[0], np.cumsum(~called)])
-    ends = np.flatnonzero(np.append(np.diff(ordered) > 0, True))  # a limit cannot part equal costs
+    ends = np.flatnonzero(np.append(np.diff(ordered) > 0, True))  # a limit cannot separate equal costs
     right = np.concatenate([right[:1], right[ends + 1]])
     limits = np.concatenate([[-1.0], ordered[ends]])
     best = int(right.argmax())

@@ -20,14 +20,13 @@ def merge(store: Store, file: Path, same_person: bool = False, cost_limit: float
         store: what they are added to.
         file: the other one.
         same_person: whether a name that is in both is one person.
-        cost_limit: of the dataset, which a study without one of its own means.
+        cost_limit: of the dataset, which a study without its own limit uses.
 
     Returns:
         How many rows each table gained.
 
     Raises:
-        InputError: if it is about another dataset or other questions, or a name is in both and nobody said that this is one
-            person.
+        InputError: if it is about another dataset or other questions, or a name is in both files without `same_person`.
     """
     other = Store.open(file)
     try:

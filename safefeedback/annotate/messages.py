@@ -43,7 +43,7 @@ def read_answer(body: Any, asked: tuple[str, ...]) -> SubmittedAnswer:
     """An answer from a request's JSON; `asked` are the questions of the study.
 
     Raises:
-        Refusal: naming what cannot be.
+        Refusal: naming what is wrong.
     """
     body = _table(body)
     values: dict[str, str | None] = {}

@@ -25,12 +25,12 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 def open_study(
     folder: Path, name: str, given: dict[str, Any], open_to_others: bool = False
 ) -> tuple[LiveStudy, Study, Frames | None]:
-    """The study of that name about a dataset, made where there is none.
+    """The study of that name about a dataset, created if there is none.
 
     Args:
         folder: of the dataset.
         name: of the label set that the answers become.
-        given: the choices of `Study` that are made anew.
+        given: the choices of `Study` that are given now.
         open_to_others: whether people other than its owner will answer, who must be informed.
 
     Raises:
@@ -62,7 +62,7 @@ def open_study(
 
 
 def frames_folder(folder: Path, content_sha256: str) -> Path:
-    """Where the frames of a dataset's segments are; another dataset in its place does not get them."""
+    """Where the frames of a dataset's segments are; another dataset in the same place has its own."""
     return answers_file(folder, f"frames-{content_sha256[:12]}").with_suffix("")
 
 

@@ -12,7 +12,7 @@ from safefeedback.annotate.store import Store
 
 SESSION_SECONDS = 45 * 60
 BREAK_EVERY = 50
-AWAY_SECONDS = 30 * 60  # without a sign of life: the open pairs are free for others, and the session is over
+AWAY_SECONDS = 30 * 60  # without activity: the open pairs are free for others, and the session is over
 LATEST = 20  # number of answers for the median time
 
 
@@ -56,7 +56,7 @@ class Person:
     session: int = 0
     session_answered: int = 0
     began: float = 0.0  # of the session, by the clock that is never set back
-    seen: float | None = None  # last sign of life, by that clock
+    seen: float | None = None  # last activity, by that clock
     left: bool = False  # the page was closed since
 
     @staticmethod
@@ -91,7 +91,7 @@ class Person:
         return person
 
     def take(self, row: dict[str, Any]) -> None:
-        """Takes note of an answer or an undo."""
+        """Records an answer or an undo."""
         self.requests[row["id"]] = row["item"]
         if row["undoes"]:
             self.undone[row["item"]] = self.standing.pop(row["item"], self.undone.get(row["item"], row))
@@ -119,7 +119,7 @@ class Person:
         return {item.pair_id for item in self.items.values()}
 
     def repeatable(self, apart: int) -> list[int]:
-        """The pair_ids of ordinary answers that `apart` others followed, and that were not asked again."""
+        """The pair_ids of ordinary answers that were followed by `apart` others, and not asked again."""
         again = {item.pair_id for item in self.items.values() if item.kind == "repeat"}
         old = list(self.standing)[: max(0, len(self.standing) - apart)]
         items = [self.items[id] for id in old if id in self.items]
@@ -132,7 +132,7 @@ class Person:
 
     @property
     def recent(self) -> bool:
-        """Whether the session goes on: a page that is closed and opened again begins none."""
+        """Whether the session continues: closing and opening the page does not begin another."""
         return self.seen is not None and time.monotonic() - self.seen < AWAY_SECONDS
 
     @property

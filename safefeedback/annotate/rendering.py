@@ -24,7 +24,7 @@ from safefeedback.simulators.drawing import drawer
 from safefeedback.types import Episodes
 
 QUALITY = 80  # of the JPEGs
-CLOSE = 1e-3  # that a replayed observation may differ from the recorded one, on another processor
+CLOSE = 1e-3  # tolerance between a replayed and a recorded observation, on another processor
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Replayed:
     maps: np.ndarray | None
 
     def reset(self, env: Any, episode: int) -> np.ndarray:
-        """Begins the episode again; its first observation [O]."""
+        """Begins the episode again; returns its first observation [O]."""
         options = None if self.maps is None else {"map": int(self.maps[episode])}
         return env.reset(seed=int(self.seeds[episode]), options=options)[0]
 
@@ -62,7 +62,7 @@ def render(
         source: the recordings' file, if it is not one that is found by its sha256.
 
     Raises:
-        InputError: if the recordings are not at hand, say no seeds, or the simulator does not repeat them here.
+        InputError: if the recordings are missing or have no seeds, or the simulator does not repeat them here.
     """
     reason = can_simulate(material.task)
     if reason is not None:

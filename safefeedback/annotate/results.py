@@ -13,7 +13,7 @@ from safefeedback.annotate.standing_answers import GOLD, ORDINARY, REPEAT, VALUE
 from safefeedback.annotate.store import Store
 from safefeedback.annotate.study import Study
 
-FEWEST = 8  # answers, before anything is said against a person
+FEWEST = 8  # answers, before there can be doubts about a person
 ONE_SIDED = 0.9  # share of the preferences for one side
 DOUBTFUL = 0.05  # above this probability, a person's answers may be guesses
 HURRIED = 0.25  # of the others' median time

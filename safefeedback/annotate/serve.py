@@ -17,7 +17,7 @@ PORT = 8000
 
 
 class _Server(uvicorn.Server):
-    """Ends at Ctrl-C and SIGTERM without raising them once more."""
+    """Ends at Ctrl-C and SIGTERM without raising them again."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -30,10 +30,10 @@ class _Server(uvicorn.Server):
 
 
 def listen(host: str, port: int | None) -> socket.socket:
-    """A socket at that place; without a port, at 8000 or else at any that is free.
+    """A socket at that address; without a port, at 8000 or else at any free port.
 
     Raises:
-        InputError: if it cannot be had.
+        InputError: if there is none.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     for number in [port] if port is not None else [PORT, 0]:

@@ -41,7 +41,7 @@ def write_space(live: LiveStudy, information: str, folder: Path, space: str, ove
     Args:
         live: the study.
         information: the text of its information page.
-        folder: where to.
+        folder: where it is written.
         space: the Space's name, user/name.
         overwrite: whether a folder there is replaced.
 
@@ -88,7 +88,7 @@ def write_space(live: LiveStudy, information: str, folder: Path, space: str, ove
 
 
 def packages() -> list[str]:
-    """What has to be installed, as this package says."""
+    """The requirements to install, according to this package."""
     requirements = []
     for line in requires("safefeedback") or []:
         name, _, marker = (part.strip() for part in line.partition(";"))

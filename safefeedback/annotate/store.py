@@ -2,7 +2,7 @@
 
     drone.answers/lab1.sqlite    never inside the dataset's folder, which is published and may be replaced
 
-A row that was added is on the disk (WAL, synchronous=FULL) and is never changed: undo is a row of its own. Only a withdrawal
+An added row is on the disk (WAL, synchronous=FULL) and is never changed: undo is a row of its own. Only a withdrawal
 deletes. Answers to gold pairs and repeats are in the table `control`, all others in `answer`. Times are milliseconds since
 1970 by the server's clock and never decrease, even where the clock is set back.
 """
@@ -164,7 +164,7 @@ class Store:
         self._db.execute(f"INSERT INTO {table} ({names}) VALUES ({', '.join('?' * len(values))})", tuple(values.values()))
 
     def event(self, person: str, kind: str, data: dict[str, Any] | None = None, id: str | None = None) -> None:
-        """Adds what a person, or whoever runs the study ('' as the person), did."""
+        """Adds an action of a person, or of whoever runs the study ('' as the person)."""
         id = id or secrets.token_hex(16)
         self.add("event", id=id, person=person, kind=kind, time=self.now(), data=json.dumps(data or {}))
 
@@ -174,7 +174,7 @@ class Store:
         return self._latest
 
     def set_names(self, names: dict[str, str]) -> None:
-        """Gives persons, by id, their names where rows came without them."""
+        """Gives persons, by id, their names if their rows came without them."""
         with self.transaction():
             for id, name in names.items():
                 self._db.execute("UPDATE person SET name = ? WHERE id = ? AND name = id", (name, id))

@@ -89,7 +89,7 @@ class Study:
 
 
 def check_person(name: str) -> str:
-    """Raises InputError if an annotator cannot be called that."""
+    """Raises InputError if an annotator cannot have that name."""
     if not NAME.fullmatch(name):
         raise InputError(f"an annotator cannot be called '{name}': take 1 to 40 letters, digits, dashes and underscores")
     return name
@@ -105,7 +105,7 @@ def update_study(store: Store, changes: dict[str, Any]) -> Study:
     """The stored settings updated with the given ones, and stored if they differ.
 
     Raises:
-        InputError: if one cannot be used, or would change what the answers that are there mean.
+        InputError: if one cannot be used, or would change the meaning of existing answers.
     """
     before = stored_study(store)
     study = replace(before, **changes)

@@ -151,7 +151,7 @@ def _serve(
     from safefeedback.dataset.label_sets import check_set_name, open_local
 
     check_set_name(folder, name, overwrite=True)
-    open_local(folder)  # before any file is made beside it
+    open_local(folder)  # before any file is created beside it
     others = host not in LOOPBACK or address is not None  # by way of a proxy or a tunnel
     with exclusive(answers_file(folder, name)):  # before anything is read or chosen
         live, study, frames = open_study(folder, name, given, open_to_others=others)
@@ -174,7 +174,7 @@ def _serve(
         for person, link in links.items():
             print(f"  {person}: {link}")
         first = next(iter(links.values())) if len(links) == 1 else f"{base}/"
-        with suppress(Interrupted):  # Ctrl-C before the server hears of it itself
+        with suppress(Interrupted):  # Ctrl-C before the server handles it itself
             print(f"open {first if not others else 'a personal link'}; Ctrl-C stops, and nothing is lost", flush=True)
             _ask_when_uncertain(live)
             serve(application(live, guard, frames), sock, first if browser and not others else None)
@@ -201,7 +201,7 @@ def _render(folder: Path, source: Path | None) -> None:
 
 
 def _ask_when_uncertain(live: LiveStudy) -> None:
-    """Has `presa ask` say which pairs come next, where that is the order."""
+    """Has `presa ask` choose the next pairs, if that is the order."""
     if live.study.order != "uncertain":
         return
     from safefeedback.annotate.uncertainty import UncertaintyRanker, missing_packages

@@ -1,4 +1,4 @@
-"""What `safefeedback annotate` does with the answers when it does not serve: results, label set, merging, leaving out."""
+"""What `safefeedback annotate` does with the answers when it does not serve: results, label set, merging, exclusion."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def run_action(folder: Path, name: str, action: str, value: Any, options: dict[str, Any]) -> None:
-    """Does one thing with a study's answers.
+    """Performs one action on a study's answers.
 
     Args:
         folder, name: of the dataset and the study.

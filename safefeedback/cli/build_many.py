@@ -50,7 +50,7 @@ def build_all(
     Args:
         recipes: for one task each.
         source: auto, dsrl or recordings.
-        folder: that the datasets stand in, each named after its task.
+        folder: of the datasets, each named after its task.
         overwrite: as in `safefeedback.build_dataset`.
         processes: how many at once on this machine.
         address: of a Ray cluster whose nodes share the folder, in place of this machine; None for none.
@@ -68,7 +68,7 @@ def build_all(
         if "failed" in result and address is not None and not overwrite and _built(folder / task, recipes[index], source):
             result = summary(
                 folder / task, open_dataset(folder / task).manifest, 0.0
-            )  # its worker was lost, and the build went on without it
+            )  # its worker was lost, and the build continued without it
         on_done(task, result)
 
     if address is None:
@@ -83,7 +83,7 @@ def _command(recipe: Recipe, source: str, out: Path, overwrite: bool) -> list[st
 
 
 def _built(folder: Path, recipe: Recipe, source: str) -> bool:
-    """Whether the dataset of that recipe is there, of that source where one is insisted on."""
+    """Whether the dataset of that recipe exists, from that source if one was named."""
     try:
         manifest = open_dataset(folder).manifest
         return manifest.recipe == recipe and source in ("auto", manifest.source.kind)

@@ -85,7 +85,7 @@ def collect(
 
 
 def _collect_one(task: Task, out: Path, values: dict[str, Any], given: dict[str, Any], quiet: bool) -> Collected:
-    """Record one task; `given` are the options that stand in the command."""
+    """Record one task; `given` are the options given in the command."""
     from safefeedback.recorder.collect import CollectConfig
     from safefeedback.recorder.collect import collect as run
     from safefeedback.recorder.plan import highest_cost

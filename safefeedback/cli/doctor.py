@@ -141,7 +141,7 @@ def doctor(on_done: Callable[[int, int], None] = lambda done, total: None) -> li
         try:
             for row in examine(checks):
                 rows.put(row)
-        except Exception as error:  # whatever it is, the main thread must hear of it
+        except Exception as error:  # whatever it is, the main thread must receive it
             rows.put(error)
 
     results: dict[str, dict[str, str]] = {}

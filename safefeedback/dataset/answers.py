@@ -87,7 +87,7 @@ class Answers:
         """The opposite of `table`.
 
         Raises:
-            KeyError, TypeError, ValueError: if it is no such table.
+            KeyError, TypeError, ValueError: if it is not such a table.
         """
         columns = [table[name].to_numpy() for name in COLUMNS[2:]]
         values = np.stack([column.astype(np.float32) for column in columns], axis=1)
@@ -178,7 +178,7 @@ def label_by_answers(base: Feedback, answers: Answers, truth: Labelling, consens
 
 
 def _bytes_of(file: Path) -> bytes:
-    """All of a file, read once: it may be a pipe."""
+    """The whole content of a file, read once: it may be a pipe."""
     try:
         return file.read_bytes()
     except OSError as error:

@@ -28,10 +28,10 @@ class Benchmark:
     Attributes:
         version: counted from 1.
         pairs, length, test_fraction, seed: of every task's recipe; everything else is the recipe's default.
-        training_seeds: how many seeds a cell of a results table rests on, at least.
-        episodes: of each policy's evaluation, at least.
-        development_seeds: evaluation seeds for looking while a method is made.
-        reporting_seed: the evaluation seed that is kept for the numbers that are reported.
+        training_seeds: the least number of seeds for a cell of a results table.
+        episodes: the least number for each policy's evaluation.
+        development_seeds: evaluation seeds to use while a method is developed.
+        reporting_seed: the evaluation seed reserved for reported numbers.
         content: by task, the content sha256 of the dataset.
         recordings: by task, the sha256 of the recordings it is cut from.
     """

@@ -1,4 +1,4 @@
-"""What every card asks to cite: the paper, and this software."""
+"""The citations in every card: the paper, and this software."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ ANSWERS: Columns = {
 
 
 def both_sides(columns: Columns) -> Columns:
-    """The columns in the order in which they are stored, those of segment 1 behind those of segment 0."""
+    """The columns in the order in which they are stored, those of segment 1 after those of segment 0."""
     sides: Columns = {}
     for name, described in columns.items():
         sides |= {name.replace("_0", f"_{side}"): described for side in (0, 1)} if "_0" in name else {name: described}

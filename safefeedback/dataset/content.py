@@ -55,5 +55,5 @@ def column_values(column: pa.Array) -> bytes | memoryview:
 
 
 def _type_name(kind: pa.DataType) -> str:
-    """A type in words; what a list's items are called differs between Arrow in memory and in Parquet."""
+    """A type in words; the name of a list's items differs between Arrow in memory and in Parquet."""
     return f"fixed_size_list<item: {kind.value_type}>[{kind.list_size}]" if pa.types.is_fixed_size_list(kind) else str(kind)

@@ -52,7 +52,7 @@ def relabel(
         The manifests of the sets; those that the dataset holds already, made by the same choices, are kept as they are.
 
     Raises:
-        InputError: if anything given cannot be used; sets made before that stay.
+        InputError: if anything given cannot be used; sets made before it are kept.
     """
     if name is not None and len(choices) > 1:
         raise InputError(f"--name {name} is for one label set, but these choices make {len(choices)}: leave it out")
@@ -155,7 +155,7 @@ def set_name(labelling: Labelling, seed: int) -> str:
 
 
 def check_set_name(folder: Path, name: str, overwrite: bool) -> None:
-    """Raises InputError if a label set cannot have that name, or has it already and is not to be replaced."""
+    """Raises InputError if a label set cannot have that name, or exists and must not be replaced."""
     if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name) or len(name) > LONGEST_NAME:
         raise InputError(
             f"a label set cannot be called '{name}': take up to {LONGEST_NAME} letters, digits, dots, dashes, underscores"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from safefeedback.errors import InputError
 
-# folders of these names it takes for the formats it knows
+# folders with these names are taken for formats that it knows
 FORMAT_NAMES = (
     *("arrow", "audiofolder", "cache", "conll", "csv", "eval", "fasta", "fastq", "genbank", "generator", "harbor", "hdf5"),
     *("iceberg", "imagefolder", "json", "lance", "meshfolder", "mmcif", "niftifolder", "pandas", "parquet", "pdb"),
@@ -36,7 +36,7 @@ def check_loadable(folder: Path) -> None:
 
 
 def load_line(folder: Path, labels: str | None = None) -> str:
-    """The Python that opens a dataset's folder, from wherever the process stands; of a label set, its labels."""
+    """The Python that opens a dataset's folder, from any working folder; for a label set, its labels."""
     text, full = str(folder), os.path.abspath(folder)
     if (why := misread_by_datasets(full)) is not None:
         words = [repr(text), *([f"labels={labels!r}"] if labels is not None else [])]

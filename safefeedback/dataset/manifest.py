@@ -89,7 +89,7 @@ class _Described:
 
     @property
     def pairs(self) -> int:
-        """How many pairs there are, in all splits."""
+        """The number of pairs in all splits."""
         return sum(self.splits.values())
 
     @property

@@ -54,7 +54,7 @@ def open_parquet(file: Path) -> pq.ParquetFile:
     """A Parquet file, opened.
 
     Raises:
-        InputError: if it is none, or cut short.
+        InputError: if it is not one, or is cut short.
     """
     try:
         return pq.ParquetFile(file)
@@ -63,7 +63,7 @@ def open_parquet(file: Path) -> pq.ParquetFile:
 
 
 def check_shards(files: list[Path]) -> None:
-    """Raises InputError if one of the numbered files of a split is missing, as after a download that broke off, or a file of
+    """Raises InputError if one of the numbered files of a split is missing, as after an interrupted download, or a file of
     another name is among them, as a copy is."""
     numbered = [re.fullmatch(r"(\w+)-\d{5}-of-(\d{5})\.parquet", file.name) for file in files]
     if not any(numbered):  # written by another program
@@ -100,7 +100,7 @@ def fill(arrays: dict[str, np.ndarray], files: list[Path]) -> None:
 
 
 def pieces(files: list[Path], arrays: Callable[[int, int], dict[str, np.ndarray]]) -> Iterator[dict[str, np.ndarray]]:
-    """Reads files a piece after the other, each into arrays of its own.
+    """Reads files piece by piece, each piece into its own arrays.
 
     Args:
         files: of one table.
@@ -155,7 +155,7 @@ def _copy(column: pa.Array, target: np.ndarray, path: Path, name: str) -> None:
         target[...] = numbers(values).reshape(target.shape)
     elif column.null_count and target.dtype.kind != "f":
         raise InputError(f"{path}: {name} must not be null")
-    elif column.null_count and column.null_count == len(column):  # of no type at all, where another program wrote it
+    elif column.null_count and column.null_count == len(column):  # of the null type, if another program wrote it
         target[...] = np.nan
     else:
         target[...] = numbers(column)

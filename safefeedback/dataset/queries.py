@@ -1,4 +1,4 @@
-"""Questions to the table `scalars` in SQL, which the card shows: they run in the Hub's Data Studio and in DuckDB."""
+"""Queries of the table `scalars` in SQL, shown in the card: they run in the Hub's Data Studio and in DuckDB."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WHERE better.segment <> other.segment AND better.preferred > 0.5 AND NOT better.
 
 
 def describe_scalars(manifest: Manifest) -> str:
-    """What the card says of the table, with the queries; nothing where a dataset has none."""
+    """What the card says about the table, with the queries; nothing if the dataset does not have it."""
     if not manifest.has_scalars:
         return ""
     sections = "".join(f"{title}:\n\n```sql{query}\n```\n\n" for title, query in QUERIES.items())

@@ -40,7 +40,7 @@ def open_dataset(source: str | Path | Folder, revision: str | None = None) -> Fo
         revision: branch, tag or commit of a repository.
 
     Raises:
-        InputError: if there is none, or several of which none is named.
+        InputError: if there is none, or if there are several and none is named.
     """
     if isinstance(source, Folder):
         return source

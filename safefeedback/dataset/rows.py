@@ -44,7 +44,7 @@ class Pair:
 class Dataset:
     """The pairs of one split, a sequence of `Pair`; labels as in `safefeedback.types`.
 
-    `data[3]` is a pair, `data[:10]` and `data[data.safe.all(axis=1)]` are datasets, and `for pair in data` goes through all.
+    `data[3]` is a pair, `data[:10]` and `data[data.safe.all(axis=1)]` are datasets, and `for pair in data` iterates over all.
 
     Attributes:
         pair_id: int64 [N].

@@ -63,7 +63,7 @@ def open_place(source: str | Path, revision: str | None, patterns: Sequence[str]
         The folder, and the place at the one commit that the revision names now.
 
     Raises:
-        InputError: if there is none, or several of which none is named.
+        InputError: if there is none, or if there are several and none is named.
     """
     folder = Path(source)
     if folder.is_dir():

@@ -23,9 +23,9 @@ from presa.networks.mlp import Parameters
 from safefeedback.errors import InputError
 from safefeedback.randomness import choose, derived_seed, stream
 
-FOLDS = 10  # a member does without one of so many parts of the answers
+FOLDS = 10  # each member is fitted without one of this many parts of the answers
 MOST_FLIPS = 0.4
-FLIPS_RATE = 0.02  # of the running means of how many of the surest labels are wrong
+FLIPS_RATE = 0.02  # of the running means of the share of wrong labels where the model is most certain
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class RewardMember(RewardModel):
     """One of several models of reward.
 
     Attributes:
-        member: its number, which decides where it starts, and the answers it does without.
+        member: its number, which determines its initial parameters and the answers it is not fitted to.
         shuffled: whether the answers are given to other pairs than they are about: a control.
     """
 
@@ -86,7 +86,7 @@ class RewardMember(RewardModel):
     def report(
         self, parameters: Parameters, examples: Examples, train: Split, test: Split | None, reference: Tensor | None
     ) -> dict[str, float]:
-        """Accuracy on the answers the member did without, and on the held-out pairs."""
+        """Accuracy on the answers the member was not fitted to, and on the held-out pairs."""
         assert isinstance(examples, MemberExamples)
         numbers = {}
         if len(examples.left_out):
@@ -140,7 +140,7 @@ class CostMember(RewardMember, BinaryCostModel):
         return {**state, "flips": first, "contradicted": first.repeat(2)}
 
     def held_out(self, parameters: Parameters, examples: MemberExamples) -> tuple[np.ndarray, np.ndarray]:
-        """P(safe) = sigmoid(limit - cost) of the segments whose labels the member did without, and these labels, [2 K] each."""
+        """P(safe) = sigmoid(limit - cost) of segments whose labels the member was not fitted to, and the labels, [2 K] each."""
         observations, actions = (values[examples.left_out] for values in (examples.observations, examples.actions))
         if not len(observations):
             return np.empty(0), np.empty(0)
@@ -176,8 +176,8 @@ def step_estimates(
 ) -> dict[str, Tensor]:
     """The rewards or costs of each known step by each member, kind -> float64 [members, M].
 
-    A preference says nothing of a constant added to the reward of every step, which matters where episodes differ in
-    length: rewards are taken so that the mean step's is 0.
+    A preference does not depend on a constant added to the reward of every step, which matters where episodes differ in
+    length: rewards are shifted so that their mean over steps is 0.
     """
     shift, scale = observation_moments(data)
     inputs = step_inputs((data.steps.observations - shift) / scale, data.steps.actions)

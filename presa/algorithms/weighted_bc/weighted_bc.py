@@ -51,7 +51,8 @@ class WeightedBC(FromCloning):
         schedule: of the learning rate on the weighted steps: "flat", or "linear" towards 0.
         model_steps: how many of `steps` fit the models of reward, and as many those of cost, divided among the members; a
             control that needs no models leaves them out.
-        members: models of each kind; they differ in where they start, their batches, and the tenth of the answers left out.
+        members: models of each kind; they differ in their initial parameters, their batches, and the tenth of the answers
+            left out.
         model_batch_size: pairs in a batch of theirs.
         model_hidden: widths of their hidden layers.
         model_learning_rate: of Adam for them, falling to 0.
@@ -208,7 +209,7 @@ class WeightedBC(FromCloning):
 
     @torch.no_grad()
     def _held_out(self, data: Data, results: dict[str, Parameters]) -> np.ndarray | None:
-        """P(safe) of the segments whose labels a model of cost did without, and these labels, [K, 2]; None without any."""
+        """P(safe) of segments whose labels a model of cost was not fitted to, and the labels, [K, 2]; None without any."""
         parts = []
         for name, model in self.preparations().items():
             if isinstance(model, CostMember):

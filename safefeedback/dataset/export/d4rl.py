@@ -43,7 +43,7 @@ with h5py.File("{split}.hdf5") as file:
 
 
 def write_d4rl(folder: Path, work: ExportedPairs) -> ExportResult:
-    """Every segment an episode that ends by a timeout, one step earlier: its last observation is the last one's next."""
+    """Writes every segment as an episode; its last observation is the next one of its last step, which ends by a timeout."""
     data, steps = work.data, work.length - 1
     if steps < 1:
         raise InputError("the format d4rl needs segments of two steps or more: a step has a next observation")

@@ -1,6 +1,6 @@
 """A dataset of LeRobot in its format v3 (https://huggingface.co/docs/lerobot/lerobot-dataset-v3), with the pairs beside it.
 
-tests/test_export_lerobot.py says how LeRobot's own reader took it.
+tests/test_export_lerobot.py says how LeRobot's own reader opened it.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ dataset = LeRobotDataset("user/name", root=".")
 
 
 def write_lerobot(folder: Path, work: ExportedPairs) -> ExportResult:
-    """Every segment an episode; a view from above, as a film, where it was asked for."""
+    """Writes every segment as an episode, with a view from above as a film if requested."""
     view = TopView.of(work.task.name, work.data.observations) if work.video else None
     if work.video:
         require_packages("--video", "av")
@@ -85,7 +85,7 @@ def write_lerobot(folder: Path, work: ExportedPairs) -> ExportResult:
 
 
 def _steps(work: ExportedPairs, group: range) -> pa.Table:
-    """The steps of some episodes; the schema says what LeRobot's own says, for `datasets`."""
+    """The steps of some episodes; the schema's metadata for `datasets` are those that LeRobot writes."""
     length, at = work.length, np.asarray(group)
     row, side = np.divmod(at, 2)
     frame = np.tile(np.arange(length), len(at))
@@ -211,7 +211,7 @@ class _Pixels:
         self.sum, self.squares = np.zeros(3), np.zeros(3)
 
     def add(self, frame: np.ndarray) -> None:
-        values = frame[::4, ::4].reshape(-1, 3) / 255  # as LeRobot, which takes smaller pictures for them
+        values = frame[::4, ::4].reshape(-1, 3) / 255  # as LeRobot does, which uses smaller pictures for them
         self.least, self.most = np.minimum(self.least, values.min(axis=0)), np.maximum(self.most, values.max(axis=0))
         self.sum, self.squares = self.sum + values.mean(axis=0), self.squares + (values**2).mean(axis=0)
         self.count += 1

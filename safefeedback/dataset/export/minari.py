@@ -30,7 +30,7 @@ dataset = minari.load_dataset("{name}")
 
 
 def write_minari(folder: Path, work: ExportedPairs) -> ExportResult:
-    """Every segment an episode; Minari wants an observation after the last action, so the last action is left out."""
+    """Writes every segment as an episode; Minari needs an observation after the last action, so the last action is left out."""
     data = work.data
     name, steps = f"{NAMESPACE}/{work.task.name.lower()}/{work.split}-v0", work.length - 1
     if steps < 1:

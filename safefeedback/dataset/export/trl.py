@@ -16,7 +16,7 @@ from safefeedback.dataset.export.interface import ExportedPairs, ExportResult, T
 from safefeedback.dataset.parquet import SIDES
 
 Row = dict[str, Any]
-ROWS = 1000  # that are written at once
+ROWS = 1000  # written at once
 CHARACTERS_A_TOKEN = 2.0  # of digits, roughly: tokenizers cut numbers into pieces of one to three digits
 README = """
 `{file}` has the columns {columns}, which TRL documents as its {kind} format.
@@ -37,7 +37,7 @@ as JSON, with {digits}{stride}. It is about {characters:,} characters long, roug
 
 
 def write_trl_paired(folder: Path, work: ExportedPairs) -> ExportResult:
-    """A row a pair: the better segment is chosen, the other one rejected."""
+    """A row per pair: the better segment is chosen, the other one rejected."""
     better = (work.data.preference > 0.5).astype(int)
     template = _Template(work)
     prompt = _prompt(work)
@@ -49,7 +49,7 @@ def write_trl_paired(folder: Path, work: ExportedPairs) -> ExportResult:
 
 
 def write_trl_unpaired(folder: Path, work: ExportedPairs) -> ExportResult:
-    """A row a segment whose safety is known: true is safe."""
+    """A row per segment whose safety is known: true is safe."""
     safe = work.data.safe
     template = _Template(work)
     prompt = _prompt(work)
