@@ -12,7 +12,7 @@ def parse_setting(text: str, wanted: str = "NAME=VALUE") -> tuple[str, str]:
     """The name and the value of `--set NAME=VALUE`; `wanted` is what the command takes.
 
     Raises:
-        InputError: if the text does not read so.
+        InputError: if the text has another form.
     """
     name, equals, value = text.partition("=")
     if not equals:
@@ -31,7 +31,7 @@ def parse_cost_limits(text: str, wanted: str = "numbers with commas") -> tuple[f
     """The limits of `--cost-limits 10,20,40`; `wanted` is what the command takes.
 
     Raises:
-        InputError: if the text does not read so, or a limit is given twice or impossible.
+        InputError: if the text has another form, or a limit is given twice or impossible.
     """
     try:
         limits = tuple(float(part) for part in text.split(","))

@@ -31,7 +31,7 @@ def propose(
     device: str = "cpu",
     on_fitted: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[dict[str, float]]:
-    """The unanswered pairs of the training split, those on which the models disagree most first.
+    """The unanswered pairs of the training split, beginning with those on which the models disagree most.
 
     Args:
         source: a dataset's folder, or a Hub repository.
@@ -109,7 +109,7 @@ def disagreement(
 
 
 def mutual_information(probability: Tensor) -> Tensor:
-    """H(mean p) - mean H(p) over members, [...] of [members, ...]: 0 where all say the same."""
+    """H(mean p) - mean H(p) over members, [...] of [members, ...]: 0 where all agree."""
 
     def entropy(p: Tensor) -> Tensor:
         return -(torch.xlogy(p, p) + torch.xlogy(1 - p, 1 - p))

@@ -48,6 +48,6 @@ class Adam:
 
 
 def views(vector: Tensor, like: Parameters) -> Parameters:
-    """A vector cut and shaped as the parameters."""
+    """Views of a vector with the names and shapes of the parameters."""
     parts = vector.split([value.numel() for value in like.values()])
     return {name: part.view_as(value) for part, (name, value) in zip(parts, like.items(), strict=True)}

@@ -34,7 +34,7 @@ def has_bf16(device: str) -> bool:
 
 
 def best_precision(device: str) -> str:
-    """What `--precision auto` takes."""
+    """The precision that `--precision auto` uses."""
     return "bf16" if has_bf16(device) else "fp32"
 
 
@@ -66,11 +66,11 @@ class Backprop:
         self.masks.draw(generators)
 
     def kept(self) -> list[Tensor]:
-        """Which units the masks drawn last keep: bool [R, M, H] of each hidden layer."""
+        """Which units the latest masks keep: bool [R, M, H] of each hidden layer."""
         return [numbers > self.masks.limit for numbers in self.masks.numbers]
 
     def mean_action(self, parameters: Parameters, observations: Tensor) -> Tensor:
-        """The policy's action [R, M, A] in each state [R, M, O] under the masks drawn last; gradients reach the parameters."""
+        """The policy's action [R, M, A] in each state [R, M, O] under the latest masks; gradients reach the parameters."""
         values = (parameters[f"{kind}_{layer}"] for layer in range(self.layers) for kind in ("weight", "bias"))
         return _Perceptron.apply(self, observations, *values).tanh()  # type: ignore[no-untyped-call]
 
@@ -91,7 +91,7 @@ class Backprop:
                 threshold(bits, numbers, self.masks.limit, grad_input=bits)
             below = hidden
         last = self._scaled(self.layers - 1, weights[-1]).to(self.kind)
-        # narrow outputs are quick only this way round, on a CPU
+        # narrow outputs are fast only in this order, on a CPU
         return torch.bmm(last.mT.contiguous(), below.mT).mT.to(biases[-1].dtype) + biases[-1][:, None]
 
     def backward(self, slope: Tensor, observations: Tensor, weights: Sequence[Tensor]) -> list[Tensor]:

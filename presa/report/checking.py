@@ -40,7 +40,7 @@ def check_results(
     Args:
         file: as `presa report --submit` writes it.
         sample: how many episodes are repeated, drawn over all runs; None for every one.
-        seed: of the draw; None for one that nobody can foresee.
+        seed: of the draw; None for an unpredictable one.
         on_episode: called with how many episodes are done, and of how many.
         import_policies: whether policies that are given as "package.module:function" are imported, which runs their code.
 
@@ -62,7 +62,7 @@ def check_results(
 
 
 def _policies(file: Path, runs: Sequence[dict[str, Any]], import_policies: bool) -> Check:
-    """Every policy is there, is the one that is named, and is of the run."""
+    """Every policy exists, has the stated hash, and belongs to its run."""
     problems, code = [], 0
     for run in runs:
         digest, config = run["policy_sha256"], run["config"]
@@ -90,13 +90,13 @@ def _policies(file: Path, runs: Sequence[dict[str, Any]], import_policies: bool)
 
 
 def _task(run: EvaluatedRun) -> Task:
-    """The task as this package knows it; one of somebody's own as the file says, and never from a file of that name."""
+    """The task as this package knows it; a user's own task as stated in the results, and never from a file of that name."""
     known = tasks().get(run.config["task"]["name"])
     return known if known is not None else Task.from_dict(run.config["task"])
 
 
 def _rows(runs: Sequence[EvaluatedRun]) -> Check:
-    """Every run has its episodes once, and their scores are those of their returns and costs."""
+    """Every run has each of its episodes once, with scores that follow from their returns and costs."""
     problems, count = [], 0
     for run in runs:
         task, name = _task(run), run.folder.name
@@ -118,7 +118,7 @@ def _rows(runs: Sequence[EvaluatedRun]) -> Check:
 
 
 def _numbers(stated: Sequence[dict[str, Any]], runs: Sequence[EvaluatedRun]) -> Check:
-    """Every number of the table is that of the rows."""
+    """Every number of the table follows from the rows."""
     problems, mine = [], numbers(runs)
     keys = [[(cell["task"], cell["cost_limit"], cell["method"]) for cell in cells] for cells in (stated, mine)]
     if keys[0] != keys[1]:
@@ -200,7 +200,7 @@ def _episodes(
 
 
 def _equal(stated: Any, value: Any) -> bool:
-    """Whether two numbers are the same but for the last bits; lists and words too."""
+    """Whether two numbers are equal except for the last bits; also lists and words."""
     if isinstance(value, list):
         return isinstance(stated, list) and len(stated) == len(value) and all(map(_equal, stated, value))
     if isinstance(value, float) and isinstance(stated, (int, float)):

@@ -18,8 +18,8 @@ from presa.runs.records import read_config
 from presa.study.studies import Column, Level, Study
 from safefeedback.errors import InputError
 
-WIDE = 12  # characters of a name or hash that distinguish two of them
-LEARNT_FROM = {  # word -> what config.json calls it
+WIDE = 12  # characters of a name or hash that are shown
+LEARNT_FROM = {  # word -> its key in config.json
     "labels": "labels",
     "pairs": "pairs",
     "data": "content_sha256",

@@ -27,7 +27,7 @@ NamedFigure = tuple[str, "Figure", str]
 
 
 def draw(table: Table, root: Path, cells: Sequence[Cell]) -> list[NamedFigure]:
-    """(name, figure, caption) of every figure that the table has something for."""
+    """(name, figure, caption) of every figure for which the table has data."""
     figures: list[NamedFigure] = []
     with default_style():
         for maker in (ratio, scatter, sweep):
@@ -60,7 +60,7 @@ def ratio(table: Table) -> NamedFigure | None:
 
 
 def scatter(table: Table) -> NamedFigure | None:
-    """Reward against cost, a dot a task, a panel a column (Figure 3)."""
+    """Reward against cost, a dot per task, a panel per column (Figure 3)."""
     if len(table.study.levels) > 1:
         return None
     columns = [index for index in range(len(table.study.columns)) if any(line.entries[index].runs for line in table.lines)]
@@ -72,7 +72,7 @@ def scatter(table: Table) -> NamedFigure | None:
     right = 1.15 * max(1.2, *(entry.cost or 0 for entry in every))
     low, high = (f(entry.reward or 0 for entry in every) for f in (min, max))
     high = max([high, *(most for line in table.lines if (most := ceiling(find_task(line.task))) is not None)])
-    first, high_points, wide_points = None, 110 / (high - low + 0.2), 125 / right  # a panel is so large
+    first, high_points, wide_points = None, 110 / (high - low + 0.2), 125 / right  # inches of a panel
     for place, index in enumerate(columns):
         axes = without_frame(figure.add_subplot(-(-len(columns) // wide), wide, place + 1, sharex=first, sharey=first))
         first = first or axes
@@ -171,7 +171,7 @@ def _printed(axes: Axes, table: Table, what: str, columns: range, label: str | N
 
 
 def curves(table: Table, root: Path, cells: Sequence[Cell]) -> NamedFigure | None:
-    """Reward and cost of rollouts while training (Figures 6-9), where they were asked for."""
+    """Reward and cost of rollouts during training (Figures 6-9), if they were requested."""
     series = [(cell, points) for cell in cells if cell.evaluate_every and (points := _rollouts(root, cell)) is not None]
     tasks = list(dict.fromkeys(cell.task for cell, _ in series))
     if not series:

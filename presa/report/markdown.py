@@ -69,7 +69,7 @@ def to_markdown(
 
 
 def line_name(line: Line) -> str:
-    """What stands at the beginning of a line."""
+    """The beginning of a line."""
     return f"{line.task}, mean of {line.average}" if line.average else line.task
 
 
@@ -101,7 +101,7 @@ def _cell(entry: Entry, compared: bool) -> str:
 
 
 def lengths_table(table: Table) -> str:
-    """Of every cell the mean length and the share of early endings, beside what cloning or the data earn."""
+    """For every cell the mean length and the share of early endings, beside the rewards of cloning or the data."""
     leveled = len(table.study.levels) > 1
     head = ["task", *(["level"] if leveled else []), "baseline", *(column.name for column in table.study.columns)]
     rows = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]

@@ -1,4 +1,4 @@
-"""The report as one page that needs nothing else: figures are inside it, and every number opens what it is made of."""
+"""The report as one self-contained page: figures are inside it, and every number links to its runs."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 
 class PaperResult(NamedTuple):
-    """Normalised reward and cost as the paper has them."""
+    """Normalised reward and cost as printed in the paper."""
 
     reward: float
     cost: float

@@ -31,14 +31,14 @@ from safefeedback.version import __version__
 FORMAT_VERSION = 1
 NAME = "results.json"
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the date of every member, so that equal results are equal bytes
-SHOWN = 3  # deviations of a file that one line names
+SHOWN = 3  # deviations of a file that are named in one line
 MOST = 1 << 28  # bytes of one member
 WRONG_SHAPE = (KeyError, TypeError, AttributeError, IndexError, ArithmeticError, ValueError, RuntimeError)  # what it leads to
 
 
 @contextmanager
 def readable(file: Path) -> Iterator[None]:
-    """An InputError for whatever a results file of another shape leads to: anybody may have written it."""
+    """Turns any error caused by a results file of another shape into an InputError: anybody may have written the file."""
     try:
         yield
     except InputError:
@@ -59,7 +59,7 @@ def write_results(file: Path, judged: Sequence[EvaluatedRun]) -> None:
     policies: dict[str, bytes] = {}
     runs = []
     for run in judged:
-        if is_own(run.config):  # code, which nobody should run only because it is in a file
+        if is_own(run.config):  # code, which must not run only because a file names it
             entry = {"folder": run.folder.resolve().name, "config": run.config, "policy_sha256": run.config["policy_sha256"]}
             runs.append({**entry, "summary": run.summary, "rows": list(run.rows)})
             continue
@@ -162,7 +162,7 @@ def numbers(judged: Sequence[EvaluatedRun]) -> list[dict[str, Any]]:
 
 
 def deviations(judged: Sequence[EvaluatedRun], version: int = CURRENT) -> list[str]:
-    """How runs differ from the protocol of a version of the benchmark, a sentence each; none if they are by it."""
+    """How runs differ from the protocol of a version of the benchmark, a sentence each; none if they follow it."""
     frozen, lines = benchmark(version), []
     for run in judged:
         data, task, summary = run.config["data"], run.config["task"]["name"], run.summary
@@ -190,7 +190,7 @@ def deviations(judged: Sequence[EvaluatedRun], version: int = CURRENT) -> list[s
 
 
 def protocol(file: Path, judged: Sequence[EvaluatedRun]) -> str:
-    """Whether a file's runs are by the protocol of the benchmark's version that it names, and else the first deviations.
+    """Whether a file's runs follow the protocol of the benchmark's version that it names, or else the first deviations.
 
     Raises:
         InputError: if there is no such version.

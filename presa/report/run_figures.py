@@ -18,7 +18,7 @@ MARKERS = "osD^vPX*"
 
 
 def draw_runs(judged: Sequence[EvaluatedRun]) -> list[NamedFigure]:
-    """(name, figure, caption) of every figure that the runs have something for."""
+    """(name, figure, caption) of every figure for which the runs have data."""
     with default_style():
         figures = [
             (

@@ -53,7 +53,7 @@ def upper_bound(costs: np.ndarray) -> float:
 
 
 def worst_tenth(costs: np.ndarray) -> float:
-    """The mean of the highest tenth of some costs, [N], and of one at least."""
+    """The mean of the highest tenth of some costs, [N], at least one."""
     return float(np.sort(costs)[-max(1, round(len(costs) / 10)) :].mean())
 
 
@@ -69,7 +69,7 @@ def safe_already(line: Line, table: Table) -> bool:
 
 
 def paired_differences(table: Table, column: int, other: int, what: str) -> np.ndarray:
-    """Differences of two columns in "reward" or "cost", one for each task, limit and seed that both have."""
+    """Differences of two columns in "reward" or "cost", for each task, limit and seed that both have."""
     differences = []
     for line in table.lines:
         runs = [
@@ -96,7 +96,7 @@ def sign_test(differences: np.ndarray) -> float:
 
 
 def safety_table(table: Table) -> str:
-    """Markdown: of every cell the bound, the share of episodes over the limit, and the worst tenth."""
+    """Markdown: for every cell the bound, the share of episodes over the limit, and the worst tenth."""
     names = [column.name for column in table.study.columns]
     leveled = len(table.study.levels) > 1
     head = ["task", *(["level"] if leveled else []), *names]

@@ -49,8 +49,8 @@ class Entry:
     """One number pair of the table.
 
     Attributes:
-        runs: what it is the mean of.
-        missing: runs that were asked for and are not there.
+        runs: the runs of which it is the mean.
+        missing: number of requested runs that are not there.
         cell: the cell whose work it is, None for an average.
         paper: what the paper printed.
     """

@@ -16,7 +16,7 @@ SIGNIFICANT = 0.05
 FEWEST = 6  # differences whose signs can give p < 0.05: 2 / 2^6
 IDLE = 0.25  # of what cloning, or the data, earn
 MANY_EARLY = 0.1  # share of the episodes
-AT_REFERENCE = {"p_safe": 0.5, "p_unsafe": 0.5, "preference_loss": math.log(2)}  # of a policy that is its reference
+AT_REFERENCE = {"p_safe": 0.5, "p_unsafe": 0.5, "preference_loss": math.log(2)}  # of a policy that equals its reference
 NEAR = 0.005
 SHOWN = 3  # examples of each kind
 
@@ -40,7 +40,7 @@ def unmoved(folders: Iterable[Path]) -> list[str]:
 
 
 def baseline(line: Line, table: Table) -> float | None:
-    """What cloning everything earns in a line, or else what the recorded segments earn; None if neither is known."""
+    """The reward of cloning everything in a line, or else of the recorded segments; None if neither is known."""
     for entry, column in zip(line.entries, table.study.columns, strict=True):
         if column.algorithm in CLONES_EVERYTHING and entry.reward is not None:
             return entry.reward

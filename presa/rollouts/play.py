@@ -91,7 +91,7 @@ def _with_limit(policy: Any, cost_limit: float | None) -> Any:
 
 def main() -> None:
     """Reads {"policy", "task", "cost_limit"}, answers {} when ready; then {"seed"} and answers an episode, and so on, until the
-    next policy. The environment stays where the task does."""
+    next policy. The environment is kept as long as the task is the same."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # output of a simulator or a policy must not mix with the answers
     env = policy = played = None

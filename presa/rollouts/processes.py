@@ -35,7 +35,7 @@ class EpisodeProcess:
         )
 
     def prepare(self, policy: str, task: Task, cost_limit: float | None = None) -> None:
-        """Waits until the policy and the simulator are loaded; the simulator is, if it was the task before."""
+        """Waits until the policy and the simulator are loaded; the simulator already is if the previous task was the same."""
         self._send({"policy": policy, "task": task.to_dict(), "cost_limit": cost_limit})
         self._receive()
 
@@ -78,14 +78,14 @@ class EpisodeProcess:
         return f"a process that played episodes died: {lines[-1] if lines else 'it printed nothing'}"
 
 
-_waiting: list[tuple[Any, EpisodeProcess]] = []  # with the surroundings that each was started in
+_waiting: list[tuple[Any, EpisodeProcess]] = []  # with the working folder and environment in which each was started
 
 
 @contextmanager
 def borrowed(count: int, keep: bool) -> Iterator[list[EpisodeProcess]]:
-    """Processes for one evaluation: those that wait, and new ones; kept afterwards if nothing failed and `keep` allows it.
+    """Processes for one evaluation: waiting ones, and new ones; kept afterwards if nothing failed and `keep` allows it.
 
-    None is used whose working folder or environment variables are not those of now.
+    A process is used only if its working folder and environment variables are the present ones.
     """
     now = (os.getpid(), os.getcwd(), dict(os.environ))
     while _waiting and (not keep or len(_waiting) > count or _waiting[0][0] != now):

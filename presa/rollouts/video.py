@@ -35,7 +35,7 @@ def check_film(file: Path, episodes: int) -> None:
 
 
 def require_drawing(task: Task) -> None:
-    """Raises InputError if the task's simulator cannot draw here; a picture is drawn to find out, before anything is played."""
+    """Raises InputError if the task's simulator cannot draw here; this is tried with one picture, before anything is played."""
     env = make(task)
     env.reset(seed=0)
     drawer(env, WIDTH, HEIGHT)()

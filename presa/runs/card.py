@@ -118,7 +118,7 @@ def _evaluation(folder: Path) -> str:
 
 
 def _endings(summary: dict[str, Any]) -> str:
-    """How episodes ended, and what the data's segments earn beside the policy; evaluations of older versions do not say."""
+    """How episodes ended, and the returns of the data's segments beside the policy's; older evaluations do not have them."""
     if "ended_early" not in summary:
         return ""
     text = f"; {summary['ended_early']:.0%} of the episodes ended before their {summary['horizon']} steps"

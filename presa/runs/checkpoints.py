@@ -1,4 +1,4 @@
-"""Checkpoints of a run: all that its current stage needs to continue to the same result."""
+"""Checkpoints of a run: everything that its current stage needs to continue to the same result."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from presa.files import POLICY_FILE
 from presa.runs.records import last_checkpoint, metrics_warnings, oversaturated
 from safefeedback.terminal import Progress
 
-ESTIMATE_AFTER = 2.0  # seconds of training after which it is said how long it will take
+ESTIMATE_AFTER = 2.0  # seconds of training after which its duration is estimated
 UNITS = (("hours", 3600), ("minutes", 60), ("seconds", 1))
 SHOWN = {
     "loss": "loss",

@@ -125,7 +125,7 @@ def evaluate_runs(
     """`evaluate_run` of one run after another.
 
     Returns:
-        By the run's place in the folder, the evaluation, or why there is none.
+        By the run's path in the folder, the evaluation, or the reason why there is none.
 
     Raises:
         InputError: if no run has a policy.
@@ -144,7 +144,7 @@ def evaluate_runs(
 
         try:
             judged = evaluate_run(run, episodes, seed, cost_limit, task, processes, on_each)
-        except InputError as error:  # the others are judged all the same
+        except InputError as error:  # the others are evaluated nevertheless
             results[str(run.relative_to(folder))] = str(error)
         else:
             results[str(run.relative_to(folder))] = judged
@@ -220,7 +220,7 @@ def evaluate_own(
     processes: int | None = None,
     on_episode: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, Any]:
-    """Evaluates a policy of one's own and keeps what came of it; `config` is what `presa.runs.own_policy.own_config` gives."""
+    """Evaluates the user's own policy and keeps the result; `config` is what `presa.runs.own_policy.own_config` gives."""
     labels = {name: config[name] for name in ("algorithm", "seed")}
     task, limit = Task.from_dict(config["task"]), config["cost_limit"]
     result = roll_out(config["policy"], task, limit, episodes, seed, processes, labels, on_episode)
@@ -229,7 +229,7 @@ def evaluate_own(
 
 
 def _own(run: Path) -> dict[str, Any] | None:
-    """The config.json of a policy of somebody's own; None of a run."""
+    """The config.json of a user's own policy; None for a run."""
     if not (run / "config.json").is_file() or (run / POLICY_FILE).is_file():
         return None
     config = read_config(run)

@@ -1,4 +1,4 @@
-"""A policy of one's own that is kept in a folder like a run's, so that it is listed, compared and submitted as runs are."""
+"""A user's own policy, kept in a folder like a run's, so that it is listed, compared and submitted as runs are."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ FACTS: dict[str, Any] = {"algorithm": str, "seed": int, "dataset": (str, Path)}
 
 
 def is_own(config: dict[str, Any]) -> bool:
-    """Whether a config.json is of a policy of somebody's own."""
+    """Whether a config.json is that of a user's own policy."""
     return "policy" in config
 
 
 def own_config(policy: str, task: Task, cost_limit: float) -> dict[str, Any]:
-    """What config.json holds of a policy that is given as "package.module:function".
+    """The config.json of a policy that is given as "package.module:function".
 
     The policy may have `facts`, a dict: `algorithm`, its name in tables; `seed`, of its training; `dataset`, the folder that it
-    learnt from. What it does not say is its name, 0, and nothing.
+    learnt from. By default these are its name, 0, and none.
 
     Raises:
         InputError: if there is no such policy or dataset, or its facts are not of these types.
@@ -67,7 +67,7 @@ def own_source_sha256(policy: str) -> str:
 
 
 def _data(dataset: str | Path) -> dict[str, Any]:
-    """The identity of a dataset, as runs have it; it is the author's word that the policy learnt from it."""
+    """The identity of a dataset, as in runs; only the author claims that the policy learnt from it."""
     manifest = open_dataset(dataset).manifest
     splits = {"pairs": manifest.splits["train"], "pairs_test": manifest.splits.get("test", 0)}
     sources = {"content_sha256": manifest.content_sha256, "source_sha256": manifest.source.fingerprint}
@@ -75,7 +75,7 @@ def _data(dataset: str | Path) -> dict[str, Any]:
 
 
 def check_folder(folder: Path) -> None:
-    """Raises InputError unless the folder is free, or holds a policy of somebody's own."""
+    """Raises InputError unless the folder is free, or holds a user's own policy."""
     if not folder.exists():
         return
     if not folder.is_dir() or (any(folder.iterdir()) and not (folder / "config.json").is_file()):

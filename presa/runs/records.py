@@ -158,7 +158,7 @@ def open_folder(folder: Path, config: dict[str, Any], overwrite: bool = False) -
 
 
 def check_folder(folder: Path, config: dict[str, Any], overwrite: bool = False) -> None:
-    """Raises InputError if something else than the same run, or with `overwrite` than any run, is in the folder."""
+    """Raises InputError if the folder holds anything but the same run, or with `overwrite` anything but a run."""
     if not (folder / "config.json").is_file():
         if folder.exists() and (not folder.is_dir() or not all(is_system_file(path.name) for path in folder.iterdir())):
             raise InputError(f"{folder} exists and is not a run of presa: choose another --out")
@@ -167,7 +167,7 @@ def check_folder(folder: Path, config: dict[str, Any], overwrite: bool = False) 
     if overwrite:
         return
     stored, requested = _flat(read_config(folder)), _flat(config)
-    chooses = requested.get("configuration.selection") == "best"  # then watching decides the result
+    chooses = requested.get("configuration.selection") == "best"  # then monitoring affects the result
     for key, value in requested.items():
         stage, _, name = key.partition(".")
         if key not in stored and stage in ("configuration", "changed") and name in EARLIER_DEFAULTS:
@@ -175,7 +175,7 @@ def check_folder(folder: Path, config: dict[str, Any], overwrite: bool = False) 
         if key not in stored and stage == "configuration" and f"changed.{name}" not in requested:
             continue  # a setting of a later version; the run used its default
         if stage in MACHINE_KEYS and (folder / POLICY_FILE).is_file():
-            continue  # what is finished is finished, wherever that was
+            continue  # a finished run counts, wherever it was trained
         if stored.get(key) != value and (chooses or not key.startswith("watching.")):
             raise InputError(
                 f"{folder} holds another run ({key} is {stored.get(key)}, not {value}): choose another --out or --overwrite"

@@ -209,7 +209,7 @@ def _make_references(algorithm: Algorithm, runs: Sequence[TrainingRun], callback
     for run, last in _train_stage("bc", cloning, started, callbacks).items():
         lines = [_with_steps_added(line, -run.offset("bc")) for line in read_metrics(run.folder) if line["stage"] == "bc"]
         done[entries[run].path] = last.parameters, lines
-        with suppress(OSError):  # no room there: other trainings clone again
+        with suppress(OSError):  # no space there: other trainings clone again
             entries[run].keep(last.parameters, lines)
     for run, entry in entries.items():
         if (failure := hosts[entry.path].failure) is not None:

@@ -63,9 +63,9 @@ def train(
         settings: of the algorithm, by name; the reference lists them.
         steps: gradient steps in all, those of `bc_steps` included.
         bc_steps: how many of them clone the recorded steps first; None for 30%.
-        precision: of matrix products, "fp32" or "bf16"; "auto" takes bf16 where the device has such products, and the run's
+        precision: of matrix products, "fp32" or "bf16"; "auto" uses bf16 where the device supports it, and the run's
             configuration says which it took.
-        pairs: train on the first so many pairs; None for all.
+        pairs: train on this many pairs, the first ones; None for all.
         labels: a label set of the dataset; None for the published labels.
         trajectories: recordings for algorithms that need whole trajectories; None for the dataset's own source.
         unlabelled: recordings whose steps are cloned as well, a file, or "own" for the dataset's; never their rewards or costs.

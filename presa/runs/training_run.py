@@ -191,7 +191,7 @@ class TrainingRun:
         return dict(itertools.takewhile(lambda item: item[0] != stage, steps.items()))
 
     def _rollouts(self, snapshot: Snapshot) -> dict[str, float | None]:
-        """Reward and cost of a few episodes; keeps the policy if it is the best so far and that is asked for."""
+        """Reward and cost of a few episodes; keeps the policy if it is the best so far and the best is to be selected."""
         from presa.rollouts.evaluate import roll_out
 
         candidate = self.folder / "candidate.safetensors"

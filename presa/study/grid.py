@@ -22,7 +22,7 @@ OnCell = Callable[["Cell", dict[str, Any]], None]  # called with a cell that is 
 
 @dataclass(frozen=True)
 class Scope:
-    """How much of a study is run; the defaults are the paper's.
+    """The part of a study that is run; the defaults are the paper's.
 
     Attributes:
         tasks: names.
@@ -35,7 +35,7 @@ class Scope:
         pairs: in every dataset.
         episodes: of each run's evaluation.
         evaluate_every: steps between rollouts while training, for learning curves; 0 for none.
-        columns, levels: names of those that are wanted; none for all.
+        columns, levels: names of those to run; empty for all.
     """
 
     tasks: tuple[str, ...]
@@ -70,7 +70,7 @@ class Cell:
 
     Attributes:
         task: name.
-        column, level: where it stands in the table; not part of the hash, so that studies share what they have in common.
+        column, level: its place in the table; not part of the hash, so that studies share equal cells.
         algorithm: name.
         preset: of the task's domain, None if the algorithm takes none.
         settings: by name, over the preset.
@@ -101,10 +101,10 @@ class Cell:
 
     @property
     def hash(self) -> str:
-        """Sixteen digits that name what is computed, whatever table it stands in."""
+        """Sixteen digits that identify the computation, in whatever table."""
         work = {key: value for key, value in asdict(self).items() if key not in ("column", "level")}
         if not self.unlabelled:
-            del work["unlabelled"]  # older studies knew no such thing
+            del work["unlabelled"]  # older studies did not have it
         algorithm = configure(self.algorithm, self.preset, self.settings)
         if isinstance(algorithm, FromCloning):  # older studies cloned segments
             work["cloning"] = algorithm.cloning
@@ -112,7 +112,7 @@ class Cell:
 
     @property
     def place(self) -> str:
-        """Where it stands in the table, for people."""
+        """Its place in the table, for people."""
         return " ".join(word for word in (self.task, self.column, self.level) if word)
 
     @property
@@ -170,7 +170,7 @@ def study_cells(study: Study, scope: Scope) -> list[Cell]:
 
 
 def _selected(study: Study, kind: str, names: tuple[str, ...]) -> list[Any]:
-    """The columns or the levels of those names, all if there is no name; raises InputError for one that is not there."""
+    """The columns or the levels of those names, all if there is no name; raises InputError for an unknown one."""
     known = {part.name: part for part in getattr(study, f"{kind}s")}
     for name in names:
         if name not in known:

@@ -48,6 +48,6 @@ def _run_cell(root: str, fields: dict[str, Any], device: str) -> dict[str, Any]:
 
     torch.set_num_threads(1)
     cell = cell_from(fields)
-    while (result := run_cell(Path(root), cell, device)) is None:  # a process that was given up holds it for a moment
+    while (result := run_cell(Path(root), cell, device)) is None:  # an abandoned process holds it for a moment
         time.sleep(1)
     return result

@@ -30,7 +30,7 @@ def label_set_name(cell: Cell, cost_limit: float) -> str | None:
 
 
 def _labelling(cell: Cell, cost_limit: float | None = None) -> Labelling:
-    """At a limit, with the cell's changes; without a limit, what the dataset is published with."""
+    """The labels at a limit, with the cell's changes; without a limit, the published labels."""
     task = find_task(cell.task)
     if cost_limit is None:
         return Labelling(task, seed=SEED)

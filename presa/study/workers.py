@@ -39,7 +39,7 @@ def run_locally(root: Path, cells: Sequence[Cell], processes: int, device: str, 
         on_cell: called with every cell that is finished meanwhile, and its result.
 
     Raises:
-        InputError: if a process cannot go on, such as on a full disk.
+        InputError: if a process cannot continue, such as on a full disk.
     """
     from presa.study.cells import read_result
 
@@ -106,7 +106,7 @@ def _end_with_parent() -> None:
 
 
 def main() -> None:
-    """The process of its own."""
+    """The main function of a worker process."""
     from presa.study.manifest import cell_from
 
     parser = argparse.ArgumentParser()
