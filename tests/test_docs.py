@@ -147,6 +147,12 @@ def test_the_blocks_run(hub: Hub, online: list[float], tmp_path: Path, monkeypat
             else:
                 run(shortened(line, match["extra"] or ""), page)
 
+    listed = (PAGES / "reference" / "files.md").read_text()
+    for folder in ("ball", "ball-policy", "ball-clone", "python-run", "drone-v1", "runs/straight"):
+        for path in (work / folder).iterdir():
+            name = re.sub(r"_\d\.", "_0.", path.name) + "/" * path.is_dir()
+            assert f"`{name}" in listed or name.startswith("."), f"{folder}/{name} is not in the reference of files"
+
 
 def shortened(line: str, extra: str) -> str:
     """A command with options that make it quick; each option is added to the command that has it."""
