@@ -444,10 +444,10 @@ def test_a_damaged_dataset_is_not_published(built: Path, hub: Hub, online: list[
     file = folder / "pairs" / "train-00000-of-00001.parquet"
     table = pq.read_table(file)
     pq.write_table(table.slice(0, len(table) - 1), file)
-    with pytest.raises(InputError, match=r"is not to be published: .*pairs/train-00000-of-00001.parquet"):
+    with pytest.raises(InputError, match=r"will not be published: .*pairs/train-00000-of-00001.parquet"):
         hub_commands.publish(folder, NAME, as_json=True)
     (folder / "recipe.json").write_text("[]")
-    with pytest.raises(InputError, match=r"is not to be published: recipe.json"):
+    with pytest.raises(InputError, match=r"will not be published: recipe.json"):
         hub_commands.publish(folder, NAME, as_json=True)
     assert hub.log == []
 
