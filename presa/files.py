@@ -26,4 +26,7 @@ def write_json(path: Path, value: Any) -> None:
 def read_failure(folder: Path) -> str | None:
     """Why a run failed; None if it did not."""
     path = folder / FAILURE_FILE
-    return json.loads(path.read_text(encoding="utf-8"))["error"] if path.is_file() else None
+    try:
+        return str(json.loads(path.read_text(encoding="utf-8"))["error"]) if path.is_file() else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return f"{path} cannot be read"

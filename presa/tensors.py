@@ -10,6 +10,7 @@ from torch import Tensor
 
 from presa.files import write_bytes
 from safefeedback.errors import InputError
+from safefeedback.files import foreign_content
 
 
 def save_tensors(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
@@ -32,7 +33,8 @@ def load_tensors(path: Path, device: str = "cpu") -> tuple[dict[str, Tensor], di
         with safe_open(path, "pt", device=device) as file:
             return {name: file.get_tensor(name) for name in file.keys()}, facts_of(file)  # noqa: SIM118
     except (OSError, SafetensorError, ValueError, KeyError) as error:
-        raise InputError(f"{path} is not a file written by presa: {error}".splitlines()[0]) from None
+        reason = str(error).split("\n")[0] + foreign_content(Path(path))
+        raise InputError(f"{path} is not a file written by presa: {reason}") from None
 
 
 def facts_of(file: Any) -> dict[str, Any]:

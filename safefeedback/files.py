@@ -26,12 +26,33 @@ SYSTEM_FILES = (  # files and folders that operating systems, file servers and e
     *("desktop.ini", ".directory", "lost+found", "@eaDir", ".ipynb_checkpoints", ".stfolder", ".dropbox"),
 )
 SYSTEM_PREFIXES = ("._", ".nfs", ".fuse_hidden", ".Trash-", ".~lock.")
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+FOREIGN = {  # how a file begins -> what it is, in lower case
+    b"version https://git-lfs": "it is a pointer of Git LFS: `git lfs pull` fetches the file",
+    b"<!doctype html": "it is a web page: the download failed",
+    b"<html": "it is a web page: the download failed",
+    b"\x1f\x8b": "it is packed with gzip: unpack it first",
+    b"pk\x03\x04": "it is a zip archive: unpack it first",
+}
 ABOUT = ("README.md", "datasets.json", "croissant.json")  # files that describe several datasets in one folder
 
 
 def is_system_file(name: str) -> bool:
     """Whether a file or folder of that name is made by the operating system."""
     return name in SYSTEM_FILES or name.startswith(SYSTEM_PREFIXES)
+
+
+def foreign_content(path: Path) -> str:
+    """What a file that cannot be read seems to hold in place of data, to be put behind an error; "" if that is not known."""
+    try:
+        with open(path, "rb") as file:
+            start = file.read(64)
+    except OSError:
+        return ""
+    if not start:
+        return "; it is empty"
+    found = [meaning for beginning, meaning in FOREIGN.items() if start.lstrip().lower().startswith(beginning)]
+    return f"; {found[0]}" if found else ""
 
 
 def file_sha256(path: Path) -> str:
@@ -67,6 +88,12 @@ def replacing(path: Path) -> Iterator[Path]:
         with open(partial, "rb") as file:
             os.fsync(file.fileno())
         partial.replace(path)
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise OSError(
+            error.errno, os.strerror(error.errno), str(path)
+        ) from None  # a writer may not name the file, or at length
     finally:
         partial.unlink(missing_ok=True)
 

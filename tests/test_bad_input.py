@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import gzip
 import os
 import signal
 import subprocess
@@ -16,6 +18,7 @@ import pytest
 from conftest import run_cli, write_hdf5
 
 from safefeedback.cli import main
+from safefeedback.files import replacing
 
 STEPS = 1737  # of the small file
 MAZE = 'name = "Maze"\ndomain = "Mine"\nobservation_dim = 8\naction_dim = 2\nhorizon = 200\ncost_limits = [5, 10]\n'
@@ -131,7 +134,13 @@ def corrupt(path: Path) -> None:
 
 FILES: list[tuple[Callable[[Path], object], str]] = [
     (lambda path: path.write_bytes(path.read_bytes()[:20_000]), "cannot be read as HDF5"),
-    (lambda path: path.write_bytes(b""), "cannot be read as HDF5"),
+    (lambda path: path.write_bytes(b""), "(file signature not found); it is empty"),
+    (
+        lambda path: path.write_text("version https://git-lfs.github.com/spec/v1\n"),
+        "it is a pointer of Git LFS: `git lfs pull`",
+    ),
+    (lambda path: path.write_text("\n<!DOCTYPE html><html>"), "it is a web page: the download failed"),
+    (lambda path: path.write_bytes(gzip.compress(path.read_bytes())), "it is packed with gzip: unpack it first"),
     (lambda path: path.write_text("observations,actions\n"), "cannot be read as HDF5"),
     (lambda path: path.unlink(), "there is no file"),
     (lambda path: (path.unlink(), path.mkdir()), "is a folder; give the HDF5 file itself"),
@@ -264,6 +273,15 @@ def test_a_full_disk_leaves_nothing(ball_file: Path, tmp_path: Path):
     assert result.returncode == 2 and len(result.stderr.strip().splitlines()) == 1, result.stderr
     assert "File too large" in result.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["ball.hdf5"]
+
+
+def test_a_full_disk_is_said_with_the_files_name(tmp_path: Path):
+    """Writers of HDF5 and of pictures say it without, or with a hundred words."""
+    with pytest.raises(OSError, match=r"^\[Errno 28\] No space left on device: '.*/x\.hdf5'$"), replacing(tmp_path / "x.hdf5"):
+        raise OSError(errno.ENOSPC, "Unable to synchronously create file (file write failed: ...)")
+    with pytest.raises(ValueError, match="mine"), replacing(tmp_path / "x.hdf5"):
+        raise ValueError("mine")
+    assert not list(tmp_path.iterdir())
 
 
 def test_overwrite_replaces_a_dataset_whole(ball_file: Path, tmp_path: Path, capsys):

@@ -119,4 +119,7 @@ def test_cloning_takes_its_share_of_the_steps_that_are_given() -> None:
     assert configure("presa", None, {"steps": "100"}).bc_steps == 30
     assert configure("presa", "paper-safetygym", {"steps": 1000}).bc_steps == 300
     assert configure("presa", None, {"steps": 100, "bc_steps": 7}).bc_steps == 7
+    assert configure("weighted-bc", None, {"steps": 10}).model_steps == 3  # one for each of its models
+    with pytest.raises(InputError, match="the models 2 x 3 of the 6 steps: none is left"):
+        configure("weighted-bc", None, {"steps": 6})
     assert configure("presa", "paper-bullet").bc_steps == 30_000

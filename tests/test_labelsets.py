@@ -177,6 +177,16 @@ def test_columns_beside_the_answers(folder: Path, tmp_path: Path, column: str, v
         import_answers(folder, tmp_path / "answers.csv", "lab1")
 
 
+def test_a_card_that_is_no_text_is_refused_before_anything_is_written(folder: Path, tmp_path: Path):
+    """An editor that saves in UTF-16; what was added to the card would be lost."""
+    (tmp_path / "answers.csv").write_text(ANSWERS)
+    (folder / "README.md").write_text("my card", encoding="utf-16")
+    for make in (lambda: import_answers(folder, tmp_path / "answers.csv", "lab1"), lambda: relabel(folder, [{"noise": 0.2}])):
+        with pytest.raises(safefeedback.InputError, match=r"README\.md cannot be read as text in UTF-8"):
+            make()
+    assert not (folder / "labels").exists()
+
+
 def test_answers_from_a_pipe_have_the_hash_of_what_was_read(folder: Path, tmp_path: Path):
     pipe = tmp_path / "pipe.csv"
     os.mkfifo(pipe)

@@ -64,7 +64,9 @@ def configure(name: str, preset: str | None = None, settings: dict[str, Any] | N
     usual = {field.name: field.default for field in fields(algorithm)} | PRESETS.get(preset or "", {})
     for part in ("bc_steps", "model_steps", "delta_steps"):
         if part in types and "steps" in (settings or {}) and part not in (settings or {}):
-            values[part] = values["steps"] * usual[part] // usual["steps"]
+            members = values.get("members", usual.get("members", 0)) if part == "model_steps" else 0
+            least = members if isinstance(members, int) else 0  # each member is fitted for a step
+            values[part] = max(least, values["steps"] * usual[part] // usual["steps"])
     return algorithm(**values)
 
 

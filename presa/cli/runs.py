@@ -27,9 +27,10 @@ def runs(
         return
     shown = []
     for row in rows:
-        normalised = row["normalized_cost"] is not None
-        result = f"{row['normalized_return']:.2f} / {row['normalized_cost']:.2f}" if normalised else "-"
-        description = f"{row['algorithm']}, {row['task']}, limit {row['cost_limit']:g}, seed {row['seed']}"
+        scores = [row["normalized_return"], row["normalized_cost"]]  # no score of the return where a task has no reference
+        result = " / ".join("-" if one is None else f"{one:.2f}" for one in scores) if scores != [None, None] else "-"
+        known = row["algorithm"] is not None
+        description = f"{row['algorithm']}, {row['task']}, limit {row['cost_limit']:g}, seed {row['seed']}" if known else "-"
         safe = "" if row["safe"] is None else "safe" if row["safe"] else "UNSAFE"
         shown.append((row["run"], description, row["state"], result, safe, age(row["age"])))
     print_table(("run", "what", "state", "reward / cost", "", "age"), shown)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +12,7 @@ import numpy as np
 from presa.report.tables import Entry, Line, Run, Table
 from presa.runs.card import train_command
 from presa.runs.evaluation import runs_below
-from presa.runs.records import read_config
+from presa.runs.records import read_config, read_evaluation
 from presa.study.studies import Column, Level, Study
 from safefeedback.errors import InputError
 
@@ -65,29 +63,14 @@ def find_evaluated(folders: Sequence[Path]) -> tuple[list[EvaluatedRun], list[Pa
             raise InputError(f"{place} is not a folder of `presa study`, and holds no run of `presa train`")
     judged, left = [], []
     for place in places:
-        config, path = read_config(place), place / "evaluation.json"
-        if not path.is_file():
+        config, found = read_config(place), read_evaluation(place)
+        if found is None:
             left.append(place)
-            continue
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            rows, summary = content["rows"], dict(content["summary"])
-            check_rows(rows)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError):
-            raise InputError(f"{path} is not an evaluation of presa's: `presa evaluate {place}` writes it again") from None
-        judged.append(EvaluatedRun(place, config, tuple(rows), summary))
+        else:
+            judged.append(EvaluatedRun(place, config, tuple(found["rows"]), found["summary"]))
     if not judged:
         raise InputError(f"no run in {', '.join(map(str, folders))} was evaluated yet: `presa evaluate {folders[0]}` first")
     return name_methods(judged), left
-
-
-def check_rows(rows: Sequence[dict[str, Any]]) -> None:
-    """Raises ValueError if a row of an evaluation lacks a number that a table needs, or holds one that is not finite."""
-    for row in rows:
-        scored = ("normalized_return",) * (row["normalized_return"] is not None)
-        values = [row[name] for name in ("cost_limit", "seed", "return", "normalized_cost", *scored)]
-        if not isinstance(row["task"], str) or not all(math.isfinite(value) for value in values):
-            raise ValueError(f"episode {row.get('episode')} holds {[*values, row['task']]}, which cannot be so")
 
 
 def name_methods(judged: Sequence[EvaluatedRun]) -> list[EvaluatedRun]:

@@ -19,10 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from presa.files import POLICY_FILE
-from presa.report.comparison import EvaluatedRun, check_rows, compare, name_methods, train_commands
+from presa.report.comparison import EvaluatedRun, compare, name_methods, train_commands
 from presa.report.safety import safety
 from presa.report.statistics import mean, stratified_interval
 from presa.runs.own_policy import is_own
+from presa.runs.records import WRONG_SHAPE, check_rows
 from safefeedback.dataset.benchmark import CURRENT, benchmark
 from safefeedback.errors import InputError
 from safefeedback.files import replacing
@@ -33,7 +34,6 @@ NAME = "results.json"
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the date of every member, so that equal results are equal bytes
 SHOWN = 3  # deviations of a file that are named in one line
 MOST = 1 << 28  # bytes of one member
-WRONG_SHAPE = (KeyError, TypeError, AttributeError, IndexError, ArithmeticError, ValueError, RuntimeError)  # what it leads to
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import numpy as np
 from presa.files import POLICY_FILE, read_failure
 from presa.rollouts.policy_repr import policy_repr
 from safefeedback.errors import InputError
+from safefeedback.files import foreign_content
 from safefeedback.imports import require_packages
 
 
@@ -117,7 +118,8 @@ def load(run: str | Path) -> Policy:
             policy = _policy_of({name: file.get_tensor(name) for name in file.keys()}, facts)  # noqa: SIM118
             _try_out(policy)
     except (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
-        raise InputError(f"{path} is not a policy written by presa: {error}".splitlines()[0]) from None
+        reason = str(error).split("\n")[0] + foreign_content(Path(path))
+        raise InputError(f"{path} is not a policy written by presa: {reason}") from None
     return policy
 
 

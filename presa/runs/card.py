@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ from presa.files import read_failure, write_bytes
 from presa.options import setting_text
 from presa.runs.own_policy import is_own
 from presa.runs.plots import PANELS, draw_learning_curve, draw_trust
-from presa.runs.records import findings_warnings, metrics_warnings, read_config, read_findings, read_metrics
+from presa.runs.records import findings_warnings, metrics_warnings, read_config, read_evaluation, read_findings, read_metrics
 from safefeedback.dataset.citation import CITATIONS
 from safefeedback.errors import command_line
 from safefeedback.simulators.ceilings import describe_ceiling
@@ -98,10 +97,10 @@ def train_command(config: dict[str, Any]) -> str:
 
 
 def _evaluation(folder: Path) -> str:
-    path = folder / "evaluation.json"
-    if not path.is_file():
+    found = read_evaluation(folder)
+    if found is None:
         return "Not evaluated yet: `presa evaluate <this folder>`."
-    summary = json.loads(path.read_text(encoding="utf-8"))["summary"]
+    summary = found["summary"]
     ceiling = describe_ceiling(Task.from_dict(read_config(folder)["task"]), summary["cost_limit"])
     return (
         f"{summary['episodes']} episodes in the simulator, evaluation seed {summary['evaluation_seed']}, cost limit "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +10,8 @@ from typing import Any
 from presa.files import POLICY_FILE, read_failure
 from presa.runs.evaluation import runs_in
 from presa.runs.own_policy import is_own
-from presa.runs.records import read_config, read_metrics
+from presa.runs.records import read_config, read_evaluation, read_metrics
+from safefeedback.errors import InputError
 
 
 def list_runs(folders: Sequence[Path]) -> list[dict[str, Any]]:
@@ -28,16 +28,21 @@ def list_runs(folders: Sequence[Path]) -> list[dict[str, Any]]:
 
 
 def _row(place: Path) -> dict[str, Any]:
-    config, evaluation = read_config(place), _evaluation(place)
+    """One that cannot be read does not hide the others."""
+    try:
+        config, found = read_config(place), read_evaluation(place)
+        state = _state(place, config)
+    except InputError as error:
+        config, found, state = {}, None, f"cannot be read: {error}"
+    summary = {} if found is None else found["summary"]
     changed = max(path.stat().st_mtime for path in place.iterdir())
     return {
         "run": str(place),
-        "algorithm": config["algorithm"],
-        "task": config["task"]["name"],
-        "cost_limit": config["cost_limit"],
-        "seed": config["seed"],
-        "state": _state(place, config),
-        **{name: evaluation.get(name) for name in ("normalized_return", "normalized_cost", "safe")},
+        "algorithm": config.get("algorithm"),
+        "task": config["task"]["name"] if config else None,
+        **{name: config.get(name) for name in ("cost_limit", "seed")},
+        "state": state,
+        **{name: summary.get(name) for name in ("normalized_return", "normalized_cost", "safe")},
         "age": max(0.0, time.time() - changed),
     }
 
@@ -49,11 +54,4 @@ def _state(place: Path, config: dict[str, Any]) -> str:
         return f"failed: {failure}"
     lines = read_metrics(place)
     progress = f"{lines[-1]['stage']} {lines[-1]['step']:,}" if lines else "begun"
-    return f"{progress} of {config['configuration']['steps']:,} steps"
-
-
-def _evaluation(place: Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads((place / "evaluation.json").read_text(encoding="utf-8"))["summary"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
+    return f"{progress} of {config['configuration'].get('steps', 0):,} steps"

@@ -13,7 +13,9 @@ evaluation.json, learning_curve.png, README.md
 from __future__ import annotations
 
 import json
+import math
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,20 @@ from safefeedback.values import convert_fields
 
 FORMAT_VERSION = 1
 RUN_KEYS = ("format_version", "algorithm", "configuration", "data")  # a config.json without them is not one of ours
+CONFIG: dict[str, Any] = {  # what whoever reads a config.json relies on
+    **{"algorithm": str, "seed": int, "cost_limit": (int, float)},
+    **dict.fromkeys(("task", "configuration", "data"), dict),
+}
+SUMMARY = (
+    "episodes",
+    "cost_limit",
+    "safe",
+    "return",
+    "cost",
+    "normalized_cost",
+    "length",
+)  # numbers of an evaluation's summary
+WRONG_SHAPE = (KeyError, TypeError, AttributeError, IndexError, ArithmeticError, ValueError, RuntimeError)  # JSON's, by others
 EARLIER_DEFAULTS = {"cloning": "segments"}  # what a setting that came later was before it came, where that is not its default
 MACHINE_KEYS = ("device", "versions")  # keys of config.json about where it was trained
 FINDINGS_FILE = "findings.json"
@@ -69,9 +85,12 @@ def read_config(folder: Path) -> dict[str, Any]:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         if not isinstance(config, dict):
             raise ValueError("it is not an object")
-        return config
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{folder} is not a run of `presa train`: its config.json cannot be read ({error})") from None
+    wrong = [name for name, kind in CONFIG.items() if not isinstance(config.get(name), kind)]
+    if wrong or not isinstance(config["task"].get("name"), str):
+        raise InputError(f"{folder} is not a run of `presa train`: its config.json does not say {(wrong or ['task'])[0]}")
+    return config
 
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:
@@ -79,7 +98,41 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
     path = folder / "metrics.jsonl"
     if not path.is_file():
         return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
+    try:
+        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
+        if not all(line.keys() >= {"stage", "step"} for line in lines):
+            raise ValueError("a line has no stage and step")
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
+        raise InputError(f"{path} cannot be read: {error}") from None
+    return lines
+
+
+def read_evaluation(folder: Path) -> dict[str, Any] | None:
+    """What evaluation.json says, {"rows", "summary"}; None if the run was not evaluated.
+
+    Raises:
+        InputError: if the file is damaged, or holds what no evaluation gives.
+    """
+    path = folder / "evaluation.json"
+    if not path.is_file():
+        return None
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        check_rows(found["rows"])
+        if not all(math.isfinite(found["summary"][name]) for name in SUMMARY):
+            raise ValueError("a mean is not finite")
+        return {"rows": list(found["rows"]), "summary": dict(found["summary"])}
+    except (OSError, *WRONG_SHAPE):
+        raise InputError(f"{path} is not an evaluation of presa's: `presa evaluate {folder}` writes it anew") from None
+
+
+def check_rows(rows: Sequence[dict[str, Any]]) -> None:
+    """Raises one of WRONG_SHAPE if a row of an evaluation lacks a number that a table needs, or one is not finite."""
+    for row in rows:
+        scored = ("normalized_return",) * (row["normalized_return"] is not None)
+        values = [row[name] for name in ("cost_limit", "seed", "return", "normalized_cost", *scored)]
+        if not isinstance(row["task"], str) or not all(math.isfinite(value) for value in values):
+            raise ValueError(f"episode {row.get('episode')} holds {[*values, row['task']]}, which cannot be so")
 
 
 def write_failure(folder: Path, error: str) -> None:
@@ -90,7 +143,10 @@ def write_failure(folder: Path, error: str) -> None:
 def read_findings(folder: Path) -> dict[str, Any]:
     """The run's `Algorithm.findings`; {} if it has none."""
     path = folder / FINDINGS_FILE
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(f"{path} cannot be read: {error}") from None
 
 
 def findings_warnings(findings: dict[str, Any]) -> list[str]:

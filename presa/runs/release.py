@@ -10,7 +10,7 @@ import yaml
 
 from presa.files import POLICY_FILE
 from presa.runs.card import render
-from presa.runs.records import read_config
+from presa.runs.records import read_config, read_evaluation
 from safefeedback.dataset.card import NOTES_MARKER
 from safefeedback.errors import InputError
 from safefeedback.publish.release import Release
@@ -52,9 +52,10 @@ def _metadata(run: Path, config: dict[str, Any], repo: str) -> dict[str, Any]:
         "pipeline_tag": "reinforcement-learning",
         "tags": list(dict.fromkeys([*TAGS, config["algorithm"].replace(":", "."), task])),
     }
-    if not (run / "evaluation.json").is_file():
+    found = read_evaluation(run)
+    if found is None:
         return values
-    summary = json.loads((run / "evaluation.json").read_text(encoding="utf-8"))["summary"]
+    summary = found["summary"]
     metrics = [
         {"type": name, "name": f"{name.replace('_', ' ')} (mean of {summary['episodes']} episodes)", "value": summary[name]}
         for name in ("normalized_return", "normalized_cost", "return", "cost")

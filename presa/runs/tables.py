@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,13 +10,13 @@ import pyarrow as pa
 
 from presa.runs.evaluation import runs_in
 from presa.runs.listing import list_runs
-from presa.runs.records import read_config, read_metrics
+from presa.runs.records import read_config, read_evaluation, read_metrics
 from safefeedback.errors import InputError
 
 
 def _episodes(run: Path) -> list[dict[str, Any]]:
-    path = run / "evaluation.json"
-    return list(json.loads(path.read_text(encoding="utf-8"))["rows"]) if path.is_file() else []
+    found = read_evaluation(run)
+    return [] if found is None else found["rows"]
 
 
 KINDS: dict[str, Callable[[Path], list[dict[str, Any]]]] = {

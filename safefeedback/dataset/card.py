@@ -145,12 +145,24 @@ def rewrite(folder: Folder, without: Collection[str] = ()) -> None:
         folder.path / "README.md",
         {name: manifest for name, manifest in folder.label_sets.items() if name not in without},
     )
-    old = path.read_text(encoding="utf-8") if path.is_file() else ""
+    notes = added_notes(path)
     try:
         with replacing(path) as partial:
-            write_text(partial, render(folder.manifest, sets, pictures_in(folder.path)) + old.partition(NOTES_MARKER)[2])
+            write_text(partial, render(folder.manifest, sets, pictures_in(folder.path)) + notes)
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror}") from None
+
+
+def added_notes(path: Path) -> str:
+    """What somebody added below a card's last line, "" where there is no card.
+
+    Raises:
+        InputError: if it cannot be read, so that nothing of it is lost.
+    """
+    try:
+        return path.read_text(encoding="utf-8").partition(NOTES_MARKER)[2] if path.is_file() else ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read as text in UTF-8, and would be replaced: move it away ({error})") from None
 
 
 def _noise_sentence(recipe: Labelling) -> str:

@@ -106,6 +106,7 @@ def card_rewritten(folder: Path, names: Sequence[str]) -> Iterator[None]:
     """Context of writing label sets: the card is updated when the block ends, so that it is true even if the process is
     killed."""
     before = open_dataset(folder)
+    card.added_notes(folder / "README.md")
     if set(before.label_set_names()) & set(names):
         card.rewrite(before, without=names)
     try:

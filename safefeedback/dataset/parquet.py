@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from safefeedback.dataset.arrow import items, numbers, present
 from safefeedback.errors import InputError
+from safefeedback.files import foreign_content
 
 SIDES = (0, 1)
 PREFERENCES = ("preference", "clean_preference")
@@ -59,7 +60,8 @@ def open_parquet(file: Path) -> pq.ParquetFile:
     try:
         return pq.ParquetFile(file)
     except (OSError, ValueError, pa.ArrowException) as error:
-        raise InputError(f"{file} is not a whole Parquet file: {str(error).splitlines()[0]}") from None
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{file} is not a whole Parquet file: {reason}{foreign_content(file)}") from None
 
 
 def check_shards(files: list[Path]) -> None:

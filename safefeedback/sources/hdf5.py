@@ -12,13 +12,14 @@ import h5py
 import numpy as np
 
 from safefeedback.errors import InputError
-from safefeedback.files import file_sha256
+from safefeedback.files import file_sha256, foreign_content
 from safefeedback.sources.checks import check_costs, check_finite
 from safefeedback.tasks import Task
 from safefeedback.types import Episodes, Source, UnlabelledEpisodes
 
 PLAIN_FILTERS = (None, "gzip", "lzf")
 MOST_COMPRESSION = 1100  # gzip cannot pack more than 1032 bytes into one
+SHOWN = 10  # keys of a file that lacks one
 LARGE = 1 << 30  # bytes; below it, an array that was never written is its fill value
 
 
@@ -115,7 +116,8 @@ def _text(value: object) -> str:
 def _dataset(file: h5py.File, path: Path, key: str) -> h5py.Dataset:
     link = file.get(key, getlink=True)
     if link is None:
-        raise InputError(f"{path}: the key '{key}' is missing; DSRL's schema needs it")
+        there = ", ".join(list(file)[:SHOWN]) + ", ..." * (len(file) > SHOWN)
+        raise InputError(f"{path}: the key '{key}' is missing; DSRL's schema needs it, and the file holds {there or 'nothing'}")
     if not isinstance(link, h5py.HardLink):
         raise InputError(f"{path}: {key} is a link to elsewhere; copy the data into the file")
     dataset = file[key]
@@ -171,7 +173,9 @@ def _explained(path: Path) -> Iterator[None]:
         raise InputError(f"{path}: the arrays it declares do not fit into memory") from None
     except (OSError, RuntimeError, ValueError, TypeError, KeyError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{path} cannot be read as HDF5: {reason}") from None
+        if "unable to lock file" in reason:
+            reason += "; another program writes it, or HDF5_USE_FILE_LOCKING=FALSE helps where the file system has no locks"
+        raise InputError(f"{path} cannot be read as HDF5: {reason}{foreign_content(path)}") from None
 
 
 def _stamp(path: Path) -> tuple[int, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -230,6 +231,45 @@ def test_a_film_that_cannot_be_written_is_refused_before_the_episodes(
     code, _, error = command("evaluate", *NOBODY, "--video", "x.mp4", capsys=capsys)
     assert code == 2 and error == f"error: a film as MP4 needs av: {install_command('video')}\n"
     assert list(tmp_path.iterdir()) == []
+
+
+DAMAGED = {  # file -> contents that it cannot have; a run's folder is copied about, cut off, and mixed up with others'
+    "config.json": (b"", b"{", b"[1]", b"\xff\xfe{\x00", b'{"architectures": ["LlamaForCausalLM"]}'),
+    "evaluation.json": (
+        b"",
+        b"[1]",
+        b"\xff\xfe{\x00",
+        b'{"rows": [], "summary": {}}',
+        b'{"rows": [{"task": "x"}], "summary": {}}',
+    ),
+    "metrics.jsonl": (b"[1]}\n", b"\xff\xfe{\x00}\n", b'{"a": 1}\n', b'{"stage": }\n'),
+    "policy.safetensors": (b"", b"version https://git-lfs.github.com/spec/v1\n", b"\x08" + bytes(7) + b"{}      "),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_damaged_files_of_a_run_are_one_line_with_their_name(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, tmp_path: Path
+) -> None:
+    shutil.copytree(Path(__file__).parents[1] / "data" / "e5be358" / "run", tmp_path / "runs" / "good")
+    run = shutil.copytree(tmp_path / "runs" / "good", tmp_path / "runs" / "bad")
+    monkeypatch.chdir(tmp_path)
+    for content in DAMAGED[name]:
+        (run / name).write_bytes(content)
+        answers = {words[0]: command(*words, capsys=capsys) for words in (
+            ("publish", run, "user/x", "--dry-run"), ("report", run), ("evaluate", run, "--episodes", 1),
+        )}  # fmt: skip
+        if name == "config.json":
+            answers.pop("evaluate")  # it needs the policy alone
+        for code, _, error in answers.values():
+            assert "Traceback" not in error and (code != 2 or (len(error.splitlines()) == 1 and "bad" in error)), (
+                content,
+                error,
+            )
+        told = [code for code, _, error in answers.values() if code == 2]
+        assert told or name == "metrics.jsonl", (content, answers)
+        code, listed, error = command("runs", "runs", capsys=capsys)
+        assert code == 0 and "good" in listed and "bad" in listed, (content, error)
 
 
 def test_the_default_name_is_of_the_folder_itself(
