@@ -141,10 +141,8 @@ def rewrite(folder: Folder, without: Collection[str] = ()) -> None:
     Raises:
         InputError: if it cannot be written.
     """
-    path, sets = (
-        folder.path / "README.md",
-        {name: manifest for name, manifest in folder.label_sets.items() if name not in without},
-    )
+    path = folder.path / "README.md"
+    sets = {name: manifest for name, manifest in folder.label_sets.items() if name not in without}
     notes = added_notes(path)
     try:
         with replacing(path) as partial:
