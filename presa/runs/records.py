@@ -123,7 +123,7 @@ def read_evaluation(folder: Path) -> dict[str, Any] | None:
             raise ValueError("a mean is not finite")
         return {"rows": list(found["rows"]), "summary": dict(found["summary"])}
     except (OSError, *WRONG_SHAPE):
-        raise InputError(f"{path} is not an evaluation of presa's: `presa evaluate {folder}` writes it anew") from None
+        raise InputError(f"{path} is not an evaluation of presa's: `presa evaluate {folder}` writes it again") from None
 
 
 def check_rows(rows: Sequence[dict[str, Any]]) -> None:

@@ -46,6 +46,7 @@ def make_run(folder: Path, algorithm: str, seed: int, costs: list[float] | None,
             for cost in costs
         ]
         summary = {"normalized_return": 0.5, "normalized_cost": sum(costs) / len(costs), "safe": sum(costs) <= len(costs)}
+        summary |= {"episodes": len(costs), "cost_limit": limit, "return": 300.0, "cost": limit * sum(costs), "length": 100.0}
         (folder / "evaluation.json").write_text(json.dumps({"rows": rows, "summary": summary}))
     return folder
 
