@@ -179,6 +179,12 @@ def deviations(judged: Sequence[EvaluatedRun], version: int = CURRENT) -> list[s
         if summary.get("evaluation_seed") != frozen.reporting_seed or summary.get("episodes", 0) < frozen.episodes:
             evaluated_on = f"{summary.get('episodes')} episodes of evaluation seed {summary.get('evaluation_seed')}"
             lines.append(f"{where}{evaluated_on}, not {frozen.episodes} of {frozen.reporting_seed}")
+        known = run.config.get("configuration", {}).get("judge_limits") or [run.config["cost_limit"]]
+        for _, limit in run.places:
+            if limit not in known or limit not in run.config["task"]["cost_limits"]:
+                lines.append(
+                    f"{where}it was evaluated at cost limit {limit:g}, and learnt {', '.join(f'{one:g}' for one in known)}"
+                )
     seeds: dict[Any, set[int]] = {}
     for run in judged:
         for place in run.places:

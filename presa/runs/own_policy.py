@@ -34,6 +34,8 @@ def own_config(policy: str, task: Task, cost_limit: float) -> dict[str, Any]:
         InputError: if there is no such policy or dataset, or its facts are not of these types.
     """
     facts = getattr(load_object(policy)(), "facts", {})
+    if not isinstance(facts, dict):
+        raise InputError(f"the facts of {policy} must be a dict, not {facts!r}")
     for name, kind in FACTS.items():
         if name in facts and (not isinstance(facts[name], kind) or isinstance(facts[name], bool)):
             wanted = {"seed": "a whole number"}.get(name, "a text")

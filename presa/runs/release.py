@@ -10,6 +10,7 @@ import yaml
 
 from presa.files import POLICY_FILE
 from presa.runs.card import render
+from presa.runs.own_policy import is_own
 from presa.runs.records import read_config, read_evaluation
 from safefeedback.dataset.card import NOTES_MARKER
 from safefeedback.errors import InputError
@@ -27,7 +28,8 @@ def run_release(run: Path, repo: str) -> Release:
     """
     config = read_config(run)
     if not (run / POLICY_FILE).is_file():
-        raise InputError(f"{run} holds no {POLICY_FILE}: its training is not finished")
+        why = "it is of a policy of your own, which is code" if is_own(config) else "its training is not finished"
+        raise InputError(f"{run} holds no {POLICY_FILE}: {why}")
     this = (config["algorithm"], config["task"]["name"])
 
     def differs(content: bytes) -> str | None:

@@ -49,6 +49,12 @@ def silent():
     return found
 
 
+def listed():
+    found = Random(0)
+    found.facts = [1]
+    return found
+
+
 def wrong():
     found = Random("first")
     return found
@@ -132,10 +138,13 @@ def test_what_it_does_not_say_is_its_name_and_what_is_wrong_is_one_line(place: P
         ((*own, "--out", "run"), "run is a run of `presa train`"),
         (("run", "--out", "x"), "a run keeps it in its own folder"),
         (("--policy", "somebodys_policy:wrong", "--task", "BallRun", "--out", "x"), "must be a whole number, not 'first'"),
+        (("--policy", "somebodys_policy:listed", "--task", "BallRun", "--out", "x"), "must be a dict, not [1]"),
         (("--policy", "somebodys_policy:none", "--task", "BallRun", "--out", "x"), "has no 'none'"),
     ):
         done = command("evaluate", *words, cwd=place)
         assert done.returncode == 2 and message in done.stderr and len(done.stderr.splitlines()) == 1, done.stderr
+    done = command("publish", "kept/0", "user/x", "--dry-run", cwd=place)
+    assert done.returncode == 2 and "it is of a policy of your own, which is code" in done.stderr
     with pytest.raises(InputError, match="a run keeps it in its own folder"):
         presa.evaluate(object(), "BallRun", out="x")
     assert not (place / "x").exists() and {path.name for path in (place / "other").iterdir()} == {"notes.txt"}

@@ -312,6 +312,10 @@ def test_runs_by_the_protocol_have_no_deviation(submitted: Path) -> None:
     summary = {**first.summary, "episodes": 100, "evaluation_seed": frozen.reporting_seed}
     runs = [replace(first, config={**first.config, "data": data, "seed": seed}, summary=summary) for seed in range(5)]
     assert deviations(runs) == []
+    other = replace(runs[0], rows=tuple({**row, "cost_limit": 40.0} for row in first.rows))
+    assert "evaluated at cost limit 40, and learnt 20" in deviations([other])[0]
+    both = {**first.config["configuration"], "judge_limits": [20, 40]}
+    assert "learnt" not in str(deviations([replace(other, config={**runs[0].config, "configuration": both})]))
     assert deviations(runs[:3]) == [f"{first.name} on BallRun, limit 20: 3 seeds, not 5"]
 
 
