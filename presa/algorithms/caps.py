@@ -3,7 +3,8 @@
 Implicit Q-learning (IQL: Kostrikov et al., arXiv 2110.06169) fits two critics and a state value to the learnt rewards, and the
 same to the learnt costs. One policy regresses on the recorded actions weighted by their advantage in reward, another by that
 in cost. Which of the two acts is decided at each step of an episode: the one with the higher return of those whose expected
-cost is within what is left of the limit, else the one with the lower cost; see `presa.rollouts.switching_policy`.
+cost is within what is left of the limit, else the one with the lower cost; see `presa.rollouts.switching_policy`. Costs of the
+episode so far are told by the simulator, as to CDT; nothing else of the truth is.
 
 It differs from the authors' program: rewards and costs are those of models, not the simulator's; the policies are
 deterministic, and of two separate networks, not two heads of one; the critics have no slowly following copies, as the state
@@ -80,7 +81,7 @@ class CapsFeedback(Algorithm):
     """Two policies by advantage-weighted regression, and critics of learnt reward and cost that choose between them.
 
     Attributes:
-        batch_size: half as many steps as pairs hold, so that many pairs' worth of steps are in a batch.
+        batch_size: as many steps are drawn as so many pairs hold: 256 of pairs of 64 steps.
         dropout: none; must be 0.
         schedule: of the learning rate: "flat", or "linear" towards 0.
         discount: gamma.
