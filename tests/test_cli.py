@@ -106,6 +106,16 @@ def test_a_command_imports_nothing_heavy_that_it_does_not_need(ball_file: Path, 
         assert not (HEAVY - allowed) & seen and allowed & {"pyarrow"} <= seen, words[0]
 
 
+def test_only_the_options_of_the_called_command_are_read():
+    from safefeedback.cli.app import app
+    from safefeedback.terminal import only_called
+
+    (alone,) = only_called(app, ["--debug", "verify", "build"]).registered_commands
+    assert alone.callback is not None and alone.callback.__name__ == "verify" and len(app.registered_commands) > 5
+    for words in ([], ["--help"], ["labels", "import"], ["verfy"]):  # these need to know all commands
+        assert only_called(app, words) is app
+
+
 def modules_imported(path: Path) -> set[str]:
     """The modules of this project that a file imports, anywhere in it."""
     names: set[str] = set()

@@ -12,8 +12,16 @@ import pytest
 from safefeedback import Recipe, build_dataset, find_task
 from safefeedback.dataset import columns
 from safefeedback.dataset.answers import EXTRA_COLUMNS, Answers, import_answers
+from safefeedback.dataset.arrow import items
 from safefeedback.feedback.annotators import ANNOTATORS
 from safefeedback.feedback.teachers import TEACHERS
+
+
+def test_items_of_a_column_of_lists_without_an_import() -> None:
+    even = pa.FixedSizeListArray.from_arrays(pa.array(range(12)), 3)
+    gap, uneven = pa.array([[1, 2], None, [3, 4]], pa.list_(pa.int64(), 2)), pa.array([[1], [2, 3]])
+    for column in (even, even[1:3], even[2:2], gap, gap[1:], uneven):
+        assert items(column).equals(column.flatten())
 
 
 def told(schema: pa.Schema) -> dict[str, str]:

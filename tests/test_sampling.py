@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from safefeedback import randomness
 from safefeedback.errors import InputError
 from safefeedback.feedback.sampling import SAMPLERS, sample
 from safefeedback.feedback.windows import Windows, draw
@@ -94,6 +95,18 @@ def test_known_draws_never_change():
     pairs = sample(episodes([200] * 10), 4, 64, seed=0, test_fraction=0, sampler="uniform")
     assert pairs.episode.tolist() == [[4, 1], [9, 4], [0, 4], [6, 9]]
     assert pairs.start.tolist() == [[113, 119], [49, 110], [93, 4], [48, 70]]
+
+
+def test_chosen_are_the_smallest_draws_the_first_of_equal_ones(monkeypatch: pytest.MonkeyPatch):
+    for values in (16, 3):  # with three values many draws are equal
+        monkeypatch.setattr(
+            randomness, "uniforms", lambda rng, total, values=values: rng.bit_generator.random_raw(total) % values / values
+        )
+        for total in range(12):
+            for count in range(total + 1):
+                drawn = randomness.uniforms(randomness.stream(total, "t"), total)
+                smallest = sorted(sorted(range(total), key=lambda index: (drawn[index], index))[:count])
+                assert randomness.choose(randomness.stream(total, "t"), total, count).tolist() == smallest
 
 
 @pytest.mark.parametrize(

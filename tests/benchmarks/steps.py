@@ -80,6 +80,7 @@ def ratios(repeats: int, cpl: Path | None = None, steps: int = 10) -> list[str]:
         for name, other in zip(others, rest, strict=True):
             what = f"{precision} step, {name} time against it"
             each = f"{1e3 * statistics.median(own) / steps:.1f} ms and {1e3 * statistics.median(other) / steps:.1f}"
+            each += f"; if there were only the products, {ratio(other, least):.2f}"
             aim = AIMS.get((precision, name))
             value = ratio(other, own)
             lines.append(told(what, value, aim, least=True, how=each) if aim else f"{what:<60}{value:6.2f}  ({each})")
