@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -536,3 +537,29 @@ def test_a_manifest_that_names_files_elsewhere_reaches_none_of_them(built: Path,
         with pytest.raises(InputError, match="names the file"):
             fetching.fetch("other/evil", tmp_path / "out")
         assert mine.read_text() == "precious"
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({"ALL_PROXY": "socks5://127.0.0.1:9"}, "a SOCKS proxy is set, which needs the package socksio: "),
+        ({"SSL_CERT_FILE": "/nowhere.pem"}, "SSL_CERT_FILE names /nowhere.pem, which is not there"),
+        ({"HF_TOKEN": "tökén"}, "the token for the Hub holds characters that no token has: "),
+    ],
+)
+def test_settings_of_the_network_that_cannot_work_are_named(variables: dict[str, str], message: str, tmp_path: Path):
+    """In a process of its own: the client reads them when it starts."""
+    if "ALL_PROXY" in variables and find_spec("socksio") is not None:
+        pytest.skip("socksio is installed")
+    code = "from safefeedback.cli import main; main(['fetch', 'user/ball', '--out', 'x'])"
+    env = {**os.environ, "HF_HUB_OFFLINE": "0", "HF_ENDPOINT": "http://localhost:9", "NO_PROXY": "", **variables}
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=env, capture_output=True, text=True)
+    assert done.returncode == 2 and done.stderr.startswith(f"error: cannot fetch user/ball: {message}"), done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_certificate_that_is_not_trusted_is_no_lack_of_a_network():
+    from safefeedback.hub.client import failure_reason
+
+    error = OSError("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed certificate (_ssl.c:1016)")
+    assert "is not trusted here: set SSL_CERT_FILE" in failure_reason(error)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import shutil
+import subprocess
+import sys
 import tracemalloc
 from collections import Counter
 from pathlib import Path
@@ -427,3 +430,16 @@ def test_a_label_set_is_shown_at_its_own_horizon(folder: Path):
     numbers = result["splits"]["train"]
     at_its_limit = next(entry["segments_safe"] for entry in numbers["limits"] if entry["cost_limit"] == 20)
     assert at_its_limit == numbers["safety"]["segments_safe"]
+
+
+def test_a_backend_that_is_not_installed_is_no_reason_to_fail(folder: Path, tmp_path: Path):
+    """MPLBACKEND as a notebook sets it for the terminals it opens."""
+    pytest.importorskip("matplotlib")
+    code = f"from safefeedback.cli import main; main(['inspect', {str(folder)!r}, '--out', 'plots'])"
+    env = {**os.environ, "MPLBACKEND": "module://nowhere"}
+    for backend in ("module://nowhere", "nonsense"):
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=tmp_path, env={**env, "MPLBACKEND": backend}, capture_output=True, text=True
+        )
+        assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
+    assert (tmp_path / "plots" / "margins.png").is_file()

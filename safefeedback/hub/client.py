@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from safefeedback.errors import InputError
 from safefeedback.hub.transfer import receiving
+from safefeedback.imports import install_package_command
 
 Result = TypeVar("Result")
 TRIES = 3
@@ -53,10 +54,10 @@ def retry(failure: str, call: Callable[[], Result], writes: bool = False) -> Res
 
     silence_client()
     carrier: Any = HfHubHTTPError.__bases__[0]  # of the library that carries the client's requests: its versions differ in that
-    failures = (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, carrier)
+    failures = (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, ImportError, carrier)
     for attempt in range(TRIES):
-        _limit_waits(get_session())
         try:
+            _limit_waits(get_session())
             return call()
         except LocalTokenNotFoundError:
             raise HubError(f"{failure}: there is no token: {_HOW_TO_LOG_IN}") from None
@@ -235,6 +236,14 @@ def _reason(error: BaseException, status: int | None, missing: str, writes: bool
         return f"the server answered {status} ({lines[0] if lines else 'without a word'})"
     if type(error).__name__ == "OfflineModeIsEnabled":
         return "HF_HUB_OFFLINE is set: unset it to use the network"
+    if isinstance(error, ImportError) and "socks" in str(error).lower():
+        return f"a SOCKS proxy is set, which needs the package socksio: {install_package_command('socksio')}"
+    if isinstance(error, FileNotFoundError) and error.filename is None and "SSL_CERT_FILE" in os.environ:
+        return f"SSL_CERT_FILE names {os.environ['SSL_CERT_FILE']}, which is not there"
+    if isinstance(error, UnicodeEncodeError):
+        return f"the token for the Hub holds characters that no token has: {_HOW_TO_LOG_IN}"
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return f"the certificate of {endpoint()} is not trusted here: set SSL_CERT_FILE to the certificates of your network"
     if "Timeout" in type(error).__name__:
         return f"{endpoint()} does not answer: check the network, or run the same command again later"
     if _is_network(error):

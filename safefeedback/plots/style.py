@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,12 +23,25 @@ DPI = 150
 @contextmanager
 def default_style() -> Iterator[None]:
     """Matplotlib's own defaults, whatever the user has set, and ours on top."""
+    _import_matplotlib()
     import matplotlib
 
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update({"font.size": 9, "axes.titlesize": 9, "legend.fontsize": 8, "axes.axisbelow": True})
         yield
+
+
+def _import_matplotlib() -> None:
+    """Imports it even where MPLBACKEND names what is not installed, as in a terminal that a notebook opened."""
+    if "matplotlib" in sys.modules or "MPLBACKEND" not in os.environ:
+        return
+    backend = os.environ.pop("MPLBACKEND")
+    import matplotlib
+
+    os.environ["MPLBACKEND"] = backend
+    with suppress(ValueError):
+        matplotlib.rcParams["backend"] = backend
 
 
 def new_figure(width: float, height: float) -> Figure:
