@@ -21,7 +21,7 @@ class Masks:
         self, runs: int, rows: int, widths: Sequence[int], dropout: float, bits: int, device: torch.device | str
     ) -> None:
         """`bits` of a number: 16 drops a unit with its probability to 1/65536; 8 to 1/256, from half as many random words."""
-        dropped = round(dropout * (1 << bits))
+        dropped = min(round(dropout * (1 << bits)), (1 << bits) - 1)
         self.bits, self.limit = bits, (dropped << (16 - bits)) - 32768 - 1
         self.dropout = dropout if bits == 16 else dropped / 256
         units = [rows * width for width in widths]

@@ -89,6 +89,8 @@ def test_masks_of_one_byte_drop_the_nearest_share_and_their_halves_are_independe
     first, second = dropped.split(4000, 1)
     assert (first * second).mean().item() == pytest.approx((26 / 256) ** 2, abs=0.005)
     assert not torch.equal(dropped[0], dropped[1])
+    most = Masks(1, 4, (8,), 0.9999, 8, "cpu")
+    assert most.dropout == 255 / 256 and most.limit < 32767  # something is always kept
     assert Masks(1, 4, (8,), 0.001, 8, "cpu").numbers == [] and Masks(1, 4, (8,), 0.001, 16, "cpu").numbers != []
 
 
