@@ -114,7 +114,9 @@ def test_the_figures_of_a_comparison(tmp_path: Path):
             "normalized_return": 0.5,
             "normalized_cost": 0.2,
         }
-        (place / "evaluation.json").write_text(json.dumps({"rows": [row], "summary": {}}))
+        means = dict.fromkeys(("return", "cost", "normalized_cost", "length"), 1.0)
+        summary = {"episodes": 1, "cost_limit": 20, "safe": True, **means}
+        (place / "evaluation.json").write_text(json.dumps({"rows": [row], "summary": summary}))
     figures = draw_runs(find_evaluated([tmp_path])[0])
     assert len(figures) == 2
     for _, figure, _ in figures:

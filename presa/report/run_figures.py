@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from presa.report.comparison import EvaluatedRun, mean_of
 from presa.report.figures import COLOURS, STYLES, NamedFigure
-from presa.runs.plots import PANELS
+from presa.runs.plots import LABELS, PANELS, mark_few
 from presa.runs.records import read_metrics
 from safefeedback.plots.style import ACCENT, default_style, new_figure, without_frame
 
@@ -75,8 +75,13 @@ def learning_curves(judged: Sequence[EvaluatedRun]) -> Figure | None:
                 label = f"{run.name}, {task} {limit:g}" if len(places) > 1 else run.name
                 style = STYLES[places.index((task, limit)) % len(STYLES)]
                 colour = COLOURS[methods.index(run.name) % len(COLOURS)]
-                axes.plot(*zip(*points, strict=True), color=colour, linestyle=style, linewidth=1, alpha=0.8, label=label)
-        axes.set(title=key.replace("_", " "), xlabel="step")
+                drawn = axes.plot(
+                    *zip(*points, strict=True), color=colour, linestyle=style, linewidth=1, alpha=0.8, label=label
+                )
+                mark_few(drawn[0], len(points))
+        panel = next(panel for panel, keys in PANELS if key in keys)
+        axes.set(title=f"{panel}\n{LABELS[key]}" if LABELS[key] != key else panel, xlabel="step")
+        axes.set_xlim(left=0)
     return with_legend(figure)
 
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from safefeedback.files import replacing
 
+if TYPE_CHECKING:
+    from matplotlib.lines import Line2D
+
+FEW = 20  # points of a curve, below which each is marked
 PANELS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Loss", ("cloning_loss", "preference_loss", "safety_loss", "violation")),
     ("Probability of the safety label", ("p_safe", "p_unsafe")),
@@ -63,7 +67,7 @@ def draw_learning_curve(lines: list[dict[str, Any]], title: str, file: Path, tar
                 axes.axvspan(0, cloned, color="0.93", label="cloning" if "cloning_loss" not in keys else None)
             for key in keys:
                 points = [(line["step"], line[key]) for line in lines if line.get(key) is not None]
-                axes.plot(*zip(*points, strict=True), label=LABELS[key], marker="." if len(points) < 20 else "", markersize=4)
+                mark_few(axes.plot(*zip(*points, strict=True), label=LABELS[key])[0], len(points))
             if keys[0].startswith(SHARES):
                 axes.set_ylim(-0.02, 1.02)
             if keys[0].startswith("p_") and target is not None:
@@ -75,6 +79,12 @@ def draw_learning_curve(lines: list[dict[str, Any]], title: str, file: Path, tar
         with replacing(file) as partial:
             save(figure, partial)
     return True
+
+
+def mark_few(line: Line2D, points: int) -> None:
+    """Marks the points of a curve of a few, which as a line alone would hardly be seen, or not at all."""
+    if points < FEW:
+        line.set(marker="o", markersize=3, clip_on=False)
 
 
 def draw_trust(findings: dict[str, Any], accuracy: dict[str, float], title: str, file: Path) -> bool:

@@ -117,6 +117,22 @@ def test_ages() -> None:
     assert [age(seconds) for seconds in (0.4, 59, 60, 7300, 200_000)] == ["0 s", "59 s", "1 min", "2 h", "2 d"]
 
 
+def test_a_curve_of_one_report_is_seen_and_named_in_words(tmp_path: Path) -> None:
+    """The README's first run makes one report."""
+    pytest.importorskip("matplotlib")
+    from presa.report.run_figures import learning_curves
+
+    run = make_run(tmp_path / "run", "presa", 0, [0.0])
+    (run / "metrics.jsonl").write_text(json.dumps({"stage": "main", "step": 100, "p_unsafe": 0.4, "nu": 1.0}) + "\n")
+    figure = learning_curves(find_evaluated([run])[0])
+    assert figure is not None
+    assert [axes.get_title() for axes in figure.axes] == [
+        "Probability of the safety label\nof unsafe segments",
+        "Multiplier nu",
+    ]
+    assert [(len(line.get_xdata()), line.get_marker()) for axes in figure.axes for line in axes.lines] == [(1, "o"), (1, "o")]
+
+
 def test_what_cannot_be_compared(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds no run"):
         find_evaluated([tmp_path])
