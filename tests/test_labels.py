@@ -7,7 +7,7 @@ import pytest
 
 from safefeedback.errors import InputError
 from safefeedback.feedback.filters import apply_filters, drop_both_unsafe, drop_preferred_unsafe
-from safefeedback.feedback.labels import prefer_by_return, safe_by_cost, segment_cost_limit, window_sum
+from safefeedback.feedback.labels import one_sided_warning, prefer_by_return, safe_by_cost, segment_cost_limit, window_sum
 from safefeedback.feedback.noise import flip
 from safefeedback.types import Feedback, Pairs
 
@@ -98,3 +98,14 @@ def test_keep_records_each_filter_alone_and_together():
 def test_nothing_left_is_an_error():
     with pytest.raises(InputError, match="without any pair"):
         apply_filters(feedback([0.0], [[0, 0]]), ("drop-both-unsafe",))
+
+
+def test_preferences_are_warned_about_only_where_all_say_the_same():
+    some = np.array([0.5, 0, 1, 0, 1, 1, 0, 0.5, np.nan], np.float32)
+    assert one_sided_warning(some) is None and one_sided_warning(np.full(7, 0.5, np.float32)) is None
+    told = [one_sided_warning(np.full(8, value, np.float32)) or "" for value in (0.5, 0, 1)]
+    assert [text.split(":")[0][6:40] for text in told] == [
+        "preferences are ties",
+        "preferences are for the first segm",
+        "preferences are for the second seg",
+    ]
