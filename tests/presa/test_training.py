@@ -307,8 +307,11 @@ def test_overwrite_deletes_nothing_but_runs(folder: Path, tmp_path: Path) -> Non
         assert (model / "config.json").read_text() == content and (model / "model.safetensors").exists()
 
 
+RUN = {"format_version": 1, "algorithm": "presa", "seed": 0, "cost_limit": 20.0, "task": {"name": "BallRun"}, "data": {}}
+
+
 def test_a_start_that_failed_can_be_repeated(tmp_path: Path) -> None:
-    config = {"format_version": 1, "algorithm": "presa", "configuration": {"eta": math.nan}, "data": {}}
+    config = {**RUN, "configuration": {"eta": math.nan}}
     with pytest.raises(ValueError):
         open_folder(tmp_path / "run", config)
     assert list((tmp_path / "run").iterdir()) == []
@@ -319,7 +322,7 @@ def test_a_start_that_failed_can_be_repeated(tmp_path: Path) -> None:
 def test_watching_makes_another_run_only_where_it_chooses_the_policy(tmp_path: Path) -> None:
     def config(selection: str, every: int) -> dict:
         rest = {"configuration": {"selection": selection}, "watching": {"report_every": every}}
-        return {"format_version": 1, "algorithm": "presa", "data": {}, **rest}
+        return {**RUN, **rest}
 
     for selection in ("last", "best"):
         assert open_folder(tmp_path / selection, config(selection, 10)) is None
