@@ -3,7 +3,8 @@
     python cards/table2/train.py ROOT --minutes 9 [--device cuda] [--out FOLDER] [--tiny]
 
 Needs neither simulators nor a network. The same command goes on where it was; what is finished is packed at the end, at most
-15 MB a file. Weights are stored with 16 bits. All runs of a group, whatever their task, are one stack on a GPU.
+15 MB a file. Weights are stored with 16 bits. All runs of a group with examples of one length, whatever
+their task, are one stack on a GPU.
 """
 
 from __future__ import annotations
@@ -85,12 +86,7 @@ def work(root: Path, groups: list[plan.Group], tasks: list[str], device: str, de
             every = max(1, algorithm.steps // 10) if group.algorithm == "presa" else algorithm.steps
             settings = MonitorSettings(report_every=every, checkpoint_every=every if group.algorithm == "presa" else 10**9)
             say(f"{group.name}: {len(jobs)} runs, data ready after {time.time() - began:.0f} s")
-            if group.algorithm == "trac":  # whole episodes, whose lengths differ from task to task, do not stack
-                names = dict.fromkeys(job.data.task.name for job in jobs)
-                parts = [[job for job in jobs if job.data.task.name == name] for name in names]
-            else:
-                parts = [jobs]
-            summaries = [one for part in parts for one in train_all(group.algorithm, algorithm, part, settings)]
+            summaries = train_all(group.algorithm, algorithm, jobs, settings)
             failed = {Path(one["folder"]).name: one["failed"] for one in summaries if "failed" in one}
             done.write_text(json.dumps({"seconds": round(time.time() - began, 1), "runs": len(jobs), "failed": failed}))
             say(f"{group.name}: done after {time.time() - began:.0f} s, {len(failed)} failed")

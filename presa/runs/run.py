@@ -123,10 +123,11 @@ def train_all(
             first[id(data)] = first.get(id(data)) or _first_examples(algorithm, data)
         except InputError as error:
             raise InputError(f"at cost limit {data.cost_limit:g}: {error}" if len(jobs) > 1 else str(error)) from None
-    shared = {id(job.data.train.observations): Normalization(algorithm, job.data) for job in jobs}
+    shared: dict[tuple[int, str | None], Normalization] = {}  # by what observations are normalised over
     runs = []
     for job in jobs:
-        normalization = shared[id(job.data.train.observations)]
+        key = (id(job.data.train.observations), job.data.identity.get("unlabelled_sha256"))
+        normalization = shared.get(key) or shared.setdefault(key, Normalization(algorithm, job.data))
         runs.append(TrainingRun(name, algorithm, job.data, job.folder, job.seed, settings, normalization, on_report))
     started = time.perf_counter()
     for run in runs:  # all of them, before the first is made or deleted
@@ -258,8 +259,10 @@ def _train_stage(stage: str, model: Algorithm, started: Started, callbacks: Call
     last = {run: start for run, (_, start) in started.items()}
     groups: dict[tuple[Any, ...], list[TrainingRun]] = {}
     for run, start in last.items():
-        sizes = () if model.stacks_tasks else tuple(value.shape for value in start.parameters.values())
-        groups.setdefault((start.step, *sizes), []).append(run)
+        examples = started[run][0]
+        sizes = [] if model.stacks_tasks else [value.shape for value in start.parameters.values()]
+        sizes += [examples.observations.shape[1:-1], (examples.per_pair,)]  # a batch has as many steps in every run
+        groups.setdefault((start.step, *map(tuple, sizes)), []).append(run)
     for runs in groups.values():
 
         def on_step(which: Sequence[int], step: int, runs: Sequence[TrainingRun] = runs) -> bool:
@@ -267,9 +270,9 @@ def _train_stage(stage: str, model: Algorithm, started: Started, callbacks: Call
                 callbacks.on_step(runs[run].folder, runs[run].done_at(stage, step))
             return callbacks.asked_to_end()
 
-        examples, starts, seeds = [started[run][0] for run in runs], [last[run] for run in runs], [run.seed for run in runs]
-        for outcomes in fit_runs(model, examples, starts, seeds, stage, runs[0].settings.report_every, on_step):
-            for run, run_examples, outcome in zip(runs, examples, outcomes, strict=True):
+        drawn_from, starts, seeds = [started[run][0] for run in runs], [last[run] for run in runs], [run.seed for run in runs]
+        for outcomes in fit_runs(model, drawn_from, starts, seeds, stage, runs[0].settings.report_every, on_step):
+            for run, run_examples, outcome in zip(runs, drawn_from, outcomes, strict=True):
                 if isinstance(outcome, InputError):
                     run.fail(str(outcome))
                     last.pop(run, None)

@@ -17,12 +17,14 @@ from presa.algorithms import configure  # noqa: E402
 from presa.algorithms.base import FromReference  # noqa: E402
 from presa.cli.output import print_evaluations  # noqa: E402
 from presa.data.limits import load_limits  # noqa: E402
-from presa.data.pairs import Data, Examples  # noqa: E402
+from presa.data.pairs import Data, Examples, load_data  # noqa: E402
+from presa.fitting.fit import fit_stack  # noqa: E402
 from presa.runs import run as runs  # noqa: E402
 from presa.runs.evaluation import evaluate_runs, runs_below  # noqa: E402
 from presa.runs.records import MonitorSettings, read_metrics  # noqa: E402
 from safefeedback.errors import InputError  # noqa: E402
 from safefeedback.sources import load  # noqa: E402
+from safefeedback.sources.hdf5 import read_unlabelled  # noqa: E402
 
 OFTEN = MonitorSettings(report_every=5, checkpoint_every=10)
 NAMES = ["limit20-seed0", "limit20-seed1", "limit70-seed0", "limit70-seed1"]
@@ -73,6 +75,32 @@ def test_every_folder_is_what_the_run_alone_leaves(
         assert all(ours[file] == alone[file] for file in ours.keys() & alone.keys())
     policies = {(job.folder / "policy.safetensors").read_bytes() for job in jobs}
     assert len(policies) == 4
+
+
+def test_runs_whose_segments_differ_in_length_are_stacks_of_their_own(
+    tmp_path: Path, ball_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "fit_runs", fit_stack)  # as on a GPU
+    jobs = [
+        runs.Job(load_data(write_dataset(tmp_path / f"data-{length}", ball_file, length=length)), 0, tmp_path / str(length))
+        for length in (6, 8)
+    ]
+    for name in ("bc-safe-seg", "weighted-bc"):  # segments, and as many steps as pairs hold
+        algorithm = tiny(name, **({"steps": 30, "model_steps": 3} if name == "weighted-bc" else {}))
+        assert not [one for one in runs.train_all(name, algorithm, jobs, OFTEN, overwrite=True) if "failed" in one]
+
+
+def test_runs_over_the_same_pairs_are_normalised_by_what_each_of_them_knows(
+    datas: list[Data], ball_file: Path, tmp_path: Path
+) -> None:
+    whole = datas[0].with_unlabelled(read_unlabelled(ball_file, datas[0].task))
+    assert len(whole.steps) > len(datas[0].steps) and whole.train.observations is datas[0].train.observations
+    algorithm = tiny("presa", cloning="steps")
+    runs.train_all("presa", algorithm, [runs.Job(datas[0], 0, tmp_path / "shown"), runs.Job(whole, 0, tmp_path / "whole")])
+    for name, data in (("shown", datas[0]), ("whole", whole)):
+        runs.train("presa", algorithm, data, tmp_path / f"{name}-alone")
+        for file in ("reference.safetensors", "policy.safetensors"):
+            assert (tmp_path / name / file).read_bytes() == (tmp_path / f"{name}-alone" / file).read_bytes()
 
 
 class Stop(Exception):
