@@ -18,7 +18,7 @@ from presa.data.pairs import Data
 from presa.networks.mlp import Parameters
 from presa.tensors import load_tensors, save_tensors
 
-KEPT_VERSION = 3
+KEPT_VERSION = 4  # raise it whenever the same settings clone to other numbers, such as by other masks
 
 
 @dataclass(frozen=True)

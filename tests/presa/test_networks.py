@@ -10,6 +10,7 @@ torch = pytest.importorskip("torch")
 from presa.networks import mlp as networks  # noqa: E402
 from presa.networks.backprop import Backprop, require_precision  # noqa: E402
 from presa.networks.dropout import Masks  # noqa: E402
+from presa.runs.cloning_cache import KEPT_VERSION  # noqa: E402
 from safefeedback.errors import InputError  # noqa: E402
 
 
@@ -92,6 +93,13 @@ def test_masks_of_one_byte_drop_the_nearest_share_and_their_halves_are_independe
     most = Masks(1, 4, (8,), 0.9999, 8, "cpu")
     assert most.dropout == 255 / 256 and most.limit < 32767  # something is always kept
     assert Masks(1, 4, (8,), 0.001, 8, "cpu").numbers == [] and Masks(1, 4, (8,), 0.001, 16, "cpu").numbers != []
+
+
+def test_other_masks_of_one_byte_need_another_version_of_the_cache_of_cloned_policies() -> None:
+    masks = Masks(1, 2, (8,), 0.25, 8, "cpu")
+    masks.draw([torch.Generator().manual_seed(0)])
+    kept = (masks.numbers[0][0] > masks.limit).int().tolist()
+    assert (KEPT_VERSION, kept) == (4, [[1, 0, 0, 0, 0, 1, 1, 1], [1, 1, 1, 0, 1, 1, 0, 1]])
 
 
 def test_dropout_keeps_the_mean_of_a_linear_network() -> None:
