@@ -31,18 +31,24 @@ def own_config(policy: str, task: Task, cost_limit: float) -> dict[str, Any]:
     learnt from. By default these are its name, 0, and none.
 
     Raises:
-        InputError: if there is no such policy or dataset, or its facts are not of these types.
+        InputError: if there is no such policy or dataset, it cannot be made, or its facts are not of these types.
     """
-    facts = getattr(load_object(policy)(), "facts", {})
+    function = load_object(policy)
+    try:
+        facts = getattr(function(), "facts", {})
+    except Exception as error:  # of the user's code
+        raise InputError(f"{policy}() failed: {type(error).__name__}: {' '.join(str(error).split())}") from error
     if not isinstance(facts, dict):
         raise InputError(f"the facts of {policy} must be a dict, not {facts!r}")
     for name, kind in FACTS.items():
         if name in facts and (not isinstance(facts[name], kind) or isinstance(facts[name], bool)):
             wanted = {"seed": "a whole number"}.get(name, "a text")
             raise InputError(f"facts['{name}'] of {policy} must be {wanted}, not {facts[name]!r}")
+    if not (algorithm := facts.get("algorithm", policy)).strip() or not algorithm.isprintable():
+        raise InputError(f"facts['algorithm'] of {policy} must be a name of one line, not {algorithm!r}")
     return {
         "format_version": FORMAT_VERSION,
-        "algorithm": facts.get("algorithm", policy),
+        "algorithm": algorithm,
         "configuration": {},
         "changed": {},
         "seed": facts.get("seed", 0),

@@ -58,6 +58,16 @@ def listed():
 def wrong():
     found = Random("first")
     return found
+
+
+def of_two_lines():
+    found = Random(0)
+    found.facts = {"algorithm": "Random\\nwalk"}
+    return found
+
+
+def broken():
+    raise OSError("no weights\\nthere")
 """
 
 
@@ -139,6 +149,8 @@ def test_what_it_does_not_say_is_its_name_and_what_is_wrong_is_one_line(place: P
         (("run", "--out", "x"), "a run keeps it in its own folder"),
         (("--policy", "somebodys_policy:wrong", "--task", "BallRun", "--out", "x"), "must be a whole number, not 'first'"),
         (("--policy", "somebodys_policy:listed", "--task", "BallRun", "--out", "x"), "must be a dict, not [1]"),
+        (("--policy", "somebodys_policy:of_two_lines", "--task", "BallRun", "--out", "x"), "must be a name of one line"),
+        (("--policy", "somebodys_policy:broken", "--task", "BallRun", "--out", "x"), "broken() failed: OSError: no weights"),
         (("--policy", "somebodys_policy:none", "--task", "BallRun", "--out", "x"), "has no 'none'"),
     ):
         done = command("evaluate", *words, cwd=place)
