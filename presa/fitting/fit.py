@@ -225,9 +225,9 @@ class Tally:
     """Running sums on the device, from which means are taken at a report; NaN is not counted."""
 
     def __init__(self, initial: Sequence[dict[str, Tensor]] = ()) -> None:
-        """`begun` are the values that `runs` returned for each run, to continue from."""
+        """`initial` is what `runs` returned for each run, to continue from."""
         self.names: list[str] = list(initial[0]) if initial and all(initial) else []
-        self.resumed = bool(self.names)  # in the file's order, which may be any
+        self.resumed = bool(self.names)  # then the names are in the file's order, which may be any
         self.sums, self.counts = torch.empty(0), torch.empty(0)
         if self.names:
             self.sums, self.counts = torch.stack([torch.stack(list(run.values())) for run in initial]).permute(2, 1, 0)

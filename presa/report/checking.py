@@ -142,7 +142,7 @@ def _episodes(
     import_policies: bool,
 ) -> Check:
     """A sample of the episodes, repeated with their policies."""
-    pairs_known: list[tuple[int, int]] = []
+    playable: list[tuple[int, int]] = []
     skipped: dict[str, None] = {}
     why: str | None
     for index, run in enumerate(runs):
@@ -154,11 +154,11 @@ def _episodes(
         else:
             why = f"{task} is somebody's own task, whose simulator is not played here"
         if why is None:
-            pairs_known += [(index, row["episode"]) for row in run.rows]
+            playable += [(index, row["episode"]) for row in run.rows]
         else:
             skipped[why] = None
     draw = random.Random(seed)
-    chosen = pairs_known if sample is None or sample >= len(pairs_known) else sorted(draw.sample(pairs_known, sample))
+    chosen = playable if sample is None or sample >= len(playable) else sorted(draw.sample(playable, sample))
     problems, largest, done = [], [0.0, 0.0], 0
     with tempfile.TemporaryDirectory() as folder:
         for index in sorted({run_index for run_index, _ in chosen}):
@@ -177,7 +177,7 @@ def _episodes(
                 task,
                 [seeds[episode] for episode in episodes],
                 1,
-                lambda run_index, of, before=before: on_episode(before + run_index, len(chosen)),  # type: ignore[misc]
+                lambda played, of, before=before: on_episode(before + played, len(chosen)),  # type: ignore[misc]
                 run.summary["cost_limit"],
             )
             done += len(episodes)
@@ -187,13 +187,13 @@ def _episodes(
                 apart = [abs(played["return"] - row["return"]) / (high - low), abs(played["cost"] - row["cost"])]
                 largest = [max(pair) for pair in zip(largest, apart, strict=True)]
                 if apart[0] > RETURN_TOLERANCE or apart[1] > COST_TOLERANCE:
-                    recorded, seen = (f"{run_index['return']:.3f} / {run_index['cost']:g}" for run_index in (row, played))
+                    recorded, seen = (f"{one['return']:.3f} / {one['cost']:g}" for one in (row, played))
                     problems.append(
                         f"{run.folder.name}, episode {episode}: return / cost {recorded} in the file, {seen} played again"
                     )
     if not chosen:
         return Check("episodes", (), "; ".join([f"{NONE_PLAYED}: only what the file says was compared", *skipped]))
-    note = f"{len(chosen)} of {len(pairs_known):,} episodes played again, {len(chosen) - len(problems)} agree"
+    note = f"{len(chosen)} of {len(playable):,} episodes played again, {len(chosen) - len(problems)} agree"
     note += f"; furthest apart {largest[0]:.1e} of the return's range and {largest[1]:g} of cost"
     note += "".join(f"; {why}" for why in skipped)
     return Check("episodes", tuple(problems) if len(problems) > APART * len(chosen) else (), note)
