@@ -260,9 +260,9 @@ def _train_stage(stage: str, model: Algorithm, started: Started, callbacks: Call
     groups: dict[tuple[Any, ...], list[TrainingRun]] = {}
     for run, start in last.items():
         examples = started[run][0]
-        sizes = [] if model.stacks_tasks else [value.shape for value in start.parameters.values()]
-        sizes += [examples.observations.shape[1:-1], (examples.per_pair,)]  # a batch has as many steps in every run
-        groups.setdefault((start.step, *map(tuple, sizes)), []).append(run)
+        sizes = () if model.stacks_tasks else tuple(value.shape for value in start.parameters.values())
+        batch = (*examples.observations.shape[1:-1], examples.per_pair)  # as many steps in every run
+        groups.setdefault((start.step, batch, *sizes), []).append(run)
     for runs in groups.values():
 
         def on_step(which: Sequence[int], step: int, runs: Sequence[TrainingRun] = runs) -> bool:
