@@ -12,7 +12,7 @@ import numpy as np
 from presa.report.tables import Entry, Line, Run, Table
 from presa.runs.card import train_command
 from presa.runs.evaluation import runs_below
-from presa.runs.records import read_config, read_evaluation
+from presa.runs.records import WRONG_SHAPE, read_config, read_evaluation
 from presa.study.studies import Column, Level, Study
 from safefeedback.errors import InputError
 
@@ -55,7 +55,7 @@ def find_evaluated(folders: Sequence[Path]) -> tuple[list[EvaluatedRun], list[Pa
     """The runs in some folders that were evaluated, each once, and those that were not.
 
     Raises:
-        InputError: if there is no run, or an evaluation cannot be read.
+        InputError: if there is no run, or the records of one cannot be read.
     """
     places = dict.fromkeys(place for folder in folders for place in (runs_below(folder) or [folder]))
     for place in places:
@@ -66,8 +66,14 @@ def find_evaluated(folders: Sequence[Path]) -> tuple[list[EvaluatedRun], list[Pa
         config, found = read_config(place), read_evaluation(place)
         if found is None:
             left.append(place)
-        else:
-            judged.append(EvaluatedRun(place, config, tuple(found["rows"]), found["summary"]))
+            continue
+        run = EvaluatedRun(place, config, tuple(found["rows"]), found["summary"])
+        try:
+            compare(name_methods([run])), train_commands([run])
+        except WRONG_SHAPE as error:  # records that somebody has edited
+            reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+            raise InputError(f"{place} holds records that presa did not write ({reason}): leave it out") from None
+        judged.append(run)
     if not judged:
         raise InputError(f"no run in {', '.join(map(str, folders))} was evaluated yet: `presa evaluate {folders[0]}` first")
     return name_methods(judged), left

@@ -61,6 +61,16 @@ def runs(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.parametrize("edit", [{"changed": None}, {"data": {}}])
+def test_edited_records_are_one_line(edit: dict, runs: Path, capsys: pytest.CaptureFixture) -> None:
+    path = runs / "a" / "seed0" / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | edit))
+    with pytest.raises(SystemExit) as ended:
+        main(["report", str(runs / "a"), "--out", str(runs / "out")])
+    (line,) = capsys.readouterr().err.splitlines()
+    assert ended.value.code == 2 and "seed0 holds records that presa did not write" in line and not (runs / "out").exists()
+
+
 def test_methods_are_columns_and_limits_lines(runs: Path) -> None:
     judged, left = find_evaluated([runs / "a", runs / "b", runs / "c", runs / "a" / "other"])
     table = compare(judged)
