@@ -38,7 +38,8 @@ def render(folder: Path) -> str:
         ],
         f"A policy learnt offline by `presa`'s `{config['algorithm']}` from {data['pairs']:,} pairs of {data['length']}-step "
         f'segments of {task["name"]} ({task["domain"]}). It acts by {acts_by}; `presa.load("<this folder>")` '
-        "gives it, with `reset(n)` and `act(observations [n, O]) -> actions [n, A]`.",
+        "gives it, with `reset(n)` and `act(observations [n, O]) -> actions [n, A]`"
+        + ("." if "acts_by" not in config else ", and `observe(rewards [n], costs [n])` for what each step gave."),
         "## Evaluation\n\n" + _evaluation(folder),
         _rests_on(findings),
         "![trust](trust.png)" if (folder / "trust.png").is_file() else "",

@@ -28,6 +28,7 @@ from presa.losses import advantage_weights, expectile_loss  # noqa: E402
 from presa.networks.mlp import Parameters  # noqa: E402
 from presa.rollouts.policy import load  # noqa: E402
 from presa.rollouts.switching_policy import POLICIES, SwitchingPolicy, allowed, choose_policy  # noqa: E402
+from presa.runs.card import render  # noqa: E402
 from presa.runs.records import MonitorSettings  # noqa: E402
 from presa.runs.run import Job, train_all  # noqa: E402
 from safefeedback.errors import InputError  # noqa: E402
@@ -168,7 +169,7 @@ def test_from_feedback_to_a_policy_that_acts(data: Data, ball_file: Path, tmp_pa
     action = policy.act(data.steps.observations[:1].numpy())
     assert action.shape == (1, 2) and np.abs(action).max() <= 1
     config = json.loads((tmp_path / "one" / "config.json").read_text())
-    assert "critics" in config["acts_by"]
+    assert "critics" in config["acts_by"] and "`observe(rewards [n], costs [n])`" in render(tmp_path / "one")
     assert repr(presa.load(tmp_path / "one")).startswith("Policy: caps-feedback on BallCircle, cost limit 20")
 
 
