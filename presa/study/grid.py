@@ -209,7 +209,7 @@ def _scope_settings(algorithm: type[Algorithm], scope: Scope) -> dict[str, Any]:
     names = {setting.name for setting in fields(algorithm)}
     models = None if scope.steps is None else max(1, scope.steps // 4)
     settings: dict[str, Any] = {"steps": scope.steps, "bc_steps": scope.bc_steps, "model_steps": models}
-    takes = algorithm.choices["precision"] if algorithm.stackable else ()
+    takes = algorithm.choices.get("precision", ()) if algorithm.stackable else ()
     settings |= {"precision": scope.precision} if scope.precision in takes else {}
     return {name: value for name, value in settings.items() if value is not None and name in names}
 

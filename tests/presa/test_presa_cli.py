@@ -171,6 +171,13 @@ def test_precision_auto_stores_what_it_took_and_a_run_resumed_elsewhere_says_so(
     monkeypatch.setattr("presa.networks.backprop.has_bf16", lambda device: True)
     code, _, error = command(*words, capsys=capsys)
     assert code == 2 and "holds another run (configuration.precision is fp32, not bf16)" in error
+    (tmp_path / "choiceless.py").write_text(
+        "from presa.algorithms.cloning import BCSafeSeg\nclass Mine(BCSafeSeg):\n    choices = {'schedule': ('flat',)}\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    own = ["train", folder, "--algorithm", "choiceless:Mine", "--steps", 2, "--precision", "auto", "--out", tmp_path / "own"]
+    code, told, error = command(*own, capsys=capsys)
+    assert code == 0 and "note: --precision auto takes fp32 here" in told, error
 
 
 @pytest.mark.parametrize(
