@@ -405,9 +405,18 @@ def test_what_cannot_be_inspected_is_said_in_one_line(folder: Path, ball_file: P
     shard.write_bytes(shard.read_bytes()[:-100])
     result = run_cli("inspect", folder, cwd=tmp_path)
     assert (result.returncode, result.stdout, result.stderr.count("\n")) == (2, "", 1) and "whole Parquet" in result.stderr
+    shard.write_text("<html>" * 9)
+    with pytest.raises(InputError, match="[^.]; it is a web page"):
+        inspect_dataset(folder)
+    pointer, unnamed = tmp_path / "pointer.hdf5", tmp_path / "unnamed.hdf5"
+    pointer.write_text("version https://git-lfs.github.com/spec/v1\n")
+    with h5py.File(unnamed, "w") as file:
+        file["rewards"] = np.zeros(3)
     for words, said in (
         (("nowhere",), "there is no folder"),
-        (("nowhere.hdf5",), "give it with --task"),
+        (("nowhere.hdf5",), "there is no file nowhere.hdf5"),
+        ((str(pointer),), "pointer.hdf5 cannot be read as HDF5; it is a pointer of Git LFS: `git lfs pull` fetches the file$"),
+        ((str(unnamed),), "unnamed.hdf5 does not say which task it records: give it with --task"),
         ((str(tmp_path),), "not a dataset of safefeedback"),
         ((str(ball_file), "NoTask"), "there is no task"),
     ):

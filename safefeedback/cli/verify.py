@@ -45,6 +45,6 @@ def verify(
                 f"FAILED: {failed[0].name}: {failed[0].problems[0]}" + (f" (and {problems - 1} more)" if problems > 1 else "")
             )
         else:
-            print(f"ok: {folder} is what it says, in all of {len(checks)} checks")
+            print(f"ok: {folder} is what it says, in all {len(checks)} checks")
     if failed:
         raise typer.Exit(1)

@@ -186,7 +186,7 @@ def _bytes_of(file: Path) -> bytes:
 
 
 def read_answers(content: bytes, file: str, known: np.ndarray) -> Answers:
-    """Reads a CSV file, whose cells may be separated by commas, semicolons (decimals then with a comma or a dot), tabs or bars.
+    """Reads a CSV file, whose cells may be separated by commas, semicolons (decimals then with a comma or a dot), tabs or vertical bars.
 
     Args:
         content: of the file.
@@ -257,7 +257,7 @@ def _more(text: str, column: str, where: str) -> Any:
             return float(text)
     except (KeyError, pa.ArrowInvalid):
         pass
-    raise InputError(f"{where}: {column} is '{text}', which is not a {kind}")
+    raise InputError(f"{where}: {column} is '{text}', which does not fit its type, {kind}")
 
 
 def _numbered(reader: Any) -> Iterator[tuple[int, list[str]]]:

@@ -12,6 +12,7 @@ from safefeedback import sources
 from safefeedback.dataset.stats import share
 from safefeedback.errors import InputError
 from safefeedback.feedback.labels import safe_by_cost, segment_cost_limit, window_sum
+from safefeedback.files import foreign_content
 from safefeedback.inspection.labels import quantiles_of
 from safefeedback.inspection.values import report, values_of
 from safefeedback.inspection.windows import limits_around, safe_per_limit
@@ -51,6 +52,10 @@ def inspect_recordings(file: str | Path, task: str | None = None, length: int = 
     named = sources.is_dataset_name(str(file))
     found_task = find_task(task) if task is not None else None if named else task_of(Path(file))
     if found_task is None:
+        if not named and not Path(file).exists():
+            raise InputError(f"there is no file {file}")
+        if not named and not h5py.is_hdf5(file):
+            raise InputError(f"{file} cannot be read as HDF5{foreign_content(Path(file))}")
         raise InputError(f"{file} does not say which task it records: give it with --task NAME")
     if length < 1:
         raise InputError(f"--length must be at least 1, not {length}")

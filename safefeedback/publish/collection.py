@@ -151,8 +151,8 @@ def _metadata(datasets: dict[str, PublishedDataset]) -> dict[str, Any]:
     values: dict[str, Any] = {"pretty_name": _pretty_name(manifests)}
     values |= licenses[0] if same else {"license": "other", "license_name": "each dataset has its own"}
     for key in ("task_categories", "tags", "annotations_creators", "source_datasets"):
-        dataset = list(dict.fromkeys(word for part in parts.values() for word in part.get(key, [])))
-        values |= {key: dataset} if dataset else {}
+        words = list(dict.fromkeys(word for part in parts.values() for word in part.get(key, [])))
+        values |= {key: words} if words else {}
     values["size_categories"] = [card.size_category(sum(manifest.pairs for manifest in manifests))]
     values["configs"] = [
         {

@@ -59,9 +59,9 @@ def verify(
     compared = _counter(on_progress, rows, "comparing rows")
     stored, dataset_results = dataset.dataset_checks(opened, episodes, advantage_files, compared)
     checks += [*dataset_results, *([scalars_check(opened, stored)] if manifest.has_scalars else [])]
-    for name, (check, problems) in sets.items():
+    for name, (label_set, problems) in sets.items():
         base = label_sets.LabelledDataset(opened, stored, episodes, advantage_files)
-        checks.append(label_sets.label_set_check(base, name, check, problems, compared))
+        checks.append(label_sets.label_set_check(base, name, label_set, problems, compared))
     return [*checks, card_check(folder, manifest, usable)]
 
 
