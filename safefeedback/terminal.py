@@ -164,7 +164,10 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on 
 
 def new_app(help: str) -> typer.Typer:
     """A program without commands yet, with the options --debug and --version."""
-    app = typer.Typer(help=help, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+    settings = {"help_option_names": ["--help", "-h"]}
+    app = typer.Typer(
+        help=help, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, context_settings=settings
+    )
 
     @app.callback()
     def options(

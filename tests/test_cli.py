@@ -116,6 +116,13 @@ def test_only_the_options_of_the_called_command_are_read():
         assert only_called(app, words) is app
 
 
+@pytest.mark.parametrize(("program", "words"), [("safefeedback", ["labels", "import"]), ("presa", ["runs"])])
+def test_help_has_a_short_name(program: str, words: list[str], tmp_path: Path):
+    for command in ([], words):
+        result = run_cli(*command, "-h", cwd=tmp_path, program=program)
+        assert result.returncode == 0 and " ".join(["Usage:", program, *command]) in result.stdout
+
+
 def modules_imported(path: Path) -> set[str]:
     """The modules of this project that a file imports, anywhere in it."""
     names: set[str] = set()
