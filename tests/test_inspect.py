@@ -406,7 +406,7 @@ def test_what_cannot_be_inspected_is_said_in_one_line(folder: Path, ball_file: P
     result = run_cli("inspect", folder, cwd=tmp_path)
     assert (result.returncode, result.stdout, result.stderr.count("\n")) == (2, "", 1) and "whole Parquet" in result.stderr
     shard.write_text("<html>" * 9)
-    with pytest.raises(InputError, match="[^.]; it is a web page"):
+    with pytest.raises(InputError, match=r"[^.]; it is a web page"):
         inspect_dataset(folder)
     pointer, unnamed = tmp_path / "pointer.hdf5", tmp_path / "unnamed.hdf5"
     pointer.write_text("version https://git-lfs.github.com/spec/v1\n")

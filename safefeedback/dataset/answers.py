@@ -186,7 +186,7 @@ def _bytes_of(file: Path) -> bytes:
 
 
 def read_answers(content: bytes, file: str, known: np.ndarray) -> Answers:
-    """Reads a CSV file, whose cells may be separated by commas, semicolons (decimals then with a comma or a dot), tabs or vertical bars.
+    """Reads a CSV file, whose cells may be separated by commas, semicolons (decimals then with a comma or a dot), tabs or `|`.
 
     Args:
         content: of the file.
