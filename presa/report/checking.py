@@ -20,7 +20,7 @@ from safefeedback.simulators import can_simulate
 from safefeedback.tasks import Task, tasks
 from safefeedback.verification.check import Check
 
-NOT_IMPORTED = "from their authors, with --import-policies, they are played too"
+NOT_IMPORTED = "which is played too with --import-policies: only where you trust its authors"
 EXACT = 1e-9  # relative tolerance of numbers computed from the same rows
 RETURN_TOLERANCE = 0.02  # of the task's range of returns; processors add up differently, and an episode amplifies it
 COST_TOLERANCE = 2.0  # of one episode
@@ -83,9 +83,9 @@ def _policies(file: Path, runs: Sequence[dict[str, Any]], import_policies: bool)
             differs.append("task")
         if differs:
             problems.append(f"{run['folder']}: the policy is of another {' and '.join(differs)} than config says")
-    notes = [f"{len(runs) - code} policies are those of their configurations"] if len(runs) > code else []
+    notes = [f"of their configurations: {len(runs) - code} of {len(runs)}"] if len(runs) > code else []
     if code:
-        notes.append(f"{code} are code: " + ("their sources are those that are named" if import_policies else NOT_IMPORTED))
+        notes.append(f"code: {code}, " + ("with the sources that are named" if import_policies else NOT_IMPORTED))
     return Check("policies", tuple(problems), "; ".join(notes))
 
 

@@ -191,7 +191,8 @@ def deviations(judged: Sequence[EvaluatedRun], version: int = CURRENT) -> list[s
             seeds.setdefault((run.name, *place), set()).add(run.config["seed"])
     for (name, task, limit), known in seeds.items():
         if len(known) < frozen.training_seeds:
-            lines.append(f"{name} on {task}, limit {limit:g}: {len(known)} seeds, not {frozen.training_seeds}")
+            trained = f"{len(known)} seed{'s' * (len(known) > 1)}"
+            lines.append(f"{name} on {task}, limit {limit:g}: {trained}, not {frozen.training_seeds}")
     return lines
 
 

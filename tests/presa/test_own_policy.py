@@ -110,7 +110,10 @@ def test_a_results_file_names_the_code_and_plays_it_only_where_that_is_wanted(pl
     assert command("report", "kept", "--submit", "mine.zip", cwd=place).returncode == 0
     checks = {check.name: check for check in check_results(place / "mine.zip", None)}
     assert not [check for check in checks.values() if check.problems]
-    assert checks["policies"].note.startswith("2 are code") and "no episode was played again" in checks["episodes"].note
+    assert (
+        checks["policies"].note.startswith("code: 2, which is played too")
+        and "no episode was played again" in checks["episodes"].note
+    )
     done = command("report", "--check", "mine.zip", "--import-policies", "--sample", "all", cwd=place)
     assert done.returncode == 0 and "4 of 4 episodes played again, 4 agree" in done.stdout
     with (place / "somebodys_policy.py").open("a") as file:
@@ -131,6 +134,7 @@ def test_it_deviates_from_the_protocol_as_runs_do(place: Path) -> None:
         one.config["data"] |= {"content_sha256": frozen.content["BallRun"], "pairs": 9000, "pairs_test": 1000}
         one.summary.update(episodes=100, evaluation_seed=2026)
     assert deviations(judged) == ["Random on BallRun, limit 20: 2 seeds, not 5"]
+    assert deviations(judged[:1]) == ["Random on BallRun, limit 20: 1 seed, not 5"]
     judged[0].config["data"].clear()
     assert deviations(judged)[0] == "0: it does not say what it learnt from"
 
