@@ -544,6 +544,7 @@ def test_a_manifest_that_names_files_elsewhere_reaches_none_of_them(built: Path,
     [
         ({"ALL_PROXY": "socks5://127.0.0.1:9"}, "a SOCKS proxy is set, which needs the package socksio: "),
         ({"SSL_CERT_FILE": "/nowhere.pem"}, "SSL_CERT_FILE names /nowhere.pem, which is not there"),
+        ({"HTTPS_PROXY": "http://proxy:port"}, "HTTPS_PROXY, HTTP_PROXY, ALL_PROXY or HF_ENDPOINT holds what is no address"),
         ({"HF_TOKEN": "tökén"}, "the token for the Hub holds characters that no token has: "),
     ],
 )

@@ -281,10 +281,12 @@ def test_what_operating_systems_leave_is_no_foreign_file(bare: Path, tmp_path: P
     for name in (
         *(".DS_Store", "Thumbs.db", "pairs/._train-00000-of-00001.parquet", "oracle/desktop.ini", ".directory"),
         *("__MACOSX/pairs/x", ".ipynb_checkpoints/README-checkpoint.md", "pairs/.nfs0000000001", ".Trash-1000/info/a"),
+        "labels/@eaDir/recipe.json",
     ):
         (bare / name).parent.mkdir(parents=True, exist_ok=True)
         (bare / name).write_bytes(b"litter")
-    assert "files" not in failed(bare)
+    assert open_dataset(bare).label_set_names() == []
+    assert not {"files", "labels/@eaDir"} & failed(bare).keys()
     (bare / "notes.db").touch()
     assert "notes.db does not belong" in failed(bare)["files"]
     (tmp_path / "out").mkdir()

@@ -25,6 +25,7 @@ from safefeedback.dataset.parquet import (
 from safefeedback.dataset.rows import Dataset, Oracle
 from safefeedback.dataset.structure import SPLITS, read_json
 from safefeedback.errors import InputError
+from safefeedback.files import is_system_file
 from safefeedback.hub.places import Place, fetch_files, open_place
 from safefeedback.types import Feedback, Pairs
 
@@ -95,7 +96,8 @@ class Folder:
 
     def label_set_names(self) -> list[str]:
         """The names of its label sets, in alphabetical order."""
-        return sorted(path.name for path in (self.path / "labels").glob("*") if path.is_dir() and path.name[0] != ".")
+        folders = [path.name for path in (self.path / "labels").glob("*") if path.is_dir()]
+        return sorted(name for name in folders if name[0] != "." and not is_system_file(name))
 
     def label_set(self, name: str) -> LabelSetManifest:
         """The manifest of a label set.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import sys
 import time
 import warnings
 from collections.abc import Callable
@@ -54,7 +55,8 @@ def retry(failure: str, call: Callable[[], Result], writes: bool = False) -> Res
 
     silence_client()
     carrier: Any = HfHubHTTPError.__bases__[0]  # of the library that carries the client's requests: its versions differ in that
-    failures = (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, ImportError, carrier)
+    no_url = getattr(sys.modules[carrier.__module__], "InvalidURL", carrier)
+    failures = (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, ImportError, carrier, no_url)
     for attempt in range(TRIES):
         try:
             _limit_waits(get_session())
@@ -240,6 +242,8 @@ def _reason(error: BaseException, status: int | None, missing: str, writes: bool
         return f"a SOCKS proxy is set, which needs the package socksio: {install_package_command('socksio')}"
     if isinstance(error, FileNotFoundError) and error.filename is None and "SSL_CERT_FILE" in os.environ:
         return f"SSL_CERT_FILE names {os.environ['SSL_CERT_FILE']}, which is not there"
+    if type(error).__name__ == "InvalidURL":
+        return f"HTTPS_PROXY, HTTP_PROXY, ALL_PROXY or HF_ENDPOINT holds what is no address ({error}): correct or unset it"
     if isinstance(error, UnicodeEncodeError):
         return f"the token for the Hub holds characters that no token has: {_HOW_TO_LOG_IN}"
     if "CERTIFICATE_VERIFY_FAILED" in str(error):
