@@ -114,7 +114,7 @@ def _report_runs(folders: list[Path], out: Path) -> None:
     table, figures = compare(judged), draw_runs(judged)
     limits = ", ".join(f"{limit:g}" for limit in sorted({limit for run in judged for _, limit in run.places}))
     facts = [
-        f"{len(judged)} runs in {', '.join(map(str, folders))}, judged by cost limit {limits}",
+        f"{_count(len(judged))} in {', '.join(map(str, folders))}, judged by cost limit {limits}",
         *comparison_warnings(judged),
         *(f"{file}: {protocol(file, runs)}" for file, runs in submitted.items()),
     ]
@@ -124,7 +124,11 @@ def _report_runs(folders: list[Path], out: Path) -> None:
     write_report(out, table, facts, figures, train_commands(judged), warnings, made_by)
     for doubt in comparison_warnings(judged):
         print(f"note: {doubt}")
-    print(f"{out}/report.html, report.md, report.tex: {len(judged)} runs{f', {len(left)} were not evaluated' * bool(left)}")
+    print(f"{out}/report.html, report.md, report.tex: {_count(len(judged))}{f', {len(left)} were not evaluated' * bool(left)}")
+
+
+def _count(runs: int) -> str:
+    return f"{runs:,} run{'s' * (runs != 1)}"
 
 
 def write_report(

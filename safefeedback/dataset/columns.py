@@ -63,7 +63,7 @@ ANSWERS: Columns = {
     "pair_id": ("int64", "the pair that was shown"),
     "annotator": ("string", "who answered"),
     **LABELS,
-    "preference_cannot_tell": ("bool", "whether the answer about the preference was that it cannot be told"),
+    "preference_cannot_tell": ("bool", "whether the annotator could not tell which segment is better"),
     "is_safe_0_cannot_tell": ("bool", "the same of the segment's safety"),
     "segment_1_left": ("bool", "whether segment 1 was shown on the left"),
     "position": ("int32", "how many pairs the annotator had seen before"),

@@ -80,7 +80,7 @@ def snapshot(failure: str, kind: str, repo: str, revision: str | None, patterns:
     Without a network it is what was fetched before.
 
     Raises:
-        HubError: if it cannot be had.
+        HubError: if it can be neither fetched nor found in the cache.
     """
     from huggingface_hub import snapshot_download
 
@@ -235,7 +235,7 @@ def _reason(error: BaseException, status: int | None, missing: str, writes: bool
         return f"the server failed ({status}), {TRIES} times in a row: run the same command again later"
     if status is not None:
         lines = str(getattr(error, "server_message", "") or error).strip().splitlines()
-        return f"the server answered {status} ({lines[0] if lines else 'without a word'})"
+        return f"the server answered {status} ({lines[0] if lines else 'without a message'})"
     if type(error).__name__ == "OfflineModeIsEnabled":
         return "HF_HUB_OFFLINE is set: unset it to use the network"
     if isinstance(error, ImportError) and "socks" in str(error).lower():

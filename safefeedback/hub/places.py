@@ -83,7 +83,7 @@ def fetch_files(place: Place, patterns: Sequence[str]) -> None:
     """Brings the files that match into the local folder of a place that was opened.
 
     Raises:
-        InputError: if they cannot be had.
+        InputError: if they can be neither fetched nor found in the cache.
     """
     _snapshot(place, patterns, f"cannot read {place.repo}")
 

@@ -33,7 +33,7 @@ def fetch(
         The folder, the manifests in it by the name of their folder ("" for a dataset by itself), and the commit.
 
     Raises:
-        InputError: if it cannot be had, or arrived damaged.
+        InputError: if it cannot be fetched, or arrived damaged.
     """
     from huggingface_hub import HfApi
 

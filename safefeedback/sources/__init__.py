@@ -41,7 +41,7 @@ def load(source: str, task: Task) -> Episodes:
 
     Args:
         source: "dsrl" for the benchmark's own file (cached, or else downloaded), "recordings" for the small one that is
-            shipped with the package, "auto" for the first that can be had (a warning says when it is the second), or
+            shipped with the package, "auto" for the first that is available (a warning says when it is the second), or
             the path of an HDF5 file in DSRL's schema, or "lerobot:NAME" or "minari:NAME" for a dataset of these projects;
             ",cost=KEY" behind NAME says where its costs are, if not where the task's `cost_key` does.
         task: what was recorded.
