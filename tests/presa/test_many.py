@@ -211,7 +211,7 @@ def test_the_table_of_many_runs(tmp_path: Path, capsys: pytest.CaptureFixture) -
         place = tmp_path / f"limit{limit:g}-seed{seed}"
         place.mkdir()
         config = {"format_version": 1, "algorithm": "presa", "configuration": {}, "data": {}, "cost_limit": limit, "seed": seed}
-        (place / "config.json").write_text(json.dumps(config))
+        (place / "config.json").write_text(json.dumps(config | {"task": {"name": "BallRun"}}))
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "config.json").write_text('{"model_type": "bert"}')
     assert [place.name for place in runs_below(tmp_path)] == ["limit5-seed0", "limit20-seed0", "limit20-seed1"]
