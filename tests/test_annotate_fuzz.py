@@ -13,6 +13,7 @@ from safefeedback.annotate.assignment import AT_RANDOM, Pools, draw, keys, pools
 from safefeedback.annotate.frames import COLUMNS, HEIGHT, WIDTH, Frames
 from safefeedback.annotate.material import Material
 from safefeedback.annotate.rendering import render
+from safefeedback.annotate.serve import listen
 from safefeedback.annotate.study import Study
 from safefeedback.annotate.uncertainty import UncertaintyRanker, missing_packages, rank_pairs
 from safefeedback.dataset.build import build_dataset
@@ -134,3 +135,8 @@ def test_the_uncertain_order_asks_presa(tmp_path: Path):
     assert sorted(path.name for path in folder.iterdir()) == ["README.md", "oracle", "pairs", "recipe.json"]
     with pytest.raises(OSError):  # which the ranker reports, and goes on
         rank_pairs(tmp_path, server.store.path, 20.0)
+
+
+def test_a_port_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(InputError, match=r"--port 99999 cannot be used: .*[^.]; choose another --port"):
+        listen("127.0.0.1", 99999)

@@ -45,7 +45,7 @@ def listen(host: str, port: int | None) -> socket.socket:
             return sock
         except (OSError, OverflowError) as error:
             sock.close()
-            reason = getattr(error, "strerror", None) or error
+            reason = getattr(error, "strerror", None) or str(error).rstrip(".")
     raise InputError(f"--host {host} --port {port or PORT} cannot be used: {reason}; choose another --port")
 
 
