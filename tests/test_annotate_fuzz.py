@@ -12,6 +12,7 @@ from annotating import Server
 from safefeedback.annotate.assignment import AT_RANDOM, Pools, draw, keys, pools, weights
 from safefeedback.annotate.frames import COLUMNS, HEIGHT, WIDTH, Frames
 from safefeedback.annotate.material import Material
+from safefeedback.annotate.opening import open_study
 from safefeedback.annotate.rendering import render
 from safefeedback.annotate.serve import listen
 from safefeedback.annotate.study import Study
@@ -135,6 +136,13 @@ def test_the_uncertain_order_asks_presa(tmp_path: Path):
     assert sorted(path.name for path in folder.iterdir()) == ["README.md", "oracle", "pairs", "recipe.json"]
     with pytest.raises(OSError):  # which the ranker reports, and goes on
         rank_pairs(tmp_path, server.store.path, 20.0)
+
+
+def test_a_choice_that_cannot_be_used_creates_no_answers(ball_file: Path, tmp_path: Path) -> None:
+    folder, _ = build_dataset(Recipe(tasks()["BallCircle"], pairs=20, length=16), str(ball_file), tmp_path / "data")
+    with pytest.raises(InputError, match="--ask has no 'nope'"):
+        open_study(folder, "lab", {"ask": "nope"})
+    assert not (tmp_path / "data.answers").exists()
 
 
 def test_a_port_that_does_not_exist_is_refused() -> None:

@@ -38,6 +38,7 @@ def open_study(
     """
     material = Material(folder)
     path = answers_file(folder, name)
+    replace(Study(), **given)  # refuses what cannot be used before a file is created
     store = Store.open(path) if path.exists() else Store.create(path, folder.resolve().name, material.content_sha256)
     if store.about["content_sha256"] != material.content_sha256:
         raise InputError(

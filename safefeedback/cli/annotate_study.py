@@ -22,7 +22,7 @@ def run_action(folder: Path, name: str, action: str, value: Any, options: dict[s
         folder, name: of the dataset and the study.
         action: results, finish, merge, exclude, include or withdraw.
         value: of that option.
-        how: consensus, overwrite, same_person and as_json.
+        options: consensus, overwrite, same_person and as_json.
     """
     from safefeedback.annotate.material import Material
     from safefeedback.annotate.refusal import Refusal
