@@ -9,11 +9,11 @@ import numpy as np
 
 from presa.report.statistics import CONFIDENCE, mean, resampled
 from presa.report.tables import Entry, Line, Table
+from presa.study.studies import Column
 from safefeedback.randomness import stream
 
 MOST_EXACT = 14  # differences up to which all signs are tried
 SIGNS = 20_000
-CLONES_EVERYTHING = ("bc-all",)
 
 
 @dataclass(frozen=True)
@@ -57,14 +57,15 @@ def worst_tenth(costs: np.ndarray) -> float:
     return float(np.sort(costs)[-max(1, round(len(costs) / 10)) :].mean())
 
 
+def clones_everything(column: Column) -> bool:
+    """Whether a method clones every recorded step alike, without any answer."""
+    return column.algorithm == "bc-all" or column.set.get("weights") == "none"
+
+
 def safe_already(line: Line, table: Table) -> bool:
     """Whether cloning everything keeps the limit in that line: then safety there is no evidence for a method that learns from
     labels."""
-    clones = [
-        entry
-        for entry, column in zip(line.entries, table.study.columns, strict=True)
-        if column.algorithm in CLONES_EVERYTHING or column.set.get("weights") == "none"
-    ]
+    clones = [entry for entry, column in zip(line.entries, table.study.columns, strict=True) if clones_everything(column)]
     return any(entry.safe for entry in clones)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from itertools import combinations
 from pathlib import Path
 
-from presa.report.safety import CLONES_EVERYTHING, paired_differences, sign_test
+from presa.report.safety import clones_everything, paired_differences, sign_test
 from presa.report.tables import Entry, Line, Table
 from presa.runs.records import read_metrics
 
@@ -42,7 +42,7 @@ def unmoved(folders: Iterable[Path]) -> list[str]:
 def baseline(line: Line, table: Table) -> float | None:
     """The reward of cloning everything in a line, or else of the recorded segments; None if neither is known."""
     for entry, column in zip(line.entries, table.study.columns, strict=True):
-        if column.algorithm in CLONES_EVERYTHING and entry.reward is not None:
+        if clones_everything(column) and entry.reward is not None:
             return entry.reward
     return next((recorded for entry in line.entries if (recorded := entry.known("recorded")) is not None), None)
 

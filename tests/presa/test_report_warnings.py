@@ -51,6 +51,13 @@ def test_idle_and_fallen_are_seen_beside_cloning() -> None:
     assert r"\textbf{0.20} $\pm$ 0.14" in latex and r"BallRun & 100 & 0\% & 100 & 0\% & 58 & 95\% \\" in latex
 
 
+def test_a_control_without_answers_is_the_baseline_as_well() -> None:
+    columns = (Column("none", "weighted-bc", {"weights": "none"}), Column("shuffled", "weighted-bc", {"weights": "shuffled"}))
+    line = Line("BallRun", "", tuple(Entry((run(0, reward),), 0, None, None) for reward in (0.8, 0.1)))
+    table = Table(Study("comparison", "Runs", columns), (line,), (), False)
+    assert baseline(line, table) == 0.8 and is_idle(line.entries[1], line, table)
+
+
 def test_without_cloning_the_data_are_the_baseline() -> None:
     runs = [Run(20, 0, 0.1, 0.5, (0.5,), (0.1,), 100, 0.0, 0.6)]
     table = table_of(presa=runs)
