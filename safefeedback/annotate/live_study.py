@@ -24,7 +24,7 @@ class LiveStudy:
     """A study that is being answered.
 
     Attributes:
-        store, script, study, material: what is stored, read, chosen and shown.
+        store, content, study, material: what is stored, what the page shows, what is chosen, and the pairs.
         people: everybody who has come, by name.
         assigner: gives them their pairs.
         unsaved: how many answers are not yet saved elsewhere; None if they are not saved elsewhere at all.

@@ -32,8 +32,8 @@ class StoredLabels:
         drawn: how many pairs went into the filters.
         columns: what each table should hold, by its name.
         tables: the tables that rows give, name -> (table, bytes a row); they may have fewer columns.
-        remake: recomputes the rows; None if the recordings are missing.
-        why_not: why it cannot recompute all of them; empty if it can.
+        recompute: recomputes the rows; None if the recordings are missing.
+        not_recomputed: why it cannot recompute all of them; empty if it can.
     """
 
     folder: Path
