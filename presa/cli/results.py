@@ -16,20 +16,29 @@ def submit_runs(folders: list[Path], file: Path) -> None:
     """Writes the evaluated runs in folders into a results file, and says how they differ from the benchmark's protocol."""
     from presa.report.comparison import comparison_warnings, find_evaluated
     from presa.report.results import deviations, write_results
+    from presa.runs.records import WRONG_SHAPE
 
     judged, left = find_evaluated(folders)
     if left:
         raise InputError(f"{left[0]} was not evaluated: `presa evaluate {left[0]}`, or leave it out")
-    write_results(file, judged)
-    for doubt in comparison_warnings(judged):
+    try:
+        doubts, apart = comparison_warnings(judged), deviations(judged)
+        write_results(file, judged)
+    except InputError:
+        raise
+    except WRONG_SHAPE as error:
+        places, reason = ", ".join(map(str, folders)), f"{type(error).__name__}: {error}"[:200]
+        raise InputError(
+            f"the records of a run in {places} are not as presa writes them ({reason}): were they edited?"
+        ) from None
+    for doubt in doubts:
         print(f"note: {doubt}")
-    apart = deviations(judged)
     for line in apart[:SHOWN]:
         print(f"not by the benchmark's protocol: {line}")
     if len(apart) > SHOWN:
         print(f"and {len(apart) - SHOWN} more")
-    size = file.stat().st_size / 1e6
-    print(f"{file}: {len(judged)} runs, {sum(len(line.rows) for line in judged):,} episodes, {size:.1f} MB")
+    size, runs = file.stat().st_size / 1e6, f"{len(judged)} run{'s' * (len(judged) > 1)}"
+    print(f"{file}: {runs}, {sum(len(line.rows) for line in judged):,} episodes, {size:.1f} MB")
     print(f"check it with: {command_line('presa', 'report', '--check', file)}")
 
 

@@ -89,6 +89,17 @@ def test_it_is_checked_without_pytorch(submitted: Path, tmp_path: Path) -> None:
     assert done.returncode == 0 and "1 of 6 episodes played again, 1 agree" in done.stdout, done.stderr
 
 
+@pytest.mark.parametrize("edited", [("data", "pairs", None), ("task", "cost_limits", None), ("data", "pairs", float("nan"))])
+def test_edited_records_are_not_submitted(submitted: Path, tmp_path: Path, edited: tuple[str, str, Any]) -> None:
+    run = shutil.copytree(submitted.parent / "runs", tmp_path / "runs") / "limit20-seed0"
+    config = json.loads((run / "config.json").read_text())
+    config[edited[0]][edited[1]] = edited[2]
+    (run / "config.json").write_text(json.dumps(config))
+    done = command("report", tmp_path / "runs", "--submit", tmp_path / "edited.zip", cwd=tmp_path)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1 and str(tmp_path / "runs") in done.stderr
+    assert not (tmp_path / "edited.zip").exists()
+
+
 def test_equal_results_are_equal_bytes(submitted: Path, tmp_path: Path) -> None:
     judged, _ = find_evaluated([submitted.parent / "runs"])
     write_results(tmp_path / "again.zip", judged)
