@@ -6,6 +6,7 @@ import atexit
 import os
 import shutil
 import signal
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -26,6 +27,9 @@ if (
     signal.signal(signal.SIGINT, signal.default_int_handler)
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 os.environ.pop("COLUMNS", None)  # of the terminal that runs the suite
+# the many processes that tests start find their modules compiled, as in any installation: starting takes half as long
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 # no test needs a network: any attempt to use one fails at once, here and in every process that a test starts
 OFFLINE = {
     "HF_HUB_OFFLINE": "1",

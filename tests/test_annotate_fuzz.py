@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from annotating import Server
+from running import run_cli
 
 from safefeedback.annotate.assignment import AT_RANDOM, Pools, draw, keys, pools, weights
 from safefeedback.annotate.frames import COLUMNS, HEIGHT, WIDTH, Frames
@@ -145,6 +146,10 @@ def test_a_choice_that_cannot_be_used_creates_no_answers(ball_file: Path, tmp_pa
     assert not (tmp_path / "data.answers").exists()
 
 
-def test_a_port_that_does_not_exist_is_refused() -> None:
+def test_a_port_that_does_not_exist_is_refused_and_creates_no_answers(ball_file: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"--port 99999 cannot be used: .*[^.]; choose another --port"):
         listen("127.0.0.1", 99999)
+    folder, _ = build_dataset(Recipe(tasks()["BallCircle"], pairs=20, length=16), str(ball_file), tmp_path / "data")
+    done = run_cli("annotate", folder, "--name", "lab", "--port", 99999, "--no-browser", cwd=tmp_path)
+    assert done.returncode == 2 and "--port 99999" in done.stderr
+    assert not (tmp_path / "data.answers").exists()

@@ -153,12 +153,12 @@ def _serve(
     check_set_name(folder, name, overwrite=True)
     open_local(folder)  # before any file is created beside it
     others = host not in LOOPBACK or address is not None  # by way of a proxy or a tunnel
+    sock = listen(host, port)
     with exclusive(answers_file(folder, name)):  # before anything is read or chosen
         live, study, frames = open_study(folder, name, given, open_to_others=others)
         if others and not study.annotators:
             where = f"--host {host}" if address is None else f"--address {address}"
             raise InputError(f"{where} lets others in: name them with --annotators ann,bob, and each gets a secret link")
-        sock = listen(host, port)
         number = sock.getsockname()[1]
         local = f"http://{'[::1]' if ':' in host else '127.0.0.1' if others else host}:{number}"
         base = (address or (f"http://{_hostname()}:{number}" if others else local)).rstrip("/")
