@@ -49,7 +49,7 @@ def test_frames_are_made_once_and_shown_to_those_who_were_given_the_pair(tmp_pat
     assert render(material, place, lambda done, total: told.append((done, total))) == 4
     assert told[0] == (0, 4) and told[-1] == (4, 4) and render(material, place) == 0
     frames = Frames.find(place, 5)
-    assert frames is not None and frames.told["count"] == 5
+    assert frames is not None and frames.description["count"] == 5
     sheet = image.open(place / "0-1.jpg")
     assert sheet.size == (COLUMNS * WIDTH, HEIGHT)
     pixels = np.asarray(sheet)
@@ -68,7 +68,7 @@ def test_frames_need_recordings_that_tell_their_seeds(ball_file: Path, tmp_path:
     material, place = Material(folder), tmp_path / "frames"
     with pytest.raises(InputError, match="nor shipped with safefeedback: name the file with --source FILE"):
         render(material, place)
-    with pytest.raises(InputError, match="tell a seed for each episode, as `safefeedback collect` writes them"):
+    with pytest.raises(InputError, match="hold a seed for each episode, as `safefeedback collect` writes them"):
         render(material, place, source=ball_file)
     with pytest.raises(InputError, match="is not the file that the dataset was built from"):
         render(material, place, source=recordings_file(tasks()["BallCircle"]))
