@@ -97,6 +97,11 @@ class Algorithm:
     selection: str = "last"
     precision: str = "fp32"
 
+    @classmethod
+    def precisions(cls) -> tuple[str, ...]:
+        """The precisions that can be asked for."""
+        return cls.choices.get("precision", ()) if cls.stackable else ()
+
     def __post_init__(self) -> None:
         convert_fields(self)
         check_settings(self, self.choices, self.ranges)

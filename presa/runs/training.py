@@ -100,9 +100,8 @@ def train(
     chosen_device = resolve_device(device)
     notes = []
     if precision == "auto":
-        known = find_algorithm(algorithm)
-        precision = best_precision(chosen_device) if known.stackable else "fp32"
-        precision = precision if precision in known.choices.get("precision", ()) else "fp32"
+        best = best_precision(chosen_device)
+        precision = best if best in find_algorithm(algorithm).precisions() else "fp32"
         notes.append(f"note: --precision auto takes {precision} here")
     shortcuts = {"steps": steps, "bc_steps": bc_steps, "precision": precision, "judge_limits": judge_limits}
     all_settings = {**(settings or {}), **{name: value for name, value in shortcuts.items() if value is not None}}

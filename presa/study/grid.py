@@ -209,8 +209,8 @@ def _scope_settings(algorithm: type[Algorithm], scope: Scope) -> dict[str, Any]:
     names = {setting.name for setting in fields(algorithm)}
     models = None if scope.steps is None else max(1, scope.steps // 4)
     settings: dict[str, Any] = {"steps": scope.steps, "bc_steps": scope.bc_steps, "model_steps": models}
-    lacks = scope.precision in Algorithm.choices["precision"] and scope.precision not in algorithm.choices.get("precision", ())
-    settings |= {"precision": scope.precision} if algorithm.stackable and not lacks else {}
+    if scope.precision in algorithm.precisions() or scope.precision not in Algorithm.choices["precision"]:
+        settings["precision"] = scope.precision  # one that nobody knows is refused with the other settings
     return {name: value for name, value in settings.items() if value is not None and name in names}
 
 
