@@ -23,8 +23,9 @@ from torch import Tensor
 
 from presa import losses
 from presa.algorithms.base import Algorithm, Examples, Split, Step, scheduled_rate
-from presa.algorithms.ranges import AT_LEAST_ONE, BELOW_ONE, POSITIVE, Range
-from presa.algorithms.weighted_bc.members import MOST_FLIPS, RewardMember, ensemble, step_estimates
+from presa.algorithms.ranges import BELOW_ONE, POSITIVE, Range
+from presa.algorithms.weighted_bc.members import RANGES as MEMBER_RANGES
+from presa.algorithms.weighted_bc.members import RewardMember, check_members, ensemble, step_estimates
 from presa.data.pairs import Data
 from presa.data.steps import successors
 from presa.networks.mlp import Parameters, initial_parameters, log_probability, perceptron
@@ -106,11 +107,7 @@ class CapsFeedback(Algorithm):
         "discount": BELOW_ONE,
         "expectile": ("between 0 and 1", lambda value: 0 < value < 1),
         "temperature": POSITIVE,
-        "model_steps": AT_LEAST_ONE,
-        "members": AT_LEAST_ONE,
-        "model_batch_size": AT_LEAST_ONE,
-        "model_learning_rate": POSITIVE,
-        "flips": (f"at least 0 and at most {MOST_FLIPS}", lambda value: 0 <= value <= MOST_FLIPS),
+        **MEMBER_RANGES,
     }
 
     steps: int = 23_600
@@ -131,8 +128,7 @@ class CapsFeedback(Algorithm):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.model_steps < self.members:
-            raise InputError(f"model_steps are divided among {self.members} members: give at least as many")
+        check_members(self.model_steps, self.members)
         if self.own_steps < 1:
             raise InputError(f"the models take 2 x {self.model_steps:,} of the {self.steps:,} steps: none is left")
 

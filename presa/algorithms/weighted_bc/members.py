@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from presa.algorithms.base import Algorithm, Examples, Range, Step, require_preferences, scheduled_rate
+from presa.algorithms.ranges import AT_LEAST_ONE, POSITIVE
 from presa.algorithms.safe_rlhf.step_models import BinaryCostModel, ModelExamples, RewardModel, step_inputs
 from presa.data.pairs import Data, Split
 from presa.losses import flipped_cost_loss, surest_contradicted
@@ -156,7 +157,20 @@ class CostMember(RewardMember, BinaryCostModel):
         return loss, {"flips": flips}, {**state, "flips": after, "contradicted": contradicted}
 
 
+RANGES: dict[str, Range] = {  # of the settings that `ensemble` takes
+    "model_steps": AT_LEAST_ONE,
+    "members": AT_LEAST_ONE,
+    "model_batch_size": AT_LEAST_ONE,
+    "model_learning_rate": POSITIVE,
+    "flips": (f"at least 0 and at most {MOST_FLIPS}", lambda value: 0 <= value <= MOST_FLIPS),
+}
 MODELS = {"reward": RewardMember, "cost": CostMember}
+
+
+def check_members(steps: int, count: int) -> None:
+    """Raises InputError if there are fewer steps than members that share them."""
+    if steps < count:
+        raise InputError(f"model_steps are divided among {count} members: give at least as many")
 
 
 def ensemble(kinds: Sequence[str], count: int, flips: float, steps: int, **settings: Any) -> dict[str, RewardMember]:

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from presa.algorithms.base import Examples, FromCloning, Network, Step, scheduled_rate, step_examples
-from presa.algorithms.ranges import AT_LEAST_ONE, NOT_NEGATIVE, POSITIVE, Range
+from presa.algorithms.ranges import NOT_NEGATIVE, POSITIVE, Range
 from presa.algorithms.weighted_bc.conditioned import (
     LimitNetwork,
     describe_limits,
@@ -29,7 +29,8 @@ from presa.algorithms.weighted_bc.conditioned import (
     with_limit_weight,
 )
 from presa.algorithms.weighted_bc.controls import RULES, EpisodeEstimates, WeightRule
-from presa.algorithms.weighted_bc.members import MODELS, MOST_FLIPS, CostMember, RewardMember, ensemble, step_estimates
+from presa.algorithms.weighted_bc.members import MODELS, CostMember, RewardMember, check_members, ensemble, step_estimates
+from presa.algorithms.weighted_bc.members import RANGES as MEMBER_RANGES
 from presa.data.episode_weights import (
     EpisodeWeights,
     episode_sums,
@@ -75,11 +76,7 @@ class WeightedBC(FromCloning):
     }
     ranges: ClassVar[dict[str, Range]] = {
         **FromCloning.ranges,
-        "model_steps": AT_LEAST_ONE,
-        "members": AT_LEAST_ONE,
-        "model_batch_size": AT_LEAST_ONE,
-        "model_learning_rate": POSITIVE,
-        "flips": (f"at least 0 and at most {MOST_FLIPS}", lambda value: 0 <= value <= MOST_FLIPS),
+        **MEMBER_RANGES,
         "edge": POSITIVE,
         "width": POSITIVE,
         "margin": ("between 0 and 1", lambda value: 0 <= value <= 1),
@@ -112,8 +109,7 @@ class WeightedBC(FromCloning):
         super().__post_init__()
         if len(set(self.judge_limits)) < len(self.judge_limits) or not all(0 <= limit <= 1e100 for limit in self.judge_limits):
             raise InputError(f"judge_limits must be different numbers, 0 or more, not {self.judge_limits}")
-        if self.model_steps < self.members:
-            raise InputError(f"model_steps are divided among {self.members} members: give at least as many")
+        check_members(self.model_steps, self.members)
         if self.own_steps < 1:
             raise InputError(
                 f"cloning takes {self.bc_steps:,} and the models 2 x {self.model_steps:,} of the {self.steps:,} steps: "
