@@ -37,6 +37,11 @@ def print_evaluation(summary: dict[str, Any]) -> None:
         say(f"  note    {note}")
 
 
+def count_runs(runs: int) -> str:
+    """So many runs."""
+    return f"{runs:,} run{'s' * (runs != 1)}"
+
+
 def print_evaluations(summaries: dict[str, dict[str, Any] | str]) -> None:
     """The table of many runs: name -> its summary, or why it has none; and their means, a cell of the paper's tables."""
     from safefeedback.cli.output import print_table

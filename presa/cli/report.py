@@ -101,34 +101,34 @@ def _report_study(folder: Path, name: str, alone: bool) -> None:
 
 def _report_runs(folders: list[Path], out: Path) -> None:
     """Compares any runs."""
+    from presa.cli.output import count_runs
     from presa.report.comparison import compare, comparison_warnings, find_evaluated, name_methods, train_commands
-    from presa.report.results import protocol, runs_of
+    from presa.report.results import protocol, read_results, runs_of
     from presa.report.run_figures import draw_runs
     from presa.report.warnings import table_warnings, unmoved
 
     files = [place for place in folders if place.is_file()]
     places = [place for place in folders if place not in files]
     judged, left = find_evaluated(places) if places else ([], [])
-    submitted = {file: runs_of(file) for file in files}
-    judged = name_methods([*judged, *(run for runs in submitted.values() for run in runs)])
+    submitted = {file: read_results(file) for file in files}
+    runs = {file: runs_of(file, results) for file, results in submitted.items()}
+    judged = name_methods([*judged, *(run for some in runs.values() for run in some)])
     table, figures = compare(judged), draw_runs(judged)
     limits = ", ".join(f"{limit:g}" for limit in sorted({limit for run in judged for _, limit in run.places}))
+    doubts = comparison_warnings(judged)
     facts = [
-        f"{_count(len(judged))} in {', '.join(map(str, folders))}, judged by cost limit {limits}",
-        *comparison_warnings(judged),
-        *(f"{file}: {protocol(file, runs)}" for file, runs in submitted.items()),
+        f"{count_runs(len(judged))} in {', '.join(map(str, folders))}, judged by cost limit {limits}",
+        *doubts,
+        *(f"{file}: {protocol(results['benchmark'], runs[file])}" for file, results in submitted.items()),
     ]
     facts += [f"{place} was not evaluated: `presa evaluate {place}`" for place in left]
     warnings = [*table_warnings(table), *unmoved(run.folder for run in judged if run.folder.is_dir())]
     made_by = command_line("presa", "report", *folders, "--out", out)
     write_report(out, table, facts, figures, train_commands(judged), warnings, made_by)
-    for doubt in comparison_warnings(judged):
+    for doubt in doubts:
         print(f"note: {doubt}")
-    print(f"{out}/report.html, report.md, report.tex: {_count(len(judged))}{f', {len(left)} were not evaluated' * bool(left)}")
-
-
-def _count(runs: int) -> str:
-    return f"{runs:,} run{'s' * (runs != 1)}"
+    missing = f", {len(left)} were not evaluated" * bool(left)
+    print(f"{out}/report.html, report.md, report.tex: {count_runs(len(judged))}{missing}")
 
 
 def write_report(

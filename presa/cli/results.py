@@ -14,31 +14,28 @@ SHOWN = 5
 
 def submit_runs(folders: list[Path], file: Path) -> None:
     """Writes the evaluated runs in folders into a results file, and says how they differ from the benchmark's protocol."""
+    from presa.cli.output import count_runs
     from presa.report.comparison import comparison_warnings, find_evaluated
     from presa.report.results import deviations, write_results
-    from presa.runs.records import WRONG_SHAPE
+    from presa.runs.records import readable
 
     judged, left = find_evaluated(folders)
     if left:
         raise InputError(f"{left[0]} was not evaluated: `presa evaluate {left[0]}`, or leave it out")
-    try:
+    places = ", ".join(map(str, folders))
+    with readable(
+        lambda reason: f"the records of a run in {places} are not as presa writes them ({reason}): were they edited?"
+    ):
         doubts, apart = comparison_warnings(judged), deviations(judged)
         write_results(file, judged)
-    except InputError:
-        raise
-    except WRONG_SHAPE as error:
-        places, reason = ", ".join(map(str, folders)), f"{type(error).__name__}: {error}"[:200]
-        raise InputError(
-            f"the records of a run in {places} are not as presa writes them ({reason}): were they edited?"
-        ) from None
     for doubt in doubts:
         print(f"note: {doubt}")
     for line in apart[:SHOWN]:
         print(f"not by the benchmark's protocol: {line}")
     if len(apart) > SHOWN:
         print(f"and {len(apart) - SHOWN} more")
-    size, runs = file.stat().st_size / 1e6, f"{len(judged)} run{'s' * (len(judged) > 1)}"
-    print(f"{file}: {runs}, {sum(len(line.rows) for line in judged):,} episodes, {size:.1f} MB")
+    size = file.stat().st_size / 1e6
+    print(f"{file}: {count_runs(len(judged))}, {sum(len(line.rows) for line in judged):,} episodes, {size:.1f} MB")
     print(f"check it with: {command_line('presa', 'report', '--check', file)}")
 
 

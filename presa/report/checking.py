@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from presa.report.comparison import EvaluatedRun
-from presa.report.results import member, numbers, protocol, read_results, readable, runs_of
+from presa.report.results import member, numbers, protocol, read_results, refused, runs_of
 from presa.rollouts.evaluate import episode_seeds, normalized, play_episodes
 from presa.rollouts.policy import load
 from presa.runs.own_policy import is_own, own_source_sha256
+from presa.runs.records import readable
 from safefeedback.simulators import can_simulate
 from safefeedback.tasks import Task, tasks
 from safefeedback.verification.check import Check
@@ -51,14 +52,15 @@ def check_results(
     Raises:
         InputError: if it is not a results file.
     """
-    results, runs = read_results(file), runs_of(file)
-    with readable(file):
+    results = read_results(file)
+    runs = runs_of(file, results)
+    with readable(refused(file)):
         checks = [_policies(file, results["runs"], import_policies), _rows(runs), _numbers(results["numbers"], runs)]
         if any(check.problems for check in checks[:2]):
             checks.append(Check("episodes", (), "not played: what is above comes first"))
         else:
             checks.append(_episodes(file, results["runs"], runs, sample, seed, on_episode, import_policies))
-        return [*checks, Check("protocol", (), protocol(file, runs))]
+        return [*checks, Check("protocol", (), protocol(results["benchmark"], runs))]
 
 
 def _policies(file: Path, runs: Sequence[dict[str, Any]], import_policies: bool) -> Check:

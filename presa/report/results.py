@@ -13,8 +13,7 @@ import json
 import math
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from presa.report.comparison import EvaluatedRun, compare, name_methods, train_c
 from presa.report.safety import safety
 from presa.report.statistics import mean, stratified_interval
 from presa.runs.own_policy import is_own
-from presa.runs.records import WRONG_SHAPE, check_rows
+from presa.runs.records import check_rows, readable
 from safefeedback.dataset.benchmark import CURRENT, benchmark
 from safefeedback.errors import InputError
 from safefeedback.files import replacing
@@ -36,16 +35,9 @@ SHOWN = 3  # deviations of a file that are named in one line
 MOST = 1 << 28  # bytes of one member
 
 
-@contextmanager
-def readable(file: Path) -> Iterator[None]:
-    """Turns any error caused by a results file of another shape into an InputError: anybody may have written the file."""
-    try:
-        yield
-    except InputError:
-        raise
-    except WRONG_SHAPE as error:
-        reason = f"{type(error).__name__}: {error}"[:200]
-        raise InputError(f"{file} is not a results file of `presa report --submit`: {reason}") from None
+def refused(file: Path) -> Callable[[str], str]:
+    """How a file that is not a results file is refused for a reason: anybody may have written it."""
+    return lambda reason: f"{file} is not a results file of `presa report --submit`: {reason}"
 
 
 def write_results(file: Path, judged: Sequence[EvaluatedRun]) -> None:
@@ -59,16 +51,15 @@ def write_results(file: Path, judged: Sequence[EvaluatedRun]) -> None:
     policies: dict[str, bytes] = {}
     runs = []
     for run in judged:
-        if is_own(run.config):  # code, which must not run only because a file names it
-            entry = {"folder": run.folder.resolve().name, "config": run.config, "policy_sha256": run.config["policy_sha256"]}
-            runs.append({**entry, "summary": run.summary, "rows": list(run.rows)})
-            continue
         path = run.folder / POLICY_FILE
-        if not path.is_file():
+        if is_own(run.config):  # code, which must not run only because a file names it
+            digest = run.config["policy_sha256"]
+        elif path.is_file():
+            content = path.read_bytes()
+            digest = hashlib.sha256(content).hexdigest()
+            policies[digest] = content
+        else:
             raise InputError(f"{run.folder} holds no {POLICY_FILE}, so nobody could play its episodes again")
-        content = path.read_bytes()
-        digest = hashlib.sha256(content).hexdigest()
-        policies[digest] = content
         entry = {"folder": run.folder.resolve().name, "config": run.config, "policy_sha256": digest}
         runs.append({**entry, "summary": run.summary, "rows": list(run.rows)})
     results = {"format_version": FORMAT_VERSION, "presa": __version__, "benchmark": CURRENT}
@@ -87,7 +78,7 @@ def read_results(file: Path) -> dict[str, Any]:
     Raises:
         InputError: if it is not a results file.
     """
-    with readable(file):
+    with readable(refused(file)):
         results = json.loads(member(file, NAME))
         if results["format_version"] != FORMAT_VERSION:
             raise InputError(f"{file} has format {results['format_version']}, and this version of presa reads {FORMAT_VERSION}")
@@ -112,24 +103,24 @@ def member(file: Path, name: str) -> bytes:
         InputError: if it is not there, is there twice, or is larger than any that we write.
     """
     try:
-        with readable(file), zipfile.ZipFile(file) as archive:
+        with readable(refused(file)), zipfile.ZipFile(file) as archive:
             if archive.namelist().count(name) > 1:
                 raise InputError(f"{file} holds {name} more than once")
             if archive.getinfo(name).file_size > MOST:
                 raise InputError(f"{file}: {name} is larger than {MOST >> 20} MB")
             return archive.read(name)
     except (OSError, zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise InputError(f"{file} is not a results file of `presa report --submit`: {error}") from None
+        raise InputError(refused(file)(str(error))) from None
 
 
-def runs_of(file: Path) -> list[EvaluatedRun]:
-    """The runs of a results file; their folders are names only.
+def runs_of(file: Path, results: dict[str, Any]) -> list[EvaluatedRun]:
+    """The runs of a results file, from what `read_results` gave; their folders are names only.
 
     Raises:
-        InputError: if it is not a results file, or no table can be made of it.
+        InputError: if no table can be made of it.
     """
-    stored = read_results(file)["runs"]
-    with readable(file):
+    stored = results["runs"]
+    with readable(refused(file)):
         runs = name_methods(
             [EvaluatedRun(file / run["folder"], run["config"], tuple(run["rows"]), run["summary"]) for run in stored]
         )
@@ -196,13 +187,12 @@ def deviations(judged: Sequence[EvaluatedRun], version: int = CURRENT) -> list[s
     return lines
 
 
-def protocol(file: Path, judged: Sequence[EvaluatedRun]) -> str:
-    """Whether a file's runs follow the protocol of the benchmark's version that it names, or else the first deviations.
+def protocol(version: int, judged: Sequence[EvaluatedRun]) -> str:
+    """Whether a file's runs follow the protocol of that version of the benchmark, or else the first deviations.
 
     Raises:
         InputError: if there is no such version.
     """
-    version = read_results(file)["benchmark"]
     apart = deviations(judged, version)
     if not apart:
         return f"by the protocol of the benchmark, version {version}"

@@ -15,7 +15,8 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -124,6 +125,17 @@ def read_evaluation(folder: Path) -> dict[str, Any] | None:
         return {"rows": list(found["rows"]), "summary": dict(found["summary"])}
     except (OSError, *WRONG_SHAPE):
         raise InputError(f"{path} is not an evaluation of presa's: `presa evaluate {folder}` writes it again") from None
+
+
+@contextmanager
+def readable(refusal: Callable[[str], str]) -> Iterator[None]:
+    """Turns any error caused by records of another shape into an InputError, whose words `refusal` gives for a reason."""
+    try:
+        yield
+    except InputError:
+        raise
+    except WRONG_SHAPE as error:
+        raise InputError(refusal(f"{type(error).__name__}: {error}"[:200])) from None
 
 
 def check_rows(rows: Sequence[dict[str, Any]]) -> None:
