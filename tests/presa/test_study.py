@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pickle
 import signal
 import subprocess
 import sys
@@ -420,7 +419,7 @@ def test_cells_on_a_cluster_give_the_same_rows(done: Path, tmp_path: Path, monke
     def here(function: Any, items: list[Any], address: str, on_done: Any, gpus: float) -> None:
         told.append((address, gpus))
         for index, item in enumerate(items):
-            on_done(index, function(*pickle.loads(pickle.dumps(item))))
+            on_done(index, function(*json.loads(json.dumps(item))))
 
     monkeypatch.setattr("presa.study.on_ray.run_on_cluster", here)
     for name in [*ONE_THREAD, "PRESA_CACHE"]:  # as a node's process sets it
