@@ -183,7 +183,8 @@ def _move_into_place(partial: Path, target: Path) -> None:
             raise
         finally:
             unlock(lock)
-        shutil.rmtree(replaced, ignore_errors=True)
+        replaced.rename(partial)  # half deleted by a process that is killed, it must not be put back
+        shutil.rmtree(partial, ignore_errors=True)
     else:
         partial.rename(target)
     _sync(target.parent)

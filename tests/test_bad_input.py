@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import gzip
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ import pytest
 from conftest import run_cli, write_hdf5
 
 from safefeedback.cli import main
-from safefeedback.files import replacing
+from safefeedback.files import new_folder, replacing
 
 STEPS = 1737  # of the small file
 MAZE = 'name = "Maze"\ndomain = "Mine"\nobservation_dim = 8\naction_dim = 2\nhorizon = 200\ncost_limits = [5, 10]\n'
@@ -436,6 +437,21 @@ def test_killed_at_any_moment_leaves_nothing_or_all(tmp_path: Path):
     assert min(ended.values()) > 0, ended
     subprocess.run(words, check=True, capture_output=True)  # and the leftovers are removed
     assert sorted(path.name for path in tmp_path.iterdir()) == ["ball.hdf5", "out"]
+
+
+def test_what_was_replaced_is_never_put_back_half_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "recipe.json").write_text("old")
+    deleted: list[str] = []
+    monkeypatch.setattr("safefeedback.files.shutil.rmtree", lambda path, **_: deleted.append(path.name))  # killed before it
+    with new_folder(tmp_path / "out", overwrite=True) as partial:
+        (partial / "recipe.json").write_text("new")
+    monkeypatch.undo()
+    shutil.rmtree(tmp_path / "out")
+    assert deleted and all(name.endswith(".partial") for name in deleted)
+    with new_folder(tmp_path / "out") as partial:
+        (partial / "recipe.json").write_text("newer")
+    assert [path.name for path in tmp_path.iterdir()] == ["out"] and (tmp_path / "out" / "recipe.json").read_text() == "newer"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
