@@ -17,6 +17,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -220,7 +221,7 @@ def _write_split(
     for index in range(shards):
         path = folder / f"{split}-{index:05d}-of-{shards:05d}.parquet{UNFINISHED}"
         rows = range(index * shard, min((index + 1) * shard, len(feedback)))
-        with open(path, "wb") as file:
+        with open(path, "wb") as file, ExitStack() as closing:
             writer = None
             for start in range(rows.start, rows.stop, step):
                 part = feedback.take(slice(start, min(start + step, rows.stop)))
@@ -228,7 +229,7 @@ def _write_split(
                 for name in piece.column_names:
                     hashes.add(name, piece[name].combine_chunks())
                 if writer is None:
-                    writer = pq.ParquetWriter(file, piece.schema, **_encoding(piece.schema))
+                    writer = closing.enter_context(pq.ParquetWriter(file, piece.schema, **_encoding(piece.schema)))
                 ends = np.searchsorted(numbers(piece["pair_id"].combine_chunks()), part.pairs.pair_id[group::group])
                 bounds = (0, *ends.tolist(), len(piece))  # a row group for every `group` pairs
                 sizes = np.diff(bounds)
