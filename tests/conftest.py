@@ -43,6 +43,15 @@ atexit.register(shutil.rmtree, os.environ["PRESA_CACHE"], ignore_errors=True)
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run in parallel: more threads would only slow one another down
 
 
+@pytest.fixture(autouse=True)
+def signal_handlers() -> Iterator[None]:
+    """Gives back the handlers of this process's signals: a program that a test calls in this process sets its own."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
 def recorded(name: str) -> Path:
     """A file of real recordings; the test is skipped if it is not available."""
     path = SHARED / name
