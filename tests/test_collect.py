@@ -356,7 +356,7 @@ def test_sums_are_of_whole_episodes() -> None:
 def test_several_tasks_by_a_preset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each into a file of its own; what is there is kept; options that are given win over the preset's."""
     require("BallRun")
-    plans = {"BallRun": Plan(9, 400, "none", 1), "AntCircle": Plan(3), "AntRun": Plan(2, 50_000, "none", 1, warm=True)}
+    plans = {"BallRun": Plan(9, 400), "AntCircle": Plan(3), "AntRun": Plan(2, 50_000, warm=True)}
     monkeypatch.setattr(presets, "PRESETS", {"small": plans})
     words = ["collect", "--task", "BallRun,AntCircle", "--preset", "small", "--out", str(tmp_path / "all")]
     result = CliRunner().invoke(app, [*words, "--episodes", "2", "--json"])

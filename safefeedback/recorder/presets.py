@@ -1,8 +1,8 @@
 """Presets that collect whole domains in one command: a plan for each task.
 
 `full` is about DSRL's size and spread for the eight Bullet tasks: as many episodes as the benchmark's file holds, or 1,000,
-from policies trained at several limits of cost with two seeds each. AntRun and DroneCircle begin from the recordings that are
-shipped, which were themselves warm-started from DSRL's; AntCircle is walked by its script.
+from three policies trained for the default limits of cost: none, 40 and 10. AntRun and DroneCircle begin from the recordings
+that are shipped, which were themselves warm-started from DSRL's; AntCircle is walked by its script.
 """
 
 from __future__ import annotations
@@ -20,26 +20,24 @@ class Plan:
 
     Attributes:
         episodes: in the file, at most.
-        steps, cost_limits, seeds: as in `CollectConfig`; None where a script plays.
+        steps: of each policy; None where a script plays.
         warm: whether the shipped recordings are cloned first.
     """
 
     episodes: int
     steps: int | None = None
-    cost_limits: str | None = None
-    seeds: int | None = None
     warm: bool = False
 
 
 PRESETS: dict[str, dict[str, Plan]] = {
     "full": {
-        "BallRun": Plan(1000, 300_000, "none,40,20,10", 2),
-        "CarRun": Plan(1000, 200_000, "none,40,20,10", 2),
-        "DroneRun": Plan(1990, 500_000, "none,40,20,10", 2),
-        "AntRun": Plan(1816, 500_000, "none,40,20,10", 2, warm=True),
-        "BallCircle": Plan(1000, 400_000, "none,40,20,10", 2),
-        "CarCircle": Plan(1450, 500_000, "none,40,20,10", 2),
-        "DroneCircle": Plan(1923, 500_000, "none,40,20,10", 2, warm=True),
+        "BallRun": Plan(1000, 200_000),
+        "CarRun": Plan(1000, 150_000),
+        "DroneRun": Plan(1990, 300_000),
+        "AntRun": Plan(1816, 200_000, warm=True),
+        "BallCircle": Plan(1000, 300_000),
+        "CarCircle": Plan(1450, 300_000),
+        "DroneCircle": Plan(1923, 300_000, warm=True),
         "AntCircle": Plan(5728),
     }
 }
@@ -60,6 +58,5 @@ def find_plan(preset: str, task: Task) -> Plan:
 
 def options(plan: Plan, warm_start: Any) -> dict[str, Any]:
     """The plan as options of `safefeedback collect`, those that it leaves open left out."""
-    settings = {"episodes": plan.episodes, "steps": plan.steps, "cost_limits": plan.cost_limits, "seeds": plan.seeds}
-    settings |= {"warm_start": warm_start if plan.warm else None}
+    settings = {"episodes": plan.episodes, "steps": plan.steps, "warm_start": warm_start if plan.warm else None}
     return {name: value for name, value in settings.items() if value is not None}
