@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -120,6 +124,26 @@ def load_object(name: str) -> Any:
         return getattr(loaded, attribute)
     except AttributeError:
         raise InputError(f"the module {module} has no '{attribute}'") from None
+
+
+@contextmanager
+def failures_of(name: str, everywhere: bool = False) -> Iterator[None]:
+    """Says in one line what failed in the user's code `package.module:name`, and where in its file.
+
+    Raises:
+        InputError: in place of an exception that comes from that file, or with `everywhere` of any other.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        file = getattr(sys.modules.get(name.partition(":")[0]), "__file__", None)
+        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if file and frame.filename == file]
+        if not frames and not everywhere:
+            raise
+        where = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
+        raise InputError(f"{name} failed: {type(error).__name__}: {' '.join(str(error).split())}{where}") from error
 
 
 def _allow_local_imports() -> None:

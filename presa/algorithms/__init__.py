@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
+import sys
 import types
 import typing
 from dataclasses import asdict, fields, is_dataclass
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 from presa.algorithms.base import Algorithm
 from presa.choices import ALGORITHMS, PRESETS
 from safefeedback.errors import InputError
+from safefeedback.files import file_sha256
 from safefeedback.imports import load_object
 
 
@@ -30,7 +34,18 @@ def find_algorithm(name: str) -> type[Algorithm]:
     own = load_object(name)
     if not (isinstance(own, type) and issubclass(own, Algorithm) and is_dataclass(own)):
         raise InputError(f"{name} is not an algorithm: it must be a dataclass that extends presa.algorithms.base.Algorithm")
+    if inspect.get_annotations(own) and "__dataclass_fields__" not in own.__dict__:
+        raise InputError(
+            f"{name} names settings and is no dataclass, so that they are none: write @dataclass(frozen=True) above it"
+        )
     return own
+
+
+def code_sha256(name: str) -> str | None:
+    """The sha256 of the source of the module that a custom algorithm is from; None for the algorithms of this package, and for
+    one that was typed into a notebook."""
+    file = None if name in ALGORITHMS else getattr(sys.modules.get(name.partition(":")[0]), "__file__", None)
+    return None if file is None else file_sha256(Path(file))
 
 
 def configure(name: str, preset: str | None = None, settings: dict[str, Any] | None = None) -> Algorithm:

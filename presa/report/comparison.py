@@ -24,6 +24,7 @@ LEARNT_FROM = {  # word -> its key in config.json
     "unlabelled": "unlabelled_sha256",
     "trajectories": "trajectories_sha256",
     "trained at": "cost_limit",
+    "code": "code_sha256",  # of an algorithm of one's own
 }
 
 
@@ -89,18 +90,23 @@ def name_methods(judged: Sequence[EvaluatedRun]) -> list[EvaluatedRun]:
     parts = []
     for run, algorithm, changed in described:
         rivals = [
-            {**other.config["data"], "cost_limit": other.config["cost_limit"]}
+            _learnt_from(other.config)
             for other, *same in described
             if same == [algorithm, changed] and set(other.places) & set(run.places)
         ]
         data = [
-            f"{word}={str({**run.config['data'], 'cost_limit': run.config['cost_limit']}.get(key))[:WIDE]}"
+            f"{word}={str(_learnt_from(run.config).get(key))[:WIDE]}"
             for word, key in LEARNT_FROM.items()
             if len({str(rival.get(key)) for rival in rivals}) > 1
         ]
         settings = ", ".join([*changed, *data])
         parts.append(replace(run, name=f"{algorithm} ({settings})" if settings else str(algorithm)))
     return parts
+
+
+def _learnt_from(config: dict[str, Any]) -> dict[str, Any]:
+    """The keys of config.json that LEARNT_FROM names."""
+    return {**config["data"], "cost_limit": config["cost_limit"], "code_sha256": config.get("code_sha256")}
 
 
 def comparison_warnings(judged: Sequence[EvaluatedRun]) -> list[str]:

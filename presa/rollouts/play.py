@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from safefeedback.errors import InputError
+from safefeedback.imports import failures_of
 from safefeedback.tasks import Task
 
 OnStep = Callable[[int, float, float], None]
@@ -67,7 +68,9 @@ def find_policy(name: str, cost_limit: float | None = None) -> Any:
 
     if ":" not in name or os.path.exists(name):
         return _with_limit(load(name), cost_limit)
-    return checked(load_object(name)(), f"what {name} returned", cost_limit)
+    function = load_object(name)
+    with failures_of(name, everywhere=True):
+        return checked(function(), f"what {name} returned", cost_limit)
 
 
 def checked(policy: Any, name: str, cost_limit: float | None = None) -> Any:
@@ -95,15 +98,19 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # output of a simulator or a policy must not mix with the answers
     env = policy = played = None
+    name = ""
     try:
         from safefeedback.simulators import make
 
         for line in sys.stdin:
             order = json.loads(line)
             if "seed" in order:
-                _answer(answers, play(env, policy, order["seed"]))
+                with failures_of(name):
+                    result = play(env, policy, order["seed"])
+                _answer(answers, result)
                 continue
-            policy, task = find_policy(order["policy"], order["cost_limit"]), Task.from_dict(order["task"])
+            name, task = order["policy"], Task.from_dict(order["task"])
+            policy = find_policy(name, order["cost_limit"])
             if task != played:
                 if env is not None:
                     env.close()

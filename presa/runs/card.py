@@ -36,8 +36,9 @@ def render(folder: Path) -> str:
             f"> **{warning}.**"
             for warning in (*metrics_warnings(lines), *findings_warnings(findings), *config.get("notes", ()))
         ],
-        f"A policy learnt offline by `presa`'s `{config['algorithm']}` from {data['pairs']:,} pairs of {data['length']}-step "
-        f'segments of {task["name"]} ({task["domain"]}). It acts by {acts_by}; `presa.load("<this folder>")` '
+        f"A policy learnt offline by {_whose(config)}`{config['algorithm']}` from {data['pairs']:,} pairs of "
+        f"{data['length']}-step segments of {task['name']} ({task['domain']}). It acts by {acts_by}; "
+        '`presa.load("<this folder>")` '
         "gives it, with `reset(n)` and `act(observations [n, O]) -> actions [n, A]`"
         + ("." if "acts_by" not in config else ", and `observe(rewards [n], costs [n])` for what each step gave."),
         "## Evaluation\n\n" + _evaluation(folder),
@@ -45,6 +46,7 @@ def render(folder: Path) -> str:
         "![trust](trust.png)" if (folder / "trust.png").is_file() else "",
         "## Training\n\n```\n" + train_command(config) + "\n```",
         _table(config["configuration"] | {"seed": config["seed"], "device": config["device"]}),
+        f"Code: the module of `{config['algorithm']}`, sha256 `{config['code_sha256']}`." if "code_sha256" in config else "",
         "Data: " + ", ".join(f"{key} `{value}`" for key, value in data.items() if value is not None) + ".",
         *[f"Model of {stage}, last report:\n\n" + _table(numbers) for stage, numbers in _models(lines).items()],
         "Last report:\n\n" + _table({key: lines[-1][key] for key in SHOWN if lines[-1].get(key) is not None}) if lines else "",
@@ -55,6 +57,11 @@ def render(folder: Path) -> str:
         "Versions: " + ", ".join(f"{name} {version}" for name, version in config["versions"].items()) + ".",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _whose(config: dict[str, Any]) -> str:
+    """Whether the algorithm is one of presa's or one's own."""
+    return "`presa` with the custom algorithm " if "code_sha256" in config else "`presa`'s "
 
 
 def _rests_on(findings: dict[str, Any]) -> str:

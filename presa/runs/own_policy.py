@@ -12,7 +12,7 @@ from presa.runs.records import FORMAT_VERSION, RUN_KEYS, read_config
 from safefeedback.dataset.reading import open_dataset
 from safefeedback.errors import InputError
 from safefeedback.files import file_sha256
-from safefeedback.imports import has_module, load_object
+from safefeedback.imports import failures_of, has_module, load_object
 from safefeedback.tasks import Task
 from safefeedback.version import __version__
 
@@ -34,10 +34,8 @@ def own_config(policy: str, task: Task, cost_limit: float) -> dict[str, Any]:
         InputError: if there is no such policy or dataset, it cannot be made, or its facts are not of these types.
     """
     function = load_object(policy)
-    try:
+    with failures_of(policy, everywhere=True):
         facts = getattr(function(), "facts", {})
-    except Exception as error:  # of the user's code
-        raise InputError(f"{policy}() failed: {type(error).__name__}: {' '.join(str(error).split())}") from error
     if not isinstance(facts, dict):
         raise InputError(f"the facts of {policy} must be a dict, not {facts!r}")
     for name, kind in FACTS.items():
@@ -76,7 +74,10 @@ def own_source_sha256(policy: str) -> str:
 
 def _data(dataset: str | Path) -> dict[str, Any]:
     """The identity of a dataset, as in runs; only the author claims that the policy learnt from it."""
-    manifest = open_dataset(dataset).manifest
+    try:
+        manifest = open_dataset(dataset).manifest
+    except InputError as error:
+        raise InputError(f"facts['dataset'] of the policy: {error}") from None
     splits = {"pairs": manifest.splits["train"], "pairs_test": manifest.splits.get("test", 0)}
     sources = {"content_sha256": manifest.content_sha256, "source_sha256": manifest.source.fingerprint}
     return {**sources, "labels": None, **splits, "length": manifest.recipe.length}

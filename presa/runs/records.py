@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from presa.files import FAILURE_FILE, POLICY_FILE, write_bytes, write_json
+from presa.files import FAILURE_FILE, POLICY_FILE, read_failure, write_bytes, write_json
 from safefeedback.errors import InputError
 from safefeedback.files import is_system_file
 from safefeedback.values import convert_fields
@@ -212,6 +212,9 @@ def open_folder(folder: Path, config: dict[str, Any], overwrite: bool = False) -
             raise InputError(f"cannot delete {folder}: {error}") from None
     try:
         if path.is_file():
+            stored = read_config(folder)
+            if stored.get("code_sha256") != config.get("code_sha256") and "code_sha256" in stored:
+                write_json(path, {**stored, "code_sha256": config["code_sha256"]})  # of which nothing was trained yet
             (folder / "checkpoints").mkdir(exist_ok=True)
             for left in (folder / "checkpoints").glob(".*.partial"):  # of a process that was killed
                 left.unlink()
@@ -242,12 +245,26 @@ def check_folder(folder: Path, config: dict[str, Any], overwrite: bool = False) 
             stored[key] = EARLIER_DEFAULTS[name]
         if key not in stored and stage == "configuration" and f"changed.{name}" not in requested:
             continue  # a setting of a later version; the run used its default
+        if key == "code_sha256":
+            _require_same_code(folder, stored, value)
+            continue
         if stage in MACHINE_KEYS and (folder / POLICY_FILE).is_file():
             continue  # a finished run counts, wherever it was trained
         if stored.get(key) != value and (chooses or not key.startswith("watching.")):
             raise InputError(
                 f"{folder} holds another run ({key} is {stored.get(key)}, not {value}): choose another --out or --overwrite"
             )
+
+
+def _require_same_code(folder: Path, stored: dict[str, Any], code_sha256: str) -> None:
+    """Raises InputError if steps of a custom algorithm were trained by code that has changed since."""
+    begun = (folder / POLICY_FILE).is_file() or last_checkpoint(folder) is not None or read_failure(folder) is not None
+    begun = begun or any(line["stage"] == "main" for line in read_metrics(folder))
+    if begun and stored.get("code_sha256", code_sha256) != code_sha256:
+        raise InputError(
+            f"{folder} was trained by {stored['algorithm']} before its code changed: --overwrite trains it again, another "
+            "--out keeps both"
+        )
 
 
 def started_elsewhere(folder: Path, config: dict[str, Any]) -> bool:

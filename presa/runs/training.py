@@ -9,6 +9,7 @@ from typing import Any
 
 from presa.algorithms import configure, find_algorithm
 from presa.algorithms.base import Algorithm
+from presa.algorithms.trial import require_working
 from presa.data.limits import describe_labels, load_limits
 from presa.data.pairs import Data, load_data, resolve_device
 from presa.data.trajectories import find_episodes, find_unlabelled
@@ -20,6 +21,7 @@ from presa.runs.records import MonitorSettings
 from presa.runs.run import Job, job_grid, train_all
 from presa.runs.trackers import requested_trackers, tracking
 from safefeedback.errors import InputError
+from safefeedback.imports import failures_of
 from safefeedback.terminal import Progress, on_interrupt
 
 
@@ -122,7 +124,9 @@ def train(
         log = {job.folder: logs.enter_context(tracking(job.folder, trackers)) for job in jobs}
         display = TrainingDisplay(log, chosen.steps, progress, quiet, str(loaded[0].train.observations.device))
         logs.enter_context(on_interrupt(lambda: interruption_message([job.folder for job in jobs])))
-        results = train_all(algorithm, chosen, jobs, watching, display, overwrite, display.step)
+        with failures_of(algorithm):
+            require_working(algorithm, chosen, loaded[0])
+            results = train_all(algorithm, chosen, jobs, watching, display, overwrite, display.step)
     for job in jobs:
         write_card_and_plots(job.folder)
     if not many and "failed" in results[0]:

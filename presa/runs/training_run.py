@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from presa.algorithms import changed, configuration
+from presa.algorithms import changed, code_sha256, configuration
 from presa.algorithms.base import Algorithm, Examples, FromCloning
 from presa.data.pairs import Data
 from presa.files import POLICY_FILE, read_failure, write_json
@@ -231,9 +231,11 @@ def _recorded(data: Data) -> dict[str, float]:
 
 def run_config(name: str, algorithm: Algorithm, data: Data, seed: int, settings: MonitorSettings) -> dict[str, Any]:
     """What config.json holds."""
+    code = code_sha256(name)
     return {
         "format_version": FORMAT_VERSION,
         "algorithm": name,
+        **({} if code is None else {"code_sha256": code}),
         "configuration": configuration(algorithm),
         "changed": changed(algorithm),
         "steps": algorithm.steps,
