@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from presa.report.comparison import EvaluatedRun, mean_of
 from presa.report.figures import COLOURS, STYLES, NamedFigure
-from presa.runs.plots import LABELS, PANELS, mark_few
+from presa.runs.plots import LABELS, mark_few, panels
 from presa.runs.records import read_metrics
 from safefeedback.plots.style import ACCENT, default_style, new_figure, without_frame
 
@@ -57,9 +57,9 @@ def reward_against_cost(judged: Sequence[EvaluatedRun]) -> Figure:
 def learning_curves(judged: Sequence[EvaluatedRun]) -> Figure | None:
     """A panel for each number that runs reported; None if they reported nothing."""
     lines = {run.folder: [line for line in read_metrics(run.folder) if line["stage"] == "main"] for run in judged}
-    keys = [
-        key for _, keys in PANELS for key in keys if any(line.get(key) is not None for some in lines.values() for line in some)
-    ]
+    reported = {run: panels(some) for run, some in lines.items()}
+    names = {key: name for groups in reported.values() for name, some in groups for key in some}
+    keys = sorted(names, key=lambda key: (*LABELS, "loss", *names).index(key))
     if not keys:
         return None
     methods = list(dict.fromkeys(run.name for run in judged))
@@ -69,7 +69,8 @@ def learning_curves(judged: Sequence[EvaluatedRun]) -> Figure | None:
     for index, key in enumerate(keys):
         axes = without_frame(figure.add_subplot(-(-len(keys) // wide), wide, index + 1))
         for run in judged:
-            points = [(line["step"], line[key]) for line in lines[run.folder] if line.get(key) is not None]
+            shown = any(key in some for _, some in reported[run.folder])
+            points = [(line["step"], line[key]) for line in lines[run.folder] if shown and line.get(key) is not None]
             if points:
                 task, limit = run.places[0]
                 label = f"{run.name}, {task} {limit:g}" if len(places) > 1 else run.name
@@ -79,8 +80,8 @@ def learning_curves(judged: Sequence[EvaluatedRun]) -> Figure | None:
                     *zip(*points, strict=True), color=colour, linestyle=style, linewidth=1, alpha=0.8, label=label
                 )
                 mark_few(drawn[0], len(points))
-        panel = next(panel for panel, keys in PANELS if key in keys)
-        axes.set(title=f"{panel}\n{LABELS[key]}" if LABELS[key] != key else panel, xlabel="step")
+        title = names[key] if LABELS.get(key, key) == key else f"{names[key]}\n{LABELS[key]}"
+        axes.set(title=title, xlabel="step")
         axes.set_xlim(left=0)
     return with_legend(figure)
 

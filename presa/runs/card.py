@@ -8,7 +8,7 @@ from typing import Any
 from presa.files import read_failure, write_bytes
 from presa.options import setting_text
 from presa.runs.own_policy import is_own
-from presa.runs.plots import PANELS, draw_learning_curve, draw_trust
+from presa.runs.plots import PANELS, draw_learning_curve, draw_trust, own_numbers
 from presa.runs.records import findings_warnings, metrics_warnings, read_config, read_evaluation, read_findings, read_metrics
 from safefeedback.dataset.citation import CITATIONS
 from safefeedback.errors import command_line
@@ -49,7 +49,10 @@ def render(folder: Path) -> str:
         f"Code: the module of `{config['algorithm']}`, sha256 `{config['code_sha256']}`." if "code_sha256" in config else "",
         "Data: " + ", ".join(f"{key} `{value}`" for key, value in data.items() if value is not None) + ".",
         *[f"Model of {stage}, last report:\n\n" + _table(numbers) for stage, numbers in _models(lines).items()],
-        "Last report:\n\n" + _table({key: lines[-1][key] for key in SHOWN if lines[-1].get(key) is not None}) if lines else "",
+        "Last report:\n\n"
+        + _table({key: lines[-1][key] for key in (*SHOWN, *own_numbers(lines)) if lines[-1].get(key) is not None})
+        if lines
+        else "",
         "![learning curve](learning_curve.png)" if (folder / "learning_curve.png").is_file() else "",
         "## Limits\n\nIt was judged by simulated episodes of one task only. A cost within the limit on average says "
         "nothing about the worst episode, other tasks, or real robots. Where the recordings never went, it guesses.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,6 +39,24 @@ LABELS = {
     "evaluated_cost": "cost (safe up to 1)",
 }
 SHARES = ("p_", "test_")  # axes with the range [0, 1]
+NOT_DRAWN = ("stage", "step", "loss", "z_ref", "delta", "evaluated_return", "evaluated_raw_cost")
+
+
+def own_numbers(lines: Sequence[dict[str, Any]]) -> tuple[str, ...]:
+    """The numbers that only this algorithm reports, such as those in the `info` of one's own."""
+    known = {*LABELS, *NOT_DRAWN}
+    return tuple(dict.fromkeys(key for line in lines if line["stage"] == "main" for key in line if key not in known))
+
+
+def panels(lines: Sequence[dict[str, Any]]) -> list[tuple[str, tuple[str, ...]]]:
+    """The panels of a learning curve, and the numbers in each: those of PANELS, the loss of an algorithm that reports none of
+    them under a name, and the algorithm's own numbers, a panel each."""
+    main = [line for line in lines if line["stage"] == "main"]
+    groups = [*PANELS, *((key, (key,)) for key in own_numbers(main))]
+    if not any(line.get(key) is not None for line in main for key in PANELS[0][1]):
+        groups[0] = (PANELS[0][0], (*PANELS[0][1], "loss"))
+    present = {key for line in lines for key, value in line.items() if value is not None}
+    return [(name, kept) for name, keys in groups if (kept := tuple(key for key in keys if key in present))]
 
 
 def draw_learning_curve(lines: list[dict[str, Any]], title: str, file: Path, target: float | None = None) -> bool:
@@ -49,25 +68,22 @@ def draw_learning_curve(lines: list[dict[str, Any]], title: str, file: Path, tar
         file: a PNG.
         target: delta, the lower bound of the probability of safety; None where the algorithm has none.
     """
-    panels = []
-    for name, keys in PANELS:
-        present = tuple(key for key in keys if any(line.get(key) is not None for line in lines))
-        if present:
-            panels.append((name, present))
-    if not panels or find_spec("matplotlib") is None:
+    groups = panels(lines)
+    if not groups or find_spec("matplotlib") is None:
         return False
     from safefeedback.plots.style import default_style, new_figure, save, without_frame
 
-    columns, cloned = min(2, len(panels)), max((line["step"] for line in lines if line["stage"] == "bc"), default=None)
+    columns, cloned = min(2, len(groups)), max((line["step"] for line in lines if line["stage"] == "bc"), default=None)
     with default_style():
-        figure = new_figure(5.2 * columns, 2.6 * -(-len(panels) // columns))
-        for index, (name, keys) in enumerate(panels):
-            axes = without_frame(figure.add_subplot(-(-len(panels) // columns), columns, index + 1, title=name, xlabel="step"))
+        figure = new_figure(5.2 * columns, 2.6 * -(-len(groups) // columns))
+        for index, (name, keys) in enumerate(groups):
+            axes = without_frame(figure.add_subplot(-(-len(groups) // columns), columns, index + 1, title=name, xlabel="step"))
             if cloned is not None:
                 axes.axvspan(0, cloned, color="0.93", label="cloning" if "cloning_loss" not in keys else None)
             for key in keys:
-                points = [(line["step"], line[key]) for line in lines if line.get(key) is not None]
-                mark_few(axes.plot(*zip(*points, strict=True), label=LABELS[key])[0], len(points))
+                drawn = [line for line in lines if key != "loss" or line["stage"] == "main"]  # models have losses of their own
+                points = [(line["step"], line[key]) for line in drawn if line.get(key) is not None]
+                mark_few(axes.plot(*zip(*points, strict=True), label=LABELS.get(key, key))[0], len(points))
             if keys[0].startswith(SHARES):
                 axes.set_ylim(-0.02, 1.02)
             if keys[0].startswith("p_") and target is not None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from presa.cli.output import verdict
-from presa.runs.plots import LABELS, PANELS, draw_learning_curve
+from presa.runs.plots import LABELS, PANELS, draw_learning_curve, panels
 
 
 def test_every_curve_has_a_name_in_words_and_an_empty_run_no_picture(tmp_path: Path) -> None:
@@ -22,6 +22,16 @@ def test_a_learning_curve_is_drawn(tmp_path: Path) -> None:
     lines = [{"stage": "bc", "step": 5, "cloning_loss": 1.0}, {"stage": "main", "step": 9, "p_safe": 0.4, "nu": 1.0}]
     assert draw_learning_curve(lines, "x", tmp_path / "curve.png", 0.95)
     assert (tmp_path / "curve.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_a_learning_curve_shows_the_numbers_of_an_algorithm_of_ones_own() -> None:
+    lines = [
+        {"stage": "cost_0", "step": 1, "loss": 9.0, "flips": 0.1},
+        {"stage": "bc", "step": 5, "loss": 1.0, "cloning_loss": 1.0},
+        {"stage": "main", "step": 9, "loss": 2.0, "trusted": 0.4, "data_mse": 1.0, "evaluated_return": 3.0, "step_size": None},
+    ]
+    assert panels(lines) == [("Loss", ("cloning_loss", "loss")), ("Actions", ("data_mse",)), ("trusted", ("trusted",))]
+    assert panels([{**lines[2], "preference_loss": 2.0}])[0] == ("Loss", ("preference_loss",))
 
 
 def test_step_return_and_cost_are_written_into_a_film() -> None:
