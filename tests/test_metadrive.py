@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -131,6 +132,18 @@ def test_it_ends_where_the_car_leaves_the_road_or_time_runs_out() -> None:
     env = simulators.make(replace(task, horizon=5))
     env.reset(seed=0)
     assert [env.step(np.zeros(2, np.float32))[2:4] for _ in range(5)] == [(False, False)] * 4 + [(False, True)]
+
+
+def test_the_roads_of_episodes_that_are_over_are_freed() -> None:
+    """A long collection keeps its memory: a road's bodies hold themselves in C++, out of Python's sight."""
+    env = simulators.make(find_task("easysparse"))
+    bodies = []
+    for episode in range(3):
+        env.reset(seed=episode)
+        gc.collect()
+        bodies.append(sum(type(thing).__name__ == "BaseRigidBodyNode" for thing in gc.get_objects()))
+    env.close()
+    assert bodies[0] > 100 and max(bodies) - min(bodies) < 20
 
 
 def test_one_environment_a_process_plays() -> None:
