@@ -125,3 +125,14 @@ def test_refused_in_one_line(base: Path, hub: Hub, tmp_path: Path):
     with pytest.raises(InputError, match=r"--base other/data@v1.0.0 is not the dataset that lies in"):
         labels_release(data, LABELS, "ours", BASE)
     assert ("dataset", LABELS) not in hub.repos
+
+
+def test_a_dry_run_needs_no_network(base: Path, hub: Hub):
+    with pytest.raises(InputError, match="there is no such revision"):
+        labels_release(base, LABELS, "ours", f"{DATA}@v9", dry_run=True)
+    hub.always = 503
+    result = publish(labels_release(base, LABELS, "ours", BASE, dry_run=True), LABELS, dry_run=True)
+    assert result["note"].startswith("not compared with --base: other/data@v1.0.0") and "with the server" in result["note"]
+    assert {"base.json", "labels/ours/recipe.json"} < result["sent"].keys()
+    with pytest.raises(InputError, match="cannot be fetched from the Hub"):
+        labels_release(base, LABELS, "ours", BASE)

@@ -95,6 +95,7 @@ def test_answers_of_people(folder: Path, tmp_path: Path):
     (tmp_path / "answers.csv").write_text(ANSWERS)
     result = run_cli("labels", "import", folder, "answers.csv", "--name", "lab1", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
+    assert "the truth: " in result.stdout and "these labels: 66.7% of the segments with an answer safe" in result.stdout
     rows, raw = [], []
     for split in json.loads((folder / "labels" / "lab1" / "recipe.json").read_text())["splits"]:
         rows += list(datasets.load_dataset(str(folder), "lab1", split=split))

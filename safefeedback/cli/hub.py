@@ -44,7 +44,7 @@ def publish(
     for name in names:  # before its contents are used
         _verify(folder / name, as_json)
     if labels is not None and base is not None:
-        release = labels_release(folder, repo, labels, base, anonymous)
+        release = labels_release(folder, repo, labels, base, anonymous, dry_run)
     else:
         release = (dataset_release if names == [""] else collection_release)(folder, repo, anonymous)
     result = send(release, repo, public, tag, message, dry_run)

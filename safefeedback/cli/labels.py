@@ -113,6 +113,7 @@ def print_label_sets(folder: Path, made: list[LabelSetManifest], as_json: bool, 
     """Prints the label sets that were made; `existing` are the names of the sets that existed before."""
     from safefeedback.dataset.history import contradictions, describe_history
     from safefeedback.dataset.loading import load_line
+    from safefeedback.dataset.stats import percent
 
     if as_json:
         keys = ("name", "recipe", "splits", "history", "statistics")
@@ -122,9 +123,12 @@ def print_label_sets(folder: Path, made: list[LabelSetManifest], as_json: bool, 
     for label_set in made:
         kept = ", there already" if label_set.name in existing else ""
         say(f"{folder}/labels/{label_set.name}  {label_set.pairs:,} pairs, {label_set.bytes / 1e6:,.2f} MB{kept}")
+        imported = any(entry["stage"] == "answers" for entry in label_set.history)  # then "labelled" is about the truth
         for line in describe_history(label_set.history):
-            say(f"  {line}")
+            say(f"  {line.replace('labelled:', 'the truth:', 1) if imported else line}")
         numbers = label_set.statistics
+        if imported:
+            say(f"  these labels: {percent(numbers['segments_safe'])} of the segments with an answer safe")
         say(f"  not the truth: {contradictions(numbers['safety_flipped'], numbers['preferences_flipped'])}")
     last = made[-1].name
     print(f"load it with: {load_line(folder, last)}")

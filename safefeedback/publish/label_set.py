@@ -14,11 +14,12 @@ from safefeedback.dataset.reproduce import label_set_command
 from safefeedback.dataset.stats import percent
 from safefeedback.errors import InputError
 from safefeedback.hub import places
+from safefeedback.hub.client import HubError
 from safefeedback.publish.dataset import collect_files, json_bytes
 from safefeedback.publish.release import Release, json_object
 
 
-def labels_release(folder: Path, repo: str, labels: str, base: str, anonymous: bool = False) -> Release:
+def labels_release(folder: Path, repo: str, labels: str, base: str, anonymous: bool = False, dry_run: bool = False) -> Release:
     """A label set of a dataset's folder as a release that names the dataset, and holds none of it.
 
     Args:
@@ -27,6 +28,7 @@ def labels_release(folder: Path, repo: str, labels: str, base: str, anonymous: b
         labels: name of the set.
         base: the published dataset, such as other/data@v1.0.0.
         anonymous: as in `publish.dataset.collect_files`.
+        dry_run: whether the release is only looked at, so that the published dataset need not be reached.
 
     Raises:
         InputError: if there is no such set, or the published dataset cannot be read or has other content.
@@ -34,7 +36,14 @@ def labels_release(folder: Path, repo: str, labels: str, base: str, anonymous: b
     collected = collect_files(folder, anonymous)
     if labels not in collected.sets:
         raise InputError(f"{folder} has no label set '{labels}'; it has {', '.join(collected.sets) or 'none'}")
-    named = _published(base, collected.manifest.content_sha256, folder)
+    doubt = ""
+    try:
+        named = _published(base, collected.manifest.content_sha256, folder)
+    except HubError as error:
+        if not dry_run or error.missing:
+            raise
+        doubt = f"not compared with --base: {error}"
+        named = {"base": base, "content_sha256": collected.manifest.content_sha256}
 
     def differs(content: bytes) -> str | None:
         published = json_object(content)
@@ -44,7 +53,7 @@ def labels_release(folder: Path, repo: str, labels: str, base: str, anonymous: b
     files = {path: file for path, file in collected.files.items() if path.startswith(f"labels/{labels}/")}
     files[places.BASE] = json_bytes({"labels": labels, **named})
     text = render(collected.manifest, collected.sets[labels], base, named["content_sha256"], repo)
-    return Release("dataset", files, text, None if anonymous else "", ("labels",), places.BASE, differs)
+    return Release("dataset", files, text, None if anonymous else "", ("labels",), places.BASE, differs, doubt)
 
 
 def _published(base: str, content_sha256: str, folder: Path) -> dict[str, str]:

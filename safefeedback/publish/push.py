@@ -110,6 +110,7 @@ def _plan(release: Release, repo: str, public: bool, tag: str | None, message: s
         remote = read_remote(release, repo)
     except HubError as error:
         note = f"not compared with the server: {error}"
+    note = "; ".join(text for text in (release.doubt, note) if text)
     if remote is not None:
         _check_ours(release, remote, repo)
     private = not public and (remote is None or remote.private)

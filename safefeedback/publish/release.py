@@ -37,6 +37,7 @@ class Release:
         folders: our folders, and files at the top, in the repository: whatever in them is not in the release is removed.
         marker: the file that identifies a repository of ours.
         differs: (content of the marker) -> why the repository holds something else; None if it holds the same thing.
+        doubt: what was not checked, in a dry run without a network; "" if nothing.
     """
 
     kind: str
@@ -46,6 +47,7 @@ class Release:
     folders: tuple[str, ...]
     marker: str
     differs: Callable[[bytes], str | None]
+    doubt: str = ""
 
 
 @dataclass(frozen=True)
