@@ -43,24 +43,34 @@ def count_runs(runs: int) -> str:
 
 
 def print_evaluations(summaries: dict[str, dict[str, Any] | str]) -> None:
-    """The table of many runs: name -> its summary, or why it has none; and their means, a cell of the paper's tables."""
+    """The table of many runs: name -> its summary, or why it has none; and the means of each method on a task, that is of
+    the runs of one algorithm in one folder: a cell of the paper's tables."""
     from safefeedback.cli.output import print_table
 
     rows = [
         (name, *(("",) * 4 + (summary,) if isinstance(summary, str) else _cells(summary)))
         for name, summary in summaries.items()
     ]
-    judged = [summary for summary in summaries.values() if not isinstance(summary, str)]
-    if len(judged) > 1:
-        rewards = [summary["normalized_return"] for summary in judged]
-        cost = sum(summary["normalized_cost"] for summary in judged) / len(judged)
-        reward = None if None in rewards else sum(rewards) / len(rewards)
-        mean = {name: sum(summary[name] for summary in judged) / len(judged) for name in ("length", "ended_early")}
-        mean |= {"normalized_return": reward, "normalized_cost": cost, "safe": cost <= 1}
-        *numbers, words = _cells(mean)
-        rows.append((f"mean of {len(judged)}", *numbers, f"{words}; {sum(summary['safe'] for summary in judged)} are safe"))
+    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for name, summary in summaries.items():
+        if not isinstance(summary, str):
+            groups.setdefault((summary.get("algorithm"), summary.get("task"), name.rpartition("/")[0]), []).append(summary)
+    for (algorithm, task, folder), judged in groups.items():
+        if len(judged) > 1:
+            of = f": {algorithm}, {task}{f', {folder}' * bool(folder)}" if len(groups) > 1 else ""
+            rows.append((f"mean of {len(judged)}{of}", *_mean_cells(judged)))
     print_table(("run", "reward", "cost", "length", "early", ""), rows)
     print("means of the episodes; reward and cost normalised; early: ended before its time")
+
+
+def _mean_cells(judged: list[dict[str, Any]]) -> tuple[str, ...]:
+    """The means of runs, and how many of them are safe."""
+    rewards = [summary["normalized_return"] for summary in judged]
+    cost = sum(summary["normalized_cost"] for summary in judged) / len(judged)
+    reward = None if None in rewards else sum(rewards) / len(rewards)
+    mean = {name: sum(summary[name] for summary in judged) / len(judged) for name in ("length", "ended_early")}
+    *numbers, words = _cells(mean | {"normalized_return": reward, "normalized_cost": cost, "safe": cost <= 1})
+    return (*numbers, f"{words}; {sum(summary['safe'] for summary in judged)} are safe")
 
 
 def _cells(summary: dict[str, Any]) -> tuple[str, ...]:

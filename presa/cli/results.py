@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from safefeedback.errors import InputError, command_line
 from safefeedback.terminal import Progress, on_interrupt
+
+if TYPE_CHECKING:
+    from safefeedback.verification.check import Check
 
 SHOWN = 5
 
@@ -39,6 +43,11 @@ def submit_runs(folders: list[Path], file: Path) -> None:
     print(f"check it with: {command_line('presa', 'report', '--check', file)}")
 
 
+def _result(check: Check) -> str:
+    """A check's result in a word; to deviate from the protocol is no failure."""
+    return "FAILED" if check.problems else "differs" if check.note.startswith("not by the protocol") else "ok"
+
+
 def check_files(files: list[Path], sample: str, import_policies: bool = False) -> None:
     """Checks results files; ends with code 1 if one is not what it says."""
     from presa.report.checking import NONE_PLAYED, check_results
@@ -51,10 +60,7 @@ def check_files(files: list[Path], sample: str, import_policies: bool = False) -
         with Progress(f"checking {file.name}") as progress, on_interrupt(lambda: "interrupted; nothing was changed"):
             count = None if sample == "all" else int(sample)
             checks = check_results(file, count, on_episode=progress, import_policies=import_policies)
-        shown = [
-            (check.name, "FAILED" if check.problems else "ok", "\n".join(check.problems[:SHOWN]) or check.note)
-            for check in checks
-        ]
+        shown = [(check.name, _result(check), "\n".join(check.problems[:SHOWN]) or check.note) for check in checks]
         print_table(("check", "result", "detail"), shown)
         failed = [check for check in checks if check.problems]
         bad += bool(failed)

@@ -30,5 +30,12 @@ def track(
     trackers = requested_trackers(tensorboard, wandb, trackio)
     if not trackers:
         raise InputError("name a tracker: --tensorboard, --wandb PROJECT or --trackio PROJECT")
+    sent = 0
     for run in runs_in(folders):
-        print(f"{run}: {send_reports(run, trackers)} reports for {', '.join(trackers)}")
+        if count := send_reports(run, trackers):
+            print(f"{run}: {count} reports for {', '.join(trackers)}")
+        else:
+            print(f"{run}: no report, nothing sent")
+        sent += count
+    if not sent:
+        raise InputError("no run there holds a report yet: there is nothing to send")

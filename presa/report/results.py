@@ -153,29 +153,30 @@ def numbers(judged: Sequence[EvaluatedRun]) -> list[dict[str, Any]]:
 
 
 def deviations(judged: Sequence[EvaluatedRun], version: int = CURRENT) -> list[str]:
-    """How runs differ from the protocol of a version of the benchmark, a sentence each; none if they follow it."""
-    frozen, lines = benchmark(version), []
+    """How runs differ from the protocol of a version of the benchmark, a sentence for each difference, with the runs that it is
+    about; none if they follow it."""
+    frozen, apart = benchmark(version), dict[str, list[EvaluatedRun]]()
     for run in judged:
         data, task, summary = run.config["data"], run.config["task"]["name"], run.summary
-        where = f"{run.folder.name}: "
+        found = []
         if not data:
-            lines.append(f"{where}it does not say what it learnt from")
+            found.append("it is not said what was learnt from")
         elif data.get("content_sha256") != frozen.content.get(task):
-            lines.append(f"{where}its dataset is not the benchmark's of {task}")
-        pairs = data.get("pairs", 0) + data.get("pairs_test", 0)
-        if data and (data.get("labels") is not None or pairs != frozen.pairs):
-            lines.append(
-                f"{where}it learnt from {data.get('pairs')} pairs, label set {data.get('labels')}, not from all as published"
-            )
+            found.append(f"the dataset is not the benchmark's of {task}")
+        if data and (pairs := data.get("pairs", 0) + data.get("pairs_test", 0)) != frozen.pairs:
+            found.append(f"{pairs:,} pairs in the splits train and test, not {frozen.pairs:,}")
+        if data.get("labels") is not None:
+            found.append(f"learnt from the label set {data['labels']}, not from the published labels")
         if summary.get("evaluation_seed") != frozen.reporting_seed or summary.get("episodes", 0) < frozen.episodes:
             evaluated_on = f"{summary.get('episodes')} episodes of evaluation seed {summary.get('evaluation_seed')}"
-            lines.append(f"{where}{evaluated_on}, not {frozen.episodes} of {frozen.reporting_seed}")
+            found.append(f"{evaluated_on}, not {frozen.episodes} of {frozen.reporting_seed}")
         known = run.config.get("configuration", {}).get("judge_limits") or [run.config["cost_limit"]]
         for _, limit in run.places:
             if limit not in known or limit not in run.config["task"]["cost_limits"]:
-                lines.append(
-                    f"{where}it was evaluated at cost limit {limit:g}, and learnt {', '.join(f'{one:g}' for one in known)}"
-                )
+                found.append(f"evaluated at cost limit {limit:g}, and learnt {', '.join(f'{one:g}' for one in known)}")
+        for sentence in found:
+            apart.setdefault(sentence, []).append(run)
+    lines = [f"{_which(runs, judged)}: {sentence}" for sentence, runs in apart.items()]
     seeds: dict[Any, set[int]] = {}
     for run in judged:
         for place in run.places:
@@ -185,6 +186,17 @@ def deviations(judged: Sequence[EvaluatedRun], version: int = CURRENT) -> list[s
             trained = f"{len(known)} seed{'s' * (len(known) > 1)}"
             lines.append(f"{name} on {task}, limit {limit:g}: {trained}, not {frozen.training_seeds}")
     return lines
+
+
+def _which(runs: Sequence[EvaluatedRun], judged: Sequence[EvaluatedRun]) -> str:
+    """Some of the runs in words; folders of the same name are told apart by the method."""
+    if len(runs) == len(judged) > 1:
+        return f"all {len(runs)} runs"
+    names = [run.folder.name for run in judged]
+    shown = [
+        run.folder.name if names.count(run.folder.name) == 1 else f"{run.folder.name} of {run.name}" for run in runs[:SHOWN]
+    ]
+    return ", ".join(shown) + (f" and {len(runs) - SHOWN} more" if len(runs) > SHOWN else "")
 
 
 def protocol(version: int, judged: Sequence[EvaluatedRun]) -> str:

@@ -55,7 +55,8 @@ def panels(lines: Sequence[dict[str, Any]]) -> list[tuple[str, tuple[str, ...]]]
     groups = [*PANELS, *((key, (key,)) for key in own_numbers(main))]
     if not any(line.get(key) is not None for line in main for key in PANELS[0][1]):
         groups[0] = (PANELS[0][0], (*PANELS[0][1], "loss"))
-    present = {key for line in lines for key, value in line.items() if value is not None}
+    present = {key for line in lines for key, value in line.items() if value is not None and key != "loss"}
+    present |= {"loss" for line in main if line.get("loss") is not None}  # models have losses of their own
     return [(name, kept) for name, keys in groups if (kept := tuple(key for key in keys if key in present))]
 
 
@@ -81,7 +82,7 @@ def draw_learning_curve(lines: list[dict[str, Any]], title: str, file: Path, tar
             if cloned is not None:
                 axes.axvspan(0, cloned, color="0.93", label="cloning" if "cloning_loss" not in keys else None)
             for key in keys:
-                drawn = [line for line in lines if key != "loss" or line["stage"] == "main"]  # models have losses of their own
+                drawn = [line for line in lines if key != "loss" or line["stage"] == "main"]
                 points = [(line["step"], line[key]) for line in drawn if line.get(key) is not None]
                 mark_few(axes.plot(*zip(*points, strict=True), label=LABELS.get(key, key))[0], len(points))
             if keys[0].startswith(SHARES):

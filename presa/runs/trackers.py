@@ -105,16 +105,14 @@ def track(run: Path, trackers: Mapping[str, str]) -> int:
     """Sends everything in a run's folder to trackers, at any time after its training began.
 
     Returns:
-        The number of reports that were sent.
+        The number of reports that were sent; 0 for a run that has just begun, and for a policy of one's own.
 
     Raises:
-        InputError: if the folder holds no report, or a tracker fails.
+        InputError: if a tracker fails.
     """
     read_config(run)
     lines = read_metrics(run)
-    if not lines:
-        raise InputError(f"{run} holds no report yet: there is nothing to send")
-    for name, project in trackers.items():
+    for name, project in trackers.items() if lines else ():
         try:
             with redirect_stdout(sys.stderr):
                 _begin(name, run, project).close()

@@ -231,6 +231,13 @@ def test_the_table_of_many_runs(tmp_path: Path, capsys: pytest.CaptureFixture) -
         "c not finished",
         "mean of 2 0.375 0.875 75.0 0% SAFE; 1 are safe",
     ]
+    clone = {**summaries["a"], "algorithm": "bc-all", "task": "BallRun"}
+    print_evaluations({"x/a": summaries["a"], "x/b": summaries["b"], "y/a": clone, "y/b": clone, "c": clone})
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert [line for line in lines if line.startswith("mean of 2")] == [  # no mean over different methods
+        "mean of 2: None, None, x 0.375 0.875 75.0 0% SAFE; 1 are safe",
+        "mean of 2: bc-all, BallRun, y 0.500 0.250 100.0 0% SAFE; 2 are safe",
+    ]
 
 
 def test_the_command_line_names_every_failure_and_ends_with_1(tmp_path: Path, ball_file: Path) -> None:

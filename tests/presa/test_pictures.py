@@ -32,6 +32,7 @@ def test_a_learning_curve_shows_the_numbers_of_an_algorithm_of_ones_own() -> Non
     ]
     assert panels(lines) == [("Loss", ("cloning_loss", "loss")), ("Actions", ("data_mse",)), ("trusted", ("trusted",))]
     assert panels([{**lines[2], "preference_loss": 2.0}])[0] == ("Loss", ("preference_loss",))
+    assert panels(lines[:2]) == [("Loss", ("cloning_loss",))]  # of a run that failed before a report
 
 
 def test_step_return_and_cost_are_written_into_a_film() -> None:

@@ -69,7 +69,7 @@ def test_what_was_submitted_is_what_it_says(submitted: Path, tmp_path: Path) -> 
     assert not [check for check in checks.values() if check.problems]
     assert checks["episodes"].note.startswith("6 of 6 episodes played again, 6 agree")
     assert (
-        "not by the protocol of the benchmark, version 1: limit20-seed0: its dataset is not the benchmark's"
+        "not by the protocol of the benchmark, version 1: all 2 runs: the dataset is not the benchmark's"
         in checks["protocol"].note
     )
     with zipfile.ZipFile(submitted) as archive:

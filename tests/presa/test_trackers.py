@@ -111,4 +111,16 @@ def test_what_cannot_be_tracked(tmp_path: Path) -> None:
     )
     (run / "metrics.jsonl").write_text("")
     empty = presa("track", run, "--tensorboard", cwd=tmp_path)
-    assert empty.returncode == 2 and ("no report yet" in empty.stderr or "needs tensorboard" in empty.stderr)
+    assert empty.returncode == 2 and ("holds a report yet" in empty.stderr or "needs tensorboard" in empty.stderr)
+
+
+def test_runs_without_a_report_do_not_stop_the_others(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard", reason="the extra 'train' is not installed")
+    for name in ("runs/begun", "runs/trained"):
+        make_run(tmp_path / name, "bc-all", 0, None)
+    line = {"stage": "main", "step": 1, "loss": 1.0}
+    (tmp_path / "runs" / "trained" / "metrics.jsonl").write_text(json.dumps(line) + "\n")
+    (tmp_path / "runs" / "begun" / "metrics.jsonl").unlink(missing_ok=True)
+    done = presa("track", "runs", "--tensorboard", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "runs/begun: no report, nothing sent" in done.stdout and "runs/trained: 1 reports" in done.stdout
