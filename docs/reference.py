@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from typing import Any
 
 from mkdocs.structure.files import File, Files
@@ -14,7 +15,22 @@ def on_files(files: Files, config: Any) -> Files:
     """Adds the generated pages to those that are written by hand."""
     for name, text in pages().items():
         files.append(File.generated(config, f"reference/{name}.md", content=text))
+    for file in [file for file in files if file.src_uri.endswith(".ipynb")]:
+        files.append(File.generated(config, f"{file.src_uri.removesuffix('.ipynb')}.md", content=notebook(file)))
     return files
+
+
+def notebook(file: File) -> str:
+    """A notebook as a page: its text and code, and how to open it."""
+    name = file.src_uri.rpartition("/")[2]
+    title, *rest = [
+        text if cell["cell_type"] == "markdown" else f"```python\n{text}\n```"
+        for cell in json.loads(file.content_string)["cells"]
+        if (text := "".join(cell["source"]))
+    ]
+    opened = f"uv run --with jupyterlab jupyter lab docs/pages/{file.src_uri}"
+    about = f"[{name}]({name}) is this page as a notebook. In a clone, with Jupyter fetched for the occasion: `{opened}`"
+    return "\n\n".join([title, about, *rest]) + "\n"
 
 
 def pages() -> dict[str, str]:
@@ -26,6 +42,7 @@ def pages() -> dict[str, str]:
         "variants": variants(),
         "columns": columns(),
         "benchmark": frozen(),
+        "observations": observations(),
     }
 
 
@@ -80,6 +97,78 @@ def frozen() -> str:
         rows = f"| recordings, sha256 | `{found.recordings[task]}` |\n| content, sha256 | `{content}` |"
         parts.append(f"## {task}\n\n    {found.command(task)}\n\n| | |\n|---|---|\n{rows}")
     return "\n\n".join(parts) + "\n"
+
+
+def observations() -> str:
+    """What the numbers of an observation are, and what costs, as the package itself decodes them."""
+    from safefeedback.plots import driving, geometry
+
+    bullet = []
+    for task, arena in geometry.BULLET.items():
+        body = geometry.BODIES[task.removesuffix("Circle").removesuffix("Run")]
+        known = [f"0, 1: place x, y, in units of {body.metres:g} m"]
+        known += [f"{body.altitude}: height above ground, likewise"] if body.altitude is not None else []
+        known += [f"{body.velocity}, {body.velocity + 1}: velocity along x, y, in units of {body.metres_per_second:.3g} m/s"]
+        known += [f"{body.yaw}, {body.yaw + 1}: sine and cosine of the direction"] if body.yaw is not None else []
+        known += [f"{body.quaternion} to {body.quaternion + 3}: quaternion x, y, z, w"] if body.quaternion is not None else []
+        costs = [f"abs({axis}) over {limit:g} m" for axis in "xy" if (limit := getattr(arena, f"{axis}_limit")) is not None]
+        costs += [f"speed over {arena.speed_limit:g} m/s"] if arena.speed_limit is not None else []
+        earns = f"clockwise along the circle of {arena.circle:g} m" if arena.circle else "along x"
+        bullet.append(f"| {task} | {'; '.join(known)} | {earns} | {' or '.join(costs)} |")
+    lidar = geometry.LIDAR_BINS
+    gym = [
+        f"| {body} | 3, 4: velocity forward and to the left, in m/s; 9, 10: magnetometer; from {first} on: lidars |"
+        for body, first in geometry.SENSORS.items()
+    ]
+    lidars = [f"| ...{name}1, ...{name}2 | {', '.join(sees)} |" for name, sees in geometry.LIDARS.items()]
+    velocity = [
+        f"| {task} | {', '.join(map(str, indices))} | {limit:g} m/s |" for task, (indices, limit) in geometry.VELOCITY.items()
+    ]
+    car = [f"| {name} | {text} |" for name, text in settings(driving.DrivingState).items()]
+    return f"""# Observations and costs
+
+What the numbers of an observation mean, for a policy that is written by hand. Tests compare it with the running simulators.
+Numbers that are not named here (joints, contacts, other sensors) are in the simulator's own order. Actions lie in [-1, 1].
+
+## BulletGym
+
+A step costs 1 as the last column says; a Circle task pays for going round fast, a Run task for going ahead fast.
+
+| task | index: what | pays | a step costs 1 at |
+|---|---|---|---|
+{chr(10).join(bullet)}
+
+## SafetyGym
+
+Bodies of the navigation tasks:
+
+| body | index: what |
+|---|---|
+{chr(10).join(gym)}
+
+Each lidar has {lidar} readings from 0 (nothing in reach) to 1 (touching); reading i looks i/{lidar} of a turn to the left of
+the front on:
+
+| task | lidars, in this order |
+|---|---|
+{chr(10).join(lidars)}
+
+In the velocity tasks a step costs 1 if the speed is over the limit:
+
+| task | index of the velocity | limit |
+|---|---|---|
+{chr(10).join(velocity)}
+
+## MetaDrive
+
+`safefeedback.plots.driving.decode_driving(observations)` gives, of observations [..., {driving.DIMS}]:
+
+| name | what |
+|---|---|
+{chr(10).join(car)}
+
+Each kilometre an hour above {driving.FREE_SPEED:g} costs 0.01 a step.
+"""
 
 
 def columns() -> str:

@@ -53,7 +53,8 @@ def test_it_builds_without_a_warning(tmp_path: Path) -> None:
     assert result.returncode == 0 and "WARNING" not in result.stderr, result.stderr
     home = (tmp_path / "site" / "index.html").read_text()
     assert "safe preference feedback" in home
-    for page in PAGES.rglob("*.md"):
+    assert "add_patch" in (tmp_path / "site" / "notebooks" / "looking" / "index.html").read_text()
+    for page in [*PAGES.rglob("*.md"), *PAGES.rglob("*.ipynb")]:
         name = page.relative_to(PAGES).with_suffix("")
         assert (tmp_path / "site" / ("" if name.name == "index" else name) / "index.html").is_file(), name
     hosts = set(re.findall(r"""(?:src|href)=["']https?://([^/"']+)""", home))
@@ -99,6 +100,14 @@ def test_the_reference_has_every_option_and_setting() -> None:
             field.name for field in dataclasses.fields(algorithm) if not re.search(rf"\| `{field.name}` \| .* \| \S", section)
         ]
         assert not missing, f"{name}: {missing} have no description"
+
+
+def test_observations_are_described_for_every_task_that_is_drawn() -> None:
+    pytest.importorskip("mkdocs", reason="the group 'docs' is not installed")
+    text = reference()["observations"]
+    assert "| CarRun | 0, 1: place x, y, in units of 10 m; 2, 3: velocity along x, y, in units of 1 m/s; 4, 5: sine" in text
+    assert "| along x | abs(y) over 2 m or speed over 1.5 m/s |" in text and "| HopperVelocity | 5 | 0.7402 m/s |" in text
+    assert "| lane_offset |" in text and "| Car | 3, 4: velocity forward" in text
 
 
 def test_the_reference_has_every_public_function() -> None:

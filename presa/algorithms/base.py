@@ -267,7 +267,7 @@ def scheduled_rate(rate: float, schedule: str, step: int, steps: int) -> float:
 
 
 def step_examples(data: Data, weight: np.ndarray | None = None) -> Examples:
-    """Every known step as one example; see `presa.data.steps`."""
+    """Every known step as one example, in the order of `data.steps`; `weight` [M] is how likely each is drawn."""
     return Examples(data.steps.observations, data.steps.actions, {}, per_pair=2 * data.length, weight=weight)
 
 
