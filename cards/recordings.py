@@ -1,9 +1,10 @@
 """Makes the table in cards/recordings.md and the plots in cards/recordings/ from the recordings shipped in the package.
 
-    python cards/recordings.py [--collected FOLDER] [--dsrl FOLDER]
+    python cards/recordings.py [--collected FOLDER] [--dsrl FOLDER] [--larger FOLDER]
 
 --collected makes the shipped files first, from FOLDER/<Task>.hdf5 as `safefeedback collect` wrote them. --dsrl names a
-folder with episodes of DSRL, files Safety<Task>*.hdf5, which are drawn as a second colour.
+folder with episodes of DSRL, files Safety<Task>*.hdf5, which are drawn as a second colour. --larger makes the table of
+FOLDER/<Task>.hdf5, larger collections that are not shipped; the others' table and pictures stay as they are.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ EPISODES = {
     "AntCircle": 64, "AntRun": 60, "easysparse": 50, "mediummean": 40, "harddense": 40,
     "PointCircle1": 96, "PointGoal1": 35, "HalfCheetahVelocity": 36, "HopperVelocity": 160,
 }  # fmt: skip
-BEGIN, END = "<!-- table: made by cards/recordings.py -->", "<!-- end of table -->"
+TABLE, LARGER = "table: made by cards/recordings.py", "larger: made by cards/recordings.py --larger"
 HEAD = (
     "| task | episodes | steps | return (least, quartiles, most) | cost (least, quartiles, most) | safe at its three limits "
     "| best return within the middle one | normalised | DSRL's returns | file |\n|" + "---|" * 10
@@ -53,7 +54,7 @@ def row(path: Path, task: Task) -> str:
     shares = [f"{np.mean(costs <= limit):.0%}" for limit in task.cost_limits]
     best = returns[costs <= task.default_cost_limit].max()
     cells = [
-        task.name, f"{len(returns)}", f"{lengths.sum():,}", quantiles(returns), quantiles(costs), " / ".join(shares),
+        task.name, f"{len(returns):,}", f"{lengths.sum():,}", quantiles(returns), quantiles(costs), " / ".join(shares),
         f"{best:.0f}", f"{(best - low) / (high - low):.2f}", f"{low:.0f} to {high:.0f}",
         f"{path.stat().st_size / 1e6:.1f} MB",
     ]  # fmt: skip
@@ -86,7 +87,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--dsrl", type=Path, help="folder with episodes of DSRL to draw beside ours")
     parser.add_argument("--collected", type=Path, help="folder with collected files to make the shipped ones from")
+    parser.add_argument("--larger", type=Path, help="folder with larger collections to make a table of")
     options = parser.parse_args()
+    if options.larger:
+        files = {task: options.larger / f"{task.name}.hdf5" for task in tasks().values()}
+        write(LARGER, [row(path, task) for task, path in files.items() if path.exists()])
+        return
     folder = options.dsrl
     for name, episodes in EPISODES.items():
         if options.collected and (options.collected / f"{name}.hdf5").exists():
@@ -97,15 +103,18 @@ def main() -> None:
         path = recordings_file(task)
         if path is None:
             continue
-        if not rows:
-            rows.append(HEAD)
         rows.append(row(path, task))
         theirs = sorted(folder.glob(f"Safety{task.name}*.hdf5")) if folder else []
         plot(path, task, theirs[0] if theirs else None, HERE / "recordings" / f"{task.name}.png")
-    card = HERE / "recordings.md"
-    before, _, rest = card.read_text(encoding="utf-8").partition(BEGIN)
-    after = rest.partition(END)[2]
-    card.write_text(before + "\n".join([BEGIN, *rows, END]) + after, encoding="utf-8")
+    write(TABLE, rows)
+
+
+def write(name: str, rows: list[str]) -> None:
+    """Puts a table in its place in the card."""
+    card, begin, end = HERE / "recordings.md", f"<!-- {name} -->", "<!-- end of table -->"
+    before, _, rest = card.read_text(encoding="utf-8").partition(begin)
+    after = rest.partition(end)[2]
+    card.write_text(before + "\n".join([begin, HEAD, *rows, end]) + after, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -29,7 +29,9 @@ NAMES = ", ".join(tomllib.loads((Path(__file__).parents[1] / "study" / "studies.
 def study(
     name: Annotated[str, typer.Argument(help=f"{NAMES}.")],
     source: Annotated[str, typer.Option(help="dsrl, or recordings for the small ones that are shipped with safefeedback.")],
-    tasks: Annotated[str, typer.Option(help="Names with commas; bullet, safetygym, or all for both.")] = "bullet",
+    tasks: Annotated[
+        str, typer.Option(help="Names with commas; bullet, safetygym, metadrive, or all for the first two.")
+    ] = "bullet",
     column: Annotated[
         list[str] | None, typer.Option(help="Only the column of that name. Repeat for several. (default: all)")
     ] = None,

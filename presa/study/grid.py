@@ -136,7 +136,7 @@ class Cell:
 
 
 def task_names(text: str) -> tuple[str, ...]:
-    """Names of tasks from a list with commas; `bullet`, `safetygym` and `all` stand for the paper's.
+    """Names of tasks from a list with commas; a domain's name stands for its tasks, `all` for Bullet's and SafetyGym's.
 
     Raises:
         InputError: for a task that is not known.
