@@ -57,7 +57,9 @@ def base(built: Path, hub: Hub, online: list[float], tmp_path: Path) -> Path:
     return built
 
 
-def test_labels_alone_are_loaded_and_joined_with_their_dataset(base: Path, hub: Hub, tmp_path: Path):
+def test_labels_alone_are_loaded_and_joined_with_their_dataset(
+    base: Path, hub: Hub, tmp_path: Path, capsys: pytest.CaptureFixture
+):
     hub_commands.publish(base, LABELS, labels="ours", base=BASE, as_json=True)
     files = hub.repos["dataset", LABELS].commits[-1][1]
     assert not any("pairs" in path for path in files) and len([path for path in files if path.endswith(".parquet")]) == 4
@@ -76,6 +78,8 @@ def test_labels_alone_are_loaded_and_joined_with_their_dataset(base: Path, hub: 
     words, env = [sys.executable, "-c", code, str(base)], {**os.environ, **hub.env(tmp_path / "hf")}
     loaded = subprocess.run(words, env=env, capture_output=True, text=True, check=False)
     assert loaded.returncode == 0, loaded.stderr
+    hub_commands.fetch(LABELS, out=tmp_path / "again")
+    assert "label sets: ours\n" in (printed := capsys.readouterr().out) and "again --labels ours\n" in printed
     out, manifests, _ = fetch(LABELS, tmp_path / "out")
     assert list(manifests) == [""] and not [check for check in verify(out) if check.problems]
     for split in ("train", "test"):

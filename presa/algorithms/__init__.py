@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import sys
 import types
 import typing
+from contextlib import suppress
 from dataclasses import asdict, fields, is_dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -42,10 +44,19 @@ def find_algorithm(name: str) -> type[Algorithm]:
 
 
 def code_sha256(name: str) -> str | None:
-    """The sha256 of the source of the module that a custom algorithm is from; None for the algorithms of this package, and for
-    one that was typed into a notebook."""
-    file = None if name in ALGORITHMS else getattr(sys.modules.get(name.partition(":")[0]), "__file__", None)
-    return None if file is None else file_sha256(Path(file))
+    """The sha256 of the source of the module that a custom algorithm is from, or of the methods of one that was typed into a
+    notebook; None for the algorithms of this package."""
+    module, _, attribute = name.partition(":")
+    if name in ALGORITHMS or module not in sys.modules:
+        return None
+    file = getattr(sys.modules[module], "__file__", None)
+    if file is not None and Path(file).is_file():
+        return file_sha256(Path(file))
+    typed = []
+    for one in vars(getattr(sys.modules[module], attribute)).values():
+        with suppress(OSError):  # made by dataclass, or typed where nothing remembers it
+            typed += [inspect.getsource(one)] if inspect.isfunction(one) else []
+    return hashlib.sha256("".join(typed).encode()).hexdigest() if typed else None
 
 
 def configure(name: str, preset: str | None = None, settings: dict[str, Any] | None = None) -> Algorithm:

@@ -65,9 +65,11 @@ def fetch(
 ) -> None:
     """Fetch a published dataset into a folder, for work without a network."""
     from safefeedback.dataset.loading import load_line
+    from safefeedback.dataset.reading import open_dataset
     from safefeedback.publish.fetch import fetch as get
 
     folder, manifests, commit = get(repo, out, revision, overwrite)
+    label_sets = {name: list(open_dataset(folder / name).label_sets) for name in manifests}
     if as_json:
         facts = [
             {
@@ -76,6 +78,7 @@ def fetch(
                 "commit": commit,
                 "splits": manifest.splits,
                 "content_sha256": manifest.content_sha256,
+                "label_sets": label_sets[name],
             }
             for name, manifest in manifests.items()
         ]
@@ -83,9 +86,13 @@ def fetch(
         return
     for name, manifest in manifests.items():
         print(f"{folder / name}: {manifest.task.name}, {manifest.pairs:,} pairs, from {repo} at {commit[:12]}")
-    first_dataset = folder / next(iter(manifests))
+        if label_sets[name]:
+            print(f"  label sets: {', '.join(label_sets[name])}")
+    first_dataset, sets = folder / next(iter(manifests)), next(iter(label_sets.values()))
     print(f"load it with: {load_line(first_dataset)}")
     print(f"train with: {command_line('presa', 'train', first_dataset)}")
+    if sets:
+        print(f"on a label set: {command_line('presa', 'train', first_dataset, '--labels', sets[-1])}")
 
 
 def export(

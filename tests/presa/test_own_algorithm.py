@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -137,3 +139,27 @@ def test_two_versions_of_the_code_are_two_methods(place: Path) -> None:
     presa.evaluate("runs", episodes=1, processes=1, quiet=True)
     assert command("report", "runs", "--out", "table", cwd=place).returncode == 0
     assert (place / "table" / "report.md").read_text().count("code=") >= 2
+
+
+def test_it_may_be_typed_into_a_notebook(place: Path) -> None:
+    """As Python itself reads from stdin, and as IPython, which remembers what a cell held."""
+    use = """
+import json, presa
+presa.train("data", "__main__:Cloning", steps=6, settings={"hidden": (8, 8)}, device="cpu", out=OUT, quiet=True)
+print(json.load(open(f"{OUT}/config.json")).get("code_sha256"))
+"""
+    done = subprocess.run(
+        [sys.executable, "-"], input=f'OUT = "stdin"\n{SOURCE}{use}', capture_output=True, text=True, cwd=place, check=False
+    )
+    assert done.returncode == 0 and done.stdout.strip() == "None", done.stderr
+    pytest.importorskip("IPython", reason="IPython is not installed")
+    cells = f"""
+from IPython.core.interactiveshell import InteractiveShell
+shell = InteractiveShell()
+for text in ({SOURCE!r}, 'OUT = "cell"', {use!r}, {SOURCE.replace("-self", "-2 * self")!r}, {use!r}):
+    shell.run_cell(text, store_history=True)
+"""
+    done = subprocess.run([sys.executable, "-c", cells], capture_output=True, text=True, cwd=place, check=False)
+    assert re.search(r"^[0-9a-f]{64}$", done.stdout, re.M) and "before its code changed" in done.stdout, (
+        done.stdout + done.stderr
+    )
