@@ -30,7 +30,7 @@ def notebook(file: File) -> str:
     ]
     opened = f"uv run --with jupyterlab jupyter lab docs/pages/{file.src_uri}"
     about = f"[{name}]({name}) is this page as a notebook. In a clone, with Jupyter fetched for the occasion: `{opened}`"
-    return "\n\n".join([title, about, *rest]) + "\n"
+    return "\n\n".join(["---\nsearch:\n  boost: 0.5\n---", title, about, *rest]) + "\n"  # pages that explain come first
 
 
 def pages() -> dict[str, str]:

@@ -75,4 +75,5 @@ def test_there_are_forty_questions_and_each_page_exists() -> None:
     for question in [*QUESTIONS, *NEWCOMERS]:
         assert question["question"].endswith(("?", "."))
         page = ROOT / "docs" / "pages" / f"{question['page']}.md"
-        assert page.is_file() or question["page"].startswith("reference/"), question["page"]
+        made = ("reference/", "notebooks/")  # when the site is built
+        assert page.is_file() or question["page"].startswith(made), question["page"]
