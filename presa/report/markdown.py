@@ -43,6 +43,8 @@ def to_markdown(
     notes = footnotes(study.paper)
     cells = [entry.cell for line in table.lines for entry in line.entries if entry.cell and entry.runs]
     where = "Each trains a run again, given the folder of its dataset."
+    if any(command.startswith("presa evaluate") for command in commands or ()):
+        where = f"{where[:-1]}, or plays a policy of one's own again, given its module."
     if commands is None:
         commands = [f"{cell_command(cell)}    # {cell.place}" for cell in cells]
         where = "In the folder of the study; `presa report` makes averages and figures of the same rows."

@@ -96,6 +96,7 @@ def test_it_is_listed_compared_and_evaluated_again(place: Path) -> None:
     presa.evaluate("clone", episodes=2, processes=1, quiet=True)
     assert command("report", "kept", "clone", "--out", "table", cwd=place).returncode == 0
     text = (place / "table" / "report.md").read_text()
+    assert "or plays a policy of one's own again" in text
     assert "| task | Random | bc-all" in text and "presa evaluate --policy somebodys_policy:seed_1 --task BallRun" in text
     before = json.loads((place / "kept" / "0" / "evaluation.json").read_text())
     done = command("evaluate", "kept", "--episodes", 3, "--processes", 1, cwd=place)
