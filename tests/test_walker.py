@@ -15,7 +15,8 @@ from typer.testing import CliRunner
 from safefeedback import simulators
 from safefeedback.cli.app import app
 from safefeedback.errors import InputError
-from safefeedback.recorder.gait import Gait, correction_network, direction, gait_numbers
+from safefeedback.recorder import walker
+from safefeedback.recorder.gait import MemorylessGait, direction, gait_network, gait_numbers
 from safefeedback.recorder.recording import read_recording
 from safefeedback.recorder.script import find_script
 from safefeedback.recorder.scripted import ScriptedConfig, collect
@@ -47,9 +48,10 @@ def test_settings_are_taken_in_turn() -> None:
 def test_it_walks_round_the_circle() -> None:
     """On any processor, whose sums may differ: of a few starts, one walks for 30 s, clockwise."""
     env = simulators.make(ANT)
+    networks = gait_network("correction"), gait_network("phase")
     best = 0.0
     for seed in range(4):
-        gait, total = Gait(gait_numbers(), 5.5, correction=correction_network()), 0.0
+        gait, total = MemorylessGait(gait_numbers("memoryless"), 5.5, 2.0, *networks), 0.0
         observation, _ = env.reset(seed=seed)
         for _ in range(300):
             action = gait.act(observation)
@@ -60,6 +62,16 @@ def test_it_walks_round_the_circle() -> None:
                 break
         best = max(best, total)
     assert best > 20
+
+
+def test_its_actions_depend_on_the_observation_alone() -> None:
+    """So that a policy that sees observations can imitate them; the gait that counts its beats does not pass this."""
+    rng = np.random.default_rng(0)
+    observations = rng.uniform(-0.5, 0.5, (40, 34))
+    walks = [walker.walk(ANT, units()[0]), walker.walk(ANT, units()[0])]
+    forwards = [walks[0](observation) for observation in observations]
+    backwards = [walks[1](observation) for observation in observations[::-1]]
+    np.testing.assert_array_equal(forwards, backwards[::-1])
 
 
 @needs_bullet

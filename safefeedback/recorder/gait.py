@@ -4,14 +4,18 @@ Each leg's hip and ankle are pushed by a sine of one rhythm, the right legs half
 at equal angles, so any of four directions can be the front: the gait walks towards the wanted direction from the nearest of
 them. The torso's state (heading, sideways speed, turning, leaning) is fed back into bias and stride.
 
-The 34 numbers in gait.toml were found by the cross-entropy method, and a small network that corrects the gait's actions, in
-gait_correction.npz, by PPO: see gait_search.py.
+A `Gait` counts its beats, which no observation shows; a policy that only sees observations can hardly imitate it
+(cards/weighted_bc.md). A `MemorylessGait` reads its phase from the joints: its actions depend on the observation alone.
+
+The numbers in gait.toml were found by the cross-entropy method; a small network that corrects the gait's actions, in
+gait_correction.npz, by PPO; and one that reads the phase, in gait_phase.npz, by least squares: see gait_search.py.
 """
 
 from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -28,7 +32,9 @@ RADIUS = 7.0  # of the circle, in metres
 FRONT = np.array([0, 1, 1, 0])  # legs front left, back left, back right, front right: which are back legs
 LEFT = np.array([1.0, 1.0, -1.0, -1.0])
 ANKLE = np.array([1.0, -1.0, -1.0, 1.0])  # in which direction an ankle's torque stretches the leg
+OUTPUT = ("weight_2", "bias_2")  # the arrays of a network's last layer
 CORRECTION = 0.5  # of the network's actions is added
+HALFWAY = 250  # the step that the correction network is told where steps are not counted
 SWITCH = 0.3 * math.pi  # another direction becomes the front when the wanted one is this far from the present front
 
 
@@ -93,14 +99,18 @@ class Gait:
         self.width, self.bound, self.correction = math.exp(numbers[33]), bound, correction
         self.time, self.front, self.steps = 0.0, 0, 0
 
+    def orient(self, body: Body, off: float) -> None:
+        """Chooses the front and the phase before a step; `off` is the angle from the body's axis to the wanted direction."""
+        if abs(_turn(off - self.front * math.pi / 2)) > SWITCH:
+            self.front = round(_turn(off) / (math.pi / 2)) % 4
+
     def act(self, observation: np.ndarray) -> np.ndarray:
         """The action at an observation [34]: float32 [8] in [-1, 1]."""
         body = Body.of(observation)
         x, y, z, w = body.quaternion
         yaw = math.atan2(2 * (w * z + x * y), 1 - 2 * (y * y + z * z))
         aim = direction(body.place[0], body.place[1], self.bound, self.width)
-        if abs(_turn(aim - yaw - self.front * math.pi / 2)) > SWITCH:
-            self.front = round(_turn(aim - yaw) / (math.pi / 2)) % 4
+        self.orient(body, aim - yaw)
         error, heading = _turn(aim - yaw - self.front * math.pi / 2), yaw + self.front * math.pi / 2
         ahead, sideways = _seen_from(heading, body.velocity)
         pitch, roll = _seen_from(heading, np.array([2 * (x * z + w * y), 2 * (y * z - w * x)]))
@@ -147,25 +157,67 @@ class Gait:
             self.steps / 500,
             1.0,
         ]
-        net = self.correction
-        hidden = ((np.array(features) - net["mean"]) / net["deviation"]).clip(-10, 10)
-        for layer in ("0", "1"):
-            hidden = np.tanh(net[f"weight_{layer}"] @ hidden + net[f"bias_{layer}"])
-        return (net["weight_2"] @ hidden + net["bias_2"]).clip(-1, 1)
+        return _output(self.correction, np.array(features), np.tanh).clip(-1, 1)
+
+
+class MemorylessGait(Gait):
+    """The gait as a function of the observation: its front is the nearest leg, and a network reads its phase from the joints.
+
+    Args:
+        numbers: float64 [36]: as for `Gait`, then by how many tenths of a beat the phase leads what is read, and the
+            logarithm of the correction's strength.
+        bound, stride, correction: as for `Gait`.
+        reader: the network's arrays by name, as in gait_phase.npz.
+    """
+
+    def __init__(
+        self,
+        numbers: np.ndarray,
+        bound: float | None,
+        stride: float,
+        correction: dict[str, np.ndarray],
+        reader: dict[str, np.ndarray],
+    ) -> None:
+        strength = math.exp(numbers[NUMBERS + 1])
+        super().__init__(numbers, bound, stride, {**correction, **{name: strength * correction[name] for name in OUTPUT}})
+        self.lead, self.reader = numbers[NUMBERS] / 10, reader
+
+    def orient(self, body: Body, off: float) -> None:
+        """See `Gait`."""
+        self.front, self.steps = round(_turn(off) / (math.pi / 2)) % 4, HALFWAY
+        sine, cosine = np.tanh(_output(self.reader, joints_from(body, self.front), lambda values: values.clip(0)))
+        self.time = math.atan2(sine, cosine) / (2 * math.pi) + self.lead
+
+
+def joints_from(body: Body, front: int) -> np.ndarray:
+    """The joints as the legs of a gait with that front have them, and the torso's speeds and height: float64 [23]."""
+    joints = body.joints.copy()
+    joints[:, 1] *= ANKLE[:, None]
+    return np.concatenate(
+        [np.roll(joints, -front, axis=0).reshape(-1), 0.3 * body.velocity, 0.15 * body.turning, body.place[2:]]
+    )
 
 
 @cache
-def gait_numbers() -> np.ndarray:
-    """The numbers of the gait that is recorded, float64 [34]."""
+def gait_numbers(name: str = "numbers") -> np.ndarray:
+    """The numbers of the gait, float64 [34]; those of the memoryless one, "memoryless", [36]."""
     with Path(__file__).with_name("gait.toml").open("rb") as file:
-        return np.array(tomllib.load(file)["numbers"], dtype=np.float64)
+        return np.array(tomllib.load(file)[name], dtype=np.float64)
 
 
 @cache
-def correction_network() -> dict[str, np.ndarray]:
-    """The network that corrects it."""
-    with np.load(Path(__file__).with_name("gait_correction.npz"), allow_pickle=False) as file:
-        return {name: file[name].astype(np.float64) for name in file.files}
+def gait_network(name: str) -> dict[str, np.ndarray]:
+    """The arrays of a network: "correction" of the gait's actions, or "phase", which reads it."""
+    with np.load(Path(__file__).with_name(f"gait_{name}.npz"), allow_pickle=False) as file:
+        return {array: file[array].astype(np.float64) for array in file.files}
+
+
+def _output(network: dict[str, np.ndarray], features: np.ndarray, activation: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """What a network of two hidden layers makes of its features."""
+    hidden = ((features - network["mean"]) / network["deviation"]).clip(-10, 10)
+    for layer in ("0", "1"):
+        hidden = activation(network[f"weight_{layer}"] @ hidden + network[f"bias_{layer}"])
+    return network["weight_2"] @ hidden + network["bias_2"]
 
 
 def _seen_from(heading: float, vector: np.ndarray) -> tuple[float, float]:
