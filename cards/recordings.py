@@ -27,7 +27,7 @@ import matplotlib.pyplot as plt
 HERE = Path(__file__).parent
 EPISODES = {
     "BallCircle": 200, "BallRun": 200, "CarCircle": 150, "CarRun": 150, "DroneCircle": 100, "DroneRun": 100,
-    "AntCircle": 64, "AntRun": 60, "easysparse": 50, "mediummean": 40, "harddense": 40,
+    "AntCircle": 58, "AntRun": 60, "easysparse": 50, "mediummean": 40, "harddense": 40,
     "PointCircle1": 96, "PointGoal1": 35, "HalfCheetahVelocity": 36, "HopperVelocity": 160,
 }  # fmt: skip
 TABLE, LARGER = "table: made by cards/recordings.py", "larger: made by cards/recordings.py --larger"

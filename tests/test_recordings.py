@@ -27,7 +27,7 @@ LEAST_EPISODES = {
     "HalfCheetah": 30,
     "Hopper": 40,
 }
-LEAST_BEST = {"BallRun": 0.25, "AntCircle": 0.3}  # of DSRL's range; 0.4 elsewhere
+LEAST_BEST = {"BallRun": 0.25}  # of DSRL's range; 0.4 elsewhere
 
 
 def shipped(name: str) -> tuple[Path, Task]:
