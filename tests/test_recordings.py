@@ -21,7 +21,7 @@ LEAST_EPISODES = {
     "Ball": 100,
     "Car": 100,
     "Drone": 60,
-    "Ant": 60,
+    "Ant": 50,
     "PointCircle": 60,
     "PointGoal": 30,
     "HalfCheetah": 30,
@@ -46,7 +46,7 @@ def test_they_are_small_and_span_safe_and_unsafe(name: str) -> None:
     path, task = shipped(name)
     returns, costs = sums(read_recording(path)[0])
     agent = next(agent for agent in LEAST_EPISODES if name.startswith(agent))
-    assert path.stat().st_size <= 5_000_000 and len(returns) >= LEAST_EPISODES[agent]
+    assert path.stat().st_size <= 3_000_000 and len(returns) >= LEAST_EPISODES[agent]
     safe = costs <= task.default_cost_limit
     assert 0.2 <= safe.mean() <= 0.8
     assert task.reference_returns is not None
