@@ -100,7 +100,7 @@ def frozen() -> str:
 
 
 def observations() -> str:
-    """What the numbers of an observation are, and what costs, as the package itself decodes them."""
+    """What the numbers of an observation are, and where costs are simple what costs, as the package itself decodes them."""
     from safefeedback.plots import driving, geometry
 
     bullet = []
@@ -113,7 +113,7 @@ def observations() -> str:
         known += [f"{body.quaternion} to {body.quaternion + 3}: quaternion x, y, z, w"] if body.quaternion is not None else []
         costs = [f"abs({axis}) over {limit:g} m" for axis in "xy" if (limit := getattr(arena, f"{axis}_limit")) is not None]
         costs += [f"speed over {arena.speed_limit:g} m/s"] if arena.speed_limit is not None else []
-        earns = f"clockwise along the circle of {arena.circle:g} m" if arena.circle else "along x"
+        earns = f"clockwise along the circle of radius {arena.circle:g} m" if arena.circle else "along x"
         bullet.append(f"| {task} | {'; '.join(known)} | {earns} | {' or '.join(costs)} |")
     lidar = geometry.LIDAR_BINS
     gym = [
@@ -146,8 +146,7 @@ Bodies of the navigation tasks:
 |---|---|
 {chr(10).join(gym)}
 
-Each lidar has {lidar} readings from 0 (nothing in reach) to 1 (touching); reading i looks i/{lidar} of a turn to the left of
-the front on:
+Each lidar has {lidar} readings from 0 (nothing in reach) to 1 (touching); reading i looks i/{lidar} of a turn to the left:
 
 | task | lidars, in this order |
 |---|---|
@@ -167,7 +166,7 @@ In the velocity tasks a step costs 1 if the speed is over the limit:
 |---|---|
 {chr(10).join(car)}
 
-Each kilometre an hour above {driving.FREE_SPEED:g} costs 0.01 a step.
+Each kilometre an hour above {driving.FREE_SPEED:g} costs 0.01 a step; a crash costs 1, and so does leaving the road.
 """
 
 

@@ -1,4 +1,4 @@
-"""What it takes to imitate a gait on AntCircle: clones of one that counts its beats, and of one that acts on what it observes.
+"""How well two gaits are imitated on AntCircle: one that counts its beats, and one that acts on what it observes.
 
     python cards/weighted_bc/ant_circle.py
 

@@ -36,9 +36,10 @@ def find_algorithm(name: str) -> type[Algorithm]:
     own = load_object(name)
     if not (isinstance(own, type) and issubclass(own, Algorithm) and is_dataclass(own)):
         raise InputError(f"{name} is not an algorithm: it must be a dataclass that extends presa.algorithms.base.Algorithm")
-    if inspect.get_annotations(own) and "__dataclass_fields__" not in own.__dict__:
+    has_settings = any("ClassVar" not in str(annotation) for annotation in inspect.get_annotations(own).values())
+    if has_settings and "__dataclass_fields__" not in own.__dict__:
         raise InputError(
-            f"{name} names settings and is no dataclass, so that they are none: write @dataclass(frozen=True) above it"
+            f"{name} has settings but is not a dataclass, so that they would be ignored: write @dataclass(frozen=True) above it"
         )
     return own
 

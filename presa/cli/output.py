@@ -43,8 +43,8 @@ def count_runs(runs: int) -> str:
 
 
 def print_evaluations(summaries: dict[str, dict[str, Any] | str]) -> None:
-    """The table of many runs: name -> its summary, or why it has none; and the means of each method on a task, that is of
-    the runs of one algorithm in one folder: a cell of the paper's tables."""
+    """The table of many runs: name -> its summary, or why it has none; and the means of the runs of one algorithm
+    on one task in one folder."""
     from safefeedback.cli.output import print_table
 
     rows = [

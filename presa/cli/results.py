@@ -45,7 +45,9 @@ def submit_runs(folders: list[Path], file: Path) -> None:
 
 def _result(check: Check) -> str:
     """A check's result in a word; to deviate from the protocol is no failure."""
-    return "FAILED" if check.problems else "differs" if check.note.startswith("not by the protocol") else "ok"
+    from presa.report.results import OFF_PROTOCOL
+
+    return "FAILED" if check.problems else "differs" if check.note.startswith(OFF_PROTOCOL) else "ok"
 
 
 def check_files(files: list[Path], sample: str, import_policies: bool = False) -> None:

@@ -31,6 +31,7 @@ from safefeedback.version import __version__
 FORMAT_VERSION = 1
 NAME = "results.json"
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the date of every member, so that equal results are equal bytes
+OFF_PROTOCOL = "not by the protocol"  # how the note of a file that deviates begins
 SHOWN = 3  # deviations of a file that are named in one line
 MOST = 1 << 28  # bytes of one member
 
@@ -160,7 +161,7 @@ def deviations(judged: Sequence[EvaluatedRun], version: int = CURRENT) -> list[s
         data, task, summary = run.config["data"], run.config["task"]["name"], run.summary
         found = []
         if not data:
-            found.append("it is not said what was learnt from")
+            found.append("it does not state what it was learnt from")
         elif data.get("content_sha256") != frozen.content.get(task):
             found.append(f"the dataset is not the benchmark's of {task}")
         if data and (pairs := data.get("pairs", 0) + data.get("pairs_test", 0)) != frozen.pairs:
@@ -209,4 +210,4 @@ def protocol(version: int, judged: Sequence[EvaluatedRun]) -> str:
     if not apart:
         return f"by the protocol of the benchmark, version {version}"
     more = f" and {len(apart) - SHOWN} more" if len(apart) > SHOWN else ""
-    return f"not by the protocol of the benchmark, version {version}: {'; '.join(apart[:SHOWN])}{more}"
+    return f"{OFF_PROTOCOL} of the benchmark, version {version}: {'; '.join(apart[:SHOWN])}{more}"

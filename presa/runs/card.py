@@ -46,7 +46,7 @@ def render(folder: Path) -> str:
         "![trust](trust.png)" if (folder / "trust.png").is_file() else "",
         "## Training\n\n```\n" + train_command(config) + "\n```",
         _table(config["configuration"] | {"seed": config["seed"], "device": config["device"]}),
-        f"Code: the module of `{config['algorithm']}`, sha256 `{config['code_sha256']}`." if "code_sha256" in config else "",
+        f"Code of `{config['algorithm']}`: sha256 `{config['code_sha256']}`." if "code_sha256" in config else "",
         "Data: " + ", ".join(f"{key} `{value}`" for key, value in data.items() if value is not None) + ".",
         *[f"Model of {stage}, last report:\n\n" + _table(numbers) for stage, numbers in _models(lines).items()],
         "Last report:\n\n"

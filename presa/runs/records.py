@@ -213,8 +213,9 @@ def open_folder(folder: Path, config: dict[str, Any], overwrite: bool = False) -
     try:
         if path.is_file():
             stored = read_config(folder)
-            if stored.get("code_sha256") != config.get("code_sha256") and "code_sha256" in stored:
-                write_json(path, {**stored, "code_sha256": config["code_sha256"]})  # of which nothing was trained yet
+            code = stored.pop("code_sha256", None)
+            if code is not None and code != config.get("code_sha256"):  # nothing was trained by the code before
+                write_json(path, stored | {key: config[key] for key in ("code_sha256",) if key in config})
             (folder / "checkpoints").mkdir(exist_ok=True)
             for left in (folder / "checkpoints").glob(".*.partial"):  # of a process that was killed
                 left.unlink()
@@ -238,6 +239,7 @@ def check_folder(folder: Path, config: dict[str, Any], overwrite: bool = False) 
     if overwrite:
         return
     stored, requested = _flat(read_config(folder)), _flat(config)
+    _require_same_code(folder, stored, requested.pop("code_sha256", None))
     chooses = requested.get("configuration.selection") == "best"  # then monitoring affects the result
     for key, value in requested.items():
         stage, _, name = key.partition(".")
@@ -245,9 +247,6 @@ def check_folder(folder: Path, config: dict[str, Any], overwrite: bool = False) 
             stored[key] = EARLIER_DEFAULTS[name]
         if key not in stored and stage == "configuration" and f"changed.{name}" not in requested:
             continue  # a setting of a later version; the run used its default
-        if key == "code_sha256":
-            _require_same_code(folder, stored, value)
-            continue
         if stage in MACHINE_KEYS and (folder / POLICY_FILE).is_file():
             continue  # a finished run counts, wherever it was trained
         if stored.get(key) != value and (chooses or not key.startswith("watching.")):
@@ -256,8 +255,8 @@ def check_folder(folder: Path, config: dict[str, Any], overwrite: bool = False) 
             )
 
 
-def _require_same_code(folder: Path, stored: dict[str, Any], code_sha256: str) -> None:
-    """Raises InputError if steps of a custom algorithm were trained by code that has changed since."""
+def _require_same_code(folder: Path, stored: dict[str, Any], code_sha256: str | None) -> None:
+    """Raises InputError if steps of a custom algorithm were trained by code that has changed since, or cannot be compared."""
     begun = (folder / POLICY_FILE).is_file() or last_checkpoint(folder) is not None or read_failure(folder) is not None
     begun = begun or any(line["stage"] == "main" for line in read_metrics(folder))
     if begun and stored.get("code_sha256", code_sha256) != code_sha256:

@@ -1,8 +1,8 @@
 """Presets that collect whole domains in one command: a plan for each task.
 
 `full` is about DSRL's size and spread for the eight Bullet tasks: as many episodes as the benchmark's file holds, or 1,000,
-from three policies trained for the default limits of cost: none, 40 and 10. AntRun and DroneCircle begin from the recordings
-that are shipped, which were themselves warm-started from DSRL's; AntCircle is walked by its script.
+from three policies, of which two aim at costs of 40 and 10 and one has no limit. AntRun and DroneCircle begin from the
+recordings that are shipped, which were themselves warm-started from DSRL's; AntCircle is walked by its script.
 """
 
 from __future__ import annotations

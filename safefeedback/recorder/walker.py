@@ -1,7 +1,7 @@
 """AntCircle walked by a scripted gait: small steps and long ones, within the boundaries and across them, steady and disturbed.
 
 PPO needs some 600,000 steps here to stand and walk at all; a gait with a field to follow walks at once. It acts on observations
-alone, so that a policy can imitate it.
+alone, so that nothing it uses is hidden from a policy that imitates it.
 """
 
 from __future__ import annotations

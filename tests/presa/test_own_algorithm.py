@@ -163,3 +163,7 @@ for text in ({SOURCE!r}, 'OUT = "cell"', {use!r}, {SOURCE.replace("-self", "-2 *
     assert re.search(r"^[0-9a-f]{64}$", done.stdout, re.M) and "before its code changed" in done.stdout, (
         done.stdout + done.stderr
     )
+    done = subprocess.run(
+        [sys.executable, "-"], input=f'OUT = "cell"\n{SOURCE}{use}', capture_output=True, text=True, cwd=place, check=False
+    )
+    assert "before its code changed" in done.stderr  # what is read from stdin cannot be compared

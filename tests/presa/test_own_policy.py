@@ -141,7 +141,7 @@ def test_it_deviates_from_the_protocol_as_runs_do(place: Path) -> None:
     assert deviations(judged) == ["Random on BallRun, limit 20: 2 seeds, not 5"]
     assert deviations(judged[:1]) == ["Random on BallRun, limit 20: 1 seed, not 5"]
     judged[0].config["data"].clear()
-    assert deviations(judged)[0] == "0: it is not said what was learnt from"
+    assert deviations(judged)[0] == "0: it does not state what it was learnt from"
 
 
 def test_what_it_does_not_say_is_its_name_and_what_is_wrong_is_one_line(place: Path) -> None:
