@@ -131,6 +131,13 @@ def test_refused_in_one_line(base: Path, hub: Hub, tmp_path: Path):
     assert ("dataset", LABELS) not in hub.repos
 
 
+def test_a_folder_of_the_name_is_not_the_published_dataset(base: Path, hub: Hub, tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(base, tmp_path / BASE)
+    with pytest.raises(InputError, match=r"other/data@v1.0.0 is a folder here, which hides the published dataset"):
+        labels_release(base, LABELS, "ours", BASE, dry_run=True)
+
+
 def test_a_dry_run_needs_no_network(base: Path, hub: Hub):
     with pytest.raises(InputError, match="there is no such revision"):
         labels_release(base, LABELS, "ours", f"{DATA}@v9", dry_run=True)
