@@ -63,9 +63,7 @@ def _published(base: str, content_sha256: str, folder: Path) -> dict[str, str]:
         raise InputError(f"--base {base} does not name a version of a published dataset, such as user/name@v1.0.0")
     published = open_dataset(base)
     if published.place is None or published.place.revision is None:
-        raise InputError(
-            f"--base {base} is a folder here, which hides the published dataset: work in another folder"
-        )
+        raise InputError(f"--base {base} is a folder here, which hides the published dataset: work in another folder")
     published_sha256 = published.manifest.content_sha256
     if published_sha256 != content_sha256:
         raise InputError(
