@@ -16,7 +16,7 @@ from safefeedback import simulators
 from safefeedback.cli.app import app
 from safefeedback.errors import InputError
 from safefeedback.recorder import walker
-from safefeedback.recorder.gait import MemorylessGait, direction, gait_network, gait_numbers
+from safefeedback.recorder.gait import MemorylessGait, direction, gait_numbers
 from safefeedback.recorder.recording import read_recording
 from safefeedback.recorder.script import find_script
 from safefeedback.recorder.scripted import ScriptedConfig, collect
@@ -48,10 +48,9 @@ def test_settings_are_taken_in_turn() -> None:
 def test_it_walks_round_the_circle() -> None:
     """On any processor, whose sums may differ: of a few starts, one walks for 30 s, clockwise."""
     env = simulators.make(ANT)
-    networks = gait_network("correction"), gait_network("phase")
     best = 0.0
     for seed in range(4):
-        gait, total = MemorylessGait(gait_numbers("memoryless"), 5.5, 2.0, *networks), 0.0
+        gait, total = MemorylessGait(gait_numbers("memoryless"), 5.5, 2.0), 0.0
         observation, _ = env.reset(seed=seed)
         for _ in range(300):
             action = gait.act(observation)

@@ -40,11 +40,10 @@ class Walker:
         self.episodes: list[list[tuple[np.ndarray, np.ndarray]]] = []
 
     def reset(self, n: int) -> None:
-        correction, reader = gait_network("correction"), gait_network("phase")
         if self.counts:
-            self.gait = Gait(gait_numbers(), BOUND, STRIDE, correction)
+            self.gait = Gait(gait_numbers(), BOUND, STRIDE, gait_network("correction"))
         else:
-            self.gait = MemorylessGait(gait_numbers("memoryless"), BOUND, STRIDE, correction, reader)
+            self.gait = MemorylessGait(gait_numbers("memoryless"), BOUND, STRIDE)
         self.episodes.append([])
 
     def act(self, observations: np.ndarray) -> np.ndarray:

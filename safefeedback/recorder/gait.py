@@ -166,21 +166,13 @@ class MemorylessGait(Gait):
     Args:
         numbers: float64 [36]: as for `Gait`, then by how many tenths of a beat the phase leads what is read, and the
             logarithm of the correction's strength.
-        bound, stride, correction: as for `Gait`.
-        reader: the network's arrays by name, as in gait_phase.npz.
+        bound, stride: as for `Gait`.
     """
 
-    def __init__(
-        self,
-        numbers: np.ndarray,
-        bound: float | None,
-        stride: float,
-        correction: dict[str, np.ndarray],
-        reader: dict[str, np.ndarray],
-    ) -> None:
-        strength = math.exp(numbers[NUMBERS + 1])
+    def __init__(self, numbers: np.ndarray, bound: float | None, stride: float) -> None:
+        correction, strength = gait_network("correction"), math.exp(numbers[NUMBERS + 1])
         super().__init__(numbers, bound, stride, {**correction, **{name: strength * correction[name] for name in OUTPUT}})
-        self.lead, self.reader = numbers[NUMBERS] / 10, reader
+        self.lead, self.reader = numbers[NUMBERS] / 10, gait_network("phase")
 
     def orient(self, body: Body, off: float) -> None:
         """See `Gait`."""

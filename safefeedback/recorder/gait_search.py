@@ -124,9 +124,9 @@ def main() -> None:
         np.savez(options.reader, **fit_reader(options.seed))  # type: ignore[arg-type]
         return
     if options.memoryless:
-        networks = gait_network("correction"), gait_network("phase")
-        gait: Callable[[np.ndarray], Gait] = lambda numbers: MemorylessGait(numbers, BOUND, STRIDE, *networks)  # noqa: E731
-        found = search(gait, gait_numbers("memoryless"), options.generations, options.seed, 3, 20, 0.06, 0.02)
+        begin = gait_numbers("memoryless")
+        gait = partial(MemorylessGait, bound=BOUND, stride=STRIDE)
+        found = search(gait, begin, options.generations, options.seed, starts=3, drawn=20, spread=0.06, least=0.02)
     else:
         found = search(partial(Gait, bound=BOUND), gait_numbers(), options.generations, options.seed)
     print(np.round(found, 4).tolist())

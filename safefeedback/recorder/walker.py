@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from safefeedback.recorder.gait import MemorylessGait, gait_network, gait_numbers
+from safefeedback.recorder.gait import MemorylessGait, gait_numbers
 from safefeedback.recorder.script import Script, settings_in_turn
 from safefeedback.tasks import Task
 
@@ -26,8 +26,7 @@ def units() -> list[dict[str, float]]:
 
 def walk(task: Task, setting: dict[str, float]) -> Callable[[np.ndarray], np.ndarray]:
     """observation [34] -> action [8], for one episode."""
-    networks = gait_network("correction"), gait_network("phase")
-    return MemorylessGait(gait_numbers("memoryless"), setting["bound"], setting["stride"], *networks).act
+    return MemorylessGait(gait_numbers("memoryless"), setting["bound"], setting["stride"]).act
 
 
 SCRIPT = Script(
