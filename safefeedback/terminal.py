@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from copy import copy
 from types import TracebackType
 from typing import Annotated, Any, NoReturn
+from urllib.parse import urlsplit
 
 import typer
 
@@ -251,6 +252,8 @@ def run_program(app: typer.Typer, name: str, words: list[str] | None, interrupte
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
     words = [word for word in words if word != "--debug"]
+    if (wrong := _no_address(os.environ.get("HF_ENDPOINT", ""))) and "--help" not in words:
+        _end(f"HF_ENDPOINT holds what is no address ({wrong}): correct or unset it", 2, debug)
     try:
         sys.exit(only_called(app, words)(args=words, prog_name=name, standalone_mode=False) or 0)
     except Interrupted as stop:
@@ -267,6 +270,15 @@ def run_program(app: typer.Typer, name: str, words: list[str] | None, interrupte
         if not hasattr(error, "format_message"):  # an error of the command line's own parser has one
             raise
         _end(error.format_message().replace("\n", " "), 2, debug)
+
+
+def _no_address(url: str) -> str:
+    """Why a URL is none, else ""; huggingface_hub cannot be imported with such a one."""
+    try:
+        urlsplit(url).port  # noqa: B018
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def _interrupt(signum: int, frame: Any) -> None:

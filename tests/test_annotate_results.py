@@ -272,6 +272,9 @@ def test_answers_of_two_machines_are_joined_once(folder: Path, tmp_path: Path):
     with pytest.raises(InputError, match="about another dataset"):
         merge(Server(other).store, file)
     (tmp_path / "no.sqlite").write_text("nothing")
+    for wrong in ("no.sqlite", "missing.sqlite"):
+        failed = CliRunner().invoke(app, ["annotate", str(folder), "--name", "new", "--merge", str(tmp_path / wrong)])
+        assert isinstance(failed.exception, InputError) and not list(tmp_path.glob("*.answers/new*"))
     with pytest.raises(InputError, match="cannot be read as a file of answers"):
         merge(here.store, tmp_path / "no.sqlite")
     assert Store.open(file).about["content_sha256"] == here.store.about["content_sha256"]

@@ -236,6 +236,14 @@ def test_no_network_ends_in_one_line_within_seconds(tmp_path: Path):
         assert not (tmp_path / "hf").exists() or not list((tmp_path / "hf").rglob("*.hdf5"))
 
 
+def test_an_address_of_the_hub_that_is_none_is_named(tmp_path: Path):
+    env = {"HF_ENDPOINT": "http://127.0.0.1:port"}
+    result = run_cli("verify", "somebody/data", cwd=tmp_path, env=env)
+    (line,) = result.stderr.strip().splitlines()
+    assert result.returncode == 2 and line.startswith("error: HF_ENDPOINT holds what is no address (Port could not be cast")
+    assert run_cli("verify", "--help", cwd=tmp_path, env=env).returncode == 0
+
+
 def test_sums_that_overflow_are_refused(edit_hdf5, capsys, tmp_path: Path):
     for key in ("rewards", "costs"):
         path = edit_hdf5(**{"rewards": np.ones(STEPS), key: np.full(STEPS, 1e308)})

@@ -45,9 +45,7 @@ def submit_runs(folders: list[Path], file: Path) -> None:
 
 def _result(check: Check) -> str:
     """A check's result in a word; to deviate from the protocol is no failure."""
-    from presa.report.results import OFF_PROTOCOL
-
-    return "FAILED" if check.problems else "differs" if check.note.startswith(OFF_PROTOCOL) else "ok"
+    return "FAILED" if check.problems else "differs" if check.differs else "ok"
 
 
 def check_files(files: list[Path], sample: str, import_policies: bool = False) -> None:

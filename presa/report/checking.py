@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from presa.report.comparison import EvaluatedRun
-from presa.report.results import member, numbers, protocol, read_results, refused, runs_of
+from presa.report.results import deviations, member, numbers, protocol, read_results, refused, runs_of
 from presa.rollouts.evaluate import episode_seeds, normalized, play_episodes
 from presa.rollouts.policy import load
 from presa.runs.own_policy import is_own, own_source_sha256
@@ -60,7 +60,8 @@ def check_results(
             checks.append(Check("episodes", (), "not played: what is above comes first"))
         else:
             checks.append(_episodes(file, results["runs"], runs, sample, seed, on_episode, import_policies))
-        return [*checks, Check("protocol", (), protocol(results["benchmark"], runs))]
+        version = results["benchmark"]
+        return [*checks, Check("protocol", (), protocol(version, runs), differs=bool(deviations(runs, version)))]
 
 
 def _policies(file: Path, runs: Sequence[dict[str, Any]], import_policies: bool) -> Check:

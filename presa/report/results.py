@@ -31,7 +31,6 @@ from safefeedback.version import __version__
 FORMAT_VERSION = 1
 NAME = "results.json"
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the date of every member, so that equal results are equal bytes
-OFF_PROTOCOL = "not by the protocol"  # how the note of a file that deviates begins
 SHOWN = 3  # deviations of a file that are named in one line
 MOST = 1 << 28  # bytes of one member
 
@@ -210,4 +209,4 @@ def protocol(version: int, judged: Sequence[EvaluatedRun]) -> str:
     if not apart:
         return f"by the protocol of the benchmark, version {version}"
     more = f" and {len(apart) - SHOWN} more" if len(apart) > SHOWN else ""
-    return f"{OFF_PROTOCOL} of the benchmark, version {version}: {'; '.join(apart[:SHOWN])}{more}"
+    return f"not by the protocol of the benchmark, version {version}: {'; '.join(apart[:SHOWN])}{more}"

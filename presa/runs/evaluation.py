@@ -74,8 +74,9 @@ def evaluate(
             raise InputError("a policy of your own needs --task: the task to play")
         limit = played.default_cost_limit if cost_limit is None else cost_limit
         if out is not None:
-            check_folder(Path(out))
-            return evaluate_own(own_config(policy, played, limit), Path(out), episodes, seed, processes, progress)
+            config = own_config(policy, played, limit)
+            check_folder(Path(out), config)
+            return evaluate_own(config, Path(out), episodes, seed, processes, progress)
         labels = {"algorithm": policy if isinstance(policy, str) else type(policy).__name__, "seed": None}
         return roll_out(policy, played, limit, episodes, seed, processes, labels, progress)
 

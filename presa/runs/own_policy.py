@@ -83,16 +83,21 @@ def _data(dataset: str | Path) -> dict[str, Any]:
     return {**sources, "labels": None, **splits, "length": manifest.recipe.length}
 
 
-def check_folder(folder: Path) -> None:
-    """Raises InputError unless the folder is free, or holds a user's own policy."""
+def check_folder(folder: Path, config: dict[str, Any]) -> None:
+    """Raises InputError unless the folder is free, or holds the same policy of a user, for the same task and limit of cost."""
     if not folder.exists():
         return
     if not folder.is_dir() or (any(folder.iterdir()) and not (folder / "config.json").is_file()):
         raise InputError(f"{folder} exists and is not a folder of `presa evaluate --policy`: choose another --out")
     if (folder / "config.json").is_file():
-        config = read_config(folder)
-        if not (config.keys() >= set(RUN_KEYS) and is_own(config)):
+        there = read_config(folder)
+        if not (there.keys() >= set(RUN_KEYS) and is_own(there)):
             raise InputError(f"{folder} is a run of `presa train`: choose another --out")
+        if any(there[key] != config[key] for key in ("policy", "task", "cost_limit")):
+            task, limit = there["task"]["name"], there["cost_limit"]
+            raise InputError(
+                f"{folder} holds another evaluation ({there['policy']}, task {task}, limit {limit:g}): choose another --out"
+            )
 
 
 def keep(folder: Path, config: dict[str, Any], evaluation: dict[str, Any]) -> None:

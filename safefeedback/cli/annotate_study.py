@@ -25,18 +25,29 @@ def run_action(folder: Path, name: str, action: str, value: Any, options: dict[s
         options: consensus, overwrite, same_person and as_json.
     """
     from safefeedback.annotate.material import Material
-    from safefeedback.annotate.refusal import Refusal
     from safefeedback.annotate.store import Store, answers_file
-    from safefeedback.annotate.study import stored_study
 
     material = Material(folder)
     path = answers_file(folder, name)
-    if action == "merge" and not path.exists():
-        store = Store.create(path, folder.resolve().name, material.content_sha256)
-    else:
-        store = Store.open(path)
+    created = action == "merge" and not path.exists()
+    store = Store.create(path, folder.resolve().name, material.content_sha256) if created else Store.open(path)
+    try:
+        _run_on(store, name, material, action, value, options)
+    except BaseException:
+        if created:  # a merge that fails leaves no empty study behind
+            store.close()
+            path.unlink()
+            path.with_suffix(".lock").unlink(missing_ok=True)
+        raise
+
+
+def _run_on(store: Store, name: str, material: Material, action: str, value: Any, options: dict[str, Any]) -> None:
+    from safefeedback.annotate.refusal import Refusal
+    from safefeedback.annotate.study import stored_study
+
+    folder = material.folder
     if store.about["content_sha256"] != material.content_sha256:
-        raise InputError(f"{path} holds answers about another dataset than {folder} is now: bring back that dataset")
+        raise InputError(f"{store.path} holds answers about another dataset than {folder} is now: bring back that dataset")
     study = stored_study(store)
     study = replace(study, cost_limit=study.cost_limit if study.cost_limit is not None else material.manifest.recipe.limit)
     if action == "results":
@@ -47,7 +58,7 @@ def run_action(folder: Path, name: str, action: str, value: Any, options: dict[s
         try:
             _change(store, study, material, name, action, value, options)
         except Refusal as refusal:
-            raise InputError(f"{path}: {refusal}") from None
+            raise InputError(f"{store.path}: {refusal}") from None
 
 
 def _change(

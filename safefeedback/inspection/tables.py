@@ -67,10 +67,10 @@ def _dataset_readings(numbers: dict[str, Any]) -> dict[str, str]:
     return {
         "safe segments": _balance(numbers["safety"]["segments_safe"]),
         "pairs with 2, 1, 0 safe": "with 0, a preference can only name an unsafe segment",
-        "segment 1 is preferred": "far from 50%: one side is favoured",
+        "segment 1 is preferred": "if far from 50%, one side is favoured",
         "preferred is unsafe": "what preference alone would teach",
-        "the one safe is preferred": "near 50%: preferences say nothing about safety",
-        "lower cost is preferred": "near 50%: return says nothing of cost; below, they conflict",
+        "the one safe is preferred": "if near 50%, preferences say nothing about safety",
+        "lower cost is preferred": "if near 50%, return says nothing of cost; below, they conflict",
         "preference agrees with truth": "the accuracy of a perfect model on these labels",
         "safety agrees with truth": "likewise",
         "margin / RMS, 5% to 95%": "a Boltzmann annotator errs where it is small",

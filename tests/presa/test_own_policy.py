@@ -155,6 +155,10 @@ def test_what_it_does_not_say_is_its_name_and_what_is_wrong_is_one_line(place: P
     for words, message in (
         ((*own, "--out", "other"), "exists and is not a folder of `presa evaluate --policy`"),
         ((*own, "--out", "run"), "run is a run of `presa train`"),
+        (
+            ("--policy", "somebodys_policy:silent", "--task", "BallRun", "--out", "kept/0"),
+            "kept/0 holds another evaluation (somebodys_policy:seed_0, task BallRun, limit 20): choose another --out",
+        ),
         (("run", "--out", "x"), "a run keeps it in its own folder"),
         (("--policy", "somebodys_policy:wrong", "--task", "BallRun", "--out", "x"), "must be a whole number, not 'first'"),
         (("--policy", "somebodys_policy:listed", "--task", "BallRun", "--out", "x"), "must be a dict, not [1]"),
