@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -38,6 +39,10 @@ PACKAGES = {
     "ray": "ray",
 }
 OLD_PYTHON = ("sim", "collect")  # whose wheels end with Python 3.11
+METADRIVE = (  # what pip is told instead of the extra, since it cannot leave out a package's own pins: see pyproject.toml
+    "metadrive-simulator==0.2.6.0",
+    "panda3d==1.10.16 panda3d-gltf panda3d-simplepbr gymnasium==0.28.1 pygame seaborn tqdm",
+)
 
 
 def install_command(extra: str) -> str:
@@ -46,6 +51,8 @@ def install_command(extra: str) -> str:
     origin, tool = _installation()
     if origin.get("dir_info", {}).get("editable"):
         return f"uv sync --extra {extra}{note}"
+    if extra == "metadrive":
+        return f"{tool} install --no-deps {METADRIVE[0]} && {tool} install {METADRIVE[1]}"
     place = f" @ {origin['url']}" if "url" in origin else ""
     return f'{tool} install "safefeedback[{extra}]{place}"{note}'
 
@@ -97,17 +104,26 @@ def has_module(name: str) -> bool:
     return find_spec(name.partition(".")[0]) is not None
 
 
+def module_sha256(name: str) -> str | None:
+    """The sha256 of a module's file, without importing it; what it reads or imports is not in it. None if there is none."""
+    file = _file_of(name)
+    return None if file is None else hashlib.sha256(Path(file).read_bytes()).hexdigest()
+
+
 def load_module(name: str) -> ModuleType:
     """The module of that name; modules in the working folder are found as well.
 
     Raises:
-        InputError: if it, or a module that it needs, is not there.
+        InputError: if it, or a module that it needs, is not there, or its own code fails.
     """
     _allow_local_imports()
-    try:
-        return import_module(name)
-    except ModuleNotFoundError as error:
-        raise InputError(f"{name} cannot be imported: {error}") from None
+    with failures_of(name, everywhere=True):
+        try:
+            return import_module(name)
+        except ModuleNotFoundError as error:
+            raise InputError(f"{name} cannot be imported: {error}") from None
+        except SystemExit:
+            raise InputError(f"{name} cannot be imported: it ends Python by sys.exit()") from None
 
 
 def load_object(name: str) -> Any:
@@ -138,12 +154,22 @@ def failures_of(name: str, everywhere: bool = False) -> Iterator[None]:
     except InputError:
         raise
     except Exception as error:
-        file = getattr(sys.modules.get(name.partition(":")[0]), "__file__", None)
+        file = _file_of(name.partition(":")[0])
         frames = [frame for frame in traceback.extract_tb(error.__traceback__) if file and frame.filename == file]
         if not frames and not everywhere:
             raise
         where = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
         raise InputError(f"{name} failed: {type(error).__name__}: {' '.join(str(error).split())}{where}") from error
+
+
+def _file_of(module: str) -> str | None:
+    """The module's file, whether it is imported or not; None if there is none."""
+    _allow_local_imports()
+    file = getattr(sys.modules.get(module), "__file__", None)
+    if module not in sys.modules:
+        with suppress(ImportError, ValueError):
+            file = getattr(find_spec(module), "origin", None)
+    return file if file is not None and Path(file).is_file() else None
 
 
 def _allow_local_imports() -> None:

@@ -96,6 +96,13 @@ class Task:
         return f"https://huggingface.co/datasets/{self.hub_repo}/resolve/main/{self.file}"
 
     @property
+    def own_module(self) -> str | None:
+        """The module of the user's own that makes the environment, or None; a task that has one has no known simulator."""
+        if self.env is not None:
+            return self.env.partition(":")[0]
+        return self.env_module or (self.env_id or "").rpartition(":")[0] or None
+
+    @property
     def default_cost_limit(self) -> float:
         """The middle one of the task's cost limits."""
         return self.cost_limits[(len(self.cost_limits) - 1) // 2]

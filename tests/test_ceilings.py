@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from safefeedback import simulators
-from safefeedback.simulators.ceilings import ARRIVING, ceiling, describe_ceiling
+from safefeedback.simulators.ceilings import ARRIVING, ceiling, describe_ceiling, ended_early
 from safefeedback.tasks import find_task, tasks
 
 
@@ -26,6 +26,12 @@ def test_in_words() -> None:
     assert "about 0.61: that is the most that any policy can score." in describe_ceiling(find_task("hardmean"), 20)
     assert "about 0.81 within a cost of 20, since speed above 10 km/h costs." in describe_ceiling(find_task("easymean"), 20)
     assert describe_ceiling(find_task("BallRun"), 20) is None
+
+
+def test_arriving_is_no_early_end() -> None:
+    medium, ball = find_task("mediummean"), find_task("BallRun")
+    assert not ended_early(medium, 700, 262.0) and ended_early(medium, 700, 200.0) and not ended_early(medium, 1000, 200.0)
+    assert ended_early(ball, 99, 9999.0) and not ended_early(ball, 100, 0.0)
 
 
 @pytest.mark.parametrize("road", ["easy", "medium"])

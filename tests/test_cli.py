@@ -182,7 +182,7 @@ def test_doctor_tells_what_works(tmp_path: Path):
     assert checks["build and read datasets"]["state"] == checks["datasets.load_dataset"]["state"] == "works"
     for name, task in (("simulate BulletGym", "BallRun"), ("simulate SafetyGym", "SwimmerVelocity")):
         assert checks[name]["state"] == ("works" if can_simulate(find_task(task)) is None else "missing")
-    for name, module in (("train", "safetensors"), ("collect", "stable_baselines3")):
+    for name, module in (("train", "safetensors"), ("collect by training", "stable_baselines3")):
         assert checks[name]["state"] == ("works" if find_spec(module) else "missing")
 
 

@@ -33,7 +33,9 @@ def test_they_are_small_whole_and_span_safe_and_unsafe(name: str) -> None:
     assert path.stat().st_size <= 3_000_000 and len(episodes) >= 20 and 0.2 <= safe.mean() <= 0.8
     scores = (returns - low) / (high - low)
     assert scores[safe].max() > 0.35 and scores.max() > 0.75 and scores.min() < 0.3
-    assert scores[safe & (np.array([map_of(episode, attributes) for episode in episodes]) == 0)].max(initial=0) <= ceiling(task)
+    first = np.array([map_of(episode, attributes) for episode in episodes]) == 0  # the map of evaluations
+    assert all(score <= ceiling(task, cost) + 1e-3 for score, cost in zip(scores[first], costs[first], strict=True))
+    assert scores[first].max() > 0.85 * ceiling(task)
     assert {map_of(episode, attributes) for episode in episodes} == set(range(10))
     settings = [json.loads(attributes["units"])[episode.unit] for episode in episodes]
     assert {setting["target_speed"] for setting in settings} == {5, 9, 13, 17, 21}

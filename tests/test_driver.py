@@ -114,9 +114,19 @@ def test_options_about_training_are_refused(tmp_path: Path) -> None:
         assert isinstance(result.exception, InputError) and str(result.exception).startswith(f"{option[0]} is about training")
     result = CliRunner().invoke(app, [*words, "--episodes", "0"])
     assert isinstance(result.exception, InputError) and not list(tmp_path.iterdir())
+    several = ["collect", "--task", "BallRun,easysparse", "--steps", "300", "--out", str(tmp_path / "both")]
+    result = CliRunner().invoke(app, several)  # BallRun could be, and is not, since the other cannot
+    assert "--steps is about training: easysparse" in str(result.exception) and not list(tmp_path.iterdir())
     if REASON is not None:
         result = CliRunner().invoke(app, words)
         assert "uv sync --extra metadrive" in str(result.exception)
+
+
+def test_parts_know_the_whole_task(short: Task) -> None:
+    """Another task of the same name does not take them for its own."""
+    part = range(10)
+    names = {scripted.fingerprint(task, driver.SCRIPT, ScriptedConfig(), part) for task in (short, replace(short, horizon=7))}
+    assert len(names) == 2
 
 
 @needs_metadrive

@@ -19,6 +19,13 @@ from safefeedback.errors import InputError
 from safefeedback.tasks import Task, find_task
 from safefeedback.values import to_python
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).parents[1]
+
 
 @pytest.mark.parametrize(
     ("origin", "installer", "command"),
@@ -42,9 +49,21 @@ def test_the_way_to_install_is_that_of_the_installation(
     monkeypatch.setattr("importlib.metadata.distribution", lambda name: Ours())
     assert extras.install_command("train") == command
     assert extras.install_command("sim").endswith(" (Python 3.10 or 3.11)")
+    metadrive = extras.install_command("metadrive")
+    assert metadrive == command.replace("train", "metadrive") if command.startswith("uv sync") else "--no-deps" in metadrive
     assert (
         extras.install_package_command("minari[hdf5]") == ("uv pip" if installer == "uv" else "pip") + ' install "minari[hdf5]"'
     )
+
+
+def test_metadrive_is_installed_by_pip_as_the_readme_says() -> None:
+    """Its wheel pins packages that today's Pythons do not have, which pip cannot leave out by an extra."""
+    ours = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]["metadrive"]
+    command = f"`pip install --no-deps {extras.METADRIVE[0]} && pip install {extras.METADRIVE[1]}`"
+    assert command in (ROOT / "README.md").read_text()
+    names = {re.split("[<>=;]", requirement)[0] for requirement in ours}
+    assert {re.split("[<>=]", word)[0] for word in " ".join(extras.METADRIVE).split()} == names
+    assert {extras.METADRIVE[0], "panda3d==1.10.16"} <= set(ours)
 
 
 def test_no_command_but_one_place_knows_how_to_install() -> None:

@@ -20,7 +20,7 @@ import pytest
 from conftest import run_cli, write_hdf5
 
 from safefeedback.errors import InputError
-from safefeedback.sources import fingerprint, load
+from safefeedback.sources import fingerprint, load, load_unlabelled, minari
 from safefeedback.tasks import Task, find_task, tasks
 
 BALL = tasks()["BallCircle"]
@@ -151,6 +151,10 @@ def test_inspect_says_what_the_readings_are_called(ball_file: Path, tmp_path: Pa
         ({"action": pa.array([[0.0]] * 1733 + [[0.0, 1.0]])}, "lists differ in length"),
         ({"next.reward": pa.array([None] + [0.0] * 1733)}, "a value is missing"),
         ({"next.cost": pa.array(["much"] * 1734)}, "next.cost must hold a number, or numbers, at every step"),
+        ({"next.cost": pa.array([[0.0, 1.0]] * 1734)}, "next.cost must hold one number at every step"),
+        ({"next.reward": pa.array([[0.0, 1.0]] * 1734)}, "next.reward must hold one number at every step"),
+        ({"episode_index": pa.array([[0, 1]] * 1734)}, "episode_index must hold one number at every step"),
+        ({"episode_index": np.full(1734, np.nan)}, "episode_index is NaN, infinite or too large for float64 at step 0"),
     ],
 )
 def test_what_cannot_be_trusted_is_refused(ball_file: Path, tmp_path: Path, columns: dict[str, Any], words: str) -> None:
@@ -195,6 +199,18 @@ def test_from_a_lerobot_dataset_to_a_verified_one(ball_file: Path, tmp_path: Pat
         in run_cli("verify", "data", "--source", "lerobot:other", cwd=tmp_path).stdout
     )
     assert find_task(str(tmp_path / "ball.toml")).cost_key == "next.cost"
+
+
+def test_its_steps_are_cloned_without_its_rewards_and_costs(ball_file: Path, tmp_path: Path) -> None:
+    """As `presa train --unlabelled lerobot:NAME` reads them: such a dataset needs neither column."""
+    folder = write_lerobot(tmp_path / "ball", ball_file, **{"next.cost": None, "next.reward": None})
+    seen, whole = load_unlabelled(f"lerobot:{folder}", BALL), load(str(ball_file), BALL)
+    assert (seen.file, seen.fingerprint) == ("lerobot:ball", fingerprint(f"lerobot:{folder}"))
+    steps = whole.bounds[-1]
+    for key in ("observations", "actions", "bounds"):
+        assert np.array_equal(getattr(seen, key), getattr(whole, key)[: steps if key != "bounds" else None])
+    with pytest.raises(InputError, match=r"has no column 'next.reward'"):
+        load(f"lerobot:{folder},cost=next.cost", BALL)
 
 
 @pytest.fixture
@@ -259,3 +275,37 @@ def test_a_minari_dataset(minari_home: Any) -> None:
         assert words in str(error.value) and "\n" not in str(error.value)
     with pytest.raises(InputError, match="observations has 3 numbers a step but the task needs 8"):
         load("minari:mine/maze-v0,cost=costs.wall", BALL)
+    seen = load_unlabelled("minari:mine/maze-v0", task)
+    assert (seen.file, seen.fingerprint) == ("minari:mine/maze-v0", episodes.source.fingerprint)
+    for key in ("observations", "actions", "bounds"):
+        np.testing.assert_array_equal(getattr(seen, key), getattr(episodes, key))
+
+
+def test_choices_are_flattened_as_the_environment_flattens_them(minari_home: Any) -> None:
+    """A dataset and its task's environment must agree: gymnasium turns one of n into n numbers."""
+    from gymnasium import spaces
+    from gymnasium.spaces.utils import flatten
+    from minari.data_collector.episode_buffer import EpisodeBuffer
+
+    space = spaces.Dict({"place": spaces.Box(-9, 9, (1,)), "gear": spaces.Discrete(3), "door": spaces.Discrete(2)})
+    space.seed(0)
+    seen = [space.sample() for _ in range(6)]
+    buffer = EpisodeBuffer(
+        observations={key: [step[key] for step in seen] for key in space},
+        actions=list(np.zeros((5, 1), np.float32)),
+        rewards=[0.0] * 5,
+        terminations=[False] * 5,
+        truncations=[False] * 4 + [True],
+        infos={"cost": [0.0] * 6},
+    )
+    minari_home.create_dataset_from_buffers(
+        "mine/car-v0", [buffer], observation_space=space, action_space=spaces.Box(-1, 1, (1,))
+    )
+    episodes = load("minari:mine/car-v0", Task("Car", "Mine", 6, 1, 10, (5.0,)))
+    np.testing.assert_array_equal(episodes.observations, [flatten(space, step) for step in seen[:5]])
+    assert episodes.observation_names == ("door[0]", "door[1]", "gear[0]", "gear[1]", "gear[2]", "place")
+    several = spaces.MultiDiscrete([2, 3], seed=0)
+    drawn = np.array([several.sample() for _ in range(6)])
+    np.testing.assert_array_equal(minari.flat("", several, drawn), [flatten(several, step) for step in drawn])
+    with pytest.raises(InputError, match=r"mine: observations and actions must be numbers, not of Text\("):
+        minari.flat("mine", spaces.Text(3), ["abc", "xyz"])

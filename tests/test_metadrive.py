@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -30,7 +31,7 @@ pytestmark = pytest.mark.skipif(
 
 
 def actions(count: int, seed: int = 3) -> np.ndarray:
-    """Full throttle with a little noise, float32 [count, 2]: it soon meets the traffic, or leaves the road."""
+    """Full throttle with a little noise, float32 [count, 2]: where traffic is dense, it drives into it within 100 steps."""
     rng = np.random.default_rng(seed)
     return np.stack([rng.normal(0, 0.02, count), rng.uniform(0.7, 1, count)], 1).astype(np.float32)
 
@@ -72,21 +73,34 @@ def dsrl_classes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     patch.undo()
 
 
-@pytest.mark.parametrize("name", DRIVEN)
-def test_every_number_is_that_of_dsrls_class(name: str, dsrl_classes: Any) -> None:
-    task, given = find_task(name), actions(60)
-    ours = play_ours(task, 11, given)
+def play_theirs(classes: ModuleType, name: str, seed: int, given: np.ndarray) -> list[Any]:
     package = metadrive.load()
     package.close_engine()
-    package.seeds = np.random.default_rng(11)
-    theirs = getattr(dsrl_classes, f"get_{name}_env")()
-    start = theirs.config["start_seed"]
-    assert theirs.config["environment_num"] == 1 and theirs.config["horizon"] == task.horizon
-    observation, _ = theirs.reset(seed=start)
-    expected = play(theirs, theirs, observation, given.tolist())
-    theirs.close()
+    package.seeds = np.random.default_rng(seed)
+    env = getattr(classes, f"get_{name}_env")()
+    assert env.config["environment_num"] == 1 and env.config["horizon"] == find_task(name).horizon
+    observation, _ = env.reset(seed=env.config["start_seed"])
+    seen = play(env, env, observation, given.tolist())
+    env.close()
+    return seen
+
+
+@pytest.mark.parametrize("name", DRIVEN)
+def test_every_number_is_that_of_dsrls_class(name: str, dsrl_classes: Any) -> None:
+    given = actions(60)
+    ours = play_ours(find_task(name), 11, given)
     assert len(ours[1]) > 3, "there is no traffic"
-    assert ours == expected
+    assert ours == play_theirs(dsrl_classes, name, 11, given)
+
+
+def test_so_are_the_parts_of_the_cost_of_driving_into_the_traffic_and_off_the_road(dsrl_classes: Any) -> None:
+    turning = np.tile(np.float32([0.3, 0.8]), (60, 1))
+    for given, parts in ((actions(150), ("crash_cost", "proximity_cost")), (turning, ("out_of_road_cost",))):
+        ours = play_ours(find_task("easydense"), 11, given)
+        assert ours == play_theirs(dsrl_classes, "easydense", 11, given)
+        costs = [dict(zip(PARTS, infos, strict=True)) for infos in ours[6::5]]
+        assert all(max(cost[part] for cost in costs) > 0 for part in (*parts, "velocity_cost"))
+        assert ours[-4:-2] == [True, False], "the episode has not ended"
 
 
 def test_roads_and_densities_differ() -> None:
@@ -144,6 +158,40 @@ def test_the_roads_of_episodes_that_are_over_are_freed() -> None:
         bodies.append(sum(type(thing).__name__ == "BaseRigidBodyNode" for thing in gc.get_objects()))
     env.close()
     assert bodies[0] > 100 and max(bodies) - min(bodies) < 20
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_takes_effect_between_two_steps(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Raised amid the engine's own code, it would be dropped, or leave a lock taken for ever."""
+
+    class Stop(BaseException):
+        pass
+
+    def stop(*_: Any) -> None:
+        raise Stop
+
+    before = signal.signal(number, stop)
+    env = simulators.make(find_task("easysparse"))
+    try:
+        env.reset(seed=0)
+        drive = env.unwrapped.drive
+        step, done = drive.step, []
+
+        def interrupted(action: Any) -> Any:
+            signal.raise_signal(number)
+            found = step(action)
+            done.append(found)
+            return found
+
+        monkeypatch.setattr(drive, "step", interrupted)
+        with pytest.raises(Stop):
+            env.step(np.zeros(2, np.float32))
+        assert len(done) == 1 and signal.getsignal(number) is stop
+        monkeypatch.undo()
+        env.step(np.zeros(2, np.float32))  # it plays on
+    finally:
+        signal.signal(number, before)
+        env.close()
 
 
 def test_one_environment_a_process_plays() -> None:

@@ -39,6 +39,18 @@ TINY = """
             return {"cost": 0.5}
 """
 
+LATE = """
+class Late(Tiny):
+    def step(self, action):
+        found = super().step(action)
+        return found[0], {} if self.state[1] > 9 else 1.0, *found[2:]
+    def reset(self, seed=None, options=None):
+        super().reset(seed=seed)
+        self.state[1] = 7.75
+        return self.observation(), {{}}
+Tiny = Late
+"""
+
 
 @pytest.fixture
 def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Task]:
@@ -108,10 +120,22 @@ def test_observations_of_parts_are_flattened(tiny: Task) -> None:
         ("Tiny.observation = lambda self: np.array([np.nan, 0])", "an observation or reward is NaN or infinite"),
         ("Tiny.action_space = Box(-2, 2, (1,))", "wrap it in gymnasium.wrappers.RescaleAction(env, -1, 1)"),
         ("Tiny.action_space = Discrete(3)", "actions must lie in Box(-1, 1), not Discrete(3)"),
+        ("Tiny.observation_space = Box(-9, 9, (3,))", "an observation has shape (2,), its space (3,)"),
         (
-            "Tiny.observation_space = Box(-9, 9, (3,))",
+            "Tiny.observation_space = Box(-9, 9, (3,))\nTiny.observation = lambda self: np.zeros(3, np.float32)",
             "observation and action shapes are ((2,), (1,)), the simulator's are ((3,)",
         ),
+        ("del Tiny.observation_space", "own_tiny:Tiny failed: AttributeError: "),
+        ("raise OSError('no map\\nhere')", "own_tiny failed: OSError: no map here (own_tiny.py, line 19)"),
+        ("def :", "own_tiny failed: SyntaxError: "),
+        ("import sys; sys.exit(3)", "own_tiny cannot be imported: it ends Python by sys.exit()"),
+        ("Tiny.__init__ = lambda self: 1 / 0", "own_tiny:Tiny failed: ZeroDivisionError: division by zero (own_tiny.py, line"),
+        ("Tiny.__init__ = lambda self, size: None", "own_tiny:Tiny failed: TypeError: "),
+        ("Tiny.reset = lambda self: (self.observation(), {})", "own_tiny:Tiny failed: TypeError: "),
+        ("Tiny.step = lambda self, action: (self.observation(), 1.0, False, {})", "failed: ValueError: not enough values"),
+        ("Tiny.step = lambda self, action: {}['wall']", "own_tiny:Tiny failed: KeyError: 'wall' (own_tiny.py, line"),
+        (LATE.format("np.nan"), "an observation or reward is NaN or infinite"),
+        (LATE.format("np.random.default_rng().normal()"), "with equal actions differ after 13 steps"),
         ("Tiny = lambda: 5", "own_tiny:Tiny must return a gymnasium.Env, not int"),
         ("del Tiny", "the module own_tiny has no 'Tiny'"),
     ],
@@ -137,9 +161,46 @@ def test_a_collection_that_is_refused_leaves_nothing(tmp_path: Path) -> None:
 def test_names_that_lead_nowhere(tiny: Task) -> None:
     assert "needs the module no_such_module" in tells(replace(tiny, env="no_such_module:Tiny"))
     assert "has no environment Tiny-v7" in tells(replace(tiny, env=None, env_id="Tiny-v7"))
+    assert "needs the module no_such" in tells(replace(tiny, env=None, env_id="no_such:Tiny-v0"))
     for fields in ({"env": "a b:c"}, {"env_module": "1a"}, {"cost_key": ""}, {"env_id": "Tiny-v0"}):
         with pytest.raises(InputError, match=r"field '(env|env_module|cost_key)' must be"):
             replace(tiny, **fields)
+
+
+def test_an_id_may_name_the_module_that_registers_it(tiny: Task) -> None:
+    write("gymnasium.register('OwnTiny-v0', entry_point=Tiny)")
+    assert simulators.make(replace(tiny, env=None, env_id="own_tiny:OwnTiny-v0")).reset(seed=1)[0].shape == (2,)
+
+
+def test_a_task_of_ones_own_is_played_by_no_script(tiny: Task) -> None:
+    """Whatever its name or domain is: the scripts know the benchmark's environments alone."""
+    from safefeedback.recorder.script import find_script
+
+    assert find_script(find_task("PointGoal1")) is not None and find_script(find_task("easysparse")) is not None
+    assert find_script(replace(tiny, name="PointGoal1")) is find_script(replace(tiny, domain="MetaDrive")) is None
+
+
+def test_a_failure_while_it_is_played_is_one_line(tiny: Task) -> None:
+    env = simulators.make(tiny)
+    env.reset(seed=0)
+    env.unwrapped.state = None
+    with pytest.raises(InputError, match=r"^own_tiny:Tiny failed: TypeError: .* \(own_tiny.py, line \d+\)$"):
+        env.step(np.zeros(1, np.float32))
+    env.unwrapped.state = np.array([np.inf, 0])
+    with pytest.raises(InputError, match="NaN or infinite"):
+        env.step(np.zeros(1, np.float32))
+
+
+def test_episodes_of_changed_code_are_recorded_again(tiny: Task) -> None:
+    """The parts of a collection know which code played them."""
+    from safefeedback.recorder.plan import CollectConfig, Unit, fingerprint
+
+    first = fingerprint(tiny, Unit(0, None, 0), CollectConfig())
+    write("")
+    assert fingerprint(tiny, Unit(0, None, 0), CollectConfig()) == first
+    write("Tiny.info = lambda self: {'cost': 3.0}")
+    assert fingerprint(tiny, Unit(0, None, 0), CollectConfig()) != first
+    assert fingerprint(find_task("BallRun"), Unit(0, None, 0), CollectConfig()) != first
 
 
 def test_gymnasiums_own_environments_work_as_well(tmp_path: Path) -> None:

@@ -58,7 +58,8 @@ def train(
     unlabelled: Annotated[
         str | None,
         typer.Option(
-            help="Clone the steps of these recordings as well: a file, or own for the dataset's; never its rewards or costs."
+            help="Clone the steps of these recordings as well: a file, lerobot:NAME or minari:NAME, or own for "
+            "the dataset's; never its rewards or costs."
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,

@@ -106,6 +106,8 @@ def _report_runs(folders: list[Path], out: Path) -> None:
     from presa.report.results import protocol, read_results, runs_of
     from presa.report.run_figures import draw_runs
     from presa.report.warnings import table_warnings, unmoved
+    from safefeedback.simulators.ceilings import describe_ceiling
+    from safefeedback.tasks import tasks
 
     files = [place for place in folders if place.is_file()]
     places = [place for place in folders if place not in files]
@@ -121,6 +123,9 @@ def _report_runs(folders: list[Path], out: Path) -> None:
         *doubts,
         *(f"{file}: {protocol(results['benchmark'], runs[file])}" for file, results in submitted.items()),
     ]
+    played = sorted({place for run in judged for place in run.places})
+    bounds = {f"{task}, limit {limit:g}": describe_ceiling(tasks()[task], limit) for task, limit in played if task in tasks()}
+    facts += [f"{place}: {words}" for place, words in bounds.items() if words is not None]
     facts += [f"{place} was not evaluated: `presa evaluate {place}`" for place in left]
     warnings = [*table_warnings(table), *unmoved(run.folder for run in judged if run.folder.is_dir())]
     made_by = command_line("presa", "report", *folders, "--out", out)

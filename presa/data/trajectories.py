@@ -9,7 +9,6 @@ from pathlib import Path
 from presa.data.pairs import Data
 from safefeedback import sources
 from safefeedback.errors import InputError
-from safefeedback.sources.hdf5 import read_unlabelled
 from safefeedback.tasks import Task
 from safefeedback.types import Episodes, UnlabelledEpisodes
 
@@ -27,14 +26,16 @@ def find_episodes(task: Task, fingerprint: str, file: Path | None = None) -> Epi
     return sources.recover(task, fingerprint, option="--trajectories")
 
 
-def find_unlabelled(task: Task, fingerprint: str, file: Path | None = None) -> UnlabelledEpisodes:
-    """The observations and actions in the recordings whose file has the given sha256, or in `file`; never rewards or costs.
+def find_unlabelled(task: Task, fingerprint: str, source: str | Path | None = None) -> UnlabelledEpisodes:
+    """The observations and actions in the recordings whose file has the given sha256, or in `source`, a file or a dataset as in
+    `safefeedback.sources.load`; never rewards or costs.
 
     Raises:
         InputError: if no such file is on this machine, or it cannot be read.
     """
-    path = file if file is not None else sources.recover_file(task, fingerprint, "--unlabelled")
-    return read_unlabelled(path, task)
+    if source is None:
+        source = sources.recover_file(task, fingerprint, "--unlabelled")
+    return sources.load_unlabelled(str(source), task)
 
 
 def training_episodes(data: Data, admits: Callable[[int], bool] = lambda episode: True) -> list[int]:

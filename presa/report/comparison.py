@@ -15,6 +15,8 @@ from presa.runs.evaluation import runs_below
 from presa.runs.records import WRONG_SHAPE, read_config, read_evaluation
 from presa.study.studies import Column, Level, Study
 from safefeedback.errors import InputError
+from safefeedback.simulators.ceilings import ended_early
+from safefeedback.tasks import Task, tasks
 
 WIDE = 12  # characters of a name or hash that are shown
 LEARNT_FROM = {  # word -> its key in config.json
@@ -160,6 +162,7 @@ def mean_of(run: EvaluatedRun, task: str, limit: float) -> Run:
     rewards = [row["return"] if row["normalized_return"] is None else row["normalized_return"] for row in rows]
     horizon, lengths = run.summary.get("horizon"), [row["length"] for row in rows if row.get("length") is not None]
     complete = horizon is not None and len(lengths) == len(rows)
+    known = tasks().get(task)
     return Run(
         limit,
         run.config["seed"],
@@ -168,9 +171,14 @@ def mean_of(run: EvaluatedRun, task: str, limit: float) -> Run:
         costs,
         tuple(map(float, rewards)),
         float(np.mean(lengths)) if complete else None,
-        float(np.mean(np.array(lengths) < horizon)) if complete else None,
+        float(np.mean([_early(row, horizon, known) for row in rows])) if complete else None,
         run.summary.get("recorded_normalized_return"),
     )
+
+
+def _early(row: dict[str, Any], horizon: Any, task: Task | None) -> bool:
+    """Whether an episode ended early, of a task that the benchmark has or of another."""
+    return bool(row["length"] < horizon) if task is None else ended_early(task, row["length"], row["return"])
 
 
 def train_commands(judged: Sequence[EvaluatedRun]) -> list[str]:

@@ -9,7 +9,9 @@ from presa.report.comparison import EvaluatedRun, mean_of
 from presa.report.figures import COLOURS, STYLES, NamedFigure
 from presa.runs.plots import LABELS, mark_few, panels
 from presa.runs.records import read_metrics
-from safefeedback.plots.style import ACCENT, default_style, new_figure, without_frame
+from safefeedback.plots.style import ACCENT, OTHER, default_style, new_figure, without_frame
+from safefeedback.simulators.ceilings import ceiling
+from safefeedback.tasks import tasks
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -19,12 +21,14 @@ MARKERS = "osD^vPX*"
 
 def draw_runs(judged: Sequence[EvaluatedRun]) -> list[NamedFigure]:
     """(name, figure, caption) of every figure for which the runs have data."""
+    bounds = [ceiling(tasks()[task]) for run in judged for task, _ in run.places if task in tasks()]
     with default_style():
         figures = [
             (
                 "reward-cost",
                 reward_against_cost(judged),
-                "Reward against cost, a dot a run, a panel a task and limit; left of the dotted line is safe.",
+                "Reward against cost, a dot a run, a panel a task and limit; left of the dotted line is safe."
+                + " The grey line is about the most that any policy can score." * any(bounds),
             )
         ]
         if (curves := learning_curves(judged)) is not None:
@@ -49,6 +53,8 @@ def reward_against_cost(judged: Sequence[EvaluatedRun]) -> Figure:
                     point.cost, point.reward, s=24, color=COLOURS[method % len(COLOURS)], marker=marker, label=run.name
                 )
         axes.axvline(1, color=ACCENT, linestyle=":", linewidth=1)
+        if task in tasks() and (most := ceiling(tasks()[task])) is not None:
+            axes.axhline(most, color=OTHER, linewidth=0.8, zorder=0)
         axes.set(title=f"{task}, limit {limit:g}", xlabel="normalised cost", ylabel="reward" if index % wide == 0 else "")
         axes.set_xlim(left=min(0, axes.get_xlim()[0]), right=max(1.2, axes.get_xlim()[1]))
     return with_legend(figure)

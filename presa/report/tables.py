@@ -12,6 +12,7 @@ import pyarrow as pa
 from presa.report.paper import PaperResult, paper_average, paper_result
 from presa.report.statistics import Interval, interquartile_mean, stratified_interval
 from presa.study.studies import Study
+from safefeedback.simulators.ceilings import ended_early
 from safefeedback.tasks import find_task
 
 if TYPE_CHECKING:
@@ -168,13 +169,14 @@ def _runs(rows: pa.Table) -> dict[tuple[str, str, str], tuple[Run, ...]]:
     """The runs by task, level and column, each the mean of its episodes."""
     keys = ["task", "level", "column", "cost_limit", "seed"]
     key_pairs = [(f"normalized_{what}", how) for what in ("return", "cost") for how in ("mean", "list")]
-    key_pairs.append(("length", "list"))
+    key_pairs += [("length", "list"), ("return", "list")]
     means = rows.group_by(keys, use_threads=False).aggregate(key_pairs)
     by_cell: dict[tuple[str, str, str], list[Run]] = {}
     for row in means.sort_by([(key, "ascending") for key in keys]).to_pylist():
         reward, cost = row["normalized_return_mean"], row["normalized_cost_mean"]
         rewards, costs, lengths = (tuple(row[f"{name}_list"]) for name in ("normalized_return", "normalized_cost", "length"))
-        early = float(np.mean([length < find_task(row["task"]).horizon for length in lengths]))
+        task = find_task(row["task"])
+        early = float(np.mean([ended_early(task, *of) for of in zip(lengths, row["return_list"], strict=True)]))
         run = Run(row["cost_limit"], row["seed"], reward, cost, costs, rewards, float(np.mean(lengths)), early)
         by_cell.setdefault((row["task"], row["level"], row["column"]), []).append(run)
     return {place: tuple(runs) for place, runs in by_cell.items()}

@@ -18,6 +18,7 @@ from safefeedback.imports import is_object
 from safefeedback.parallel import cores
 from safefeedback.randomness import stream
 from safefeedback.simulators import can_simulate, make
+from safefeedback.simulators.ceilings import ended_early
 from safefeedback.tasks import Task
 from safefeedback.values import to_python
 
@@ -101,7 +102,7 @@ def summarize(rows: list[dict[str, Any]], task: Task, cost_limit: float) -> dict
         summary[name] = float(np.mean(values)) if complete else None
         summary[f"{name}_std"] = float(np.std(values)) if complete else None
     return summary | {
-        "ended_early": float(np.mean([row["length"] < task.horizon for row in rows])),
+        "ended_early": float(np.mean([ended_early(task, row["length"], row["return"]) for row in rows])),
         "horizon": task.horizon,
         "safe": summary["normalized_cost"] <= 1,
         "epsilon": epsilon(cost_limit),
@@ -165,7 +166,7 @@ def play_episodes(
 
 def reusable(policy: str, task: Task) -> bool:
     """Whether a process can play others afterwards: not where it imports code of the user's, which may be edited meanwhile."""
-    return not is_object(policy) and task.env is None and task.env_module is None
+    return not is_object(policy) and task.own_module is None
 
 
 def play_here(

@@ -131,7 +131,7 @@ def _endings(summary: dict[str, Any]) -> str:
     """How episodes ended, and the returns of the data's segments beside the policy's; older evaluations do not have them."""
     if "ended_early" not in summary:
         return ""
-    text = f"; {summary['ended_early']:.0%} of the episodes ended before their {summary['horizon']} steps"
+    text = f"; {summary['ended_early']:.0%} of the episodes ended early, before their {summary['horizon']} steps"
     recorded = summary.get("recorded_return")
     return text if recorded is None else f"{text}, and the data's segments earn {recorded:.2f} in as many steps (median)"
 

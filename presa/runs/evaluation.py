@@ -202,7 +202,7 @@ def evaluate_run(
     limit = cost_limit if cost_limit is not None else facts.get("cost_limit", played.default_cost_limit)
     labels = {"algorithm": facts["algorithm"], "seed": facts["seed"]}
     result = roll_out(str(run), played, limit, episodes, seed, processes, labels, on_episode)
-    if recorded := facts.get("recorded"):
+    if played.name == own_task.name and (recorded := facts.get("recorded")):
         result["summary"] |= recorded_pace(recorded, played, limit)
     if notes := facts.get("notes"):
         result["summary"]["notes"] = notes

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,7 @@ from presa.files import write_json
 from presa.runs.records import FORMAT_VERSION, RUN_KEYS, read_config
 from safefeedback.dataset.reading import open_dataset
 from safefeedback.errors import InputError
-from safefeedback.files import file_sha256
-from safefeedback.imports import failures_of, has_module, load_object
+from safefeedback.imports import failures_of, load_object, module_sha256
 from safefeedback.tasks import Task
 from safefeedback.version import __version__
 
@@ -66,10 +64,9 @@ def own_source_sha256(policy: str) -> str:
         InputError: if there is no such module.
     """
     module = policy.partition(":")[0]
-    found = find_spec(module) if has_module(module) else None  # nothing is imported before its source is known
-    if found is None or found.origin is None:
+    if (found := module_sha256(module)) is None:
         raise InputError(f"{policy}: there is no module {module} in the working folder or among what is installed")
-    return file_sha256(Path(found.origin))
+    return found
 
 
 def _data(dataset: str | Path) -> dict[str, Any]:

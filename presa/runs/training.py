@@ -155,6 +155,6 @@ def load_all(
     elif trajectories is not None:
         raise InputError(f"--trajectories is for algorithms that need whole trajectories; {name} learns from pairs alone")
     if unlabelled is not None:
-        unlabelled_episodes = find_unlabelled(task, fingerprint, None if unlabelled == "own" else Path(unlabelled))
+        unlabelled_episodes = find_unlabelled(task, fingerprint, None if unlabelled == "own" else unlabelled)
         loaded = [part.with_unlabelled(unlabelled_episodes) for part in loaded]
     return loaded

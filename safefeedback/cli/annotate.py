@@ -127,6 +127,7 @@ def annotate(
         return
     if source is not None and not render:
         raise InputError("--source names the recordings that --render replays: give --render as well, or leave it out")
+    require_packages("the page", "starlette", "uvicorn")
     if render:
         _render(folder, source)
     _serve(folder, name, choices, host, port, address, browser)
@@ -141,7 +142,6 @@ def _serve(
     address: str | None,
     browser: bool,
 ) -> None:
-    require_packages("the page", "starlette", "uvicorn")
     from safefeedback.annotate.app import application
     from safefeedback.annotate.guard import Guard
     from safefeedback.annotate.opening import LOOPBACK, exclusive, open_study

@@ -15,10 +15,11 @@ from safefeedback.terminal import Json
 
 if TYPE_CHECKING:
     from safefeedback.recorder.collect import Collected
-    from safefeedback.recorder.plan import Unit
+    from safefeedback.recorder.plan import CollectConfig, Unit
     from safefeedback.recorder.ppo_lagrangian import Report
     from safefeedback.recorder.recording import Episode
     from safefeedback.recorder.script import Script
+    from safefeedback.recorder.scripted import ScriptedConfig
     from safefeedback.tasks import Task
 
 TRAINING = ("steps", "cost_limits", "seeds", "warm_start")  # options that mean nothing where a scripted driver is recorded
@@ -72,34 +73,65 @@ def collect(
     several = len(chosen) > 1
     if several and (out.suffix or out.is_file()):
         raise InputError(f"--out {out} must be a folder: {len(chosen)} tasks are recorded, each into a file of its own")
-    results = []
+    left = []
     for chosen_task, plan in zip(chosen, plans, strict=True):
         place = out / f"{chosen_task.name}.hdf5" if several else out
         if several and place.exists():
             print(f"{place} is there already", file=sys.stderr)
             continue
-        results.append(_collect_one(chosen_task, place, {**values, **plan, **explicit}, explicit, as_json))
+        left.append((chosen_task, place, {**values, **plan, **explicit}))
+        _check(chosen_task, left[-1][2], explicit)
+    results = [_collect_one(*of_task, as_json) for of_task in left]
     if as_json:
         rows = [asdict(result) for result in results]
         print(json.dumps(rows if several else rows[0], default=str))
 
 
-def _collect_one(task: Task, out: Path, values: dict[str, Any], given: dict[str, Any], quiet: bool) -> Collected:
-    """Record one task; `given` are the options given in the command."""
-    from safefeedback.recorder.collect import CollectConfig
-    from safefeedback.recorder.collect import collect as run
-    from safefeedback.recorder.plan import highest_cost
+def _played_by(task: Task, values: dict[str, Any]) -> Script | None:
+    """The script that plays the task; None where policies are trained, in scripted tasks from recordings to begin with."""
     from safefeedback.recorder.script import find_script
-    from safefeedback.terminal import Progress
 
     script = find_script(task)
-    if script is not None and not (script.trainable and values["warm_start"] is not None):
-        if unfit := [name for name in TRAINING if name in given]:
-            option = "--" + unfit[0].replace("_", "-")
-            hint = ", or give --warm-start as well" if script.trainable else ""
-            raise InputError(f"{option} is about training: {task.name} is played by a script, leave it out{hint}")
+    return None if script is not None and script.trainable and values["warm_start"] is not None else script
+
+
+def _check(task: Task, values: dict[str, Any], given: dict[str, Any]) -> None:
+    """Raises InputError if a task cannot be recorded so; `given` are the options given in the command."""
+    from safefeedback.simulators import can_simulate
+
+    if (script := _played_by(task, values)) is None:
+        _training(values)
+    elif unfit := [name for name in TRAINING if name in given]:
+        option = "--" + unfit[0].replace("_", "-")
+        hint = ", or give --warm-start as well" if script.trainable else ""
+        raise InputError(f"{option} is about training: {task.name} is played by a script, leave it out{hint}")
+    else:
+        _scripted(values)
+    if (reason := can_simulate(task)) is not None:
+        raise InputError(reason)
+
+
+def _training(values: dict[str, Any]) -> CollectConfig:
+    from safefeedback.recorder.collect import CollectConfig
+
+    return CollectConfig(**{**values, "cost_limits": parse_limits(values["cost_limits"])})
+
+
+def _scripted(values: dict[str, Any]) -> ScriptedConfig:
+    from safefeedback.recorder.scripted import ScriptedConfig
+
+    return ScriptedConfig(values["episodes"], values["seed"], values["license"], values["author"])
+
+
+def _collect_one(task: Task, out: Path, values: dict[str, Any], quiet: bool) -> Collected:
+    """Record one task."""
+    from safefeedback.recorder.collect import collect as run
+    from safefeedback.recorder.plan import highest_cost
+    from safefeedback.terminal import Progress
+
+    if (script := _played_by(task, values)) is not None:
         return _play(task, script, out, values, quiet)
-    config = CollectConfig(**{**values, "cost_limits": parse_limits(values["cost_limits"])})
+    config = _training(values)
     total = config.steps * config.seeds * len(config.cost_limits)
     with Progress(f"collecting {task.name}", quiet=quiet) as progress:
 
@@ -123,11 +155,10 @@ def _collect_one(task: Task, out: Path, values: dict[str, Any], given: dict[str,
 
 def _play(task: Task, script: Script, out: Path, values: dict[str, Any], quiet: bool) -> Collected:
     """Record a script."""
-    from safefeedback.recorder.scripted import ScriptedConfig
     from safefeedback.recorder.scripted import collect as run
     from safefeedback.terminal import Progress
 
-    config = ScriptedConfig(values["episodes"], values["seed"], values["license"], values["author"])
+    config = _scripted(values)
     with Progress(f"playing {task.name}", quiet=quiet) as progress:
 
         def on_episode(index: int, episode: Episode) -> None:

@@ -63,7 +63,7 @@ CHECKS = (
     ),
     Check("datasets.load_dataset", ("datasets",), _LOAD),
     *(_simulator_check(domain, import_module(name)) for domain, name in SIMULATORS.items()),
-    Check("collect", ("stable-baselines3", "torch"), _COLLECT, "collect"),
+    Check("collect by training", ("stable-baselines3", "torch"), _COLLECT, "collect"),
     Check("train", ("torch", "safetensors"), _TRAIN, "train"),
     Check("plots", ("matplotlib",), _DRAW, "plots"),
     Check("annotate", ("starlette", "uvicorn"), _ANNOTATE, "annotate"),

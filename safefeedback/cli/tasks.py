@@ -55,7 +55,7 @@ def tasks(
             ("steps", "of an episode"),
             ("limits", "of an episode's cost, as DSRL's benchmark has them"),
             ("returns", "that a normalised reward of 0 and of 1 stands for"),
-            ("most", "normalised reward that any policy can reach, about"),
+            ("most", "normalised reward that any policy can reach, about; -: no bound is known"),
             ("data", "cached: DSRL's file; shipped: small recordings of our own; -: downloaded when needed"),
             ("runs", "whether its simulator is installed here"),
         ],
@@ -69,7 +69,7 @@ def _task_row(row: dict[str, Any]) -> tuple[str, ...]:
         *(str(row[key]) for key in ("observation_dim", "action_dim", "horizon")),
         "/".join(f"{limit:g}" for limit in row["cost_limits"]),
         f"{low} to {high}",
-        "1" if row["ceiling"] is None else f"{row['ceiling']:.2f}",
+        "-" if row["ceiling"] is None else f"{row['ceiling']:.2f}",
         "cached" if row["cached"] else "shipped" if row["recordings"] else "-",
         "yes" if row["simulated_here"] else "-",
     )

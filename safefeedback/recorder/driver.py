@@ -70,10 +70,9 @@ def driver_class() -> Any:
     Its deceleration is +5 where the model expects -5, as in DSRL's settings: behind another car the desired gap is then the
     root of a negative number, and the driver lets the car roll. This causes its collisions.
     """
+    load()
     from metadrive.component.vehicle_module.PID_controller import PIDController
     from metadrive.policy.idm_policy import IDMPolicy
-
-    load()
 
     class Driver(IDMPolicy):
         def __init__(self, vehicle: Any, seed: int, acceleration: float, speed: float) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 
 from safefeedback.errors import InputError
 from safefeedback.files import file_sha256
+from safefeedback.imports import module_sha256
 from safefeedback.recorder.ppo_lagrangian import LearnerConfig
 from safefeedback.sources.dsrl import CITATION
 from safefeedback.tasks import Task
@@ -128,6 +129,8 @@ def fingerprint(task: Task, unit: Unit, config: CollectConfig) -> str:
         "versions": versions(),
         "warm_start": None if config.warm_start is None else file_sha256(config.warm_start),
     }
+    if task.own_module is not None:
+        identity["environment"] = module_sha256(task.own_module)
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
 

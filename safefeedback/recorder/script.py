@@ -114,5 +114,5 @@ def _environment(task: Task) -> Any:
 
 def find_script(task: Task) -> Script | None:
     """The script that the task is recorded by, or None where policies learn it."""
-    module = SCRIPTS.get(task.name) or SCRIPTS.get(task.domain)
+    module = None if task.own_module is not None else SCRIPTS.get(task.name) or SCRIPTS.get(task.domain)
     return import_module(module).SCRIPT if module is not None else None

@@ -51,7 +51,7 @@ def parts(config: ScriptedConfig) -> list[range]:
 def fingerprint(task: Task, script: Script, config: ScriptedConfig, part: range) -> str:
     """The sha256 of everything that determines the content of a part."""
     identity = {
-        "task": task.name,
+        "task": task.to_dict(),
         "seed": config.seed,
         "episodes": [part.start, part.stop],
         "protocol_version": script.version,

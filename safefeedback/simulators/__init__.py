@@ -47,8 +47,8 @@ def can_simulate(task: Task) -> str | None:
     for package in simulator.PACKAGES:
         if find_spec(package) is None:
             return f"task {task.name} needs the package {package}: {simulator.INSTALL}"
-    module = task.env_module or (task.env or "").partition(":")[0]
-    if module and not has_module(module):
+    module = task.own_module
+    if module is not None and not has_module(module):
         return f"task {task.name} needs the module {module}, which is neither installed nor in the working folder"
     return None
 
@@ -74,8 +74,7 @@ def make(task: Task) -> gymnasium.Env:
 
 def _simulator(task: Task) -> ModuleType:
     """The module of the task's domain; a task that names code of its own has none of the known domains."""
-    own = task.env is not None or task.env_module is not None
-    return import_module(OWN if own else SIMULATORS.get(task.domain, OWN))
+    return import_module(OWN if task.own_module is not None else SIMULATORS.get(task.domain, OWN))
 
 
 def _check_shapes(task: Task, env: gymnasium.Env) -> None:

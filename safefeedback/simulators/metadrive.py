@@ -20,6 +20,7 @@ import numpy as np
 
 from safefeedback.errors import InputError
 from safefeedback.imports import install_command
+from safefeedback.simulators.uninterrupted import uninterrupted
 from safefeedback.tasks import Task
 
 if TYPE_CHECKING:
@@ -101,15 +102,16 @@ def _driving(road: str, traffic: str) -> gymnasium.Env:
             number = (options or {}).get("map", 0)
             if number not in range(MAPS):
                 raise InputError(f"MetaDrive's roads have maps 0 to {MAPS - 1}, not {number}")
-            package.close_engine()
-            package.seeds = np.random.default_rng(seed)
-            self.drive = package.SafeMetaDriveEnv(configuration(road, traffic, 1 if number == 0 else MAPS))
-            return self.drive.reset(force_seed=ROADS[road][0] + number), {"map": number}
+            with uninterrupted():
+                package.close_engine()
+                package.seeds = np.random.default_rng(seed)
+                self.drive = package.SafeMetaDriveEnv(configuration(road, traffic, 1 if number == 0 else MAPS))
+                return self.drive.reset(force_seed=ROADS[road][0] + number), {"map": number}
 
         def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict]:
             self._check_playing()
-            # Python's floats: the simulator's sums are then of 64 bits with every NumPy
-            observation, reward, _, info = self.drive.step([float(part) for part in action])
+            with uninterrupted():  # Python's floats: the simulator's sums are then of 64 bits with every NumPy
+                observation, reward, _, info = self.drive.step([float(part) for part in action])
             info["velocity_cost"] = max(0, 1e-2 * (info["velocity"] - 10.0))
             info["cost"] += info["velocity_cost"]
             info["proximity_cost"] = 1e-2 * max(0, 0.1 - np.min(observation[-240:])) ** 2
@@ -124,9 +126,10 @@ def _driving(road: str, traffic: str) -> gymnasium.Env:
             import pygame
 
             self._check_playing()
-            canvas = self.drive.render(
-                mode="top_down", film_size=FILM, screen_size=FRAME, num_stack=1, track_target_vehicle=True
-            )
+            with uninterrupted():
+                canvas = self.drive.render(
+                    mode="top_down", film_size=FILM, screen_size=FRAME, num_stack=1, track_target_vehicle=True
+                )
             return np.ascontiguousarray(pygame.surfarray.array3d(canvas).swapaxes(0, 1))
 
         def close(self) -> None:
@@ -174,10 +177,11 @@ class Package:
 
     def close_engine(self) -> None:
         """Closes the engine, and frees the road's bodies, which hold themselves in C++: a megabyte an episode."""
-        self._close_engine()
-        for node in self._nodes:
-            node.destroy()
-        self._nodes.clear()
+        with uninterrupted():
+            self._close_engine()
+            for node in self._nodes:
+                node.destroy()
+            self._nodes.clear()
 
     def _seed(self, a: int | None = None, max_bytes: int = 8) -> int:
         """Replaces MetaDrive's `create_seed`, which takes a seed from the operating system if none is given."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from safefeedback.errors import InputError
-from safefeedback.imports import install_package_command, load_module, load_object
+from safefeedback.imports import failures_of, install_package_command, load_module, load_object
 from safefeedback.simulators.repeatable import make_registered, repeatable
 from safefeedback.tasks import Task
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 PACKAGES = ("gymnasium",)
 INSTALL = install_package_command("gymnasium>=0.28")
-TRIAL_STEPS = 10
+TRIAL_STEPS = 200
 _tried: set[Task] = set()  # what was found to repeat in this process
 
 
@@ -29,12 +29,27 @@ def make(task: Task) -> gymnasium.Env:
     An observation space of parts (Dict, Tuple) is flattened in gymnasium's order.
 
     Raises:
-        InputError: if there is no such environment, or it lacks what `safefeedback.simulators` promises.
+        InputError: if there is no such environment, its code fails, or it lacks what `safefeedback.simulators` promises; the
+            latter two also when it is reset or steps.
     """
+    with failures_of(_code(task), everywhere=True):
+        env = repeatable(_checked(_flat(_given(task) if task.env is not None else _registered(task), task), task))
+        if task not in _tried:
+            _check_repeats(env, task)
+            _tried.add(task)
+    return env
+
+
+def _code(task: Task) -> str:
+    """By what name messages know the user's code."""
+    return task.env or task.env_module or task.env_id or ""
+
+
+def _flat(env: gymnasium.Env, task: Task) -> gymnasium.Env:
+    """The environment with observations [O], and actions in [-1, 1]."""
     from gymnasium import spaces
     from gymnasium.wrappers import FlattenObservation
 
-    env = _given(task) if task.env is not None else _registered(task)
     if not isinstance(env.observation_space, spaces.Box) or len(env.observation_space.shape) != 1:
         try:
             env = FlattenObservation(env)
@@ -44,39 +59,53 @@ def make(task: Task) -> gymnasium.Env:
     if not isinstance(actions, spaces.Box) or (actions.low != -1).any() or (actions.high != 1).any():
         hint = "wrap it in gymnasium.wrappers.RescaleAction(env, -1, 1)" if isinstance(actions, spaces.Box) else ""
         raise InputError(f"task {task.name}: actions must lie in Box(-1, 1), not {actions}{hint and f': {hint}'}")
-    env = repeatable(_with_cost(env, task))
-    if task not in _tried:
-        _check_repeats(env, task)
-        _tried.add(task)
     return env
 
 
 def _registered(task: Task) -> gymnasium.Env:
-    if task.env_module is not None:
-        load_module(task.env_module)
+    if task.own_module is not None:
+        load_module(task.own_module)
     return make_registered(task, task.env_id or "")
 
 
 def _given(task: Task) -> gymnasium.Env:
     import gymnasium
 
-    env = load_object(task.env or "")()
+    made = load_object(task.env or "")
+    env = made() if callable(made) else made
     if not isinstance(env, gymnasium.Env):
         raise InputError(f"task {task.name}: {task.env} must return a gymnasium.Env, not {type(env).__name__}")
     return gymnasium.wrappers.TimeLimit(env, task.horizon)
 
 
-def _with_cost(env: gymnasium.Env, task: Task) -> gymnasium.Env:
+def _checked(env: gymnasium.Env, task: Task) -> gymnasium.Env:
+    """The environment with the cost in `info["cost"]`, whose every observation and reward is checked."""
     import gymnasium
 
-    class WithCost(gymnasium.Wrapper):
-        """Puts the cost into `info["cost"]`, as a number."""
+    shape, code = env.observation_space.shape, _code(task)
 
-        def step(self, action: np.ndarray) -> tuple[Any, float, bool, bool, dict]:
-            observation, reward, terminated, truncated, info = self.env.step(action)
+    class Checked(gymnasium.Wrapper):
+        """Says in one line what fails, or is not what the environment promises."""
+
+        def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[np.ndarray, dict]:
+            with failures_of(code, everywhere=True):
+                observation, info = self.env.reset(seed=seed, options=options)
+                self._check(observation, 0.0)
+            return observation, info
+
+        def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict]:
+            with failures_of(code, everywhere=True):
+                observation, reward, terminated, truncated, info = self.env.step(action)
+                self._check(observation, float(reward))
             return observation, float(reward), terminated, truncated, {**info, "cost": cost_of(info, task)}
 
-    return WithCost(env)
+        def _check(self, observation: np.ndarray, reward: float) -> None:
+            if np.shape(observation) != shape:
+                raise InputError(f"task {task.name}: an observation has shape {np.shape(observation)}, its space {shape}")
+            if not (np.isfinite(observation).all() and np.isfinite(reward)):
+                raise InputError(f"task {task.name}: an observation or reward is NaN or infinite")
+
+    return Checked(env)
 
 
 def cost_of(info: dict[str, Any], task: Task) -> float:
@@ -88,7 +117,7 @@ def cost_of(info: dict[str, Any], task: Task) -> float:
     value: Any = info
     for word in (task.cost_key,) if task.cost_key in info else task.cost_key.split("."):
         if not isinstance(value, dict) or word not in value:
-            known = ", ".join(map(str, value)) if isinstance(value, dict) else ""
+            known = ", ".join(map(str, value)) if isinstance(value, dict) else f"a {type(value).__name__} on the way there"
             raise InputError(f"task {task.name}: info has no '{task.cost_key}' (field cost_key); it has {known or 'nothing'}")
         value = value[word]
     number = np.asarray(value)
@@ -101,10 +130,10 @@ def cost_of(info: dict[str, Any], task: Task) -> float:
 
 
 def _check_repeats(env: gymnasium.Env, task: Task) -> None:
-    """Plays a few steps twice from one seed.
+    """Plays an episode, or its first TRIAL_STEPS steps, twice from one seed.
 
     Raises:
-        InputError: if the two are not equal, or show what no recording may hold.
+        InputError: if the two are not equal.
     """
     first, again = _play_trial(env, task), _play_trial(env, task)
     for step, (seen, other) in enumerate(zip(first, again, strict=False)):
@@ -129,6 +158,4 @@ def _play_trial(env: gymnasium.Env, task: Task) -> list[np.ndarray]:
             np.concatenate([np.asarray(observation, np.float64), [reward, info["cost"], terminated, truncated]])
         )
         over = terminated or truncated
-    if not all(np.isfinite(values).all() for values in observations):
-        raise InputError(f"task {task.name}: an observation or reward is NaN or infinite")
     return observations

@@ -14,7 +14,7 @@ from safefeedback.sources import dsrl
 from safefeedback.sources.kinds import KINDS
 from safefeedback.sources.pairs_file import check_inside, read_pairs
 from safefeedback.tasks import Task, tasks
-from safefeedback.types import Episodes, Source
+from safefeedback.types import Episodes, Source, UnlabelledEpisodes
 
 __all__ = [
     "KINDS",
@@ -70,6 +70,18 @@ def load(source: str, task: Task) -> Episodes:
     if not benchmark:
         return _read_file(path, task, Source("file", "", ""))
     return _read_file(path, task, Source("dsrl", "", "", dsrl.LICENSE, dsrl.AUTHOR, dsrl.CITATION))
+
+
+def load_unlabelled(source: str, task: Task) -> UnlabelledEpisodes:
+    """The observations and actions of recordings of one's own, named as in `load`; rewards and costs are not read.
+
+    Raises:
+        InputError: if there are none, or they cannot be trusted.
+    """
+    from safefeedback.sources.hdf5 import read_unlabelled
+
+    module, name, _ = _parts(source)
+    return read_unlabelled(Path(source), task) if module is None else module.read_unlabelled(name, task)
 
 
 def fingerprint(source: str) -> str:

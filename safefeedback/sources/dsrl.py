@@ -84,10 +84,11 @@ def _download(repo: str, file: str, task: Task) -> Path:
             path = Path(huggingface_hub.hf_hub_download(repo, file, **named))
     except Exception as error:  # every failure of the network or the server ends in the same three ways on
         reason = failure_reason(error)
+        again = f", as `safefeedback collect --task {task.name}` records it by DSRL's protocol" * (task.domain == "MetaDrive")
         raise UnreachableError(
             f"the recordings of {task.name} are not on this machine and cannot be downloaded ({reason}): (1) connect to the "
             f"network or set HF_ENDPOINT to a mirror, (2) put {file} from {task.url} into {cache_folder()}, or "
-            "(3) give a file with --source PATH"
+            f"(3) give a file with --source PATH{again}"
         ) from None
     expected = path.resolve().name  # the Hub's cache names a large file by its sha256
     if re.fullmatch("[0-9a-f]{64}", expected) and file_sha256(path) != expected:

@@ -13,7 +13,8 @@ class Kind:
         description: what the recordings are, for the card.
         own: whether they are the user's own: `Source.file` then names them for `--source`, and the user may state their terms.
         module: for datasets given as `--source KIND:NAME`, the module that reads them. It has `read(name, task, cost_key)`,
-            which returns Episodes, and `fingerprint(name)`; it is imported when such a source is read.
+            which returns Episodes, `read_unlabelled(name, task)` and `fingerprint(name)`; it is imported when such a source is
+            read.
     """
 
     description: str

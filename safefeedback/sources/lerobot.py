@@ -20,9 +20,10 @@ from safefeedback.files import files_sha256
 from safefeedback.hub.client import is_repo_name, snapshot
 from safefeedback.sources.checks import check_costs, check_dims, check_finite
 from safefeedback.tasks import Task
-from safefeedback.types import Episodes, Source
+from safefeedback.types import Episodes, Source, UnlabelledEpisodes
 
 OBSERVATION, ACTION, REWARDS = "observation.state", "action", ("next.reward", "reward")
+ORDER = ("episode_index", "frame_index")
 PATTERNS = ("meta/info.json", "data/*", "README.md")
 
 
@@ -40,8 +41,40 @@ def read(name: str, task: Task, cost: str) -> Episodes:
     """
     folder = locate(name)
     rewards = _columns(name, folder, cost)
-    data = _read(name, folder, [OBSERVATION, ACTION, rewards, cost, "episode_index", "frame_index"])
-    episode, frame = data["episode_index"].astype(np.int64), data["frame_index"].astype(np.int64)
+    values, bounds = _steps(name, folder, task, (rewards, cost))
+    check_costs(name, cost, values[cost])
+    source = Source("lerobot", _called(name, folder), fingerprint(name), _license(folder))
+    names = [_names(folder, key, values[key].shape[1]) for key in (OBSERVATION, ACTION)]
+    return Episodes(task, values[OBSERVATION], values[ACTION], values[rewards], values[cost], bounds, source, None, *names)
+
+
+def read_unlabelled(name: str, task: Task) -> UnlabelledEpisodes:
+    """The observations and actions of the episodes of a dataset; its rewards and costs are not read, and may be missing.
+
+    Raises:
+        InputError: as `read` does.
+    """
+    folder = locate(name)
+    _columns(name, folder, None)
+    values, bounds = _steps(name, folder, task)
+    return UnlabelledEpisodes(values[OBSERVATION], values[ACTION], bounds, _called(name, folder), fingerprint(name))
+
+
+def _called(name: str, folder: Path) -> str:
+    """How a dataset names it as its source."""
+    return f"lerobot:{name if is_hub_name(name) else folder.name}"
+
+
+def _steps(name: str, folder: Path, task: Task, scalars: tuple[str, ...] = ()) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Observations, actions, and columns with one number at every step; and the episodes' bounds."""
+    data = _read(name, folder, [OBSERVATION, ACTION, *scalars, *ORDER])
+    for key in (*scalars, *ORDER):
+        if data[key].size != len(data[key]):
+            raise InputError(f"{name}: {key} must hold one number at every step")
+        data[key] = data[key].reshape(-1).astype(np.float64)
+    for key in ORDER:
+        check_finite(name, key, data[key])
+    episode, frame = (data[key].astype(np.int64) for key in ORDER)
     starts = np.flatnonzero(np.diff(episode, prepend=episode[0] - 1))
     bounds = np.append(starts, len(episode)).astype(np.int64)
     if (np.diff(episode) < 0).any() or (frame != np.arange(len(frame)) - np.repeat(starts, np.diff(bounds))).any():
@@ -51,13 +84,10 @@ def read(name: str, task: Task, cost: str) -> Episodes:
             raise InputError(f"{name}: {key} must be a list of numbers at every step, of the same length")
         check_dims(name, key, data[key].shape[1], dim)
     values = {key: np.ascontiguousarray(data[key], np.float32) for key in (OBSERVATION, ACTION)}
-    values |= {key: data[key].reshape(len(frame)).astype(np.float64) for key in (rewards, cost)}
+    values |= {key: data[key] for key in scalars}
     for key, array in values.items():
         check_finite(name, key, array)
-    check_costs(name, cost, values[cost])
-    source = Source("lerobot", f"lerobot:{name if is_hub_name(name) else folder.name}", fingerprint(name), _license(folder))
-    names = [_names(folder, key, values[key].shape[1]) for key in (OBSERVATION, ACTION)]
-    return Episodes(task, values[OBSERVATION], values[ACTION], values[rewards], values[cost], bounds, source, None, *names)
+    return values, bounds
 
 
 def fingerprint(name: str) -> str:
@@ -87,8 +117,8 @@ def is_hub_name(name: str) -> bool:
     return not Path(name).exists() and is_repo_name(name.partition("@")[0])
 
 
-def _columns(name: str, folder: Path, cost: str) -> str:
-    """The name of the rewards' column; the other columns are checked to be there."""
+def _columns(name: str, folder: Path, cost: str | None) -> str:
+    """The name of the rewards' column; the columns are checked to be there, rewards and costs only where `cost` is given."""
     try:
         info = json.loads((folder / "meta" / "info.json").read_text(encoding="utf-8"))
         version, features = str(info["codebase_version"]), dict(info["features"])
@@ -100,7 +130,7 @@ def _columns(name: str, folder: Path, cost: str) -> str:
             "makes of it"
         )
     rewards = next((key for key in REWARDS if key in features), REWARDS[0])
-    for key in (OBSERVATION, ACTION, rewards, cost):
+    for key in (OBSERVATION, ACTION, *(() if cost is None else (rewards, cost))):
         if key not in features:
             hint = (
                 "; say which holds the cost with cost_key in the task's file, or lerobot:NAME,cost=COLUMN"

@@ -105,6 +105,26 @@ def test_the_report_of_any_runs(runs: Path, monkeypatch: pytest.MonkeyPatch, cap
     assert r"presa (nu\_maximum=2)" in latex
 
 
+def test_a_report_says_what_is_the_most_that_any_policy_can_score(tmp_path: Path) -> None:
+    """Where it is less than the benchmark's best return, as on MetaDrive's hard road."""
+    from presa.report.run_figures import draw_runs
+
+    make_run(tmp_path / "runs" / "ball", "presa", 0, [0.5])
+    hard = make_run(tmp_path / "runs" / "hard", "presa", 0, [0.5])
+    for path in (hard / "config.json", hard / "evaluation.json"):
+        path.write_text(path.read_text().replace("BallRun", "hardmean"))
+    judged = find_evaluated([tmp_path / "runs"])[0]
+    _, figure, caption = draw_runs(judged)[0]
+    bars = {axes.get_title(): [line.get_ydata()[0] for line in axes.lines[1:]] for axes in figure.axes}
+    assert bars == {"BallRun, limit 20": [], "hardmean, limit 20": [pytest.approx(0.615, abs=0.01)]}
+    assert caption.endswith("The grey line is about the most that any policy can score.")
+    assert "any policy" not in draw_runs([run for run in judged if run.config["task"]["name"] == "BallRun"])[0][2]
+    with pytest.raises(SystemExit):
+        main(["report", str(tmp_path / "runs"), "--out", str(tmp_path / "out")])
+    text = (tmp_path / "out" / "report.md").read_text()
+    assert "hardmean, limit 20: Evaluation is on one map, on which arriving earns a normalised return of about 0.61" in text
+
+
 def test_runs_are_listed_with_their_state(
     runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
