@@ -7,7 +7,7 @@ import json
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -105,9 +105,18 @@ def has_module(name: str) -> bool:
 
 
 def module_sha256(name: str) -> str | None:
-    """The sha256 of a module's file, without importing it; what it reads or imports is not in it. None if there is none."""
-    file = _file_of(name)
-    return None if file is None else hashlib.sha256(Path(file).read_bytes()).hexdigest()
+    """The sha256 of a module's file, or of every file .py of its package, without importing it; None if there is none.
+
+    Other modules that it imports are not in it, nor what it reads.
+    """
+    if (file := _file_of(name)) is None:
+        return None
+    above = file.parents[name.count(".") + (file.name == "__init__.py")]  # what holds the module, or its outermost package
+    files = [file] if file.parent == above else sorted((above / name.partition(".")[0]).rglob("*.py"))
+    if files == [file]:
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+    parts = [f"{path.relative_to(above).as_posix()} {hashlib.sha256(path.read_bytes()).hexdigest()}" for path in files]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def load_module(name: str) -> ModuleType:
@@ -122,8 +131,6 @@ def load_module(name: str) -> ModuleType:
             return import_module(name)
         except ModuleNotFoundError as error:
             raise InputError(f"{name} cannot be imported: {error}") from None
-        except SystemExit:
-            raise InputError(f"{name} cannot be imported: it ends Python by sys.exit()") from None
 
 
 def load_object(name: str) -> Any:
@@ -147,29 +154,43 @@ def failures_of(name: str, everywhere: bool = False) -> Iterator[None]:
     """Says in one line what failed in the user's code `package.module:name`, and where in its file.
 
     Raises:
-        InputError: in place of an exception that comes from that file, or with `everywhere` of any other.
+        InputError: in place of an exception that comes from that file, or with `everywhere` of any other; sys.exit() counts
+            where that file calls it.
     """
     try:
         yield
     except InputError:
         raise
-    except Exception as error:
-        file = _file_of(name.partition(":")[0])
-        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if file and frame.filename == file]
-        if not frames and not everywhere:
+    except (Exception, SystemExit) as error:
+        file, every = str(_file_of(name.partition(":")[0])), traceback.extract_tb(error.__traceback__)
+        frames = [frame for frame in every if frame.filename == file]
+        theirs = bool(frames) or everywhere
+        if isinstance(error, SystemExit):  # which a signal's handler may raise as well
+            theirs = bool(frames) and frames[-1] is every[-1]
+        if not theirs:
             raise
-        where = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
-        raise InputError(f"{name} failed: {type(error).__name__}: {' '.join(str(error).split())}{where}") from error
+        where = f" ({Path(file).name}, line {frames[-1].lineno})" if frames else ""
+        words = " ".join([f"{type(error).__name__}{':' * bool(str(error))}", *str(error).split()])
+        raise InputError(f"{name} failed: {words}{where}") from error
 
 
-def _file_of(module: str) -> str | None:
-    """The module's file, whether it is imported or not; None if there is none."""
+def _file_of(module: str) -> Path | None:
+    """The module's file, whether it is imported or not; None if there is none. Imports nothing."""
     _allow_local_imports()
-    file = getattr(sys.modules.get(module), "__file__", None)
-    if module not in sys.modules:
-        with suppress(ImportError, ValueError):
-            file = getattr(find_spec(module), "origin", None)
-    return file if file is not None and Path(file).is_file() else None
+    if (known := getattr(sys.modules.get(module), "__file__", None)) is not None:
+        return Path(known)
+    first, *below = module.split(".")
+    try:
+        spec = find_spec(first)
+    except ValueError:  # a module that was made by hand
+        return None
+    origin = Path(spec.origin) if spec is not None and spec.origin is not None else None
+    for name in below:
+        if origin is None:
+            return None
+        folder = origin.parent / name
+        origin = folder / "__init__.py" if folder.is_dir() else folder.with_suffix(".py")
+    return origin if origin is not None and origin.is_file() else None
 
 
 def _allow_local_imports() -> None:

@@ -252,8 +252,6 @@ def run_program(app: typer.Typer, name: str, words: list[str] | None, interrupte
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
     words = [word for word in words if word != "--debug"]
-    if (wrong := _no_address(os.environ.get("HF_ENDPOINT", ""))) and "--help" not in words:
-        _end(f"HF_ENDPOINT holds what is no address ({wrong}): correct or unset it", 2, debug)
     try:
         sys.exit(only_called(app, words)(args=words, prog_name=name, standalone_mode=False) or 0)
     except Interrupted as stop:
@@ -267,13 +265,15 @@ def run_program(app: typer.Typer, name: str, words: list[str] | None, interrupte
             raise
         _end(what, 2, debug)
     except Exception as error:
+        if wrong := _no_address(os.environ.get("HF_ENDPOINT", "")):  # huggingface_hub cannot be imported with one
+            _end(f"HF_ENDPOINT is not a web address ({wrong}): correct or unset it", 2, debug)
         if not hasattr(error, "format_message"):  # an error of the command line's own parser has one
             raise
         _end(error.format_message().replace("\n", " "), 2, debug)
 
 
 def _no_address(url: str) -> str:
-    """Why a URL is none, else ""; huggingface_hub cannot be imported with such a one."""
+    """What is wrong with a URL, or ""."""
     try:
         urlsplit(url).port  # noqa: B018
     except ValueError as error:

@@ -240,8 +240,8 @@ def test_an_address_of_the_hub_that_is_none_is_named(tmp_path: Path):
     env = {"HF_ENDPOINT": "http://127.0.0.1:port"}
     result = run_cli("verify", "somebody/data", cwd=tmp_path, env=env)
     (line,) = result.stderr.strip().splitlines()
-    assert result.returncode == 2 and line.startswith("error: HF_ENDPOINT holds what is no address (Port could not be cast")
-    assert run_cli("verify", "--help", cwd=tmp_path, env=env).returncode == 0
+    assert result.returncode == 2 and line.startswith("error: HF_ENDPOINT is not a web address (Port could not be cast")
+    assert run_cli("tasks", cwd=tmp_path, env=env).returncode == 0  # which needs no network
 
 
 def test_sums_that_overflow_are_refused(edit_hdf5, capsys, tmp_path: Path):

@@ -114,9 +114,10 @@ def test_options_about_training_are_refused(tmp_path: Path) -> None:
         assert isinstance(result.exception, InputError) and str(result.exception).startswith(f"{option[0]} is about training")
     result = CliRunner().invoke(app, [*words, "--episodes", "0"])
     assert isinstance(result.exception, InputError) and not list(tmp_path.iterdir())
-    several = ["collect", "--task", "BallRun,easysparse", "--steps", "300", "--out", str(tmp_path / "both")]
-    result = CliRunner().invoke(app, several)  # BallRun could be, and is not, since the other cannot
-    assert "--steps is about training: easysparse" in str(result.exception) and not list(tmp_path.iterdir())
+    for other, words in (("easysparse", "--steps is about training: easysparse"), ("PointButton1", "PointButton1")):
+        several = ["collect", "--task", f"BallRun,{other}", "--steps", "300", "--out", str(tmp_path / "both")]
+        result = CliRunner().invoke(app, several)  # BallRun could be, and is not, since the other cannot
+        assert words in str(result.exception) and not list(tmp_path.iterdir())
     if REASON is not None:
         result = CliRunner().invoke(app, words)
         assert "uv sync --extra metadrive" in str(result.exception)

@@ -113,7 +113,7 @@ def test_names_in_any_form_never_stop_the_reading(ball_file: Path, tmp_path: Pat
 
 @pytest.mark.parametrize("source", ["lerobot:", "minari:", "lerobot:,cost=next.cost"])
 def test_a_source_without_a_name_is_refused(source: str) -> None:
-    with pytest.raises(InputError, match=r"names no dataset: --source (lerobot|minari):NAME"):
+    with pytest.raises(InputError, match=r"names no dataset: it must read (lerobot|minari):NAME"):
         load(source, BALL)
 
 
@@ -307,5 +307,9 @@ def test_choices_are_flattened_as_the_environment_flattens_them(minari_home: Any
     several = spaces.MultiDiscrete([2, 3], seed=0)
     drawn = np.array([several.sample() for _ in range(6)])
     np.testing.assert_array_equal(minari.flat("", several, drawn), [flatten(several, step) for step in drawn])
+    for wrong in (3, -1, 1.5, np.nan):
+        with pytest.raises(InputError, match=r"mine: a value is not in Discrete\(3\)"):
+            minari.flat("mine", spaces.Discrete(3), [0, wrong])
+    assert minari.flat("", spaces.Discrete(3, start=5), [5, 7]).tolist() == [[1, 0, 0], [0, 0, 1]]
     with pytest.raises(InputError, match=r"mine: observations and actions must be numbers, not of Text\("):
         minari.flat("mine", spaces.Text(3), ["abc", "xyz"])

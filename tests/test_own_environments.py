@@ -128,7 +128,10 @@ def test_observations_of_parts_are_flattened(tiny: Task) -> None:
         ("del Tiny.observation_space", "own_tiny:Tiny failed: AttributeError: "),
         ("raise OSError('no map\\nhere')", "own_tiny failed: OSError: no map here (own_tiny.py, line 19)"),
         ("def :", "own_tiny failed: SyntaxError: "),
-        ("import sys; sys.exit(3)", "own_tiny cannot be imported: it ends Python by sys.exit()"),
+        ("import sys; sys.exit(3)", "own_tiny failed: SystemExit: 3 (own_tiny.py, line 19)"),
+        ("Tiny.step = lambda self, action: __import__('sys').exit(4)", "own_tiny:Tiny failed: SystemExit: 4"),
+        ("Tiny.step = lambda self, action: next(iter([]))", "own_tiny:Tiny failed: StopIteration (own_tiny.py, line 19)"),
+        ("Tiny = Tiny()", "task Tiny: own_tiny:Tiny must be a class or function, not a Tiny"),
         ("Tiny.__init__ = lambda self: 1 / 0", "own_tiny:Tiny failed: ZeroDivisionError: division by zero (own_tiny.py, line"),
         ("Tiny.__init__ = lambda self, size: None", "own_tiny:Tiny failed: TypeError: "),
         ("Tiny.reset = lambda self: (self.observation(), {})", "own_tiny:Tiny failed: TypeError: "),
@@ -174,8 +177,11 @@ def test_an_id_may_name_the_module_that_registers_it(tiny: Task) -> None:
 
 def test_a_task_of_ones_own_is_played_by_no_script(tiny: Task) -> None:
     """Whatever its name or domain is: the scripts know the benchmark's environments alone."""
+    from safefeedback.recorder.collect import reason_not_collectable
     from safefeedback.recorder.script import find_script
 
+    for domain in ("MetaDrive", "SafetyGym"):
+        assert "collecting needs" in (reason_not_collectable(replace(tiny, domain=domain)) or "collecting needs")
     assert find_script(find_task("PointGoal1")) is not None and find_script(find_task("easysparse")) is not None
     assert find_script(replace(tiny, name="PointGoal1")) is find_script(replace(tiny, domain="MetaDrive")) is None
 
@@ -200,7 +206,14 @@ def test_episodes_of_changed_code_are_recorded_again(tiny: Task) -> None:
     assert fingerprint(tiny, Unit(0, None, 0), CollectConfig()) == first
     write("Tiny.info = lambda self: {'cost': 3.0}")
     assert fingerprint(tiny, Unit(0, None, 0), CollectConfig()) != first
-    assert fingerprint(find_task("BallRun"), Unit(0, None, 0), CollectConfig()) != first
+    Path("pack").mkdir()
+    Path("pack/__init__.py").write_text("from pack.walls import Walls")
+    Path("pack/walls.py").write_text("Walls = 1")
+    packed = [replace(tiny, env=env) for env in ("pack:Walls", "pack.walls:Walls")]
+    before = [fingerprint(task, Unit(0, None, 0), CollectConfig()) for task in packed]
+    Path("pack/walls.py").write_text("Walls = 2")
+    assert not set(before) & {fingerprint(task, Unit(0, None, 0), CollectConfig()) for task in packed}
+    assert "pack" not in sys.modules
 
 
 def test_gymnasiums_own_environments_work_as_well(tmp_path: Path) -> None:

@@ -104,7 +104,7 @@ def _report_runs(folders: list[Path], out: Path) -> None:
     from presa.cli.output import count_runs
     from presa.report.comparison import compare, comparison_warnings, find_evaluated, name_methods, train_commands
     from presa.report.results import protocol, read_results, runs_of
-    from presa.report.run_figures import draw_runs
+    from presa.report.run_figures import ceilings, draw_runs
     from presa.report.warnings import table_warnings, unmoved
     from safefeedback.simulators.ceilings import describe_ceiling
     from safefeedback.tasks import tasks
@@ -124,8 +124,8 @@ def _report_runs(folders: list[Path], out: Path) -> None:
         *(f"{file}: {protocol(results['benchmark'], runs[file])}" for file, results in submitted.items()),
     ]
     played = sorted({place for run in judged for place in run.places})
-    bounds = {f"{task}, limit {limit:g}": describe_ceiling(tasks()[task], limit) for task, limit in played if task in tasks()}
-    facts += [f"{place}: {words}" for place, words in bounds.items() if words is not None]
+    bounds = ceilings(judged)
+    facts += [f"{task}, limit {limit:g}: {describe_ceiling(tasks()[task], limit)}" for task, limit in played if task in bounds]
     facts += [f"{place} was not evaluated: `presa evaluate {place}`" for place in left]
     warnings = [*table_warnings(table), *unmoved(run.folder for run in judged if run.folder.is_dir())]
     made_by = command_line("presa", "report", *folders, "--out", out)

@@ -162,7 +162,7 @@ def mean_of(run: EvaluatedRun, task: str, limit: float) -> Run:
     rewards = [row["return"] if row["normalized_return"] is None else row["normalized_return"] for row in rows]
     horizon, lengths = run.summary.get("horizon"), [row["length"] for row in rows if row.get("length") is not None]
     complete = horizon is not None and len(lengths) == len(rows)
-    known = tasks().get(task)
+    known = benchmark_task(run, task)
     return Run(
         limit,
         run.config["seed"],
@@ -179,6 +179,12 @@ def mean_of(run: EvaluatedRun, task: str, limit: float) -> Run:
 def _early(row: dict[str, Any], horizon: Any, task: Task | None) -> bool:
     """Whether an episode ended early, of a task that the benchmark has or of another."""
     return bool(row["length"] < horizon) if task is None else ended_early(task, row["length"], row["return"])
+
+
+def benchmark_task(run: EvaluatedRun, name: str) -> Task | None:
+    """The benchmark's task that a run played by that name; None if the run's own is another one of that name."""
+    known, own = tasks().get(name), run.config["task"]
+    return None if known is not None and own.get("name") == name and own != known.to_dict() else known
 
 
 def train_commands(judged: Sequence[EvaluatedRun]) -> list[str]:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from presa.report.comparison import EvaluatedRun, mean_of
+from presa.report.comparison import EvaluatedRun, benchmark_task, mean_of
 from presa.report.figures import COLOURS, STYLES, NamedFigure
 from presa.runs.plots import LABELS, mark_few, panels
 from presa.runs.records import read_metrics
 from safefeedback.plots.style import ACCENT, OTHER, default_style, new_figure, without_frame
 from safefeedback.simulators.ceilings import ceiling
-from safefeedback.tasks import tasks
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -21,14 +20,14 @@ MARKERS = "osD^vPX*"
 
 def draw_runs(judged: Sequence[EvaluatedRun]) -> list[NamedFigure]:
     """(name, figure, caption) of every figure for which the runs have data."""
-    bounds = [ceiling(tasks()[task]) for run in judged for task, _ in run.places if task in tasks()]
+    bounds = ceilings(judged)
     with default_style():
         figures = [
             (
                 "reward-cost",
                 reward_against_cost(judged),
                 "Reward against cost, a dot a run, a panel a task and limit; left of the dotted line is safe."
-                + " The grey line is about the most that any policy can score." * any(bounds),
+                + " The grey line is about the most that any policy can score." * bool(bounds),
             )
         ]
         if (curves := learning_curves(judged)) is not None:
@@ -37,10 +36,18 @@ def draw_runs(judged: Sequence[EvaluatedRun]) -> list[NamedFigure]:
     return figures
 
 
+def ceilings(judged: Sequence[EvaluatedRun]) -> dict[str, float]:
+    """The highest score that any policy can reach, of each task that has such a bound."""
+    played = {name: benchmark_task(run, name) for run in judged for name, _ in run.places}
+    found = {name: None if task is None else ceiling(task) for name, task in played.items()}
+    return {name: most for name, most in found.items() if most is not None}
+
+
 def reward_against_cost(judged: Sequence[EvaluatedRun]) -> Figure:
     """A panel for each task and limit, a dot for each run."""
     methods = list(dict.fromkeys(run.name for run in judged))
     places = sorted({place for run in judged for place in run.places})
+    bounds = ceilings(judged)
     wide = min(4, len(places))
     figure = new_figure(max(4.0, 2.6 * wide), 2.4 * -(-len(places) // wide) + 0.3 * -(-len(methods) // 2))
     for index, (task, limit) in enumerate(places):
@@ -53,8 +60,8 @@ def reward_against_cost(judged: Sequence[EvaluatedRun]) -> Figure:
                     point.cost, point.reward, s=24, color=COLOURS[method % len(COLOURS)], marker=marker, label=run.name
                 )
         axes.axvline(1, color=ACCENT, linestyle=":", linewidth=1)
-        if task in tasks() and (most := ceiling(tasks()[task])) is not None:
-            axes.axhline(most, color=OTHER, linewidth=0.8, zorder=0)
+        if task in bounds:
+            axes.axhline(bounds[task], color=OTHER, linewidth=0.8, zorder=0)
         axes.set(title=f"{task}, limit {limit:g}", xlabel="normalised cost", ylabel="reward" if index % wide == 0 else "")
         axes.set_xlim(left=min(0, axes.get_xlim()[0]), right=max(1.2, axes.get_xlim()[1]))
     return with_legend(figure)

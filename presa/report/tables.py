@@ -30,7 +30,7 @@ class Run:
         costs: of each episode, normalised.
         rewards: of each episode, normalised.
         length: of its episodes, their mean, None where that is not known.
-        early: share of the episodes that ended before the task's time limit, likewise.
+        early: share of the episodes that ended before the task's time limit, and not by arriving, likewise.
         recorded: normalised reward of the recorded segments, likewise.
     """
 

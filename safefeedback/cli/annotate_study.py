@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,7 @@ def run_action(folder: Path, name: str, action: str, value: Any, options: dict[s
         options: consensus, overwrite, same_person and as_json.
     """
     from safefeedback.annotate.material import Material
-    from safefeedback.annotate.store import Store, answers_file
+    from safefeedback.annotate.store import TABLES, Store, answers_file
 
     material = Material(folder)
     path = answers_file(folder, name)
@@ -33,12 +34,13 @@ def run_action(folder: Path, name: str, action: str, value: Any, options: dict[s
     store = Store.create(path, folder.resolve().name, material.content_sha256) if created else Store.open(path)
     try:
         _run_on(store, name, material, action, value, options)
-    except BaseException:
-        if created:  # a merge that fails leaves no empty study behind
+    finally:
+        if created and not any(store.rows(f"SELECT 1 FROM {table} LIMIT 1") for table in TABLES):  # nothing was merged
             store.close()
             path.unlink()
             path.with_suffix(".lock").unlink(missing_ok=True)
-        raise
+            with suppress(OSError):
+                path.parent.rmdir()
 
 
 def _run_on(store: Store, name: str, material: Material, action: str, value: Any, options: dict[str, Any]) -> None:

@@ -97,6 +97,7 @@ def _played_by(task: Task, values: dict[str, Any]) -> Script | None:
 
 def _check(task: Task, values: dict[str, Any], given: dict[str, Any]) -> None:
     """Raises InputError if a task cannot be recorded so; `given` are the options given in the command."""
+    from safefeedback.recorder.collect import reason_not_collectable
     from safefeedback.simulators import can_simulate
 
     if (script := _played_by(task, values)) is None:
@@ -107,7 +108,7 @@ def _check(task: Task, values: dict[str, Any], given: dict[str, Any]) -> None:
         raise InputError(f"{option} is about training: {task.name} is played by a script, leave it out{hint}")
     else:
         _scripted(values)
-    if (reason := can_simulate(task)) is not None:
+    if (reason := reason_not_collectable(task) if script is None else can_simulate(task)) is not None:
         raise InputError(reason)
 
 

@@ -59,9 +59,9 @@ def reason_not_collectable(task: Task) -> str | None:
     reason = simulator.can_simulate(task)
     if reason is not None:
         return reason
-    if task.domain == "MetaDrive":
+    if task.domain == "MetaDrive" and task.own_module is None:
         return f"{task.name} is recorded with DSRL's scripted driver, by safefeedback.recorder.scripted, not by training"
-    if task.domain == "SafetyGym" and task.name not in SAFETY_GYM:
+    if task.domain == "SafetyGym" and task.own_module is None and task.name not in SAFETY_GYM:
         return f"collecting {task.name} is not supported: PPO has not been seen to learn it; {', '.join(SAFETY_GYM)} are"
     for package in ("stable_baselines3", "torch"):
         if find_spec(package) is None:

@@ -39,7 +39,7 @@ def ended_early(task: Task, length: int, episode_return: float) -> bool:
 
 def _arriving(task: Task) -> float | None:
     """The return of arriving on the map of evaluations; None outside MetaDrive."""
-    if task.domain != "MetaDrive":
+    if task.domain != "MetaDrive" or task.own_module is not None:
         return None
     return next((reached for road, reached in ARRIVING.items() if task.name.startswith(road)), None)
 

@@ -71,8 +71,10 @@ def _registered(task: Task) -> gymnasium.Env:
 def _given(task: Task) -> gymnasium.Env:
     import gymnasium
 
-    made = load_object(task.env or "")
-    env = made() if callable(made) else made
+    function = load_object(task.env or "")
+    if not callable(function):
+        raise InputError(f"task {task.name}: {task.env} must be a class or function, not a {type(function).__name__}")
+    env = function()
     if not isinstance(env, gymnasium.Env):
         raise InputError(f"task {task.name}: {task.env} must return a gymnasium.Env, not {type(env).__name__}")
     return gymnasium.wrappers.TimeLimit(env, task.horizon)

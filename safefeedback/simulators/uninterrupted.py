@@ -10,16 +10,16 @@ from contextlib import contextmanager
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Context in which they wait until its end: an exception that a signal's handler raises amid panda3d's code may be
+    """Context in which the two signals wait until its end: an exception that their handler raises amid panda3d's code may be
     dropped there, or leave a lock taken for ever. Outside the main thread, which alone receives signals, nothing is done."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     came: list[int] = []
-    before = {
-        number: signal.signal(number, lambda number, _: came.append(number)) for number in (signal.SIGINT, signal.SIGTERM)
-    }
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
+        for number in before:
+            signal.signal(number, lambda number, _: came.append(number))
         yield
     finally:
         for number, handler in before.items():

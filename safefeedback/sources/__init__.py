@@ -184,5 +184,5 @@ def _parts(source: str) -> tuple[ModuleType | None, str, str]:
     name, _, key = rest.partition(",cost=")
     known = KINDS.get(kind)
     if is_dataset_name(source) and not name:
-        raise InputError(f"{source} names no dataset: --source {kind}:NAME")
+        raise InputError(f"{source} names no dataset: it must read {kind}:NAME")
     return import_module(known.module) if known is not None and known.module is not None else None, name, key

@@ -61,7 +61,7 @@ def read_unlabelled(name: str, task: Task) -> UnlabelledEpisodes:
 
 
 def _called(name: str, folder: Path) -> str:
-    """How a dataset names it as its source."""
+    """Its name as a source."""
     return f"lerobot:{name if is_hub_name(name) else folder.name}"
 
 

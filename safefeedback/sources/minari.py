@@ -156,7 +156,10 @@ def flat(name: str, space: Any, values: Any) -> np.ndarray:
     array = array.reshape(len(array), -1).astype(np.float64)
     if (choices := _choices(space)) is None:
         return array
-    chosen = (array - np.reshape(getattr(space, "start", 0), -1)).astype(np.int64)
+    chosen = array - np.reshape(getattr(space, "start", 0), -1)
+    if not np.isin(chosen, range(max(choices))).all() or (chosen >= choices).any():
+        raise InputError(f"{name}: a value is not in {space}")
+    chosen = chosen.astype(np.int64)
     return np.concatenate([np.eye(count)[column] for count, column in zip(choices, chosen.T, strict=True)], axis=1)
 
 

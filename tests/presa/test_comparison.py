@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from presa.cli.runs import age
 from presa.report.comparison import compare, comparison_warnings, find_evaluated
 from presa.runs.listing import list_runs
 from safefeedback.errors import InputError
+from safefeedback.tasks import find_task
 
 
 def make_run(folder: Path, algorithm: str, seed: int, costs: list[float] | None, limit: float = 20, **changed: str) -> Path:
@@ -111,14 +113,17 @@ def test_a_report_says_what_is_the_most_that_any_policy_can_score(tmp_path: Path
 
     make_run(tmp_path / "runs" / "ball", "presa", 0, [0.5])
     hard = make_run(tmp_path / "runs" / "hard", "presa", 0, [0.5])
+    stated = json.dumps(find_task("hardmean").to_dict())
     for path in (hard / "config.json", hard / "evaluation.json"):
-        path.write_text(path.read_text().replace("BallRun", "hardmean"))
+        path.write_text(path.read_text().replace('{"name": "BallRun"}', stated).replace("BallRun", "hardmean"))
     judged = find_evaluated([tmp_path / "runs"])[0]
     _, figure, caption = draw_runs(judged)[0]
     bars = {axes.get_title(): [line.get_ydata()[0] for line in axes.lines[1:]] for axes in figure.axes}
     assert bars == {"BallRun, limit 20": [], "hardmean, limit 20": [pytest.approx(0.615, abs=0.01)]}
     assert caption.endswith("The grey line is about the most that any policy can score.")
     assert "any policy" not in draw_runs([run for run in judged if run.config["task"]["name"] == "BallRun"])[0][2]
+    own = [replace(run, config={**run.config, "task": {**run.config["task"], "horizon": 7}}) for run in judged]
+    assert "any policy" not in draw_runs(own)[0][2]  # a task of one's own with that name
     with pytest.raises(SystemExit):
         main(["report", str(tmp_path / "runs"), "--out", str(tmp_path / "out")])
     text = (tmp_path / "out" / "report.md").read_text()
