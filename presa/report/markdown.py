@@ -8,6 +8,7 @@ from presa.report.statistics import Interval, mean, stratified_interval
 from presa.report.tables import Entry, Line, Table
 from presa.report.warnings import IDLE, baseline, is_idle
 from presa.study.reproduce import cell_command
+from safefeedback.tasks import tasks
 
 CELL_MEANING = (
     "normalised reward / normalised cost, means ± standard deviations over runs (limits x seeds) of means over episodes, in "
@@ -111,9 +112,11 @@ def lengths_table(table: Table) -> str:
         reference = baseline(line, table)
         first = [line.task, *([line.level] if leveled else []), "-" if reference is None else f"{reference:.2f}"]
         rows.append("| " + " | ".join([*first, *(length_words(entry, line, table) or "-" for entry in line.entries)]) + " |")
+    driven = any((task := tasks().get(line.task)) is not None and task.domain == "MetaDrive" for line in table.lines)
+    arriving = ", and not by arriving" * driven
     introduction = (
-        "Mean length of the episodes in steps · share of them that ended before the task's time limit; **idle**: it earns less "
-        f"than {IDLE:.0%} of the baseline, the reward of cloning everything, or else of the recorded segments."
+        f"Mean length of the episodes in steps · share of them that ended before the task's time limit{arriving}; **idle**: it "
+        f"earns less than {IDLE:.0%} of the baseline, the reward of cloning everything, or else of the recorded segments."
     )
     return introduction + "\n\n" + "\n".join(rows)
 

@@ -128,6 +128,7 @@ def test_a_report_says_what_is_the_most_that_any_policy_can_score(tmp_path: Path
         main(["report", str(tmp_path / "runs"), "--out", str(tmp_path / "out")])
     text = (tmp_path / "out" / "report.md").read_text()
     assert "hardmean, limit 20: Evaluation is on one map, on which arriving earns a normalised return of about 0.61" in text
+    assert "before the task's time limit, and not by arriving; **idle**" in text
 
 
 def test_runs_are_listed_with_their_state(
