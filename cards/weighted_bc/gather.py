@@ -1,9 +1,9 @@
-"""Gathers what cards/weighted_bc.md tells of the errors, coverage and limits studies into rows.parquet, and prints their means.
+"""Gathers what cards/weighted_bc.md tells of several studies into rows.parquet, and prints their means.
 
     python cards/weighted_bc/gather.py ROOT
 
-ROOT holds errors/ and coverage/, folders of `presa study`, and limits/TASK-LIMIT.json and reachable/TASK.json, which
-`presa evaluate --json` printed.
+ROOT holds answers/, errors/ and coverage/, folders of `presa study`, and limits/TASK-LIMIT.json and reachable/TASK.json, which
+`presa evaluate --json` printed. Of a study that ROOT does not hold, the rows that are there stay.
 
 Beside each coverage stands the highest return of an episode that keeps the limit among those that are left.
 """
@@ -31,8 +31,9 @@ KEYS = ("study", "task", "column", "level", "cost_limit", "seed")
 
 def rows_below(root: Path) -> list[dict[str, Any]]:
     """A row for each episode."""
-    rows = []
-    for study in ("errors", "coverage"):
+    known = pq.read_table(HERE / "rows.parquet").to_pylist() if (HERE / "rows.parquet").is_file() else []
+    rows = [row for row in known if not (root / row["study"]).is_dir()]
+    for study in ("answers", "errors", "coverage"):
         for path in sorted((root / study / "cells").glob("*/rows.parquet")):
             cell = json.loads((path.parent / "cell.json").read_text())
             tags = {"study": study, "column": cell["column"], "level": cell["level"], "coverage": cell["data"].get("coverage")}
