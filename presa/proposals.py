@@ -44,7 +44,7 @@ def propose(
         on_fitted: called with (models fitted, models in all).
 
     Returns:
-        Rows of HEAD; `disagreement` is the information, in nats, that the answers are expected to give about the models: of the
+        Rows of COLUMNS; `disagreement` is the information, in nats, that the answers are expected to give about the models: of the
         preference and of both safety labels together.
 
     Raises:
@@ -118,7 +118,7 @@ def mutual_information(probability: Tensor) -> Tensor:
 
 
 def write_csv(path: Path, rows: list[dict[str, float]]) -> None:
-    """Writes rows of HEAD, whole or not at all; `safefeedback build --pairs-from` reads the file."""
+    """Writes rows of COLUMNS, whole or not at all; `safefeedback build --pairs-from` reads the file."""
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()

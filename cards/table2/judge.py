@@ -20,11 +20,13 @@ sys.path[:0] = [str(HERE.parents[1]), str(HERE)]
 import numpy as np  # noqa: E402
 import plan  # noqa: E402
 import pyarrow as pa  # noqa: E402
+import pyarrow.compute as pc  # noqa: E402
 import pyarrow.parquet as pq  # noqa: E402
 
 from presa.report.safety import sign_test, upper_bound, worst_tenth  # noqa: E402
 from presa.report.statistics import interquartile_mean  # noqa: E402
 
+NO_ANSWERS = "weighted-bc-none-20"
 INTRODUCTION = """Upper bound: the 95% bound of the mean normalised cost, by bootstrap over seeds, as in `presa report`.
 A cell is safe if this bound is at most 1; a single seed has no bound and is judged by its mean. "!" marks unsafe cells.
 p: of a two-sided permutation of signs, as in `presa report`."""
@@ -112,6 +114,14 @@ def best_recorded(task_name: str, limit: float) -> tuple[float, float]:
     return float((returns[safe].max() - low) / (high - low)), float(safe.mean())
 
 
+def without_answers(rows: pa.Table, limit: float) -> pa.Table:
+    """The episodes of the policies that clone everything, judged by another limit, on which their training does not depend."""
+    alike = rows.filter(pc.equal(rows["algorithm"], NO_ANSWERS))
+    costs = pc.divide(pc.cast(alike["cost"], pa.float64()), limit)
+    changed = {"cost_limit": pa.array([limit] * len(alike)), "normalized_cost": costs}
+    return pa.table({name: changed.get(name, alike[name]) for name in rows.column_names}).cast(rows.schema)
+
+
 def report(root: Path) -> None:
     """Writes rows.parquet and report.md beside this file."""
     rows = pa.concat_tables(
@@ -119,6 +129,7 @@ def report(root: Path) -> None:
     )
     pq.write_table(rows, HERE / "rows.parquet", compression="zstd")
     facts = json.loads((root / "facts.json").read_text())
+    rows = pa.concat_tables([rows, *(without_answers(rows, limit) for limit in (10.0, 40.0))])
     table = {name: np.array(rows[name].to_pylist()) for name in rows.column_names}
     kinds = np.array([name.removeprefix("weighted-bc-").rstrip("0123456789-") for name in table["algorithm"]])
     lines, means = [], {}
@@ -149,11 +160,15 @@ def report(root: Path) -> None:
                 cells.append(f"{each[0].mean():.2f} / {each[1].mean():.2f} ({shown}){'' if kept else ' !'}")
             lines.append(f"| {kind} | " + " | ".join(cells) + f" | {np.mean(rewards):.2f} / {np.mean(costs):.2f} "
                          f"| {safe} of {len(rewards)} |")  # fmt: skip
+        unproven = [
+            task for task in tasks if ("none", limit, task) in means and upper_bound(means["none", limit, task][1]) <= 1
+        ]
         lines += ["| best safe recorded | " + " | ".join(f"{best[task]:.2f}" for task in tasks) + " | | |", ""]
         shares = [
             (kind, [(means[kind, limit, t][0].mean() / best[t]) for t in tasks if (kind, limit, t) in means])
             for kind in present
         ]
+        lines += [f"Safe without any answer, and so no evidence of safety: {', '.join(unproven) or 'none'}.", ""]
         lines += ["| share of the best safe recorded return | mean | interquartile mean | least |", "|---|---|---|---|"]
         lines += [f"| {kind} | {np.mean(r):.2f} | {interquartile_mean(np.array(r)):.2f} | {min(r):.2f} |" for kind, r in shares]
         lines += [
@@ -174,9 +189,10 @@ def report(root: Path) -> None:
             if kind == "feedback" or not both or any(len(a) != len(b) for a, b in both):
                 continue
             ours, theirs = (np.concatenate(side) for side in zip(*both, strict=True))
-            p = sign_test(ours - theirs)
+            p, by_task = sign_test(ours - theirs), sign_test(np.array([np.mean(a - b) for a, b in both]))
             lines.append(f"- from feedback against {kind}: reward {np.mean(ours - theirs):+.3f}, over {len(ours)} task and "
-                         f"seed pairs, p {f'= {p:.4f}' if p >= 1e-4 else '< 0.0001'}")  # fmt: skip
+                         f"seed pairs, p {f'= {p:.4f}' if p >= 1e-4 else '< 0.0001'}; "
+                         f"over the means of {len(both)} tasks p = {by_task:.2f}")  # fmt: skip
         lines.append("")
     (HERE / "report.md").write_text("\n".join(["# table2: what the answers are worth", "", INTRODUCTION, "", *lines]) + "\n")
     print((HERE / "report.md").read_text())

@@ -10,8 +10,8 @@ Beside each coverage stands the highest return of an episode that keeps the limi
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -72,4 +72,9 @@ def main(root: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("root", type=Path)
+    given = parser.parse_args()
+    if not given.root.is_dir():
+        parser.error(f"there is no folder {given.root}")
+    main(given.root)

@@ -48,6 +48,7 @@ FINDINGS_FILE = "findings.json"
 # Effective episodes below which a policy rests on too few of them. In table2 two of 15 cells below it break the limit, and none
 # of 35 above it; of the runs 8 of 74, and 1 of 176; of the episodes 14%, and 2% (cards/weighted_bc.md, "Few episodes").
 FEWEST_EPISODES = 20
+UNLIKELY_SAFE = 0.5  # mean P(safe) of the episodes that a policy rests on
 OVERSATURATED = 0.5  # share of action components at the bounds up to which no run is warned about
 
 
@@ -165,8 +166,13 @@ def findings_warnings(findings: dict[str, Any]) -> list[str]:
     """Warnings about a run's findings."""
     warnings = []
     for facts in (findings, *findings.get("limits", ())):
+        where = f"at cost limit {facts['cost_limit']:g} " if "cost_limit" in facts else ""
+        if facts.get("p_safe", 1.0) < UNLIKELY_SAFE:
+            warnings.append(
+                f"UNSAFE EPISODES: {where}the episodes that it rests on keep the limit with probability {facts['p_safe']:.2f}, "
+                "by its own estimates: it found too few that do"
+            )
         if facts.get("effective_episodes", FEWEST_EPISODES) < FEWEST_EPISODES:
-            where = f"at cost limit {facts['cost_limit']:g} " if "cost_limit" in facts else ""
             warnings.append(
                 f"FEW EPISODES: {where}it rests on {facts['effective_episodes']:.1f} effective episodes, fewer than "
                 f"{FEWEST_EPISODES}: what it earns and costs may be far from what they did"
