@@ -44,8 +44,8 @@ def propose(
         on_fitted: called with (models fitted, models in all).
 
     Returns:
-        Rows of COLUMNS; `disagreement` is the information, in nats, that the answers are expected to give about the models: of the
-        preference and of both safety labels together.
+        Rows of COLUMNS; `disagreement` is the information, in nats, that the answers are expected to give about the models:
+        of the preference and of both safety labels together.
 
     Raises:
         InputError: if every pair is answered, or nothing is.
