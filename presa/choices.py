@@ -36,8 +36,8 @@ ANCHORED: dict[str, Any] = {
 }
 
 # Table 4 of arXiv 2512.20173, and "anchored", a PreSa whose multiplier is fixed and which is held to the data
-# (cards/table2.md); "reachable" is the same with a free multiplier and a bound that was reached before; an algorithm uses the lines it has a
-# setting for.
+# (cards/table2.md); "reachable" is the same with a free multiplier and a bound that was reached before; an algorithm uses
+# the lines it has a setting for.
 PRESETS: dict[str, dict[str, Any]] = {
     "paper-bullet": {
         "steps": 100_000,
