@@ -60,7 +60,7 @@ def print_evaluations(summaries: dict[str, dict[str, Any] | str]) -> None:
             of = f": {algorithm}, {task}{f', {folder}' * bool(folder)}" if len(groups) > 1 else ""
             rows.append((f"mean of {len(judged)}{of}", *_mean_cells(judged)))
     print_table(("run", "reward", "cost", "length", "early", ""), rows)
-    print("means of the episodes; reward and cost normalised; early: ended before its time, and not by arriving")
+    print("means of the episodes; reward and cost normalised; early: ended before its time")
 
 
 def _mean_cells(judged: list[dict[str, Any]]) -> tuple[str, ...]:

@@ -45,9 +45,7 @@ WRONG_SHAPE = (KeyError, TypeError, AttributeError, IndexError, ArithmeticError,
 EARLIER_DEFAULTS = {"cloning": "segments"}  # what a setting that came later was before it came, where that is not its default
 MACHINE_KEYS = ("device", "versions")  # keys of config.json about where it was trained
 FINDINGS_FILE = "findings.json"
-# Effective episodes below which a policy rests on too few of them. In table2 two of 15 cells below it break the limit, and none
-# of 35 above it; of the runs 8 of 74, and 1 of 176; of the episodes 14%, and 2% (cards/weighted_bc.md, "Few episodes").
-FEWEST_EPISODES = 20
+FEWEST_EPISODES = 20  # effective ones, below which a policy rests on too few: cards/weighted_bc.md, "Few episodes"
 UNLIKELY_SAFE = 0.5  # mean P(safe) of the episodes that a policy rests on
 OVERSATURATED = 0.5  # share of action components at the bounds up to which no run is warned about
 

@@ -266,7 +266,7 @@ def test_actions_are_clipped_to_the_bounds() -> None:
     [
         ("my_policies:TooFew", r"shape \(n, 2\)"),
         ("my_policies:nan", "finite actions"),
-        ("my_policies:Dies", "died: out of fuel"),
+        ("my_policies:Dies", r"Dies failed: SystemExit: out of fuel \(my_policies.py, line 34\)"),
         ("my_policies:Deaf", "no reset and no act"),
         ("my_policies:Nobody", "has no 'Nobody'"),
         ("no_such_module:f", "No module named"),
