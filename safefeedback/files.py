@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from safefeedback.errors import InputError
+from safefeedback.imports import module_file
 
 try:
     import fcntl
@@ -69,6 +70,18 @@ def files_sha256(folder: Path, files: Iterable[Path]) -> str:
     paths = sorted((file.relative_to(folder).as_posix(), file) for file in files)
     lines = "".join(f"{file_sha256(file)}  {path}\n" for path, file in paths)
     return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def module_sha256(name: str) -> str | None:
+    """The sha256 of a module's file, or of every file .py of its package, without importing it; None if there is none.
+
+    Other modules that it imports are not in it, nor what it reads.
+    """
+    if (file := module_file(name)) is None:
+        return None
+    above = file.parents[name.count(".") + (file.name == "__init__.py")]  # what holds the module, or its outermost package
+    files = [file] if file.parent == above else list((above / name.partition(".")[0]).rglob("*.py"))
+    return file_sha256(file) if files == [file] else files_sha256(above, files)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sys
 import traceback
@@ -104,21 +103,6 @@ def has_module(name: str) -> bool:
     return find_spec(name.partition(".")[0]) is not None
 
 
-def module_sha256(name: str) -> str | None:
-    """The sha256 of a module's file, or of every file .py of its package, without importing it; None if there is none.
-
-    Other modules that it imports are not in it, nor what it reads.
-    """
-    if (file := _file_of(name)) is None:
-        return None
-    above = file.parents[name.count(".") + (file.name == "__init__.py")]  # what holds the module, or its outermost package
-    files = [file] if file.parent == above else sorted((above / name.partition(".")[0]).rglob("*.py"))
-    if files == [file]:
-        return hashlib.sha256(file.read_bytes()).hexdigest()
-    parts = [f"{path.relative_to(above).as_posix()} {hashlib.sha256(path.read_bytes()).hexdigest()}" for path in files]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
-
-
 def load_module(name: str) -> ModuleType:
     """The module of that name; modules in the working folder are found as well.
 
@@ -162,7 +146,7 @@ def failures_of(name: str, everywhere: bool = False) -> Iterator[None]:
     except InputError:
         raise
     except (Exception, SystemExit) as error:
-        file, every = str(_file_of(name.partition(":")[0])), traceback.extract_tb(error.__traceback__)
+        file, every = str(module_file(name.partition(":")[0])), traceback.extract_tb(error.__traceback__)
         frames = [frame for frame in every if frame.filename == file]
         theirs = bool(frames) or everywhere
         if isinstance(error, SystemExit):  # which a signal's handler may raise as well
@@ -174,7 +158,7 @@ def failures_of(name: str, everywhere: bool = False) -> Iterator[None]:
         raise InputError(f"{name} failed: {words}{where}") from error
 
 
-def _file_of(module: str) -> Path | None:
+def module_file(module: str) -> Path | None:
     """The module's file, whether it is imported or not; None if there is none. Imports nothing."""
     _allow_local_imports()
     if (known := getattr(sys.modules.get(module), "__file__", None)) is not None:

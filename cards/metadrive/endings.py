@@ -10,26 +10,23 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from safefeedback import find_task
+from safefeedback.recorder.recording import read_recording, sums
 
 
 def row(path: Path) -> str:
     """A line of the table; a file is called after its task."""
     task = find_task(path.stem)
-    with h5py.File(path, "r") as file:
-        rewards, costs, terminal = (file[name][:] for name in ("rewards", "costs", "terminals"))
-        ends = np.flatnonzero(terminal.astype(bool) | file["timeouts"][:].astype(bool))
-    starts = np.append(0, ends[:-1] + 1)
-    returns, sums = (np.add.reduceat(values, starts) for values in (rewards, costs))
-    early, last = terminal.astype(bool)[ends], costs[ends]
-    failed = early & (last >= 0.9)
+    episodes, _ = read_recording(path)
+    returns, costs = sums(episodes)
+    early = np.array([episode.terminal for episode in episodes])
+    failed = early & np.array([episode.costs[-1] >= 0.9 for episode in episodes])
     (low, high), (least, most) = task.reference_returns or (0, 0), task.reference_costs or (0, 0)
     return (
-        f"| {task.name} | {len(ends):,} | {returns.min():.1f} to {returns.max():.1f} | {low:.1f} to {high:.1f} | "
-        f"{sums.min():.1f} to {sums.max():.1f} | {least:.1f} to {most:.1f} | {(early & ~failed).mean():.0%} | "
+        f"| {task.name} | {len(episodes):,} | {returns.min():.1f} to {returns.max():.1f} | {low:.1f} to {high:.1f} | "
+        f"{costs.min():.1f} to {costs.max():.1f} | {least:.1f} to {most:.1f} | {(early & ~failed).mean():.0%} | "
         f"{(~early).mean():.0%} | {failed.mean():.0%} |"
     )
 

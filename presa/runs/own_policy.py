@@ -10,7 +10,8 @@ from presa.files import write_json
 from presa.runs.records import FORMAT_VERSION, RUN_KEYS, read_config
 from safefeedback.dataset.reading import open_dataset
 from safefeedback.errors import InputError
-from safefeedback.imports import failures_of, load_object, module_sha256
+from safefeedback.files import module_sha256
+from safefeedback.imports import failures_of, load_object
 from safefeedback.tasks import Task
 from safefeedback.version import __version__
 

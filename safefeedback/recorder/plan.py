@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 
 from safefeedback.errors import InputError
-from safefeedback.files import file_sha256
-from safefeedback.imports import module_sha256
+from safefeedback.files import file_sha256, module_sha256
 from safefeedback.recorder.ppo_lagrangian import LearnerConfig
 from safefeedback.sources.dsrl import CITATION
 from safefeedback.tasks import Task
