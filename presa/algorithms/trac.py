@@ -89,6 +89,7 @@ class TracFeedback(FromReference):
             "batch_size": self.model_batch_size,
             "hidden": self.model_hidden,
             "learning_rate": self.model_learning_rate,
+            "precision": self.precision,
         }
         return {"reward": RewardMember(**settings)}
 

@@ -1,6 +1,6 @@
-"""The policy network in training: dropout, and a hand-written gradient.
+"""The perceptron in training, that of a policy or of a step model: dropout, and a hand-written gradient.
 
-The same function as `presa.networks.mlp.mean_action` with dropout between the layers, and the gradient that autograd gives
+The same function as `presa.networks.mlp.perceptron` with dropout between the layers, and the gradient that autograd gives
 it. This implementation reuses the memory of its activations, derives both the mask and the ReLU's derivative from the
 activations in the backward pass, and folds the factor 1 / (1 - dropout) into the weights.
 
@@ -69,10 +69,14 @@ class Backprop:
         """Which units the latest masks keep: bool [R, M, H] of each hidden layer."""
         return [numbers > self.masks.limit for numbers in self.masks.numbers]
 
-    def mean_action(self, parameters: Parameters, observations: Tensor) -> Tensor:
-        """The policy's action [R, M, A] in each state [R, M, O] under the latest masks; gradients reach the parameters."""
+    def perceptron(self, parameters: Parameters, inputs: Tensor) -> Tensor:
+        """The last layer's sums [R, M, A] on inputs [R, M, O] under the latest masks; gradients reach the parameters."""
         values = (parameters[f"{kind}_{layer}"] for layer in range(self.layers) for kind in ("weight", "bias"))
-        return _Perceptron.apply(self, observations, *values).tanh()  # type: ignore[no-untyped-call]
+        return _Perceptron.apply(self, inputs, *values)  # type: ignore[no-untyped-call]
+
+    def mean_action(self, parameters: Parameters, observations: Tensor) -> Tensor:
+        """The policy's action [R, M, A] in each state [R, M, O]."""
+        return self.perceptron(parameters, observations).tanh()
 
     def scores(self, parameters: Parameters, observations: Tensor, actions: Tensor) -> Tensor:
         """The log-probability [R, B, ...] of the actions [R, B, ..., A] in the states [R, B, ..., O]."""

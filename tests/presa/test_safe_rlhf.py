@@ -60,7 +60,8 @@ def sigmoid(x: float) -> float:
 def trained_by(model: RewardModel, parameters: dict, examples: ModelExamples, index: torch.Tensor) -> torch.Tensor:
     """The loss of a batch, as the loop sees it."""
     stacked = {name: value[None] for name, value in parameters.items()}
-    scores = model.network(stacked, 0).scores(stacked, examples.observations[index][None], examples.actions[index][None])
+    observations, actions = examples.observations[index][None], examples.actions[index][None]
+    scores = model.network(stacked, actions[..., 0].numel()).scores(stacked, observations, actions)
     labels = {name: label[index] for name, label in examples.labels.items()}
     return model.loss(scores[0], labels, model.state(examples))[0]
 
@@ -96,6 +97,20 @@ def test_models_by_hand(folder: Path, ball_file: Path) -> None:
     loss = trained_by(reward, parameters, reward.examples(data), index)
     score = RewardModel().values(parameters, step_inputs(examples.observations, examples.actions)).sum(-1)
     assert loss.item() == pytest.approx(preference_loss(score[index], data.train.preference[index]).item())
+
+
+def test_models_in_bf16_lead_where_those_in_fp32_do(folder: Path, ball_file: Path) -> None:
+    data = read(folder, ball_file)
+    gradients = []
+    for precision in ("fp32", "bf16"):
+        model = BinaryCostModel(hidden=(8, 8), precision=precision)
+        examples = model.examples(data)
+        parameters = {name: value.requires_grad_() for name, value in model.initial_parameters(data, 0).items()}
+        loss = trained_by(model, parameters, examples, torch.arange(20))
+        gradients.append([loss, *torch.autograd.grad(loss, list(parameters.values()))])
+    for exact, rounded in zip(*gradients, strict=True):
+        assert rounded.dtype == torch.float32
+        assert 0 < (rounded - exact).norm() < 0.03 * exact.norm()
 
 
 def test_models_are_judged_by_held_out_answers_and_true_steps(folder: Path, ball_file: Path) -> None:

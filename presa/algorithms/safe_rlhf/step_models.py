@@ -19,6 +19,7 @@ from presa.algorithms.base import Algorithm, Examples, Step, require_preferences
 from presa.data.pairs import Data, Split
 from presa.data.trajectories import training_episodes
 from presa.losses import cost_model_loss, preference_loss
+from presa.networks.backprop import Backprop
 from presa.networks.mlp import Parameters, initial_parameters, perceptron
 from presa.offline import preference_accuracy
 from safefeedback.errors import InputError
@@ -46,6 +47,7 @@ class StepNetwork:
     """The step models of R runs in training; without dropout."""
 
     model: RewardModel
+    layers: Backprop
 
     def draw(self, generators: Sequence[torch.Generator]) -> None:
         """Draws nothing."""
@@ -53,7 +55,8 @@ class StepNetwork:
     def scores(self, parameters: Parameters, observations: Tensor, actions: Tensor) -> Tensor:
         """The model's output for each step: [R, B, ...] of [R, B, ..., O] and [R, B, ..., A]."""
         inputs = step_inputs(observations, actions)
-        return self.model.values(parameters, inputs.flatten(1, -2)).view(inputs.shape[:-1])
+        output = self.layers.perceptron(parameters, inputs.flatten(1, -2))[..., 0]
+        return self.model.from_output(output).view(inputs.shape[:-1])
 
 
 @dataclass(frozen=True)
@@ -74,15 +77,19 @@ class RewardModel(Algorithm):
         return {"limit": examples.observations.new_full((), examples.limit)}
 
     def network(self, parameters: Parameters, rows: int) -> StepNetwork:
-        return StepNetwork(self)
+        return StepNetwork(self, Backprop(parameters, rows, 0.0, self.precision))
 
     def loss(self, log_probability: Tensor, batch: dict[str, Tensor], state: dict[str, Tensor]) -> Step:
         """The loss, given the model's output for every step [B, 2, L]."""
         return self.score_loss(log_probability.sum(-1), batch, state["limit"]), {}, state
 
     def values(self, parameters: Parameters, inputs: Tensor) -> Tensor:
-        """The model's output for each step: [...] of [..., O + A]."""
-        return perceptron(parameters, inputs)[..., 0]
+        """The model's reward or cost of each step: [...] of [..., O + A]."""
+        return self.from_output(perceptron(parameters, inputs)[..., 0])
+
+    def from_output(self, output: Tensor) -> Tensor:
+        """The reward or cost, given what the last layer sums up."""
+        return output
 
     @torch.no_grad()
     def all_values(self, parameters: Parameters, inputs: Tensor) -> Tensor:
@@ -126,8 +133,8 @@ class BinaryCostModel(RewardModel):
         per_step = max(data.segment_limit / data.length, 1e-3)
         return parameters | {last: torch.full((1,), float(np.log(np.expm1(per_step))))}
 
-    def values(self, parameters: Parameters, inputs: Tensor) -> Tensor:
-        return softplus(super().values(parameters, inputs))
+    def from_output(self, output: Tensor) -> Tensor:
+        return softplus(output)
 
     def score_loss(self, score: Tensor, batch: dict[str, Tensor], limit: Tensor) -> Tensor:
         return cost_model_loss(score, batch["safe"], limit, batch.get("costlier"))

@@ -152,6 +152,7 @@ class WeightedBC(FromCloning):
             batch_size=self.model_batch_size,
             hidden=self.model_hidden,
             learning_rate=self.model_learning_rate,
+            precision=self.precision,
             shuffled=self.rule.shuffled,
         )
 
