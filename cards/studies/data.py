@@ -83,8 +83,8 @@ def ask_all(root: Path, groups: list[plan.Group], device: str, deadline: float) 
 
 
 def all_runs(groups: list[plan.Group]) -> list[tuple[plan.Group, tuple[str, int, plan.Level]]]:
-    """Every run: its group, task, seed and level."""
-    return [(g, (task, seed, level)) for g in groups for level in g.levels for task in g.tasks for seed in g.seeds]
+    """Every run, seed by seed: its group, task, seed and level."""
+    return [(g, (task, seed, level)) for g in groups for seed in g.seeds for level in g.levels for task in g.tasks]
 
 
 class Loader:

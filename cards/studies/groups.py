@@ -1,4 +1,4 @@
-"""What the studies of answers, errors and coverage are made of: groups of runs that are trained as one stack.
+"""What the studies of answers, errors, coverage and settings are made of: groups of runs that are trained as one stack.
 
 Pairs, seeds and settings are those of cards/table2, whose rows are the levels "all answers", "no error" and "all episodes".
 """
@@ -75,7 +75,7 @@ COVERAGE = (
 )
 EVERYTHING = Level("")
 GROUPS = (
-    Group("answers-with-recordings", tuple(few(count, True) for count in (50, 100, 200, 500, 1000))),
+    Group("answers-with-recordings", tuple(few(count, True) for count in (10, 20, 50, 100, 200, 500, 1000))),
     Group("errors-flips", FLIPS, tasks=JUDGED_BY_COST),
     Group("errors-people", PEOPLE, tasks=JUDGED_BY_COST),
     Group("coverage", COVERAGE),
@@ -95,6 +95,22 @@ GROUPS = (
         )
         for cloning in ("steps", "segments")
     ),
+)
+# How PreSa's multiplier may settle: nu free under a bound that was reached, the same with log p, and nu that ends at 2.
+REPAIRED = (
+    Group("presa-reachable", (EVERYTHING,), "presa", {"precision": "bf16"}, "reachable"),
+    Group("presa-log", (EVERYTHING,), "presa", {"precision": "bf16", "safety_form": "log"}, "reachable"),
+    Group(
+        "presa-bounded",
+        (EVERYTHING,),
+        "presa",
+        {"precision": "bf16", "nu_initial": 1.0, "nu_learning_rate": 0.005, "nu_maximum": 2.0},
+        "anchored",
+    ),
+)
+SETTINGS = (
+    Group("settings-raw-observations", (EVERYTHING,), settings={"normalize_observations": False}),
+    Group("settings-flat-rates", (EVERYTHING,), settings={"bc_schedule": "flat", "schedule": "flat"}),
 )
 FROM_FEEDBACK = (
     Group("trac-feedback", (EVERYTHING,), "trac-feedback"),
@@ -119,6 +135,8 @@ SHARES = (
     ("presa-segments",),
     ("answers-with-recordings", "answers-shown-only", "answers-asked", "benchmark-bc-all"),
     ("errors-flips", "errors-people", "coverage-none", "benchmark-shuffled"),
+    ("presa-reachable", "presa-log", "presa-bounded"),
+    ("settings-raw-observations", "settings-flat-rates"),
     ("trac-feedback", "caps-feedback", "caps-feedback-soft"),
     ("benchmark-weighted-bc", "coverage", "coverage-true-sums"),
 )

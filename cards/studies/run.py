@@ -1,10 +1,12 @@
-"""Trains and plays the runs of the studies on one machine with a GPU, in a bounded time.
+"""Trains and plays the runs of the studies on one machine, in a bounded time.
 
-    python cards/studies/run.py ROOT --minutes 9 [--device cuda] [--players 10] [--out FOLDER] [--only NAME,...] [--tiny]
+    python cards/studies/run.py ROOT --minutes 9 [--device cuda] [--players 10] [--out FOLDER] [--only NAME,...]
+        [--seeds N,...] [--levels NAME,...] [--precision bf16] [--tiny]
 
-Datasets are made by all cores at first; then a few processes train groups, each group as one stack, while the others play
-what is finished. The same command goes on where it was. FOLDER gets rows.parquet (a row for each episode), findings.json (what
-each run rests on), the folders of the benchmark's runs and of PreSa's, and, packed, the policies that were not played.
+Datasets are made by all cores at first; then a few processes train groups, while the others play what is finished. On a GPU
+each group is one stack; on a processor its runs are trained one by one, seed by seed. The same command goes on where it was.
+FOLDER gets rows.parquet (a row for each episode), findings.json (what each run rests on), the folders of the benchmark's runs
+and of PreSa's, and, packed, the policies that were not played.
 """
 
 from __future__ import annotations
@@ -62,28 +64,32 @@ def work(root: Path, groups: list[plan.Group], device: str, deadline: float) -> 
     warnings.simplefilter("ignore")
     loader = Loader(root, device)
     for group in groups:
-        done = root / "done" / f"{group.name}.json"
-        places = [(t, s, level) for level in group.levels for t in group.tasks for s in group.seeds]
+        done = root / "done" / f"{group.name}-{'-'.join(map(str, group.seeds))}.json"
+        places = [
+            place for _, place in all_runs([group]) if not (folder_of(root, group, *place) / "policy.safetensors").is_file()
+        ]
         marks = {mark(dataset(root, group, *place), "asked" if place[2].asked else "ready") for place in places}
         while not all(path.exists() for path in marks) and time.time() < deadline:
             time.sleep(0.5)
-        if done.is_file() or time.time() >= deadline:
+        if not places or time.time() >= deadline:
             continue
         began = time.time()
         try:
             algorithm = configure(group.algorithm, group.preset, group.settings)
-            jobs = [Job(loader.load(group, *place), place[1], folder_of(root, group, *place)) for place in places]
             every = max(1, algorithm.steps // 10) if group.algorithm == "presa" else algorithm.steps
             settings = MonitorSettings(report_every=every, checkpoint_every=every if group.algorithm == "presa" else 10**9)
             if group.name.startswith("benchmark"):
                 settings = MonitorSettings()
-            say(f"{group.name}: {len(jobs)} runs, data ready after {time.time() - began:.0f} s")
-            summaries = train_all(group.algorithm, algorithm, jobs, settings)
-            failed = {str(Path(one["folder"]).relative_to(root)): one["failed"] for one in summaries if "failed" in one}
-            if group.name.startswith("benchmark"):
-                for job in jobs:
-                    write_card_and_plots(job.folder)
-            done.write_text(json.dumps({"seconds": round(time.time() - began, 1), "runs": len(jobs), "failed": failed}))
+            failed: dict[str, str] = {}
+            for some in [places] if device.startswith("cuda") else [[place] for place in places]:
+                jobs = [Job(loader.load(group, *place), place[1], folder_of(root, group, *place)) for place in some]
+                say(f"{group.name}: {len(jobs)} of {len(places)} runs, data ready after {time.time() - began:.0f} s")
+                summaries = train_all(group.algorithm, algorithm, jobs, settings)
+                failed |= {str(Path(one["folder"]).relative_to(root)): one["failed"] for one in summaries if "failed" in one}
+                if group.name.startswith("benchmark"):
+                    for job in jobs:
+                        write_card_and_plots(job.folder)
+            done.write_text(json.dumps({"seconds": round(time.time() - began, 1), "runs": len(places), "failed": failed}))
             say(f"{group.name}: done after {time.time() - began:.0f} s, {len(failed)} failed")
         except KeyboardInterrupt:
             say(f"{group.name}: interrupted; goes on from its last checkpoint")
@@ -181,16 +187,28 @@ def main() -> None:
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--players", type=int, default=10)
     parser.add_argument("--out", type=Path)
-    parser.add_argument("--only", default="", help="groups whose names begin with one of these")
+    parser.add_argument("--only", default="", help="groups of these names, or whose names begin so")
+    parser.add_argument("--seeds", default="", help="only these of each group's seeds")
+    parser.add_argument("--levels", default="", help="only these of each group's levels")
+    parser.add_argument("--precision", help="of weighted-bc's runs, and of TraC's from feedback")
     parser.add_argument("--tiny", action="store_true")
     given = parser.parse_args()
     root, deadline = given.root.resolve(), time.time() + 60 * given.minutes
     (root / "done").mkdir(parents=True, exist_ok=True)
     (root / "data").mkdir(exist_ok=True)
     os.environ.setdefault("PRESA_CACHE", str(root / "cache"))
-    groups = [
-        g for g in (*plan.GROUPS, *plan.FROM_FEEDBACK, *plan.BENCHMARK) if g.name.startswith(tuple(given.only.split(",")))
-    ]
+    every, wanted = (*plan.GROUPS, *plan.REPAIRED, *plan.SETTINGS, *plan.FROM_FEEDBACK, *plan.BENCHMARK), given.only.split(",")
+    begins = tuple(name for name in wanted if name not in {group.name for group in every})
+    groups = [group for group in every if group.name in wanted or group.name.startswith(begins)]
+    if given.seeds:
+        chosen = {int(seed) for seed in given.seeds.split(",")}
+        groups = [replace(group, seeds=tuple(seed for seed in group.seeds if seed in chosen)) for group in groups]
+    if given.levels:
+        named = set(given.levels.split(","))
+        groups = [replace(group, levels=tuple(level for level in group.levels if level.name in named)) for group in groups]
+    if given.precision:
+        groups = [replace(group, settings={**group.settings, "precision": given.precision})
+                  if group.algorithm in ("weighted-bc", "trac-feedback") else group for group in groups]  # fmt: skip
     groups = [tiny(group) for group in groups] if given.tiny else groups
     context = get_context("spawn")
     shares = [[g for g in groups if g.name in names] for names in plan.SHARES]
@@ -234,6 +252,7 @@ def tiny(group: plan.Group) -> plan.Group:
     steps: dict[str, Any] = {"steps": 46, "bc_steps": 10, "hidden": (16, 16)}
     steps |= {"model_steps": 6, "model_hidden": (16,)} if group.algorithm == "weighted-bc" else {}
     steps |= {"warm_up_steps": 10} if group.algorithm == "presa" else {}
+    steps |= {"delta_steps": 5} if group.preset == "reachable" else {}
     steps |= {"model_steps": 6, "model_hidden": (16,)} if "feedback" in group.algorithm else {}
     if group.algorithm in ("bc-all", "caps-feedback"):
         steps.pop("bc_steps")
