@@ -46,6 +46,7 @@ def test_exactly_those_pairs_in_their_order(chosen: Path, tmp_path: Path) -> Non
 
 
 def test_the_first_pairs_of_a_file(chosen: Path, tmp_path: Path) -> None:
+    chosen.write_text(chosen.read_text().replace(",", " ,", 6))  # spaces around the names and numbers do not matter
     assert build("--pairs-from", chosen, "--pairs", 2, "--out", tmp_path / "two") == 0
     assert build("--pairs-from", chosen, "--out", tmp_path / "three") == 0
     two, three = (safefeedback.read(tmp_path / name) for name in ("two", "three"))
@@ -66,6 +67,7 @@ def test_a_recipe_without_a_file_does_not_speak_of_one(tmp_path: Path) -> None:
         ("0,1,-2,3,4\n", "line 2: start_0 is '-2'"),
         ("0,1,2,3\n", "line 2: start_1 is ''"),
         ("0,1,2,0_1,4\n", "line 2: episode_1 is '0_1'"),
+        (f"0,1,{'9' * 5000},0,4\n", f"line 2: start_0 is '{'9' * 20}'"),
         ("", "names no pair"),
         ("0,1,2,9999,4\n", "has no episode 9999"),
         ("0,1,2,3,95\n", "steps 95 to 110 of episode 3, which has 100"),

@@ -22,12 +22,22 @@ def dataset(root: Path, group: plan.Group, task: str, seed: int, level: plan.Lev
 
 
 def mark(folder: Path, kind: str) -> Path:
-    """The file that says that a dataset is "ready", or "asked"."""
+    """The file that says that a dataset is "ready", or "asked", or that it "failed"."""
     return folder.parent / f"{folder.name}.{kind}"
 
 
 def build(folder: Path, task: str, seed: int, coverage: str, pairs: int, choices: list[dict[str, Any]]) -> None:
     """Draws and labels pairs, unpacks them into presa's cache, and adds label sets."""
+    try:
+        _build(folder, task, seed, coverage, pairs, choices)
+    except Exception:
+        mark(folder, "failed").touch()  # for those who wait for it; the next command tries again
+        raise
+    mark(folder, "failed").unlink(missing_ok=True)
+    mark(folder, "ready").touch()
+
+
+def _build(folder: Path, task: str, seed: int, coverage: str, pairs: int, choices: list[dict[str, Any]]) -> None:
     from presa.data.pairs import load_data
     from safefeedback.dataset.build import build_dataset
     from safefeedback.dataset.label_sets import relabel
@@ -42,7 +52,6 @@ def build(folder: Path, task: str, seed: int, coverage: str, pairs: int, choices
     load_data(folder)
     if choices:
         relabel(folder, choices)
-    mark(folder, "ready").touch()
 
 
 def ask(folder: Path, answered: int, more: int, device: str) -> None:
@@ -76,9 +85,9 @@ def ask_all(root: Path, groups: list[plan.Group], device: str, deadline: float) 
     for group, (task, seed, level) in all_runs(groups):
         folder = dataset(root, group, task, seed, level)
         if level.asked and not mark(folder, "asked").exists():
-            while not mark(folder, "ready").exists() and time.time() < deadline:
+            while time.time() < deadline and not any(mark(folder, kind).exists() for kind in ("ready", "failed")):
                 time.sleep(0.5)
-            if time.time() < deadline:
+            if mark(folder, "ready").exists() and time.time() < deadline:
                 ask(folder, level.pairs or 0, level.asked, device)
 
 

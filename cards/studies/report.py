@@ -19,7 +19,7 @@ import pandas as pd
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
-from presa.report.safety import upper_bound
+from presa.report.safety import sign_test, upper_bound, worst_tenth
 from safefeedback import find_task, sources
 from safefeedback.feedback.coverage import COVERAGE, kept_episodes
 from safefeedback.feedback.variants import parse
@@ -32,9 +32,16 @@ HERE = Path(__file__).parent
 RUN = ["group", "level", "task", "seed"]
 TABLE2 = {"weighted-bc-feedback-20": "10,000 faultless answers", "weighted-bc-none-20": "no answers"}
 INTRODUCTION = """Made by `python cards/studies/report.py`; what it means: [weighted_bc.md](../weighted_bc.md).
-Normalised reward / cost at limit 20; a cost above 1 is unsafe. "!": the upper 95% bound of a cell's mean cost (one seed: its
-mean) exceeds 1. A run is safe here if its mean cost is at most 1. Share of reward: of what 10,000 faultless answers give on
-the same tasks and seeds."""
+20 episodes a run.
+
+Normalised reward / cost at limit 20; a cost above 1 is unsafe. "!": the upper 95% bound of a cell's mean cost (bootstrap over
+seeds; of one seed its mean) exceeds 1. A run is safe here if its mean cost is at most 1. Over: share of the episodes over the
+limit. Worst: mean cost of the costliest tenth. Share of reward: of what 10,000 faultless answers give on the same tasks and
+seeds. Gain: over cloning everything without answers, with p of a permutation of signs over the tasks' means. "†": cloning
+everything is safe there already, which is no evidence of safety.
+
+The rows "10,000 faultless answers" and "no answers" are those of [table2](../table2.md): the same pairs and seeds, fp32
+on a GPU, before the share of flips was estimated as it is now. All others were trained in bf16 on a processor."""
 TITLES = {
     "answers-with-recordings": "Few answers, with the steps of all recordings",
     "answers-asked": "100 answers at random, then 100 that `presa ask` chose; with the steps of all recordings",
@@ -44,37 +51,50 @@ TITLES = {
     "coverage": "Where good episodes are missing",
     "coverage-none": "Where good episodes are missing: no answers",
     "coverage-true-sums": "Where good episodes are missing: weighted-bc from true sums",
+    "presa-steps": "PreSa at its full length, every recorded step cloned once",
+    "presa-segments": "PreSa at its full length, segments cloned",
     "presa-reachable": "PreSa with a bound that was reached (`--preset reachable`)",
     "presa-log": "The same with log p in place of p (`safety_form=log`)",
     "presa-bounded": "`--preset anchored` with a multiplier that rises from 1 to at most 2 (`nu_maximum=2`)",
     "settings-raw-observations": "weighted-bc on observations as they are",
     "settings-flat-rates": "weighted-bc at learning rates that do not fall",
     "trac-feedback": "TraC's loss, from feedback",
+    "caps-feedback": "CAPS on learnt rewards and costs",
+    "caps-feedback-soft": "CAPS on learnt rewards and costs, temperature 1",
 }
+GROUPS = {one.name: one for one in (*plan.GROUPS, *plan.REPAIRED, *plan.SETTINGS, *plan.FROM_FEEDBACK)}
+NUMBERS = ["normalized_return", "normalized_cost"]
 
 
 def gather(folders: list[Path]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The episodes and the runs, those that are known and those of the folders; writes both tables."""
-    episodes = [pd.read_parquet(folder / "rows.parquet") for folder in folders]
     runs = []
     for folder in folders:
-        for name, found in json.loads((folder / "findings.json").read_text())["runs"].items():
-            _, group, level, place = name.split("/")
-            task, _, seed = place.rpartition("-seed")
-            level = "" if level == "all" else level
-            numbers = {key: value for key, value in found.items() if isinstance(value, int | float)}
-            runs.append({"group": group, "level": level, "task": task, "seed": int(seed), **numbers})
+        packed = json.loads((folder / "findings.json").read_text())
+        failed = {name: why for group in packed["groups"].values() for name, why in group["failed"].items()}
+        for name, found in (packed["runs"] | {name: {"failed": why} for name, why in failed.items()}).items():
+            if name.startswith("runs/"):
+                _, group, level, place = name.split("/")
+                task, _, seed = place.rpartition("-seed")
+                numbers = {key: value for key, value in found.items() if key == "failed" or isinstance(value, int | float)}
+                runs.append(
+                    {"group": group, "level": "" if level == "all" else level, "task": task, "seed": int(seed)} | numbers
+                )
     tables = []
-    for name, new in (("rows", episodes), ("runs", [pd.DataFrame(runs)] if runs else [])):
+    for name, new in (
+        ("rows", [pd.read_parquet(folder / "rows.parquet") for folder in folders]),
+        ("runs", [pd.DataFrame(runs)] if runs else []),
+    ):
         path = HERE / f"{name}.parquet"
-        known = [pd.read_parquet(path)] if path.is_file() else []
-        each = [*RUN, "episode"] if name == "rows" else RUN
-        table = pd.concat([*known, *new], ignore_index=True).drop_duplicates(each, keep="last")
-        table = table[table.group.isin(TITLES)].sort_values(each, ignore_index=True)
+        table = pd.read_parquet(path) if path.is_file() else pd.DataFrame(columns=RUN)
+        for some in new:
+            some = some[some.group.isin(GROUPS)]
+            replaced = table.set_index(RUN).index.isin(some.set_index(RUN).index)
+            table = pd.concat([table[~replaced], some], ignore_index=True) if len(table) else some
+        table = table.sort_values([*RUN, *(["episode"] if name == "rows" else [])], ignore_index=True)
         table.to_parquet(path, compression="zstd", index=False)
         tables.append(table)
-    played = tables[0].set_index(RUN).index
-    return tables[0], tables[1][tables[1].set_index(RUN).index.isin(played)]
+    return tables[0], tables[1]
 
 
 def table2() -> pd.DataFrame:
@@ -84,59 +104,75 @@ def table2() -> pd.DataFrame:
     return rows.assign(group="table2", level=rows.algorithm.map(TABLE2)).drop(columns="algorithm")
 
 
-def best_left(task_name: str, coverage: str) -> float:
-    """The highest normalised return of an episode that keeps the limit, among those that a coverage leaves."""
+def best_left(task_name: str, coverage: str, seeds: list[int]) -> float:
+    """The highest normalised return of an episode that keeps the limit, among those that a coverage leaves; mean over seeds."""
     task = find_task(task_name)
     episodes = sources.load("recordings", task)
-    kept = kept_episodes(episodes, parse(coverage, COVERAGE, "--coverage"), 20.0, stream(0, "coverage"))
     returns, costs = (np.add.reduceat(values, episodes.bounds[:-1]) for values in (episodes.rewards, episodes.costs))
+    left = [kept_episodes(episodes, parse(coverage, COVERAGE, "--coverage"), 20.0, stream(seed, "coverage")) for seed in seeds]
     low, high = task.reference_returns or (0.0, 1.0)
-    return float((returns[kept & (costs <= 20)].max() - low) / (high - low))
+    return float(np.mean([(returns[kept & (costs <= 20)].max() - low) / (high - low) for kept in left]))
+
+
+def means(rows: pd.DataFrame) -> pd.DataFrame:
+    """Mean reward and cost of each task's runs, by task and seed."""
+    return rows.groupby(["task", "seed"])[NUMBERS].mean()
 
 
 def cell(rows: pd.DataFrame) -> str:
     """Mean reward / cost of a cell's policies; "!" if its cost is not shown to be within the limit."""
-    means = rows.groupby("seed")[["normalized_return", "normalized_cost"]].mean()
-    cost = means.normalized_cost.mean()
-    bound = upper_bound(means.normalized_cost.to_numpy()) if len(means) > 1 else cost
-    return f"{means.normalized_return.mean():.2f} / {cost:.2f}{' !' if bound > 1 else ''}"
+    reward, cost = means(rows).mean()
+    costs = means(rows).normalized_cost.to_numpy()
+    bound = upper_bound(costs) if len(costs) > 1 else cost
+    return f"{reward:.2f} / {cost:.2f}{' !' if bound > 1 else ''}"
+
+
+def gain(rows: pd.DataFrame, none: pd.DataFrame) -> str:
+    """Reward and cost over those of cloning everything, on the same tasks and seeds, with p over tasks."""
+    apart = (means(rows) - means(none)).dropna().groupby("task").mean()
+    return ", ".join(f"{apart[what].mean():+.2f} (p {sign_test(apart[what].to_numpy()):.3f})" for what in NUMBERS)
 
 
 def table(group: str, rows: pd.DataFrame, runs: pd.DataFrame, compared: pd.DataFrame) -> list[str]:
     """One group's Markdown."""
     tasks = [task for task in plan.ALL_TASKS if task in set(rows.task)]
-    levels = [
-        level.name
-        for one in (*plan.GROUPS, *plan.REPAIRED, *plan.SETTINGS, *plan.FROM_FEEDBACK)
-        if one.name == group
-        for level in one.levels
-    ]
     seeds = sorted(rows.seed.unique())
+    full, none = (compared[(compared.level == level) & compared.task.isin(tasks)] for level in TABLE2.values())
+    already = {
+        task for task in tasks if task in set(none.task) and upper_bound(means(none).normalized_cost[task].to_numpy()) <= 1
+    }
     lines = [f"## {TITLES[group]}", "", f"Seeds {', '.join(map(str, seeds))}.", ""]
-    lines += ["| reward / cost | " + " | ".join(tasks) + " | mean | safe runs | share of reward | effective episodes |"]
-    lines += ["|" + "---|" * (len(tasks) + 5)]
+    columns = [*(f"{task}{' †' if task in already else ''}" for task in tasks), "mean", "safe runs", "over", "worst"]
+    columns += ["share of reward", "gain in reward, cost", "effective episodes"]
+    lines += ["| reward / cost | " + " | ".join(columns) + " |", "|" + "---|" * (len(columns) + 1)]
+    levels = [level.name for level in GROUPS[group].levels]
     shown = [(level, rows[rows.level == level]) for level in levels]
-    shown += [(level, compared[(compared.level == level) & compared.seed.isin(seeds)]) for level in TABLE2.values()]
+    shown += [(level, some[some.seed.isin(seeds)]) for level, some in zip(TABLE2.values(), (full, none), strict=True)]
     for level, some in shown:
-        cells = [some[some.task == task] for task in tasks]
-        present = [(task, one) for task, one in zip(tasks, cells, strict=True) if len(one)]
-        if not present:
+        own = runs[(runs.group == group) & (runs.level == level)]
+        failed = own.failed.notna().sum() if "failed" in own else 0
+        if not len(some):
             continue
-        means = some[some.task.isin(tasks)].groupby(["task", "seed"])[["normalized_return", "normalized_cost"]].mean()
-        full = compared[compared.level == TABLE2["weighted-bc-feedback-20"]].groupby(["task", "seed"]).normalized_return.mean()
-        both = means.index.intersection(full.index)
-        share = means.normalized_return[both].groupby("task").mean().sum() / full[both].groupby("task").mean().sum()
-        rests_on = runs[(runs.group == group) & (runs.level == level)].effective_episodes.dropna()
-        said = f"{rests_on.median():.0f}, least {rests_on.min():.0f}" if len(rests_on) else ""
-        average = means.groupby("task").mean().mean()
-        mean = f"{average.normalized_return:.2f} / {average.normalized_cost:.2f}" if len(present) == len(tasks) else ""
-        safe = f"{(means.normalized_cost <= 1).sum()} of {len(means)}"
-        texts = [cell(one) if len(one) else "" for one in cells]
-        lines += [f"| {level or 'all'} | " + " | ".join(texts) + f" | {mean} | {safe} | {share:.2f} | {said} |"]
+        each = means(some)
+        both = each.index.intersection(means(full).index)
+        share = (
+            each.normalized_return[both].groupby("task").mean().sum()
+            / means(full).normalized_return[both].groupby("task").mean().sum()
+        )
+        rests_on = own.effective_episodes.dropna() if "effective_episodes" in own else own.seed[:0]
+        average = each.groupby("task").mean().mean()
+        whole = each.index.get_level_values("task").nunique() == len(tasks)
+        texts = [cell(some[some.task == task]) if (some.task == task).any() else "" for task in tasks]
+        texts += [f"{average.normalized_return:.2f} / {average.normalized_cost:.2f}" if whole else ""]
+        texts += [f"{(each.normalized_cost <= 1).sum()} of {len(each)}" + (f", {failed} failed" if failed else "")]
+        texts += [f"{(some.normalized_cost > 1).mean():.0%}", f"{worst_tenth(some.normalized_cost.to_numpy()):.2f}"]
+        texts += [f"{share:.2f}", "" if level == "no answers" else gain(some, none)]
+        texts += [f"{rests_on.median():.0f}, least {rests_on.min():.0f}" if len(rests_on) else ""]
+        lines += [f"| {level or 'all'} | " + " | ".join(texts) + " |"]
         if group.startswith("coverage") and level in levels:
             coverage = next(one.coverage for one in plan.COVERAGE if one.name == level)
-            best = {task: best_left(task, coverage) for task, _ in present}
-            lines += ["| best left | " + " | ".join(f"{best[t]:.2f}" if t in best else "" for t in tasks) + " | | | | |"]
+            best = [f"{best_left(task, coverage, seeds):.2f}" if (some.task == task).any() else "" for task in tasks]
+            lines += ["| best left | " + " | ".join(best) + " |" + " |" * 7]
     return [*lines, ""]
 
 
@@ -176,7 +212,7 @@ def main() -> None:
     rows, runs = gather([Path(name) for name in sys.argv[1:]])
     compared = table2()
     lines = ["# The studies, as they stand", "", *INTRODUCTION.splitlines(), ""]
-    for group in TITLES:
+    for group in GROUPS:
         if (rows.group == group).any():
             lines += table(group, rows[rows.group == group], runs, compared)
     (HERE / "report.md").write_text("\n".join(lines).rstrip() + "\n")

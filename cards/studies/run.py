@@ -68,9 +68,12 @@ def work(root: Path, groups: list[plan.Group], device: str, deadline: float) -> 
         places = [
             place for _, place in all_runs([group]) if not (folder_of(root, group, *place) / "policy.safetensors").is_file()
         ]
-        marks = {mark(dataset(root, group, *place), "asked" if place[2].asked else "ready") for place in places}
-        while not all(path.exists() for path in marks) and time.time() < deadline:
+        folders = {dataset(root, group, *place): "asked" if place[2].asked else "ready" for place in places}
+        while time.time() < deadline and not all(
+            mark(folder, kind).exists() or mark(folder, "failed").exists() for folder, kind in folders.items()
+        ):
             time.sleep(0.5)
+        places = [place for place in places if not mark(dataset(root, group, *place), "failed").exists()]
         if not places or time.time() >= deadline:
             continue
         began = time.time()

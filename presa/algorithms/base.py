@@ -77,6 +77,7 @@ class Algorithm:
     takes_presets: ClassVar[bool] = True
     ignores_limit: ClassVar[bool] = False  # True if what is learnt does not depend on the cost limit
     input_layer: ClassVar[tuple[str, str]] = ("weight_0", "bias_0")  # which weights read the observations
+    learns_from_steps: ClassVar[bool] = True  # whether steps that no pair shows can be learnt from, as --unlabelled adds them
     acts_with_models: ClassVar[bool] = False  # whether the policy's file holds the models trained before it
     acts_by: ClassVar[str] = "the mean of a tanh MLP"
     notes: ClassVar[tuple[str, ...]] = ()  # notes that every result must show

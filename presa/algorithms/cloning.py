@@ -48,6 +48,8 @@ class Cloning(Algorithm):
 class BCSafeSeg(Cloning):
     """Cloning of the segments labelled safe."""
 
+    learns_from_steps: ClassVar[bool] = False
+
     def examples(self, data: Data) -> Examples:
         safe = data.train.safe == 1
         if not bool(safe.any()):
@@ -61,6 +63,7 @@ class BCAll(Cloning):
 
     needs_trajectories: ClassVar[bool] = True
     ignores_limit: ClassVar[bool] = True
+    learns_from_steps: ClassVar[bool] = False
 
     def examples(self, data: Data) -> Examples:
         rows = torch.from_numpy(np.concatenate([np.arange(*span) for span in self.spans(data)]))

@@ -177,7 +177,8 @@ class Trac(TracFeedback):
             for first in range(bounds[e], max(bounds[e + 1] - length, bounds[e]) + 1, self.stride)
         ]
         sums = [[float(values[a:b].sum()) for a, b in spans] for values in (episodes.rewards, episodes.costs)]
-        limit = segment_cost_limit(data.cost_limit, length, data.task.horizon)
+        whole = length == longest
+        limit = data.cost_limit if whole else segment_cost_limit(data.cost_limit, length, data.task.horizon)
         safe = torch.tensor([float(cost <= limit + 1e-9) for cost in sums[1]])
         desirable, weight = classify(torch.tensor(sums[0]), safe, self.top, self.eta, self.least_weight)
         kept = torch.nonzero(~desirable.isnan())[:, 0].tolist()

@@ -47,7 +47,8 @@ def train(
     ] = None,
     steps: Annotated[int | None, typer.Option(help="Gradient steps in all, those of --bc-steps included.")] = None,
     bc_steps: Annotated[
-        int | None, typer.Option(help="How many of them clone the recorded steps first. (default: 30%)")
+        int | None,
+        typer.Option(help="How many of them clone the recorded steps first. (default: a share; PreSa's is 30%)"),
     ] = None,
     pairs: Annotated[int | None, typer.Option(help="Train on the first N pairs. (default: all)")] = None,
     labels: Annotated[str | None, typer.Option(help="A label set of the dataset. (default: the published labels)")] = None,

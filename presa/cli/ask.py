@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from safefeedback.errors import InputError
 from safefeedback.terminal import Json, Progress
 
 
@@ -26,6 +27,8 @@ def ask(
     from presa.data.pairs import resolve_device
     from presa.proposals import propose, write_csv
 
+    if not out.parent.is_dir():
+        raise InputError(f"--out {out}: there is no folder {out.parent}")
     with Progress("fitting", quiet=as_json) as progress:
         rows = propose(data, labels, pairs, members, steps, seed, resolve_device(device), progress)
     write_csv(out, rows)

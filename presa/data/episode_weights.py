@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+ENOUGH = 1_000  # labels, to tell the share of flipped ones: where it is 0.2, the estimate is then 0.02 too low on average
+
 
 @dataclass(frozen=True)
 class EpisodeWeights:
@@ -26,6 +28,7 @@ class EpisodeWeights:
         weight: float64 [E].
         held_out: float64 [K, 2], for safety labels that a member was not fitted to: the predicted P(safe), and the label;
             None if there are none.
+        estimated: which of "reward" and "cost" were estimated, or known; the values of the other are zeros and mean nothing.
         assumed_lengths: how many episodes are assumed to be as long as the horizon because their length is unknown.
     """
 
@@ -39,13 +42,17 @@ class EpisodeWeights:
     weight: np.ndarray
     assumed_lengths: int = 0
     held_out: np.ndarray | None = None
+    estimated: tuple[str, ...] = ("reward", "cost")
 
     def of_steps(self, episode: np.ndarray) -> np.ndarray:
         """The weight of each step, given the episode of each step [M]: float64 [M]."""
         return self.weight[np.searchsorted(self.episode, episode)]
 
     def facts(self) -> dict[str, Any]:
-        """The estimates and weights as JSON-ready values; `episodes` has a row for each episode."""
+        """The estimates and weights as JSON-ready values, null for what was not estimated; `episodes` has a row for each
+        episode."""
+        apart, unknown = self.held_out, np.full(len(self.weight), np.nan)
+        rewards, costs = ("reward" in self.estimated), ("cost" in self.estimated)
         share = self.weight / self.weight.sum()
         spread = self.costs.std(0) if len(self.costs) > 1 else np.full(len(share), np.nan)
         returns = standardized(self.returns).mean(0)
@@ -53,24 +60,24 @@ class EpisodeWeights:
             "episode": self.episode,
             "length": self.length,
             "known_steps": self.known_steps,
-            "estimated_return": returns,
-            "estimated_cost": self.costs.mean(0),
-            "cost_spread": spread,
-            "p_safe": self.safe,
-            "rank": self.rank,
+            "estimated_return": returns if rewards else unknown,
+            "estimated_cost": self.costs.mean(0) if costs else unknown,
+            "cost_spread": spread if costs else unknown,
+            "p_safe": self.safe if costs else unknown,
+            "rank": self.rank if rewards else unknown,
             "share": share,
         }
         rows = [dict(zip(columns, row, strict=True)) for row in zip(*(c.tolist() for c in columns.values()), strict=True)]
         return {
             "effective_episodes": effective_number(self.weight),
-            "estimated_cost": float(share @ self.costs.mean(0)),
-            "cost_spread": None if len(self.costs) == 1 else float(share @ spread),
-            "estimated_return_rank": float(share @ percentile(returns)),
-            "p_safe": float(share @ self.safe),
+            "estimated_cost": float(share @ self.costs.mean(0)) if costs else None,
+            "cost_spread": float(share @ spread) if costs and len(self.costs) > 1 else None,
+            "estimated_return_rank": float(share @ percentile(returns)) if rewards else None,
+            "p_safe": float(share @ self.safe) if costs else None,
             "episodes_partly_known": int((self.known_steps < self.length).sum()),
             "episodes_of_supposed_length": self.assumed_lengths,
-            "flipped_labels": None if self.held_out is None else contradicted(self.held_out),
-            "calibration": [] if self.held_out is None else calibration(self.held_out),
+            "flipped_labels": None if apart is None or len(apart) < ENOUGH else contradicted(apart),
+            "calibration": [] if apart is None else calibration(apart),
             "episodes": [{k: None if isinstance(v, float) and v != v else v for k, v in row.items()} for row in rows],
         }
 
@@ -135,7 +142,8 @@ def effective_number(weight: np.ndarray) -> float:
 
 def contradicted(held_out: np.ndarray, share: float = 0.1) -> float:
     """The share of labels [K, 2] that contradict P(safe) where it is most certain: in the tenth with the lowest or the tenth
-    with the highest P(safe), whichever is smaller. It estimates the flip rate if flips are independent of the cost."""
+    with the highest P(safe), whichever is smaller. It estimates the flip rate if flips are independent of the cost; of few
+    labels it is too low, as the smaller of two noisy shares."""
     count = max(1, round(share * len(held_out)))
     label = held_out[np.argsort(held_out[:, 0], kind="stable"), 1]
     return float(min(label[:count].mean(), 1 - label[-count:].mean()))

@@ -69,21 +69,25 @@ def safe_already(line: Line, table: Table) -> bool:
     return any(entry.safe for entry in clones)
 
 
-def paired_differences(table: Table, column: int, other: int, what: str) -> np.ndarray:
-    """Differences of two columns in "reward" or "cost", for each task, limit and seed that both have."""
-    differences = []
+def paired_differences(table: Table, column: int, other: int, what: str, by_task: bool = False) -> np.ndarray:
+    """Differences of two columns in "reward" or "cost", for each task, limit and seed that both have, or their mean by task."""
+    differences: dict[str, list[float]] = {}
     for line in table.lines:
         runs = [
             {(run.cost_limit, run.seed): getattr(run, what) for run in line.entries[index].runs} for index in (column, other)
         ]
-        differences += [runs[0][key] - runs[1][key] for key in sorted(runs[0].keys() & runs[1].keys())]
-    return np.array(differences)
+        shared = sorted(runs[0].keys() & runs[1].keys())
+        differences.setdefault(line.task, []).extend(runs[0][key] - runs[1][key] for key in shared)
+    if by_task:
+        return np.array([np.mean(some) for some in differences.values() if some])
+    return np.array([one for some in differences.values() for one in some])
 
 
 def sign_test(differences: np.ndarray) -> float:
     """Two-sided p of a mean as far from 0 as this one, were every difference as likely to have the other sign (Fisher, 1935).
 
-    All signs are tried for up to 14 differences, 20,000 draws of signs for more; NaN without differences.
+    All signs are tried for up to 14 differences; for more, 20,000 draws of signs and the differences' own, so that p is never
+    0 (Phipson and Smyth, 2010). NaN without differences.
     """
     if not len(differences):
         return float("nan")
@@ -93,7 +97,7 @@ def sign_test(differences: np.ndarray) -> float:
         words = stream(0, "sign-test").bit_generator.random_raw(SIGNS * len(differences))
         signs = np.where(words >> np.uint64(63), 1.0, -1.0).reshape(SIGNS, -1)
     reached = np.abs(signs @ differences) >= abs(differences.sum()) - 1e-12
-    return float(reached.mean())
+    return float(reached.mean() if len(differences) <= MOST_EXACT else (reached.sum() + 1) / (SIGNS + 1))
 
 
 def safety_table(table: Table) -> str:
@@ -110,7 +114,8 @@ def safety_table(table: Table) -> str:
         rows.append("| " + " | ".join([line.task + mark, *([line.level] if leveled else []), *cells]) + " |")
     introduction = (
         "Upper 95% bound of the mean normalised cost (bootstrap over seeds) · share of the episodes over the limit · mean of "
-        "the costliest tenth of the episodes. **Bold**: even the bound is at most 1."
+        "the costliest tenth of the episodes. **Bold**: even the bound is at most 1. Of few seeds the bound is too low: if "
+        "costs are normally distributed, it holds for 81% of cells with three seeds and for 90% with five."
     )
     note = "\n\n† Cloning everything, without any answer, is safe here already: these cells are no evidence of safety."
     return introduction + "\n\n" + "\n".join(rows) + (note if marked else "")
@@ -122,16 +127,19 @@ def paired_table(table: Table) -> str:
     if table.study.compare not in names:
         return ""
     first = names.index(table.study.compare)
-    rows = [f"| {names[first]} minus | reward | p | cost | p | pairs |", "|---|---|---|---|---|---|"]
+    rows = [f"| {names[first]} minus | reward | p | p over tasks | cost | p | p over tasks | pairs |", "|" + "---|" * 8]
     for other, name in enumerate(names):
         gains = paired_differences(table, first, other, "reward")
         if other != first and len(gains):
-            costs = paired_differences(table, first, other, "cost")
-            numbers = [text for values in (gains, costs) for text in (_mean_spread(values), f"{sign_test(values):.3f}")]
+            numbers = []
+            for what in ("reward", "cost"):
+                values, means = (paired_differences(table, first, other, what, by_task) for by_task in (False, True))
+                numbers += [_mean_spread(values), f"{sign_test(values):.3f}", f"{sign_test(means):.3f}"]
             rows.append("| " + " | ".join([name, *numbers, str(len(gains))]) + " |")
     introduction = (
         "Mean differences ± standard deviations over tasks, limits and seeds; p of a permutation of signs, two-sided, not "
-        "corrected for many tests."
+        "corrected for many tests: of all pairs, which says that these tasks' policies differ, and of the means of the tasks, "
+        "which says whether another task's would."
     )
     return introduction + "\n\n" + "\n".join(rows) if len(rows) > 2 else ""
 

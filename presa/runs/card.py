@@ -71,14 +71,19 @@ def _rests_on(findings: dict[str, Any]) -> str:
     """A description of the episode weights behind the policy; "" if there are none."""
     if "effective_episodes" not in findings:
         return ""
-    flipped = findings.get("flipped_labels")  # older runs do not record it
-    wrong = "" if flipped is None else f" About {flipped:.0%} of the safety labels seem to be wrong."
+    flipped = findings.get("flipped_labels")  # older runs do not record it, and few labels do not tell
+    wrong = "" if flipped is None else f" At least {flipped:.0%} of the safety labels seem to be wrong."
     deviation = f" +- {findings['cost_spread']:.2f} between members" if findings.get("cost_spread") is not None else ""
+    estimates = []  # a control that was not given an answer has none about it
+    if findings["estimated_cost"] is not None:
+        estimates.append(f"to cost {findings['estimated_cost']:.2f}{deviation}")
+        estimates.append(f"to be safe with probability {findings['p_safe']:.2f}")
+    if findings["estimated_return_rank"] is not None:
+        estimates.append(f"to earn more than {findings['estimated_return_rank']:.0%} of all episodes")
+    said = f" In proportion to their weights they are estimated {' and '.join(estimates)}." if estimates else ""
     return (
         f"## What it rests on\n\n{findings['effective_episodes']:.1f} effective episodes of {len(findings['episodes']):,} "
-        f"({findings['episodes_partly_known']:,} of them known in part). In proportion to their weights they are estimated to "
-        f"cost {findings['estimated_cost']:.2f}{deviation}, to be safe with probability {findings['p_safe']:.2f}, and to earn "
-        f"more than {findings['estimated_return_rank']:.0%} of all episodes.{wrong} `findings.json` has every episode."
+        f"({findings['episodes_partly_known']:,} of them known in part).{said}{wrong} `findings.json` has every episode."
     )
 
 

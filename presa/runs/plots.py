@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.lines import Line2D
 
 FEW = 20  # points of a curve, below which each is marked
+TOLD = (("episode", "episode", 0), ("cost", "estimated_cost", 1), ("rank", "rank", 2))  # of an episode: name, key, digits
 PANELS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Loss", ("cloning_loss", "preference_loss", "safety_loss", "violation")),
     ("Probability of the safety label", ("p_safe", "p_unsafe")),
@@ -131,9 +132,9 @@ def draw_trust(findings: dict[str, Any], accuracy: dict[str, float], title: str,
     calibrated.set(xlabel="P(safe) of segments left out", ylabel="share labelled safe")
     calibrated.plot([0, 1], [0, 1], color="grey", linestyle=":")
     calibrated.scatter([one["said"] for one in bins], [one["safe"] for one in bins], [5 + one["labels"] ** 0.5 for one in bins])
-    ranked = sorted(findings["episodes"], key=lambda row: (row["share"], row["p_safe"]))
+    ranked = sorted(findings["episodes"], key=lambda row: (row["share"], row["p_safe"] or 0.0))
     shown = ranked if len(ranked) <= 20 else [*ranked[:10], *ranked[-10:]]
-    names = [f"{row['episode']}: cost {row['estimated_cost']:.1f}, rank {row['rank']:.2f}" for row in shown]
+    names = [", ".join(f"{name} {row[key]:.{digits}f}" for name, key, digits in TOLD if row[key] is not None) for row in shown]
     trusted = figure.add_subplot(1, 3, 3, title="trusted most and least", xlabel="share of the weight")
     colours = ["tab:red"] * (len(shown) // 2) + ["tab:green"] * (len(shown) - len(shown) // 2)
     trusted.barh(names, [row["share"] for row in shown], color=colours)

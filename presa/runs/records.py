@@ -165,9 +165,9 @@ def findings_warnings(findings: dict[str, Any]) -> list[str]:
     warnings = []
     for facts in (findings, *findings.get("limits", ())):
         where = f"at cost limit {facts['cost_limit']:g} " if "cost_limit" in facts else ""
-        if facts.get("p_safe", 1.0) < UNLIKELY_SAFE:
+        if (p_safe := facts.get("p_safe")) is not None and p_safe < UNLIKELY_SAFE:
             warnings.append(
-                f"UNSAFE EPISODES: {where}the episodes that it rests on keep the limit with probability {facts['p_safe']:.2f}, "
+                f"UNSAFE EPISODES: {where}the episodes that it rests on keep the limit with probability {p_safe:.2f}, "
                 "by its own estimates: it found too few that do"
             )
         if facts.get("effective_episodes", FEWEST_EPISODES) < FEWEST_EPISODES:

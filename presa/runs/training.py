@@ -155,6 +155,9 @@ def load_all(
     elif trajectories is not None:
         raise InputError(f"--trajectories is for algorithms that need whole trajectories; {name} learns from pairs alone")
     if unlabelled is not None:
+        if not algorithm.learns_from_steps or getattr(algorithm, "cloning", "steps") != "steps":
+            cloning = " with cloning=segments" if algorithm.learns_from_steps else ""
+            raise InputError(f"--unlabelled adds steps to clone, and {name}{cloning} clones none of them: leave it out")
         unlabelled_episodes = find_unlabelled(task, fingerprint, None if unlabelled == "own" else unlabelled)
         loaded = [part.with_unlabelled(unlabelled_episodes) for part in loaded]
     return loaded

@@ -207,8 +207,7 @@ def _cell(task: Task, column: Column, level: Level, scope: Scope) -> Cell:
 def _scope_settings(algorithm: type[Algorithm], scope: Scope) -> dict[str, Any]:
     """The settings of a scope that an algorithm has: steps of every kind, and the precision."""
     names = {setting.name for setting in fields(algorithm)}
-    models = None if scope.steps is None else max(1, scope.steps // 4)
-    settings: dict[str, Any] = {"steps": scope.steps, "bc_steps": scope.bc_steps, "model_steps": models}
+    settings: dict[str, Any] = {"steps": scope.steps, "bc_steps": scope.bc_steps}
     if scope.precision in algorithm.precisions() or scope.precision not in Algorithm.choices["precision"]:
         settings["precision"] = scope.precision  # one that nobody knows is refused with the other settings
     return {name: value for name, value in settings.items() if value is not None and name in names}

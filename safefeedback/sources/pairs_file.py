@@ -34,7 +34,7 @@ def read_pairs(path: Path, length: int, count: int | None = None) -> tuple[Pairs
     try:
         content = path.read_bytes()
         reader = csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""))
-        head = [name.strip() for name in reader.fieldnames or ()]
+        reader.fieldnames = head = [name.strip() for name in reader.fieldnames or ()]
         lines = [(reader.line_num, row) for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"--pairs-from {path} cannot be read: {error}") from None
@@ -79,6 +79,6 @@ def _whole(text: str | None, where: str) -> int:
     """A whole number, which pandas may have written as 17.0."""
     plain = (text or "").strip()
     digits = plain[:-2] if plain.endswith(".0") else plain
-    if not (digits.isascii() and digits.isdigit()) or int(digits) >= LARGEST:
-        raise InputError(f"{where} is '{plain}', not a whole number from 0 on")
+    if not (digits.isascii() and digits.isdigit()) or len(digits) > 10 or int(digits) >= LARGEST:
+        raise InputError(f"{where} is '{plain[:20]}', not a whole number from 0 on")
     return int(digits)

@@ -191,6 +191,8 @@ def test_precision_auto_stores_what_it_took_and_a_run_resumed_elsewhere_says_so(
         (["train", "data", "--labels", "mine"], "no label set 'mine'"),
         (["train", "data", "--pairs", "0"], "--pairs must lie between 1 and"),
         (["train", "data", "--seed", "-1"], "--seed must be 0 or more"),
+        (["train", "data", "--algorithm", "bc-safe-seg", "--unlabelled", "own"], "bc-safe-seg clones none of them"),
+        (["train", "data", "--unlabelled", "own", "--set", "cloning=segments"], "presa with cloning=segments clones none"),
         (["train", "data", "--precision", "fp16"], "precision must be fp32 or bf16"),
         (["train", "data", "--precision", "bf16", "--algorithm", "cdt"], "precision bf16 is for policies that are a tanh MLP"),
         (["train", "data", "--seeds", "0"], "--seeds must be at least 1"),

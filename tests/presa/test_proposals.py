@@ -67,3 +67,10 @@ def test_what_cannot_be_asked(answered: Path) -> None:
         propose(answered, "few", 5, members=1)
     with pytest.raises(InputError, match="no label set"):
         propose(answered, "none", 5)
+
+
+def test_a_place_that_is_not_there_is_said_before_the_work(answered: Path, tmp_path: Path, capsys, monkeypatch) -> None:
+    monkeypatch.setattr("presa.proposals.propose", lambda *_: pytest.fail("the models were fitted"))
+    with pytest.raises(SystemExit, match="2"):
+        main(["ask", str(answered), "--labels", "few", "--out", str(tmp_path / "none" / "pairs.csv")])
+    assert "there is no folder" in capsys.readouterr().err

@@ -1,16 +1,20 @@
-"""TraC: which pieces are desirable, what they weigh, and the two algorithms on real data."""
+"""TraC: which pieces are desirable, what they weigh, and what pieces are cut."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from feedback_cases import write_dataset
 
 torch = pytest.importorskip("torch")
 
 from presa.algorithms import configure  # noqa: E402
 from presa.algorithms.trac import Trac, TracFeedback, classify  # noqa: E402
+from presa.data.pairs import load_data  # noqa: E402
+from presa.data.trajectories import find_episodes  # noqa: E402
 from safefeedback.errors import InputError  # noqa: E402
 
 
@@ -50,6 +54,28 @@ def test_the_loss_counts_only_steps_that_are_there() -> None:
     classified = (np.log(1 + np.exp(-scores[0])) + 0.5 * np.log(1 + np.exp(scores[1]))) / 2
     assert float(loss) == pytest.approx(classified + 2.0 * (0.5 + 0.5 + 1.0) / 3, rel=1e-6)
     assert float(info["classified_right"]) == 0.5
+
+
+@pytest.mark.parametrize(("piece", "length"), [(0.4, 80), (1.0, 200)])
+def test_pieces_of_recordings_by_hand(piece: float, length: int, tmp_path: Path, ball_file: Path) -> None:
+    data = load_data(write_dataset(tmp_path / "data", ball_file, test_fraction=0.0))
+    episodes = find_episodes(data.task, "", ball_file)
+    found = Trac(piece=piece, stride=30, top=0.5).examples(data.with_episodes(episodes))
+    spans = []
+    for first, end in zip(episodes.bounds[:-1], episodes.bounds[1:], strict=True):
+        starts = [first] if end - first <= length else range(first, end - length + 1, 30)
+        spans += [(int(start), int(min(start + length, end))) for start in starts]
+    limit = 20 * (1 if piece == 1 else length / data.task.horizon)
+    safe = [span for span in spans if episodes.costs[slice(*span)].sum() <= limit]
+    best = sorted(safe, key=lambda span: -episodes.rewards[slice(*span)].sum())[: -(-len(safe) // 2)]
+    kept = [span for span in spans if span in best or span not in safe]
+    assert found.labels["desirable"].tolist() == [float(span in best) for span in kept] and 0 < len(best) < len(kept)
+    for row, (first, end) in enumerate(kept):
+        steps = end - first
+        np.testing.assert_array_equal(found.observations[row, :steps], episodes.observations[first:end])
+        np.testing.assert_array_equal(found.actions[row, :steps], episodes.actions[first:end])
+        assert not found.observations[row, steps:].any()
+        assert found.labels["present"][row].tolist() == [1.0] * steps + [0.0] * (length - steps)
 
 
 def test_settings_that_leave_no_step() -> None:

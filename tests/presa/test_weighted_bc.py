@@ -190,7 +190,7 @@ def test_members_differ_and_do_without_a_tenth(data: Data) -> None:
     assert examples.observations is others.observations  # which are large
     shuffled = RewardMember(hidden=(8,), shuffled=True).examples(data)
     both = [torch.cat([one.labels["preference"], one.answers["preference"]]) for one in (examples, shuffled)]
-    assert torch.equal(both[0].nan_to_num(9).sort().values, both[0].nan_to_num(9).sort().values)
+    assert torch.equal(both[0].nan_to_num(9).sort().values, both[1].nan_to_num(9).sort().values)
     assert not torch.equal(shuffled.labels["preference"].nan_to_num(9), examples.labels["preference"].nan_to_num(9))
 
 
@@ -262,6 +262,23 @@ def test_controls_train(weights: str, data: Data, ball_file: Path, tmp_path: Pat
     assert policy["notes"][0].startswith("A control")
     if weights == "none":
         assert findings["effective_episodes"] == pytest.approx(len(findings["episodes"]))
+    known = {"none": (False, False), "safety": (False, True), "preferences": (True, False)}.get(weights, (True, True))
+    assert (findings["estimated_return_rank"] is not None, findings["estimated_cost"] is not None) == known
+    for row in findings["episodes"]:
+        assert (row["rank"] is not None, row["estimated_cost"] is not None, row["p_safe"] is not None) == (*known, known[1])
+    write_card_and_plots(tmp_path / "run")
+    card = (tmp_path / "run" / "README.md").read_text()
+    assert ("to earn more than" in card, "to be safe with probability" in card) == known and (
+        tmp_path / "run/trust.png"
+    ).is_file()
+
+
+def test_true_weights_know_nothing_of_other_recordings(data: Data, ball_file: Path, tmp_path: Path) -> None:
+    told = data.with_episodes(find_episodes(data.task, "", ball_file))
+    other = replace(find_unlabelled(data.task, "", str(ball_file)), fingerprint="another")
+    algorithm = configure("weighted-bc", None, TINY | {"weights": "true-sums"})
+    with pytest.raises(InputError, match="no true rewards and costs of other recordings"):
+        algorithm.prepared(told.with_unlabelled(other), {})
 
 
 def test_an_older_dataset_says_no_lengths(data: Data, tmp_path: Path) -> None:
@@ -291,6 +308,13 @@ def test_one_policy_knows_several_limits(data: Data, tmp_path: Path) -> None:
     first = policy.own.biases[0] + 0.5 * policy.limit_weight
     hidden = np.maximum(seen @ policy.own.weights[0] + first, 0)
     np.testing.assert_allclose(at_more, np.tanh(hidden @ policy.own.weights[1] + policy.own.biases[1]), rtol=1e-5)
+
+
+def test_limits_other_than_the_labels_own_may_be_asked_for(data: Data, tmp_path: Path) -> None:
+    """Where nothing keeps the labels' own limit, episodes are still judged at those that the policy is for."""
+    strict = replace(data, cost_limit=1e-6)
+    _, findings = run(strict, tmp_path / "run", judge_limits=(1e6, 2e6))
+    assert [one["cost_limit"] for one in findings["limits"]] == [1e6, 2e6] and findings["p_safe"] == pytest.approx(1)
 
 
 def test_steps_stand_once_for_each_limit_with_the_weight_they_have_there(data: Data) -> None:

@@ -54,6 +54,7 @@ class CDT(Algorithm):
     stackable: ClassVar[bool] = False
     takes_presets: ClassVar[bool] = False
     ignores_limit: ClassVar[bool] = True
+    learns_from_steps: ClassVar[bool] = False
     input_layer: ClassVar[tuple[str, str]] = ("state/weight", "state/bias")
     acts_by: ClassVar[str] = "the mean of a causal transformer over the last steps, asked for the return and cost of its limit"
     ranges: ClassVar[dict[str, Range]] = {

@@ -177,10 +177,13 @@ class WeightedBC(FromCloning):
             returns, costs = self._estimates(data, results, index, lengths)
         assumed_lengths = sum(int(number) not in data.steps.lengths for number in episode)
         nothing, apart = np.zeros(len(episode)), self._held_out(data, results)
+        estimated_kinds = tuple(MODELS) if self.rule.truth else self.rule.fits
         estimated = EpisodeWeights(
-            episode, lengths, known_steps, returns, costs, nothing, nothing, nothing, assumed_lengths, apart
+            episode, lengths, known_steps, returns, costs, nothing, nothing, nothing, assumed_lengths, apart, estimated_kinds
         )
-        return self._weights_at(data.cost_limit, estimated, data)
+        own = data.cost_limit
+        limit = min(self.judge_limits, key=lambda one: abs(one - own)) if self.judge_limits else own
+        return self._weights_at(limit, estimated, data)
 
     def _weights_at(self, limit: float, estimated: EpisodeWeights, data: Data) -> EpisodeWeights:
         """The episode weights at another cost limit, from the same estimates of returns and costs."""
@@ -218,10 +221,14 @@ class WeightedBC(FromCloning):
         """The true return and cost of each episode, float64 [1, E].
 
         Raises:
-            InputError: if the recordings are not those the dataset was cut from.
+            InputError: if the recordings are not those the dataset was cut from, or steps of others are known as well.
         """
         if data.episodes is None or data.episodes.source.fingerprint != data.identity["source_sha256"]:
             raise InputError(f"weights={self.weights} needs the recordings the dataset was cut from, with rewards and costs")
+        if data.unlabelled is not None and data.unlabelled.fingerprint != data.identity["source_sha256"]:
+            raise InputError(
+                f"weights={self.weights} knows no true rewards and costs of other recordings: use --unlabelled own"
+            )
         first = data.episodes.bounds[:-1]
         sums = (np.add.reduceat(values, first) for values in (data.episodes.rewards, data.episodes.costs))
         returns, costs = (total[episode][None] for total in sums)
