@@ -199,6 +199,8 @@ def main() -> None:
     root, deadline = given.root.resolve(), time.time() + 60 * given.minutes
     (root / "done").mkdir(parents=True, exist_ok=True)
     (root / "data").mkdir(exist_ok=True)
+    for failed in (root / "data").glob("*.failed"):
+        failed.unlink()
     os.environ.setdefault("PRESA_CACHE", str(root / "cache"))
     every, wanted = (*plan.GROUPS, *plan.REPAIRED, *plan.SETTINGS, *plan.FROM_FEEDBACK, *plan.BENCHMARK), given.only.split(",")
     begins = tuple(name for name in wanted if name not in {group.name for group in every})
