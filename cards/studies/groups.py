@@ -73,11 +73,21 @@ COVERAGE = (
     Level("without any good one", coverage="without-best:share=1"),
     Level("1% good", coverage="scarce-good:share=0.01"),
 )
+FEW_WRONG = tuple(
+    Level(
+        f"200 answers, {share:g} of both wrong",
+        {"noise": share, "preference_noise": share},
+        pairs=200,
+        unlabelled=True,
+    )
+    for share in (0.1, 0.2)
+)
 EVERYTHING = Level("")
 GROUPS = (
     Group("answers-with-recordings", tuple(few(count, True) for count in (10, 20, 50, 100, 200, 500, 1000))),
     Group("errors-flips", FLIPS, tasks=JUDGED_BY_COST),
     Group("errors-people", PEOPLE, tasks=JUDGED_BY_COST),
+    Group("errors-few", FEW_WRONG),
     Group("coverage", COVERAGE),
     Group("answers-asked", (few(100, True, asked=100),)),
     Group("answers-shown-only", tuple(few(count, False) for count in (100, 200, 500, 1000))),
@@ -134,7 +144,7 @@ SHARES = (
     ("presa-steps",),
     ("presa-segments",),
     ("answers-with-recordings", "answers-shown-only", "answers-asked", "benchmark-bc-all"),
-    ("errors-flips", "errors-people", "coverage-none", "benchmark-shuffled"),
+    ("errors-flips", "errors-people", "errors-few", "coverage-none", "benchmark-shuffled"),
     ("presa-reachable", "presa-log", "presa-bounded"),
     ("settings-raw-observations", "settings-flat-rates"),
     ("trac-feedback", "caps-feedback", "caps-feedback-soft"),

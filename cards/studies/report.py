@@ -48,6 +48,7 @@ TITLES = {
     "answers-shown-only": "Few answers, and only the steps that their pairs show",
     "errors-flips": "Flipped safety labels",
     "errors-people": "Errors as people make them",
+    "errors-few": "Few answers, some of them wrong; with the steps of all recordings",
     "coverage": "Where good episodes are missing",
     "coverage-none": "Where good episodes are missing: no answers",
     "coverage-true-sums": "Where good episodes are missing: weighted-bc from true sums",
