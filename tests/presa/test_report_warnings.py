@@ -85,7 +85,7 @@ def test_what_no_test_tells_apart_is_said() -> None:
 def test_paired_differences_have_a_spread() -> None:
     table = table_of(a=[run(0, 0.5), run(1, 0.7)], b=[run(0, 0.4), run(1, 0.2)])
     text = paired_table(replace(table, study=replace(table.study, compare="a")))
-    assert "| b | +0.30 ± 0.28 | 0.500 | +0.00 ± 0.00 | 1.000 | 2 |" in text  # (0.1, 0.5)
+    assert "| b | +0.30 ± 0.28 | 0.500 | 1.000 | +0.00 ± 0.00 | 1.000 | 1.000 | 2 |" in text  # (0.1, 0.5)
 
 
 def test_the_same_policy_under_two_names() -> None:
