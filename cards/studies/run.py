@@ -85,6 +85,8 @@ def work(root: Path, groups: list[plan.Group], device: str, deadline: float) -> 
                 settings = MonitorSettings()
             failed: dict[str, str] = {}
             for some in [places] if device.startswith("cuda") else [[place] for place in places]:
+                if time.time() >= deadline:
+                    raise KeyboardInterrupt
                 jobs = [Job(loader.load(group, *place), place[1], folder_of(root, group, *place)) for place in some]
                 say(f"{group.name}: {len(jobs)} of {len(places)} runs, data ready after {time.time() - began:.0f} s")
                 summaries = train_all(group.algorithm, algorithm, jobs, settings)
@@ -171,13 +173,15 @@ def _light(root: Path, entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
 
 
 def datasets(root: Path, groups: list[plan.Group], pool: ProcessPoolExecutor, pairs: int) -> list[Future]:
-    """Starts to make every dataset, PreSa's first."""
+    """Starts to make every dataset, PreSa's first, and the label sets that one lacks."""
     wanted: dict[Path, dict[str, Any]] = {}
     for group, (task, seed, level) in all_runs(sorted(groups, key=lambda group: not group.name.startswith("presa"))):
         folder = dataset(root, group, task, seed, level)
         one = wanted.setdefault(folder, {"task": task, "seed": seed, "coverage": level.coverage, "choices": []})
         if level.labels and level.labels not in one["choices"]:
             one["choices"].append(level.labels)
+    for folder in wanted:
+        mark(folder, "ready").unlink(missing_ok=True)
     return [pool.submit(build, folder, one["task"], one["seed"], one["coverage"], pairs, one["choices"])
             for folder, one in wanted.items()]  # fmt: skip
 
@@ -242,6 +246,7 @@ def main() -> None:
                         os.kill(worker.pid, signal.SIGINT)
                 for worker in workers:
                     worker.join(10)
+                    worker.kill()
                 workers = []
             if not any(worker.is_alive() for worker in workers) and not playing and not made:
                 break
