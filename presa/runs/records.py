@@ -46,7 +46,7 @@ EARLIER_DEFAULTS = {"cloning": "segments"}  # what a setting that came later was
 MACHINE_KEYS = ("device", "versions")  # keys of config.json about where it was trained
 FINDINGS_FILE = "findings.json"
 FEWEST_EPISODES = 20  # effective ones, below which a policy rests on too few: cards/weighted_bc.md, "Few episodes"
-UNLIKELY_SAFE = 0.5  # mean P(safe) of the episodes that a policy rests on
+DOUBTFUL = 0.9  # mean P(safe) of the episodes that a policy rests on, below which it warns (cards/weighted_bc.md)
 OVERSATURATED = 0.5  # share of action components at the bounds up to which no run is warned about
 
 
@@ -165,10 +165,10 @@ def findings_warnings(findings: dict[str, Any]) -> list[str]:
     warnings = []
     for facts in (findings, *findings.get("limits", ())):
         where = f"at cost limit {facts['cost_limit']:g} " if "cost_limit" in facts else ""
-        if (p_safe := facts.get("p_safe")) is not None and p_safe < UNLIKELY_SAFE:
+        if (p_safe := facts.get("p_safe")) is not None and p_safe < DOUBTFUL:
             warnings.append(
-                f"UNSAFE EPISODES: {where}the episodes that it rests on keep the limit with probability {p_safe:.2f}, "
-                "by its own estimates: it found too few that do"
+                f"DOUBTFUL EPISODES: {where}the episodes that it rests on keep the limit with probability {p_safe:.2f}, "
+                "by its own estimates: it found too few that do, or has too few answers to tell"
             )
         if facts.get("effective_episodes", FEWEST_EPISODES) < FEWEST_EPISODES:
             warnings.append(
