@@ -199,8 +199,8 @@ def draw(rows: pd.DataFrame, compared: pd.DataFrame) -> None:
         for level, style in ((TABLE2["weighted-bc-feedback-20"], "-"), (TABLE2["weighted-bc-none-20"], "--")):
             some = compared[(compared.level == level) & compared.task.isin(plan.TASKS)]
             panel.axhline(some.groupby("task")[what].mean().mean(), color="0.4", linestyle=style, linewidth=1, label=level)
-        panel.set(xscale="log", xlabel="answered pairs", ylabel=f"normalised {title}, mean of seven tasks", ylim=(0, None))
-        panel.set_xticks([50, 100, 200, 500, 1000], ["50", "100", "200", "500", "1,000"], minor=False)
+        panel.set(xscale="log", xlabel="answered pairs (means of seven tasks)", ylabel=f"normalised {title}", ylim=(0, None))
+        panel.set_xticks([10, 20, 50, 100, 200, 500, 1000], ["10", "20", "50", "100", "200", "500", "1,000"], minor=False)
         panel.minorticks_off()
         panel.spines[["top", "right"]].set_visible(False)
     handles, labels = panels[0].get_legend_handles_labels()
