@@ -32,7 +32,7 @@ HERE = Path(__file__).parent
 RUN = ["group", "level", "task", "seed"]
 TABLE2 = {"weighted-bc-feedback-20": "10,000 faultless answers", "weighted-bc-none-20": "no answers"}
 INTRODUCTION = """Made by `python cards/studies/report.py`; what it means: [weighted_bc.md](../weighted_bc.md).
-20 episodes a run.
+20 episodes a run, 100 with 10,000 answers.
 
 Normalised reward / cost at limit 20; a cost above 1 is unsafe. "!": the upper 95% bound of a cell's mean cost (bootstrap over
 seeds; of one seed its mean) exceeds 1. A run is safe here if its mean cost is at most 1. Over: share of the episodes over the
@@ -40,8 +40,8 @@ limit. Worst: mean cost of the costliest tenth. Share of reward: of what 10,000 
 seeds. Gain: over cloning everything without answers, with p of a permutation of signs over the tasks' means. "†": cloning
 everything is safe there already, which is no evidence of safety.
 
-The rows "10,000 faultless answers" and "no answers" are those of [table2](../table2.md): the same pairs and seeds, fp32
-on a GPU, before the share of flips was estimated as it is now. All others were trained in bf16 on a processor."""
+The rows "10,000 faultless answers" and "no answers" are those of [table2](../table2.md): the same seeds and, but for
+coverage, the same pairs, fp32 on a GPU, before the share of flips was estimated as it is now. All others were trained in bf16 on a processor."""
 TITLES = {
     "answers-with-recordings": "Few answers, with the steps of all recordings",
     "answers-asked": "100 answers at random, then 100 that `presa ask` chose; with the steps of all recordings",
