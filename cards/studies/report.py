@@ -41,7 +41,8 @@ seeds. Gain: over cloning everything without answers, with p of a permutation of
 everything is safe there already, which is no evidence of safety.
 
 The rows "10,000 faultless answers" and "no answers" are those of [table2](../table2.md): the same seeds and, but for
-coverage, the same pairs, fp32 on a GPU, before the share of flips was estimated as it is now. All others were trained in bf16 on a processor."""
+coverage, the same pairs, fp32 on a GPU, before the share of flips was estimated as it is now. All others were trained
+in bf16 on a processor."""
 TITLES = {
     "answers-with-recordings": "Few answers, with the steps of all recordings",
     "answers-asked": "100 answers at random, then 100 that `presa ask` chose; with the steps of all recordings",
