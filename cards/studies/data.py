@@ -33,7 +33,6 @@ def build(folder: Path, task: str, seed: int, coverage: str, pairs: int, choices
     except Exception:
         mark(folder, "failed").touch()  # for those who wait for it; the next command tries again
         raise
-    mark(folder, "failed").unlink(missing_ok=True)
     mark(folder, "ready").touch()
 
 

@@ -127,6 +127,7 @@ FROM_FEEDBACK = (
     Group("caps-feedback", (EVERYTHING,), "caps-feedback"),
     Group("caps-feedback-soft", (EVERYTHING,), "caps-feedback", {"temperature": 1.0}),
 )
+STUDIES = (*GROUPS, *REPAIRED, *SETTINGS, *FROM_FEEDBACK)
 BENCHMARK = (
     Group("benchmark-weighted-bc", (EVERYTHING,), tasks=ALL_TASKS, seeds=(0, 1, 2, 3, 4), episodes=100),
     Group("benchmark-bc-all", (EVERYTHING,), "bc-all", tasks=ALL_TASKS, seeds=(0, 1, 2, 3, 4), reads_truth=True, episodes=100),

@@ -64,7 +64,7 @@ TITLES = {
     "caps-feedback": "CAPS on learnt rewards and costs",
     "caps-feedback-soft": "CAPS on learnt rewards and costs, temperature 1",
 }
-GROUPS = {one.name: one for one in (*plan.GROUPS, *plan.REPAIRED, *plan.SETTINGS, *plan.FROM_FEEDBACK)}
+GROUPS = {one.name: one for one in plan.STUDIES}
 NUMBERS = ["normalized_return", "normalized_cost"]
 
 
@@ -123,8 +123,8 @@ def means(rows: pd.DataFrame) -> pd.DataFrame:
 
 def cell(rows: pd.DataFrame) -> str:
     """Mean reward / cost of a cell's policies; "!" if its cost is not shown to be within the limit."""
-    reward, cost = means(rows).mean()
-    costs = means(rows).normalized_cost.to_numpy()
+    each = means(rows)
+    (reward, cost), costs = each.mean(), each.normalized_cost.to_numpy()
     bound = upper_bound(costs) if len(costs) > 1 else cost
     return f"{reward:.2f} / {cost:.2f}{' !' if bound > 1 else ''}"
 
@@ -140,9 +140,8 @@ def table(group: str, rows: pd.DataFrame, runs: pd.DataFrame, compared: pd.DataF
     tasks = [task for task in plan.ALL_TASKS if task in set(rows.task)]
     seeds = sorted(rows.seed.unique())
     full, none = (compared[(compared.level == level) & compared.task.isin(tasks)] for level in TABLE2.values())
-    already = {
-        task for task in tasks if task in set(none.task) and upper_bound(means(none).normalized_cost[task].to_numpy()) <= 1
-    }
+    full_rewards, none_costs = means(full).normalized_return, means(none).normalized_cost
+    already = {task for task in tasks if task in none_costs and upper_bound(none_costs[task].to_numpy()) <= 1}
     lines = [f"## {TITLES[group]}", "", f"Seeds {', '.join(map(str, seeds))}.", ""]
     columns = [*(f"{task}{' †' if task in already else ''}" for task in tasks), "mean", "safe runs", "over", "worst"]
     columns += ["share of reward", "gain in reward, cost", "effective episodes"]
@@ -156,11 +155,8 @@ def table(group: str, rows: pd.DataFrame, runs: pd.DataFrame, compared: pd.DataF
         if not len(some):
             continue
         each = means(some)
-        both = each.index.intersection(means(full).index)
-        share = (
-            each.normalized_return[both].groupby("task").mean().sum()
-            / means(full).normalized_return[both].groupby("task").mean().sum()
-        )
+        both = each.index.intersection(full_rewards.index)
+        ours, theirs = (some[both].groupby("task").mean().sum() for some in (each.normalized_return, full_rewards))
         rests_on = own.effective_episodes.dropna() if "effective_episodes" in own else own.seed[:0]
         average = each.groupby("task").mean().mean()
         whole = each.index.get_level_values("task").nunique() == len(tasks)
@@ -168,7 +164,7 @@ def table(group: str, rows: pd.DataFrame, runs: pd.DataFrame, compared: pd.DataF
         texts += [f"{average.normalized_return:.2f} / {average.normalized_cost:.2f}" if whole else ""]
         texts += [f"{(each.normalized_cost <= 1).sum()} of {len(each)}" + (f", {failed} failed" if failed else "")]
         texts += [f"{(some.normalized_cost > 1).mean():.0%}", f"{worst_tenth(some.normalized_cost.to_numpy()):.2f}"]
-        texts += [f"{share:.2f}", "" if level == "no answers" else gain(some, none)]
+        texts += [f"{ours / theirs:.2f}", "" if level == "no answers" else gain(some, none)]
         texts += [f"{rests_on.median():.0f}, least {rests_on.min():.0f}" if len(rests_on) else ""]
         lines += [f"| {level or 'all'} | " + " | ".join(texts) + " |"]
         if group.startswith("coverage") and level in levels:

@@ -206,7 +206,7 @@ def main() -> None:
     for failed in (root / "data").glob("*.failed"):
         failed.unlink()
     os.environ.setdefault("PRESA_CACHE", str(root / "cache"))
-    every, wanted = (*plan.GROUPS, *plan.REPAIRED, *plan.SETTINGS, *plan.FROM_FEEDBACK, *plan.BENCHMARK), given.only.split(",")
+    every, wanted = (*plan.STUDIES, *plan.BENCHMARK), given.only.split(",")
     begins = tuple(name for name in wanted if name not in {group.name for group in every})
     groups = [group for group in every if group.name in wanted or group.name.startswith(begins)]
     if given.seeds:
