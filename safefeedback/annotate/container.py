@@ -55,10 +55,10 @@ def run(file: Path, port: int = PORT) -> None:
     live.unsaved = lambda: backup.unsaved(store)
     guard = Guard(store, frozenset(), True, study.annotators, ancestors="https://huggingface.co")
     sock = listen("0.0.0.0", port)
-    print(f"{before} answers restored; listening at port {sock.getsockname()[1]}; Ctrl-C stops", flush=True)
+    announcement = f"{before} answers restored; listening at port {sock.getsockname()[1]}; Ctrl-C stops"
     backup.start()
     try:
-        serve(application(live, guard), sock, None)
+        serve(application(live, guard), sock, None, announcement)
     finally:
         backup.stop()
 

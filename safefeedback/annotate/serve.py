@@ -17,7 +17,16 @@ PORT = 8000
 
 
 class _Server(uvicorn.Server):
-    """Ends at Ctrl-C and SIGTERM without raising them again."""
+    """Ends at Ctrl-C and SIGTERM without raising them again, and says that it serves when it heeds them: a Ctrl-C that comes
+    earlier may be raised where Python drops it, in a destructor or a callback."""
+
+    def __init__(self, config: uvicorn.Config, announcement: str) -> None:
+        super().__init__(config)
+        self.announcement = announcement
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        print(self.announcement, flush=True)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -49,8 +58,8 @@ def listen(host: str, port: int | None) -> socket.socket:
     raise InputError(f"--host {host} --port {port or PORT} cannot be used: {reason}; choose another --port")
 
 
-def serve(app: Starlette, sock: socket.socket, browser: str | None) -> None:
-    """Serves until Ctrl-C or SIGTERM; opens `browser`, an address, if given."""
+def serve(app: Starlette, sock: socket.socket, browser: str | None, announcement: str) -> None:
+    """Serves until Ctrl-C or SIGTERM, and prints `announcement` once it does; opens `browser`, an address, if given."""
     config = uvicorn.Config(
         app,
         log_level="warning",
@@ -63,7 +72,7 @@ def serve(app: Starlette, sock: socket.socket, browser: str | None) -> None:
         limit_concurrency=200,
         proxy_headers=False,
     )
-    server = _Server(config)
+    server = _Server(config, announcement)
     if browser is not None:
         webbrowser.open(browser)
     server.run(sockets=[sock])

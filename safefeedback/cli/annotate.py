@@ -175,9 +175,9 @@ def _serve(
             print(f"  {person}: {link}")
         first = next(iter(links.values())) if len(links) == 1 else f"{base}/"
         with suppress(Interrupted):  # Ctrl-C before the server handles it itself
-            print(f"open {first if not others else 'a personal link'}; Ctrl-C stops, and nothing is lost", flush=True)
             _ask_when_uncertain(live)
-            serve(application(live, guard, frames), sock, first if browser and not others else None)
+            announcement = f"open {first if not others else 'a personal link'}; Ctrl-C stops, and nothing is lost"
+            serve(application(live, guard, frames), sock, first if browser and not others else None, announcement)
         count = live.store.rows("SELECT count(*) AS n FROM every_answer WHERE undoes = ''")[0]["n"]
         live.store.close()  # the log is written into the file, which can then be copied
         print(f"stopped; {count:,} answers are in {live.store.path}")
