@@ -46,7 +46,7 @@ class Cloning(Algorithm):
 
 @dataclass(frozen=True)
 class BCSafeSeg(Cloning):
-    """Cloning of the segments labelled safe."""
+    """Cloning of the segments labelled safe: of every step that one of them shows, once, or of the segments as they are."""
 
     learns_from_steps: ClassVar[bool] = False
 
@@ -54,6 +54,9 @@ class BCSafeSeg(Cloning):
         safe = data.train.safe == 1
         if not bool(safe.any()):
             raise InputError("the training pairs hold no safe segment to clone")
+        if self.cloning == "steps":
+            steps = data.train.shown_steps(safe)
+            return Examples(steps.observations, steps.actions, {}, per_pair=2 * data.length)
         return Examples(data.train.observations[safe], data.train.actions[safe], {}, per_pair=2)
 
 

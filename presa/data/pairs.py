@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,24 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.preference)
+
+    def shown_steps(self, among: Tensor | None = None) -> Steps:
+        """Every step that the segments show, once.
+
+        Args:
+            among: bool [N, 2], the segments that count; None for all.
+
+        Raises:
+            InputError: if the dataset does not say where its segments lie.
+        """
+        episode, start, length = self.episode, self.start, self.episode_length
+        if episode is None or start is None:
+            raise InputError("the data do not say in which episode each segment lies: use cloning=segments")
+        if among is None:
+            return shown_steps(self.observations, self.actions, episode, start, length)
+        rows = among.cpu().numpy()
+        known = None if length is None else length[rows]
+        return shown_steps(self.observations[among], self.actions[among], episode[rows], start[rows], known)
 
 
 @dataclass(frozen=True)
@@ -106,16 +124,17 @@ class Data:
         Raises:
             InputError: if the dataset does not say where its segments lie.
         """
-        split, more = self.train, self.unlabelled
-        if split.episode is None or split.start is None:
-            raise InputError("the data do not say in which episode each segment lies: use cloning=segments")
-        shown = partial(shown_steps, split.observations, split.actions, split.episode, split.start, split.episode_length)
+        more, own = self.unlabelled, self.unlabelled_is_own
         if more is None:
-            return shown()
-        device, own = str(split.observations.device), more.fingerprint == self.identity["source_sha256"]
+            return self.train.shown_steps()
         among = np.array([e for e in range(len(more)) if not (own and e in self.held_out)], np.int64)
-        others = all_steps(more.observations, more.actions, more.bounds, among, device)
-        return others if own else join_steps(shown(), others)
+        others = all_steps(more.observations, more.actions, more.bounds, among, str(self.train.observations.device))
+        return others if own else join_steps(self.train.shown_steps(), others)
+
+    @property
+    def unlabelled_is_own(self) -> bool:
+        """Whether the unlabelled recordings are those that the dataset was cut from."""
+        return self.unlabelled is not None and self.unlabelled.fingerprint == self.identity["source_sha256"]
 
     def with_weights(self, weights: EpisodeWeights, by_limit: dict[float, EpisodeWeights]) -> Data:
         """The same data with episode weights, at the labels' own limit and at others."""

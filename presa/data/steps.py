@@ -47,15 +47,15 @@ def shown_steps(
     """The steps that segments show.
 
     Args:
-        observations: float32 [N, 2, L, O].
-        actions: float32 [N, 2, L, A].
-        episode, start: int64 [N, 2], where each segment lies.
-        episode_length: int64 [N, 2], steps of each segment's episode, where the dataset says so.
+        observations: float32 [..., L, O].
+        actions: float32 [..., L, A].
+        episode, start: int64 [...], where each segment lies.
+        episode_length: int64 [...], steps of each segment's episode, where the dataset says so.
 
     Raises:
         InputError: if the dataset gives one episode two lengths.
     """
-    length = observations.shape[2]
+    length = observations.shape[-2]
     time = start[..., None] + np.arange(length)
     span = int(time.max()) + 1
     key, first = np.unique((episode[..., None] * span + time).reshape(-1), return_index=True)
@@ -67,7 +67,7 @@ def shown_steps(
             twice = known_lengths[0][np.flatnonzero(np.diff(known_lengths[0]) == 0)[0]]
             raise InputError(f"the dataset gives episode {twice} two different lengths")
         lengths = dict(zip(known_lengths[0].tolist(), known_lengths[1].tolist(), strict=True))
-    return Steps(observations.flatten(0, 2)[rows], actions.flatten(0, 2)[rows], key // span, key % span, lengths)
+    return Steps(observations.flatten(0, -2)[rows], actions.flatten(0, -2)[rows], key // span, key % span, lengths)
 
 
 def all_steps(observations: np.ndarray, actions: np.ndarray, bounds: np.ndarray, among: np.ndarray, device: str) -> Steps:

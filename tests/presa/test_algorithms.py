@@ -154,13 +154,26 @@ def test_unified_comparison_puts_safety_first() -> None:
 
 def test_cloning_of_safe_segments_takes_exactly_those(tmp_path: Path, ball_file: Path) -> None:
     data = load_data(write_dataset(tmp_path / "data", ball_file))
-    algorithm = configure("bc-safe-seg")
+    algorithm = configure("bc-safe-seg", settings={"cloning": "segments"})
     examples = algorithm.examples(data)
     safe = [(i, k) for i in range(len(data.train)) for k in range(2) if data.train.safe[i, k] == 1]
     assert len(examples) == len(safe) > 0 and examples.per_pair == 2
     for row, (i, k) in enumerate(safe):
         assert torch.equal(examples.observations[row], data.train.observations[i, k])
     assert algorithm.loss(torch.tensor([[-2.0, -4.0]]), {}, {})[0].item() == 3.0
+
+
+def test_cloning_of_the_steps_of_safe_segments_takes_each_once(tmp_path: Path, ball_file: Path) -> None:
+    data = load_data(write_dataset(tmp_path / "data", ball_file))
+    examples = configure("bc-safe-seg").examples(data)
+    train, shown = data.train, {}
+    assert train.episode is not None and train.start is not None
+    for i, k in np.argwhere(train.safe.numpy() == 1):
+        for t in range(data.length):
+            shown[int(train.episode[i, k]), int(train.start[i, k]) + t] = train.observations[i, k, t]
+    assert examples.per_pair == 2 * data.length and len(examples) == len(shown) < len(data.steps)
+    for row, place in enumerate(sorted(shown)):
+        assert torch.equal(examples.observations[row], shown[place])
 
 
 def test_cloning_of_episodes_knows_their_true_cost_and_leaves_out_held_out_ones(tmp_path: Path, ball_file: Path) -> None:

@@ -76,9 +76,8 @@ def test_every_example_once_an_epoch_in_an_order_of_its_own() -> None:
 
 def test_the_loop_steps_as_torchs_adam_does(folder: Path) -> None:
     """Three steps of the loop are three of torch.optim.Adam, in doubles, on the same batches."""
-    algorithm = configure(
-        "bc-safe-seg", None, {"steps": 3, "hidden": (4,), "dropout": 0.0, "batch_size": 5, "learning_rate": 0.01}
-    )
+    small = {"steps": 3, "hidden": (4,), "dropout": 0.0, "batch_size": 5, "learning_rate": 0.01}
+    algorithm = configure("bc-safe-seg", None, {**small, "cloning": "segments"})
     examples = algorithm.examples(load_data(folder))
     start = initial_parameters(8, 2, (4,), seed=0)
     *_, (last, numbers) = fit(algorithm, examples, Snapshot(0, start, {}, {}), 0, "main", 1)

@@ -225,7 +225,7 @@ class WeightedBC(FromCloning):
         """
         if data.episodes is None or data.episodes.source.fingerprint != data.identity["source_sha256"]:
             raise InputError(f"weights={self.weights} needs the recordings the dataset was cut from, with rewards and costs")
-        if data.unlabelled is not None and data.unlabelled.fingerprint != data.identity["source_sha256"]:
+        if data.unlabelled is not None and not data.unlabelled_is_own:
             raise InputError(
                 f"weights={self.weights} knows no true rewards and costs of other recordings: use --unlabelled own"
             )
