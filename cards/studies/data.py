@@ -10,7 +10,6 @@ from typing import Any
 
 import groups as plan
 
-LIMIT = 20.0
 MEMBERS, STEPS = 3, 400  # of `presa ask`
 
 
@@ -45,7 +44,7 @@ def _build(folder: Path, task: str, seed: int, coverage: str, pairs: int, choice
 
     if not folder.exists():
         given: dict[str, Any] = {"test_fraction": 0.1, "seed": 0} if folder.name.endswith("benchmark") else {"seed": seed}
-        given |= {"cost_limit": LIMIT} if not folder.name.endswith("benchmark") else {}
+        given |= {"cost_limit": plan.LIMIT} if not folder.name.endswith("benchmark") else {}
         recipe = Recipe(task=find_task(task), pairs=pairs, length=64, coverage=coverage, **given)
         build_dataset(recipe, "recordings", folder)
     load_data(folder)
@@ -112,9 +111,9 @@ class Loader:
         from safefeedback.tasks import find_task
 
         folder = dataset(self.root, group, task, seed, level)
-        labels = (
-            set_name(Labelling(find_task(task), cost_limit=LIMIT, seed=seed, **level.labels), seed) if level.labels else None
-        )
+        labels = None
+        if level.labels:
+            labels = set_name(Labelling(find_task(task), cost_limit=plan.LIMIT, seed=seed, **level.labels), seed)
         if level.asked:
             data = load_data(folder, f"asked-{level.pairs + level.asked}", None, self.device)
         else:

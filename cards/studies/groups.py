@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+LIMIT = 20.0
 SEEDS = (10, 11, 12)  # of the draw of pairs, of the training and of its evaluation
 TASKS = ("BallRun", "CarCircle", "AntRun", "BallCircle", "CarRun", "DroneRun", "DroneCircle")
 ALL_TASKS = (*TASKS, "AntCircle")  # on whose recordings cloning fails, whatever the weights

@@ -25,8 +25,9 @@ from safefeedback.feedback.coverage import COVERAGE, kept_episodes
 from safefeedback.feedback.variants import parse
 from safefeedback.randomness import stream
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.extend(str(folder) for folder in list(Path(__file__).parents)[:2])
 import groups as plan
+from recorded import best_safe_return
 
 HERE = Path(__file__).parent
 RUN = ["group", "level", "task", "seed"]
@@ -108,12 +109,10 @@ def table2() -> pd.DataFrame:
 
 def best_left(task_name: str, coverage: str, seeds: list[int]) -> float:
     """The highest normalised return of an episode that keeps the limit, among those that a coverage leaves; mean over seeds."""
-    task = find_task(task_name)
-    episodes = sources.load("recordings", task)
-    returns, costs = (np.add.reduceat(values, episodes.bounds[:-1]) for values in (episodes.rewards, episodes.costs))
-    left = [kept_episodes(episodes, parse(coverage, COVERAGE, "--coverage"), 20.0, stream(seed, "coverage")) for seed in seeds]
-    low, high = task.reference_returns or (0.0, 1.0)
-    return float(np.mean([(returns[kept & (costs <= 20)].max() - low) / (high - low) for kept in left]))
+    episodes = sources.load("recordings", find_task(task_name))
+    kinds = parse(coverage, COVERAGE, "--coverage")
+    left = [kept_episodes(episodes, kinds, plan.LIMIT, stream(seed, "coverage")) for seed in seeds]
+    return float(np.mean([best_safe_return(task_name, plan.LIMIT, kept) for kept in left]))
 
 
 def means(rows: pd.DataFrame) -> pd.DataFrame:

@@ -15,13 +15,14 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE.parents[1]), str(HERE)]
+sys.path[:0] = [str(HERE.parents[1]), str(HERE.parent), str(HERE)]
 
 import numpy as np  # noqa: E402
 import plan  # noqa: E402
 import pyarrow as pa  # noqa: E402
 import pyarrow.compute as pc  # noqa: E402
 import pyarrow.parquet as pq  # noqa: E402
+from recorded import best_safe_return  # noqa: E402
 
 from presa.report.safety import sign_test, upper_bound, worst_tenth  # noqa: E402
 from presa.report.statistics import interquartile_mean  # noqa: E402
@@ -101,19 +102,6 @@ def play_run(root: Path, name: str, runs: dict, episodes: int | None) -> str:
     return f"{name}: {reward:.3f} / {cost:.3f}"
 
 
-def best_recorded(task_name: str, limit: float) -> tuple[float, float]:
-    """The highest normalised return among the shipped episodes that keep the limit, and the share of these episodes."""
-    from safefeedback import sources
-    from safefeedback.tasks import find_task
-
-    task = find_task(task_name)
-    episodes = sources.load("recordings", task)
-    returns, costs = (np.add.reduceat(values, episodes.bounds[:-1]) for values in (episodes.rewards, episodes.costs))
-    low, high = task.reference_returns or (0.0, 1.0)
-    safe = costs <= limit
-    return float((returns[safe].max() - low) / (high - low)), float(safe.mean())
-
-
 def without_answers(rows: pa.Table, limit: float) -> pa.Table:
     """The episodes of the policies that clone everything, judged by another limit, on which their training does not depend."""
     alike = rows.filter(pc.equal(rows["algorithm"], NO_ANSWERS))
@@ -138,7 +126,7 @@ def report(root: Path) -> None:
         tasks = [task for task in plan.TASKS if (table["task"] == task).any()]
         lines += [f"## Limit {limit:g}", "", "| reward / cost (upper bound) | " + " | ".join(tasks) + " | mean | safe cells |"]
         lines += ["|" + "---|" * (len(tasks) + 3)]
-        best = {task: best_recorded(task, limit)[0] for task in tasks}
+        best = {task: best_safe_return(task, limit) for task in tasks}
         for kind in present:
             cells, rewards, costs, safe = [], [], [], 0
             for task in tasks:
