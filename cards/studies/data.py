@@ -21,8 +21,13 @@ def dataset(root: Path, group: plan.Group, task: str, seed: int, level: plan.Lev
 
 
 def mark(folder: Path, kind: str) -> Path:
-    """The file that says that a dataset is "ready", or "asked", or that it "failed"."""
+    """The file that says that a dataset is "ready", has the label set "asked-N", or that it "failed"."""
     return folder.parent / f"{folder.name}.{kind}"
+
+
+def asked(level: plan.Level) -> str:
+    """The label set of a level whose pairs `presa ask` chose in part."""
+    return f"asked-{(level.pairs or 0) + level.asked}"
 
 
 def build(folder: Path, task: str, seed: int, coverage: str, pairs: int, choices: list[dict[str, Any]]) -> None:
@@ -74,7 +79,7 @@ def ask(folder: Path, answered: int, more: int, device: str) -> None:
     chosen = [int(one["pair_id"]) for one in propose(folder, f"first-{answered}", more, MEMBERS, STEPS, device=device)]
     place = {int(pair): row for row, pair in enumerate(published.pair_id)}
     answer(sorted(first + [place[pair] for pair in chosen]), f"asked-{answered + more}")
-    mark(folder, "asked").touch()
+    mark(folder, f"asked-{answered + more}").touch()
 
 
 def ask_all(root: Path, groups: list[plan.Group], device: str, deadline: float) -> None:
@@ -82,7 +87,7 @@ def ask_all(root: Path, groups: list[plan.Group], device: str, deadline: float) 
     warnings.simplefilter("ignore")
     for group, (task, seed, level) in all_runs(groups):
         folder = dataset(root, group, task, seed, level)
-        if level.asked and not mark(folder, "asked").exists():
+        if level.asked and not mark(folder, asked(level)).exists():
             while time.time() < deadline and not any(mark(folder, kind).exists() for kind in ("ready", "failed")):
                 time.sleep(0.5)
             if mark(folder, "ready").exists() and time.time() < deadline:
@@ -115,7 +120,7 @@ class Loader:
         if level.labels:
             labels = set_name(Labelling(find_task(task), cost_limit=plan.LIMIT, seed=seed, **level.labels), seed)
         if level.asked:
-            data = load_data(folder, f"asked-{level.pairs + level.asked}", None, self.device)
+            data = load_data(folder, asked(level), None, self.device)
         else:
             data = load_data(folder, labels, level.pairs, self.device)
         if level.pairs is None:

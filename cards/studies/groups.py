@@ -90,7 +90,7 @@ GROUPS = (
     Group("errors-people", PEOPLE, tasks=JUDGED_BY_COST),
     Group("errors-few", FEW_WRONG),
     Group("coverage", COVERAGE),
-    Group("answers-asked", (few(100, True, asked=100),)),
+    Group("answers-asked", tuple(few(half, True, asked=half) for half in (10, 25, 100))),
     Group("answers-shown-only", tuple(few(count, False) for count in (100, 200, 500, 1000))),
     Group("coverage-none", COVERAGE, settings={"weights": "none"}),
     Group("coverage-true-sums", COVERAGE, settings={"weights": "true-sums"}, reads_truth=True),
@@ -128,7 +128,19 @@ FROM_FEEDBACK = (
     Group("caps-feedback", (EVERYTHING,), "caps-feedback"),
     Group("caps-feedback-soft", (EVERYTHING,), "caps-feedback", {"temperature": 1.0}),
 )
-STUDIES = (*GROUPS, *REPAIRED, *SETTINGS, *FROM_FEEDBACK)
+SHORT_CDT = {
+    "steps": 1_500,
+    "batch_size": 64,
+    "learning_rate": 1e-3,
+    "warm_up_steps": 100,
+    "reward_scale": None,
+    "cost_scale": None,
+}
+FROM_TRUTH = (  # shortened: their authors train 100,000 steps of 96 whole episodes, and 100,000 of 2,048 windows
+    Group("trac", (EVERYTHING,), "trac", {"steps": 10_000, "bc_steps": 3_000}, reads_truth=True),
+    Group("cdt", (EVERYTHING,), "cdt", SHORT_CDT, reads_truth=True),
+)
+STUDIES = (*GROUPS, *REPAIRED, *SETTINGS, *FROM_FEEDBACK, *FROM_TRUTH)
 BENCHMARK = (
     Group("benchmark-weighted-bc", (EVERYTHING,), tasks=ALL_TASKS, seeds=(0, 1, 2, 3, 4), episodes=100),
     Group("benchmark-bc-all", (EVERYTHING,), "bc-all", tasks=ALL_TASKS, seeds=(0, 1, 2, 3, 4), reads_truth=True, episodes=100),
@@ -149,6 +161,6 @@ SHARES = (
     ("errors-flips", "errors-people", "errors-few", "coverage-none", "benchmark-shuffled"),
     ("presa-reachable", "presa-log", "presa-bounded"),
     ("settings-raw-observations", "settings-flat-rates"),
-    ("trac-feedback", "caps-feedback", "caps-feedback-soft"),
+    ("trac-feedback", "caps-feedback", "caps-feedback-soft", "trac", "cdt"),
     ("benchmark-weighted-bc", "coverage", "coverage-true-sums"),
 )

@@ -46,7 +46,7 @@ coverage, the same pairs, fp32 on a GPU, before the share of flips was estimated
 in bf16 on a processor."""
 TITLES = {
     "answers-with-recordings": "Few answers, with the steps of all recordings",
-    "answers-asked": "100 answers at random, then 100 that `presa ask` chose; with the steps of all recordings",
+    "answers-asked": "Answers to pairs at random, then as many that `presa ask` chose; with the steps of all recordings",
     "answers-shown-only": "Few answers, and only the steps that their pairs show",
     "errors-flips": "Flipped safety labels",
     "errors-people": "Errors as people make them",
@@ -62,6 +62,8 @@ TITLES = {
     "settings-raw-observations": "weighted-bc on observations as they are",
     "settings-flat-rates": "weighted-bc at learning rates that do not fall",
     "trac-feedback": "TraC's loss, from feedback",
+    "trac": "TraC, from true returns and costs, 10,000 steps",
+    "cdt": "CDT, from true returns and costs, 1,500 steps",
     "caps-feedback": "CAPS on learnt rewards and costs",
     "caps-feedback-soft": "CAPS on learnt rewards and costs, temperature 1",
 }
@@ -179,7 +181,7 @@ def draw(rows: pd.DataFrame, compared: pd.DataFrame) -> None:
     styles = {
         "answers-with-recordings": ("random pairs, steps of all recordings", "#0072B2", "o"),
         "answers-shown-only": ("random pairs, their own steps only", "#E69F00", "^"),
-        "answers-asked": ("100 random pairs, 100 that presa ask chose", "#D55E00", "D"),
+        "answers-asked": ("random pairs, then as many that presa ask chose", "#D55E00", "D"),
     }
     for panel, what, title in zip(panels, ("normalized_return", "normalized_cost"), ("reward", "cost"), strict=True):
         for group, (label, colour, marker) in styles.items():

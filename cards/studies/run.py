@@ -32,7 +32,7 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(name, "1")
 
 import groups as plan  # noqa: E402
-from data import Loader, all_runs, ask_all, build, dataset, mark  # noqa: E402
+from data import Loader, all_runs, ask_all, asked, build, dataset, mark  # noqa: E402
 
 PAIRS = 10_000
 REPORTING_SEED = 2026  # of the benchmark's evaluation
@@ -68,9 +68,9 @@ def work(root: Path, groups: list[plan.Group], device: str, deadline: float) -> 
         places = [
             place for _, place in all_runs([group]) if not (folder_of(root, group, *place) / "policy.safetensors").is_file()
         ]
-        folders = {dataset(root, group, *place): "asked" if place[2].asked else "ready" for place in places}
+        awaited = {(dataset(root, group, *place), asked(place[2]) if place[2].asked else "ready") for place in places}
         while time.time() < deadline and not all(
-            mark(folder, kind).exists() or mark(folder, "failed").exists() for folder, kind in folders.items()
+            mark(folder, kind).exists() or mark(folder, "failed").exists() for folder, kind in awaited
         ):
             time.sleep(0.5)
         places = [place for place in places if not mark(dataset(root, group, *place), "failed").exists()]
@@ -197,7 +197,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="groups of these names, or whose names begin so")
     parser.add_argument("--seeds", default="", help="only these of each group's seeds")
     parser.add_argument("--levels", default="", help="only these of each group's levels")
-    parser.add_argument("--precision", help="of weighted-bc's runs, and of TraC's from feedback")
+    parser.add_argument("--precision", help="of weighted-bc's and TraC's runs")
     parser.add_argument("--tiny", action="store_true")
     given = parser.parse_args()
     root, deadline = given.root.resolve(), time.time() + 60 * given.minutes
@@ -217,7 +217,7 @@ def main() -> None:
         groups = [replace(group, levels=tuple(level for level in group.levels if level.name in named)) for group in groups]
     if given.precision:
         groups = [replace(group, settings={**group.settings, "precision": given.precision})
-                  if group.algorithm in ("weighted-bc", "trac-feedback") else group for group in groups]  # fmt: skip
+                  if group.algorithm in ("weighted-bc", "trac-feedback", "trac") else group for group in groups]  # fmt: skip
     groups = [tiny(group) for group in groups] if given.tiny else groups
     context = get_context("spawn")
     shares = [[g for g in groups if g.name in names] for names in plan.SHARES]
@@ -261,10 +261,10 @@ def tiny(group: plan.Group) -> plan.Group:
     """The same in seconds, to see that everything runs."""
     steps: dict[str, Any] = {"steps": 46, "bc_steps": 10, "hidden": (16, 16)}
     steps |= {"model_steps": 6, "model_hidden": (16,)} if group.algorithm == "weighted-bc" else {}
-    steps |= {"warm_up_steps": 10} if group.algorithm == "presa" else {}
+    steps |= {"warm_up_steps": 10} if group.algorithm in ("presa", "cdt") else {}
     steps |= {"delta_steps": 5} if group.preset == "reachable" else {}
     steps |= {"model_steps": 6, "model_hidden": (16,)} if "feedback" in group.algorithm else {}
-    if group.algorithm in ("bc-all", "caps-feedback"):
+    if group.algorithm in ("bc-all", "caps-feedback", "cdt"):
         steps.pop("bc_steps")
     levels = tuple(replace(one, pairs=min(one.pairs, 20 * (1 + i)), asked=min(one.asked, 10)) if one.pairs else one
                    for i, one in enumerate(group.levels))  # fmt: skip
