@@ -243,7 +243,7 @@ def main() -> None:
             if time.time() > deadline:
                 for worker in workers:
                     if worker.is_alive():
-                        os.kill(worker.pid, signal.SIGINT)
+                        os.kill(worker.pid, signal.SIGTERM)  # SIGINT is ignored in a job that a script left in the background
                 for worker in workers:
                     worker.join(10)
                     worker.kill()

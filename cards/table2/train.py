@@ -185,7 +185,7 @@ def main() -> None:
         worker.join(max(0.0, deadline - time.time()))
     for worker in workers:
         if worker.is_alive():
-            os.kill(worker.pid, signal.SIGINT)
+            os.kill(worker.pid, signal.SIGTERM)  # SIGINT is ignored in a job that a script left in the background
     for worker in workers:
         worker.join(10)
         if worker.is_alive():
