@@ -128,6 +128,14 @@ FROM_FEEDBACK = (
     Group("caps-feedback", (EVERYTHING,), "caps-feedback"),
     Group("caps-feedback-soft", (EVERYTHING,), "caps-feedback", {"temperature": 1.0}),
 )
+OTHERS = tuple(  # the other methods that learn from feedback, with fewer answers
+    Group(f"answers-{name}", tuple(few(count, True) for count in (100, 1000)), algorithm, settings, preset)
+    for name, algorithm, settings, preset in (
+        ("trac-feedback", "trac-feedback", {}, None),
+        ("caps-feedback", "caps-feedback", {}, None),
+        ("presa-anchored", "presa", {"precision": "bf16"}, "anchored"),
+    )
+)
 SHORT_CDT = {
     "steps": 1_500,
     "batch_size": 64,
@@ -140,7 +148,7 @@ FROM_TRUTH = (  # shortened: their authors train 100,000 steps of 96 whole episo
     Group("trac", (EVERYTHING,), "trac", {"steps": 10_000, "bc_steps": 3_000}, reads_truth=True),
     Group("cdt", (EVERYTHING,), "cdt", SHORT_CDT, reads_truth=True),
 )
-STUDIES = (*GROUPS, *REPAIRED, *SETTINGS, *FROM_FEEDBACK, *FROM_TRUTH)
+STUDIES = (*GROUPS, *REPAIRED, *SETTINGS, *FROM_FEEDBACK, *OTHERS, *FROM_TRUTH)
 BENCHMARK = (
     Group("benchmark-weighted-bc", (EVERYTHING,), tasks=ALL_TASKS, seeds=(0, 1, 2, 3, 4), episodes=100),
     Group("benchmark-bc-all", (EVERYTHING,), "bc-all", tasks=ALL_TASKS, seeds=(0, 1, 2, 3, 4), reads_truth=True, episodes=100),
@@ -162,5 +170,6 @@ SHARES = (
     ("presa-reachable", "presa-log", "presa-bounded"),
     ("settings-raw-observations", "settings-flat-rates"),
     ("trac-feedback", "caps-feedback", "caps-feedback-soft", "trac", "cdt"),
+    tuple(group.name for group in OTHERS),
     ("benchmark-weighted-bc", "coverage", "coverage-true-sums"),
 )
