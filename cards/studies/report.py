@@ -39,7 +39,8 @@ Normalised reward / cost at limit 20; a cost above 1 is unsafe. "!": the upper 9
 seeds; of one seed its mean) exceeds 1. A run is safe here if its mean cost is at most 1. Over: share of the episodes over the
 limit. Worst: mean cost of the costliest tenth. Share of reward: of what 10,000 faultless answers give on the same tasks and
 seeds. Gain: over cloning everything without answers, with p of a permutation of signs over the tasks' means. "†": cloning
-everything is safe there already, which is no evidence of safety.
+everything is safe there already, which is no evidence of safety. Where good episodes are missing, everything is cloned without
+them, too.
 
 The rows "10,000 faultless answers" and "no answers" are those of [table2](../table2.md): the same seeds and, but for
 coverage, the same pairs, fp32 on a GPU, before the share of flips was estimated as it is now. All others were trained
@@ -125,12 +126,18 @@ def means(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.groupby(["task", "seed"])[NUMBERS].mean()
 
 
-def cell(rows: pd.DataFrame) -> str:
-    """Mean reward / cost of a cell's policies; "!" if its cost is not shown to be within the limit."""
-    each = means(rows)
-    (reward, cost), costs = each.mean(), each.normalized_cost.to_numpy()
-    bound = upper_bound(costs) if len(costs) > 1 else cost
-    return f"{reward:.2f} / {cost:.2f}{' !' if bound > 1 else ''}"
+def cost_bound(rows: pd.DataFrame) -> float:
+    """The upper bound of a cell's mean cost over its seeds; of a single seed its mean."""
+    costs = means(rows).normalized_cost.to_numpy()
+    return upper_bound(costs) if len(costs) > 1 else float(costs.mean())
+
+
+def cell(rows: pd.DataFrame, none: pd.DataFrame) -> str:
+    """Mean reward / cost of a cell's policies; "!" if its cost is not shown to be within the limit, "†" if that of cloning
+    everything is."""
+    reward, cost = means(rows).mean()
+    already = len(none) and cost_bound(none) <= 1
+    return f"{reward:.2f} / {cost:.2f}{' !' if cost_bound(rows) > 1 else ''}{' †' if already else ''}"
 
 
 def gain(rows: pd.DataFrame, none: pd.DataFrame) -> str:
@@ -139,16 +146,15 @@ def gain(rows: pd.DataFrame, none: pd.DataFrame) -> str:
     return ", ".join(f"{apart[what].mean():+.2f} (p {sign_test(apart[what].to_numpy()):.3f})" for what in NUMBERS)
 
 
-def table(group: str, rows: pd.DataFrame, runs: pd.DataFrame, compared: pd.DataFrame) -> list[str]:
+def table(group: str, every: pd.DataFrame, runs: pd.DataFrame, compared: pd.DataFrame) -> list[str]:
     """One group's Markdown."""
+    rows = every[every.group == group]
     tasks = [task for task in plan.ALL_TASKS if task in set(rows.task)]
     seeds = sorted(rows.seed.unique())
     full, none = (compared[(compared.level == level) & compared.task.isin(tasks)] for level in TABLE2.values())
-    full_rewards, none_costs = means(full).normalized_return, means(none).normalized_cost
-    already = {task for task in tasks if task in none_costs and upper_bound(none_costs[task].to_numpy()) <= 1}
+    full_rewards = means(full).normalized_return
     lines = [f"## {TITLES[group]}", "", f"Seeds {', '.join(map(str, seeds))}.", ""]
-    columns = [*(f"{task}{' †' if task in already else ''}" for task in tasks), "mean", "safe runs", "over", "worst"]
-    columns += ["share of reward", "gain in reward, cost", "effective episodes"]
+    columns = [*tasks, "mean", "safe runs", "over", "worst", "share of reward", "gain in reward, cost", "effective episodes"]
     lines += ["| reward / cost | " + " | ".join(columns) + " |", "|" + "---|" * (len(columns) + 1)]
     levels = [level.name for level in GROUPS[group].levels]
     shown = [(level, rows[rows.level == level]) for level in levels]
@@ -158,20 +164,24 @@ def table(group: str, rows: pd.DataFrame, runs: pd.DataFrame, compared: pd.DataF
         failed = own.failed.notna().sum() if "failed" in own else 0
         if not len(some):
             continue
+        same = every[(every.group == "coverage-none") & (every.level == level)]  # on the same recordings
+        control = none[:0] if level == "no answers" or group == "coverage-none" else same if len(same) else none
         each = means(some)
         both = each.index.intersection(full_rewards.index)
         ours, theirs = (some[both].groupby("task").mean().sum() for some in (each.normalized_return, full_rewards))
         rests_on = own.effective_episodes.dropna() if "effective_episodes" in own else own.seed[:0]
         average = each.groupby("task").mean().mean()
         whole = each.index.get_level_values("task").nunique() == len(tasks)
-        texts = [cell(some[some.task == task]) if (some.task == task).any() else "" for task in tasks]
+        texts = [
+            cell(some[some.task == task], control[control.task == task]) if (some.task == task).any() else "" for task in tasks
+        ]
         texts += [f"{average.normalized_return:.2f} / {average.normalized_cost:.2f}" if whole else ""]
         texts += [f"{(each.normalized_cost <= 1).sum()} of {len(each)}" + (f", {failed} failed" if failed else "")]
         texts += [f"{(some.normalized_cost > 1).mean():.0%}", f"{worst_tenth(some.normalized_cost.to_numpy()):.2f}"]
-        texts += [f"{ours / theirs:.2f}", "" if level == "no answers" else gain(some, none)]
+        texts += [f"{ours / theirs:.2f}", gain(some, control) if len(control) else ""]
         texts += [f"{rests_on.median():.0f}, least {rests_on.min():.0f}" if len(rests_on) else ""]
         lines += [f"| {level or 'all'} | " + " | ".join(texts) + " |"]
-        if group.startswith("coverage") and level in levels:
+        if group == "coverage" and level in levels:
             coverage = next(one.coverage for one in plan.COVERAGE if one.name == level)
             best = [f"{best_left(task, coverage, seeds):.2f}" if (some.task == task).any() else "" for task in tasks]
             lines += ["| best left | " + " | ".join(best) + " |" + " |" * 7]
@@ -216,7 +226,7 @@ def main() -> None:
     lines = ["# The studies, as they stand", "", *INTRODUCTION.splitlines(), ""]
     for group in GROUPS:
         if (rows.group == group).any():
-            lines += table(group, rows[rows.group == group], runs, compared)
+            lines += table(group, rows, runs, compared)
     (HERE / "report.md").write_text("\n".join(lines).rstrip() + "\n")
     draw(rows, compared)
 
