@@ -11,6 +11,7 @@ from typing import Any
 import safefeedback.tasks
 from presa.algorithms import configure, find_algorithm
 from presa.algorithms.base import Algorithm, FromCloning
+from presa.algorithms.cloning import BCSafeSeg
 from presa.study.studies import Column, Level, Study
 from safefeedback.errors import InputError
 from safefeedback.tasks import Task, find_task
@@ -107,6 +108,8 @@ class Cell:
             del work["unlabelled"]  # older studies did not have it
         algorithm = configure(self.algorithm, self.preset, self.settings)
         if isinstance(algorithm, FromCloning):  # older studies cloned segments
+            work["cloning"] = algorithm.cloning
+        if isinstance(algorithm, BCSafeSeg) and algorithm.cloning == "steps":  # and said nothing of it here
             work["cloning"] = algorithm.cloning
         return hashlib.sha256(json.dumps(work, sort_keys=True).encode()).hexdigest()[:16]
 

@@ -58,7 +58,7 @@ def test_every_study_is_the_papers_grid() -> None:
         "zref": 4 * 8,
         "nu": 5 * 8,
         "rate": 3 * 8,
-        "table2": 17 * 8,
+        "table2": 18 * 8,
         "answers": 16 * 8,
         "errors": 17 * 4 * 8,
         "coverage": 5 * 4 * 8,
