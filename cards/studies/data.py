@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import traceback
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -91,7 +92,11 @@ def ask_all(root: Path, groups: list[plan.Group], device: str, deadline: float) 
             while time.time() < deadline and not any(mark(folder, kind).exists() for kind in ("ready", "failed")):
                 time.sleep(0.5)
             if mark(folder, "ready").exists() and time.time() < deadline:
-                ask(folder, level.pairs or 0, level.asked, device)
+                try:
+                    ask(folder, level.pairs or 0, level.asked, device)
+                except Exception:
+                    mark(folder, "failed").touch()  # for those who wait for it
+                    traceback.print_exc()
 
 
 def all_runs(groups: list[plan.Group]) -> list[tuple[plan.Group, tuple[str, int, plan.Level]]]:

@@ -46,7 +46,7 @@ WEIGHTED = (
     weighted("feedback", episodes=100),
     weighted("true-sums"),
     weighted("none"),
-    weighted("feedback", OTHERS),
+    weighted("feedback", OTHERS, episodes=100),
     weighted("true-safe"),
     weighted("shuffled"),
     weighted("random"),

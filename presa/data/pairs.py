@@ -122,7 +122,7 @@ class Data:
         out; episodes of another file than the dataset's own are numbered on from the largest that is shown.
 
         Raises:
-            InputError: if the dataset does not say where its segments lie.
+            InputError: if they include those of the pairs and the dataset does not say where its segments lie.
         """
         more, own = self.unlabelled, self.unlabelled_is_own
         if more is None:

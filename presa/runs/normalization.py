@@ -1,4 +1,5 @@
-"""Observations shifted and scaled to mean 0 and deviation 1 over what is cloned, or else over the training pairs."""
+"""Observations shifted and scaled to mean 0 and deviation 1: over every known step once where steps are cloned, or else over
+the training pairs."""
 
 from __future__ import annotations
 

@@ -109,7 +109,7 @@ class Cell:
         algorithm = configure(self.algorithm, self.preset, self.settings)
         if isinstance(algorithm, FromCloning):  # older studies cloned segments
             work["cloning"] = algorithm.cloning
-        if isinstance(algorithm, BCSafeSeg) and algorithm.cloning == "steps":  # and said nothing of it here
+        if isinstance(algorithm, BCSafeSeg) and algorithm.cloning == "steps":  # older ones cloned segments with that setting
             work["cloning"] = algorithm.cloning
         return hashlib.sha256(json.dumps(work, sort_keys=True).encode()).hexdigest()[:16]
 

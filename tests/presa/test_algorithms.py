@@ -170,10 +170,11 @@ def test_cloning_of_the_steps_of_safe_segments_takes_each_once(tmp_path: Path, b
     assert train.episode is not None and train.start is not None
     for i, k in np.argwhere(train.safe.numpy() == 1):
         for t in range(data.length):
-            shown[int(train.episode[i, k]), int(train.start[i, k]) + t] = train.observations[i, k, t]
+            shown[int(train.episode[i, k]), int(train.start[i, k]) + t] = train.observations[i, k, t], train.actions[i, k, t]
     assert examples.per_pair == 2 * data.length and len(examples) == len(shown) < len(data.steps)
     for row, place in enumerate(sorted(shown)):
-        assert torch.equal(examples.observations[row], shown[place])
+        assert torch.equal(examples.observations[row], shown[place][0])
+        assert torch.equal(examples.actions[row], shown[place][1])
 
 
 def test_cloning_of_episodes_knows_their_true_cost_and_leaves_out_held_out_ones(tmp_path: Path, ball_file: Path) -> None:

@@ -79,6 +79,13 @@ def test_equal_work_has_one_hash_in_all_studies() -> None:
     assert hash_of("eta", "eta=0.1, as printed") not in same and hash_of("noise", "PreSa", "0.1") not in same
 
 
+def test_a_cell_that_clones_the_steps_of_safe_segments_is_not_an_older_one_that_cloned_segments() -> None:
+    steps = next(one for one in study_cells(find_study("table1"), paper_scope("BallRun")) if one.algorithm == "bc-safe-seg")
+    given = {"steps": 10_000, "precision": "bf16", "cloning": "segments"}
+    assert replace(steps, cost_limits=(20.0,), settings=given).hash == "dcd41860e0d1257d"  # of cards/table1/report.md
+    assert steps.hash != "9cb3f7941252b012"  # the same cell when it cloned segments
+
+
 def test_what_does_not_depend_on_the_limit_is_trained_once() -> None:
     trained = {cell.column: cell.trained_limits for cell in study_cells(find_study("table1"), paper_scope("BallCircle"))}
     assert {name for name, limits in trained.items() if len(limits) == 1} == {"BC-All", "CDT"}
