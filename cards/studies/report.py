@@ -33,18 +33,18 @@ HERE = Path(__file__).parent
 RUN = ["group", "level", "task", "seed"]
 TABLE2 = {"weighted-bc-feedback-20": "10,000 faultless answers", "weighted-bc-none-20": "no answers"}
 INTRODUCTION = """Made by `python cards/studies/report.py`; what it means: [weighted_bc.md](../weighted_bc.md).
-20 episodes a run, 100 with 10,000 answers.
+20 episodes a run, 100 in the rows "10,000 faultless answers".
 
 Normalised reward / cost at limit 20; a cost above 1 is unsafe. "!": the upper 95% bound of a cell's mean cost (bootstrap over
 seeds; of one seed its mean) exceeds 1. A run is safe here if its mean cost is at most 1. Over: share of the episodes over the
 limit. Worst: mean cost of the costliest tenth. Share of reward: of what 10,000 faultless answers give on the same tasks and
 seeds. Gain: over cloning everything without answers, with p of a permutation of signs over the tasks' means. "†": cloning
-everything is safe there already, which is no evidence of safety. Where good episodes are missing, everything is cloned without
-them, too.
+everything is safe there already, which is no evidence of safety: by the bound of its five seeds in table2, whatever the seeds
+here. Where good episodes are missing, gain and "†" are by cloning what is left, one seed.
 
 The rows "10,000 faultless answers" and "no answers" are those of [table2](../table2.md): the same seeds and, but for
 coverage, the same pairs, fp32 on a GPU, before the share of flips was estimated as it is now. All others were trained
-in bf16 on a processor."""
+in bf16 on a processor, but for CDT (fp32)."""
 TITLES = {
     "answers-with-recordings": "Few answers, with the steps of all recordings",
     "answers-asked": "Answers to pairs at random, then as many that `presa ask` chose; with the steps of all recordings",
@@ -164,8 +164,9 @@ def table(group: str, every: pd.DataFrame, runs: pd.DataFrame, compared: pd.Data
         failed = own.failed.notna().sum() if "failed" in own else 0
         if not len(some):
             continue
-        same = every[(every.group == "coverage-none") & (every.level == level)]  # on the same recordings
-        control = none[:0] if level == "no answers" or group == "coverage-none" else same if len(same) else none
+        control = none[:0] if level == "no answers" else none
+        if group.startswith("coverage") and level in levels:  # on the same recordings
+            control = every[(every.group == "coverage-none") & (every.level == level) & (group != "coverage-none")]
         each = means(some)
         both = each.index.intersection(full_rewards.index)
         ours, theirs = (some[both].groupby("task").mean().sum() for some in (each.normalized_return, full_rewards))
