@@ -179,7 +179,8 @@ def table(group: str, every: pd.DataFrame, runs: pd.DataFrame, compared: pd.Data
         texts += [f"{average.normalized_return:.2f} / {average.normalized_cost:.2f}" if whole else ""]
         texts += [f"{(each.normalized_cost <= 1).sum()} of {len(each)}" + (f", {failed} failed" if failed else "")]
         texts += [f"{(some.normalized_cost > 1).mean():.0%}", f"{worst_tenth(some.normalized_cost.to_numpy()):.2f}"]
-        texts += [f"{ours / theirs:.2f}", gain(some, control) if len(control) else ""]
+        comparable = len(control) and len(each.index.intersection(means(control).index))
+        texts += [f"{ours / theirs:.2f}" if len(both) else "", gain(some, control) if comparable else ""]
         texts += [f"{rests_on.median():.0f}, least {rests_on.min():.0f}" if len(rests_on) else ""]
         lines += [f"| {level or 'all'} | " + " | ".join(texts) + " |"]
         if group == "coverage" and level in levels:
