@@ -58,13 +58,13 @@ def _build(folder: Path, task: str, seed: int, coverage: str, pairs: int, choice
         relabel(folder, choices)
 
 
-def ask(folder: Path, answered: int, more: int, device: str) -> None:
-    """Makes the label set of so many answered pairs at first and so many more that `presa ask` chose."""
+def ask(folder: Path, level: plan.Level, device: str) -> None:
+    """Makes the label set of a level's first answered pairs and of those that `presa ask` chose after them."""
     from presa.proposals import propose
     from safefeedback.dataset.answers import import_answers
     from safefeedback.dataset.reading import read
 
-    published = read(folder, segments=False)
+    published, answered = read(folder, segments=False), level.pairs or 0
 
     def answer(rows: list[int], name: str) -> None:
         file = folder.parent / f"{folder.name}-{name}.csv"
@@ -77,10 +77,10 @@ def ask(folder: Path, answered: int, more: int, device: str) -> None:
 
     first = list(range(answered))
     answer(first, f"first-{answered}")
-    chosen = [int(one["pair_id"]) for one in propose(folder, f"first-{answered}", more, MEMBERS, STEPS, device=device)]
+    chosen = [int(one["pair_id"]) for one in propose(folder, f"first-{answered}", level.asked, MEMBERS, STEPS, device=device)]
     place = {int(pair): row for row, pair in enumerate(published.pair_id)}
-    answer(sorted(first + [place[pair] for pair in chosen]), f"asked-{answered + more}")
-    mark(folder, f"asked-{answered + more}").touch()
+    answer(sorted(first + [place[pair] for pair in chosen]), asked(level))
+    mark(folder, asked(level)).touch()
 
 
 def ask_all(root: Path, groups: list[plan.Group], device: str, deadline: float) -> None:
@@ -93,7 +93,7 @@ def ask_all(root: Path, groups: list[plan.Group], device: str, deadline: float) 
                 time.sleep(0.5)
             if mark(folder, "ready").exists() and time.time() < deadline:
                 try:
-                    ask(folder, level.pairs or 0, level.asked, device)
+                    ask(folder, level, device)
                 except Exception:
                     mark(folder, "failed").touch()  # for those who wait for it
                     traceback.print_exc()

@@ -20,14 +20,13 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 from presa.report.safety import sign_test, upper_bound, worst_tenth
-from safefeedback import find_task, sources
 from safefeedback.feedback.coverage import COVERAGE, kept_episodes
 from safefeedback.feedback.variants import parse
 from safefeedback.randomness import stream
 
 sys.path.extend(str(folder) for folder in list(Path(__file__).parents)[:2])
 import groups as plan
-from recorded import best_safe_return
+from recorded import best_safe_return, recordings
 
 HERE = Path(__file__).parent
 RUN = ["group", "level", "task", "seed"]
@@ -115,9 +114,8 @@ def table2() -> pd.DataFrame:
 
 def best_left(task_name: str, coverage: str, seeds: list[int]) -> float:
     """The highest normalised return of an episode that keeps the limit, among those that a coverage leaves; mean over seeds."""
-    episodes = sources.load("recordings", find_task(task_name))
-    kinds = parse(coverage, COVERAGE, "--coverage")
-    left = [kept_episodes(episodes, kinds, plan.LIMIT, stream(seed, "coverage")) for seed in seeds]
+    episodes, rule = recordings(task_name), parse(coverage, COVERAGE, "--coverage")
+    left = [kept_episodes(episodes, rule, plan.LIMIT, stream(seed, "coverage")) for seed in seeds]
     return float(np.mean([best_safe_return(task_name, plan.LIMIT, kept) for kept in left]))
 
 
@@ -141,8 +139,10 @@ def cell(rows: pd.DataFrame, none: pd.DataFrame) -> str:
 
 
 def gain(rows: pd.DataFrame, none: pd.DataFrame) -> str:
-    """Reward and cost over those of cloning everything, on the same tasks and seeds, with p over tasks."""
+    """Reward and cost over those of cloning everything, on the same tasks and seeds, with p over tasks; "" without any."""
     apart = (means(rows) - means(none)).dropna().groupby("task").mean()
+    if not len(apart):
+        return ""
     return ", ".join(f"{apart[what].mean():+.2f} (p {sign_test(apart[what].to_numpy()):.3f})" for what in NUMBERS)
 
 
@@ -164,9 +164,13 @@ def table(group: str, every: pd.DataFrame, runs: pd.DataFrame, compared: pd.Data
         failed = own.failed.notna().sum() if "failed" in own else 0
         if not len(some):
             continue
-        control = none[:0] if level == "no answers" else none
-        if group.startswith("coverage") and level in levels:  # on the same recordings
-            control = every[(every.group == "coverage-none") & (every.level == level) & (group != "coverage-none")]
+        own_recordings = group.startswith("coverage") and level in levels
+        if level == "no answers" or (own_recordings and group == "coverage-none"):
+            control = none[:0]  # these are the runs that clone everything
+        elif own_recordings:
+            control = every[(every.group == "coverage-none") & (every.level == level)]
+        else:
+            control = none
         each = means(some)
         both = each.index.intersection(full_rewards.index)
         ours, theirs = (some[both].groupby("task").mean().sum() for some in (each.normalized_return, full_rewards))
@@ -179,8 +183,7 @@ def table(group: str, every: pd.DataFrame, runs: pd.DataFrame, compared: pd.Data
         texts += [f"{average.normalized_return:.2f} / {average.normalized_cost:.2f}" if whole else ""]
         texts += [f"{(each.normalized_cost <= 1).sum()} of {len(each)}" + (f", {failed} failed" if failed else "")]
         texts += [f"{(some.normalized_cost > 1).mean():.0%}", f"{worst_tenth(some.normalized_cost.to_numpy()):.2f}"]
-        comparable = len(control) and len(each.index.intersection(means(control).index))
-        texts += [f"{ours / theirs:.2f}" if len(both) else "", gain(some, control) if comparable else ""]
+        texts += [f"{ours / theirs:.2f}" if len(both) else "", gain(some, control)]
         texts += [f"{rests_on.median():.0f}, least {rests_on.min():.0f}" if len(rests_on) else ""]
         lines += [f"| {level or 'all'} | " + " | ".join(texts) + " |"]
         if group == "coverage" and level in levels:

@@ -34,6 +34,7 @@ from torch import Tensor
 
 from presa.algorithms.ranges import AT_LEAST_ONE, BELOW_ONE, POSITIVE, UP_TO_ONE, Range, check_settings
 from presa.data.pairs import Data, Examples, Split
+from presa.data.steps import Steps
 from presa.networks.backprop import Backprop
 from presa.networks.mlp import Parameters, initial_parameters
 from presa.offline import action_statistics, held_out_accuracy
@@ -267,9 +268,10 @@ def scheduled_rate(rate: float, schedule: str, step: int, steps: int) -> float:
     return rate if schedule == "flat" else rate * (1 - step / steps)
 
 
-def step_examples(data: Data, weight: np.ndarray | None = None) -> Examples:
-    """Every known step as one example, in the order of `data.steps`; `weight` [M] is how likely each is drawn."""
-    return Examples(data.steps.observations, data.steps.actions, {}, per_pair=2 * data.length, weight=weight)
+def step_examples(data: Data, weight: np.ndarray | None = None, steps: Steps | None = None) -> Examples:
+    """Every known step, or each of `steps`, as one example, in their order; `weight` [M] is how likely each is drawn."""
+    steps = data.steps if steps is None else steps
+    return Examples(steps.observations, steps.actions, {}, per_pair=2 * data.length, weight=weight)
 
 
 def pair_examples(data: Data, **labels: Tensor) -> Examples:

@@ -55,8 +55,7 @@ class BCSafeSeg(Cloning):
         if not bool(safe.any()):
             raise InputError("the training pairs hold no safe segment to clone")
         if self.cloning == "steps":
-            steps = data.train.shown_steps(safe)
-            return Examples(steps.observations, steps.actions, {}, per_pair=2 * data.length)
+            return step_examples(data, steps=data.train.shown_steps(safe))
         return Examples(data.train.observations[safe], data.train.actions[safe], {}, per_pair=2)
 
 
